@@ -1,0 +1,56 @@
+# Everything a person does with a clone of narrows; `make` alone lists it.
+# Needs only Python 3.11 or newer and make: the rest goes into .venv on first use.
+
+VENV   := .venv
+BIN    := $(VENV)/bin
+READY  := $(VENV)/.ready
+# For benchmarks on a machine that has its own torch, such as one with a GPU.
+SYSTEM_PYTHON ?= python3
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test test-full check bench bench-gpu clean
+
+help:  ## list these commands
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+demo: $(READY)  ## fuse two real data sets; leaves a model, codes and pictures in demo/
+	$(BIN)/narrows demo --output demo
+
+test: $(READY)  ## tests and the examples of the docstrings
+	$(BIN)/pytest --doctest-modules src tests
+
+test-full: $(READY)  ## the same, slow tests in their full sizes included
+	$(BIN)/pytest --doctest-modules -m "" src tests
+
+check: $(READY)  ## style, types, floors and public names
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/pytest -q tests/contracts/test_floors.py tests/contracts/test_public_names.py
+
+bench: $(VENV)/.ready-bench  ## speed and memory, beside a hand-written PyTorch loop
+	$(BIN)/python benchmarks/run.py
+
+bench-gpu:  ## the same on a GPU, with this machine's own Python and torch
+	PYTHONPATH=src $(SYSTEM_PYTHON) benchmarks/gpu.py
+
+clean:  ## remove what the other commands made
+	rm -rf $(VENV) demo build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
+
+$(VENV)/.ready-bench: $(READY)
+	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[bench]'
+	@touch $@
+
+# One stamp for the whole environment: made again when what it was made from has changed.
+$(READY): pyproject.toml constraints.txt
+	@python=$$(for name in python3.13 python3.12 python3.11 python3; do \
+	    $$name -c 'import sys; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1 \
+	        && echo $$name && break; done); \
+	if [ -z "$$python" ]; then \
+	    echo "narrows needs Python 3.11 or newer, and found none of python3.13, python3.12," \
+	         "python3.11, python3; install one and run make again" >&2; exit 1; fi; \
+	test -x $(BIN)/python || "$$python" -m venv $(VENV) || { \
+	    echo "$$python could not make $(VENV); where Python comes in parts, install its venv" \
+	         "package (python3-venv)" >&2; rm -rf $(VENV); exit 1; }
+	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[dev]'
+	@touch $@

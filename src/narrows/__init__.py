@@ -1,0 +1,96 @@
+"""Nonlinear feature fusion with autoencoders, behind a scikit-learn interface."""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+
+# Where each public name lives. Resolved on first use, so that `import narrows` costs nothing.
+_HOME = {
+    "Autoencoder": "estimator",
+    "load": "loading",
+    "Dense": "architectures.dense",
+    "Point": "latents",
+    "AbsoluteError": "losses",
+    "Correntropy": "losses",
+    "CrossEntropy": "losses",
+    "Huber": "losses",
+    "SquaredError": "losses",
+    "WeightDecay": "penalties",
+    "Masking": "corruptions",
+    "Joint": "training.schedules",
+    "Adagrad": "training.optimizers",
+    "Adam": "training.optimizers",
+    "AdamW": "training.optimizers",
+    "ConjugateGradient": "training.optimizers",
+    "LBFGS": "training.optimizers",
+    "Muon": "training.optimizers",
+    "RMSprop": "training.optimizers",
+    "SGD": "training.optimizers",
+    "Constant": "training.rates",
+    "Cosine": "training.rates",
+    "OneCycle": "training.rates",
+    "Plateau": "training.rates",
+}
+
+__all__ = [  # noqa: RUF022 - in plain order
+    "AbsoluteError",
+    "Adagrad",
+    "Adam",
+    "AdamW",
+    "Autoencoder",
+    "ConjugateGradient",
+    "Constant",
+    "Correntropy",
+    "Cosine",
+    "CrossEntropy",
+    "Dense",
+    "Huber",
+    "Joint",
+    "LBFGS",
+    "Masking",
+    "Muon",
+    "OneCycle",
+    "Plateau",
+    "Point",
+    "RMSprop",
+    "SGD",
+    "SquaredError",
+    "WeightDecay",
+    "load",
+]
+
+if TYPE_CHECKING:
+    from narrows.architectures.dense import Dense
+    from narrows.corruptions import Masking
+    from narrows.estimator import Autoencoder
+    from narrows.latents import Point
+    from narrows.loading import load
+    from narrows.losses import AbsoluteError, Correntropy, CrossEntropy, Huber, SquaredError
+    from narrows.penalties import WeightDecay
+    from narrows.training.optimizers import (
+        LBFGS,
+        SGD,
+        Adagrad,
+        Adam,
+        AdamW,
+        ConjugateGradient,
+        Muon,
+        RMSprop,
+    )
+    from narrows.training.rates import Constant, Cosine, OneCycle, Plateau
+    from narrows.training.schedules import Joint
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module 'narrows' has no attribute {name!r}")
+    value = getattr(importlib.import_module(f"narrows.{_HOME[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -1,0 +1,103 @@
+"""Activations by name: the function, its range, and how weights that feed it are initialised."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from narrows import checks
+
+
+@dataclass(frozen=True)
+class Activation:
+    """An elementwise function and what the rest of the house must know of it.
+
+    Parameters
+    ----------
+    name : str
+        The name settings use.
+    function : callable
+        Tensor to Tensor of the same shape, differentiable.
+    low, high : float
+        Infimum and supremum of its values.
+    initialise : callable
+        Draws a weight matrix in place from a Generator.
+    harden : callable or None
+        Replaces the function's value when transforming (not when training).
+    """
+
+    name: str
+    function: Callable[[Tensor], Tensor]
+    low: float
+    high: float
+    initialise: Callable[[Tensor, torch.Generator], None]
+    harden: Callable[[Tensor], Tensor] | None = None
+
+    def __call__(self, x: Tensor) -> Tensor:
+        """Apply the function to every entry."""
+        return self.function(x)
+
+
+def glorot_uniform(weight: Tensor, generator: torch.Generator) -> None:
+    """Draw U(-a, a), a = sqrt(6 / (fan_in + fan_out)) (Glorot & Bengio, 2010)."""
+    torch.nn.init.xavier_uniform_(weight, generator=generator)
+
+
+def lecun_normal(weight: Tensor, generator: torch.Generator) -> None:
+    """Draw N(0, 1 / fan_in), which SELU's self-normalisation assumes (Klambauer et al., 2017)."""
+    fan_in = weight[0].numel()
+    torch.nn.init.normal_(weight, std=1 / math.sqrt(fan_in), generator=generator)
+
+
+def _identity(x: Tensor) -> Tensor:
+    return x
+
+
+def _threshold_half(x: Tensor) -> Tensor:
+    return (x > 0.5).to(x.dtype)
+
+
+_INF = math.inf
+
+ACTIVATIONS: dict[str, Activation] = {
+    activation.name: activation
+    for activation in (
+        Activation("linear", _identity, -_INF, _INF, glorot_uniform),
+        Activation("relu", torch.relu, 0.0, _INF, glorot_uniform),
+        Activation("selu", torch.selu, -1.7580993408473766, _INF, lecun_normal),
+        Activation("elu", F.elu, -1.0, _INF, glorot_uniform),
+        Activation("gelu", F.gelu, -0.16997120747990369, _INF, glorot_uniform),
+        Activation("sigmoid", torch.sigmoid, 0.0, 1.0, glorot_uniform),
+        Activation("tanh", torch.tanh, -1.0, 1.0, glorot_uniform),
+        Activation("softplus", F.softplus, 0.0, _INF, glorot_uniform),
+        Activation("softsign", F.softsign, -1.0, 1.0, glorot_uniform),
+        # [x > 0] has no gradient: trained as a sigmoid, of which it is the value rounded.
+        Activation("binary", torch.sigmoid, 0.0, 1.0, glorot_uniform, _threshold_half),
+    )
+}
+
+
+def find(setting: str, name: object, *, code: bool = False) -> Activation:
+    """Return the activation called ``name``, for the setting called ``setting``.
+
+    Parameters
+    ----------
+    setting : str
+        Which setting asked, for the error message.
+    name : str
+        One of `ACTIVATIONS`.
+    code : bool
+        Whether it is the code's, the only place where ``"binary"`` can stand.
+
+    Raises
+    ------
+    ParameterError
+        If there is no such activation, or it cannot be trained there.
+    """
+    known = [key for key, value in ACTIVATIONS.items() if code or value.harden is None]
+    return ACTIVATIONS[checks.choice(setting, name, known)]

@@ -1,0 +1,1 @@
+"""Architectures: how the layers of encoder and decoder are laid out."""

@@ -1,0 +1,105 @@
+"""Blocks: layers that know their own mirror, and the architecture axis that stacks them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple, Self
+
+import torch
+from torch import Tensor, nn
+
+from narrows.activations import Activation
+from narrows.errors import ParameterError
+from narrows.spec import Spec
+
+
+class Block(nn.Module):
+    """One layer: maps x to its next representation, and can be mirrored for the decoder."""
+
+    activation: Activation
+
+    def mirror(self, *, tied: bool, activation: Activation) -> Block:
+        """Return the decoder's counterpart, which maps this block's output back to its input.
+
+        Parameters
+        ----------
+        tied : bool
+            Whether the counterpart uses this block's weight, transposed: one Parameter.
+        activation : Activation
+            The counterpart's activation.
+        """
+        raise NotImplementedError
+
+    def twin(self, activation: Activation) -> Block:
+        """Return a block of the same shape with weights of its own."""
+        raise NotImplementedError
+
+    def initialise(self, generator: torch.Generator) -> None:
+        """Draw this block's own parameters; a tied weight belongs to the block it came from."""
+        raise NotImplementedError
+
+    def weights(self) -> list[nn.Parameter]:
+        """Return the parameters that weight decay counts: weights without biases, tied once."""
+        raise NotImplementedError
+
+
+class Layers(NamedTuple):
+    """What an architecture builds: the encoder's blocks down to the code, and the decoder's up."""
+
+    encoder: Sequence[Block]
+    decoder: Sequence[Block]
+
+
+class Architecture(Spec, axis="architecture"):
+    """Base of the architectures: the layout of the layers.
+
+    A member has the settings ``code_activation`` and ``output_activation`` and implements
+    `build`.
+    """
+
+    code_activation: str
+    output_activation: str | None
+
+    def build(self, n_features: int, n_components: int) -> Layers:
+        """Return fresh blocks for tables of ``n_features`` columns, without drawn weights."""
+        raise NotImplementedError
+
+    @classmethod
+    def of(cls, value: Any) -> Self:
+        """Return a spec for a spec, a name, or a tuple of widths (a `Dense` stack).
+
+        Raises
+        ------
+        ParameterError
+            If ``value`` is none of these.
+        """
+        if isinstance(value, (tuple, list)):
+            found = Spec.find("architecture", "dense")(hidden=tuple(value))
+            assert isinstance(found, cls)
+            return found
+        return super().of(value)
+
+
+def as_tuple(name: str, value: Any, length: int) -> tuple[Any, ...]:
+    """Return one value per layer: ``value`` itself if it is a sequence, else repeated.
+
+    Raises
+    ------
+    ParameterError
+        If a sequence has not one entry per layer.
+    """
+    if not isinstance(value, (tuple, list)):
+        return (value,) * length
+    if len(value) != length:
+        raise ParameterError(
+            f"{name}={value!r} must have one entry per hidden layer, that is {length}; "
+            "give one name for all of them, or as many as hidden has widths"
+        )
+    return tuple(value)
+
+
+def sequence_forward(blocks: Sequence[nn.Module], x: Tensor) -> Tensor:
+    """Pass ``x`` through the blocks in turn."""
+    for block in blocks:
+        x = block(x)
+    return x

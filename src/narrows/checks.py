@@ -1,0 +1,93 @@
+"""Checks of settings, with messages in one voice: name, value, bound, remedy."""
+
+from __future__ import annotations
+
+import difflib
+import math
+import numbers
+from collections.abc import Iterable
+
+from narrows.errors import ParameterError
+
+
+def number(
+    name: str,
+    value: object,
+    *,
+    low: float | None = None,
+    high: float | None = None,
+    include_low: bool = True,
+    include_high: bool = True,
+    remedy: str = "",
+) -> float:
+    """Return ``value`` as a float, or say which bound it breaks.
+
+    Raises
+    ------
+    ParameterError
+        If ``value`` is not a finite number between ``low`` and ``high``.
+    """
+    bound = _bound(low, high, include_low, include_high)
+    if isinstance(value, bool) or not isinstance(value, numbers.Real) or not math.isfinite(value):
+        raise ParameterError(_message(name, value, f"must be a number{bound}", remedy))
+    result = float(value)
+    below = low is not None and (result < low or (result == low and not include_low))
+    above = high is not None and (result > high or (result == high and not include_high))
+    if below or above:
+        raise ParameterError(_message(name, value, f"must be a number{bound}", remedy))
+    return result
+
+
+def integer(
+    name: str, value: object, *, low: int | None = None, high: int | None = None, remedy: str = ""
+) -> int:
+    """Return ``value`` as an int, or say which bound it breaks.
+
+    Raises
+    ------
+    ParameterError
+        If ``value`` is not a whole number between ``low`` and ``high``.
+    """
+    bound = _bound(low, high, True, True)
+    if isinstance(value, bool) or not isinstance(value, numbers.Integral):
+        raise ParameterError(_message(name, value, f"must be a whole number{bound}", remedy))
+    result = int(value)
+    if (low is not None and result < low) or (high is not None and result > high):
+        raise ParameterError(_message(name, value, f"must be a whole number{bound}", remedy))
+    return result
+
+
+def choice(name: str, value: object, options: Iterable[str], *, remedy: str = "") -> str:
+    """Return ``value`` if it is one of ``options``, or name the nearest one.
+
+    Raises
+    ------
+    ParameterError
+        If ``value`` is none of ``options``.
+    """
+    known = list(options)
+    if isinstance(value, str) and value in known:
+        return value
+    advice = remedy or nearest(value, known)
+    listed = ", ".join(repr(option) for option in known)
+    raise ParameterError(_message(name, value, f"must be one of {listed}", advice))
+
+
+def nearest(value: object, known: Iterable[str]) -> str:
+    """Return ``did you mean 'x'?`` for the option nearest to ``value``, or nothing."""
+    plain = {option.lower(): option for option in known}
+    found = difflib.get_close_matches(str(value).lower(), list(plain), n=1, cutoff=0.5)
+    return f"did you mean {plain[found[0]]!r}?" if found else ""
+
+
+def _bound(low: float | None, high: float | None, include_low: bool, include_high: bool) -> str:
+    parts = []
+    if low is not None:
+        parts.append(f"{'at least' if include_low else 'above'} {low:g}")
+    if high is not None:
+        parts.append(f"{'at most' if include_high else 'below'} {high:g}")
+    return f" {' and '.join(parts)}" if parts else ""
+
+
+def _message(name: str, value: object, rule: str, remedy: str) -> str:
+    return f"{name}={value!r} {rule}" + (f"; {remedy}" if remedy else "")

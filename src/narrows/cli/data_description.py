@@ -1,0 +1,67 @@
+"""Description of a data file, column by column, for people and for programs."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+from rich.markup import escape
+from rich.table import Table
+
+from narrows.cli import output, tables
+from narrows.data import files
+
+STYLES: dict[str, Any] = {
+    **{heading: {"justify": "right"} for heading in ("missing", "min", "mean", "max")},
+    "note": {"style": "yellow"},
+}
+
+
+def show(path: str, *, header: bool | None, as_json: bool) -> None:
+    """Print what is in the columns of a data file."""
+    table = files.read_table(path, header=header)
+    columns = [describe_column(name, table[name]) for name in table.column_names]
+    if as_json:
+        output.json_object({"data": path, "rows": table.num_rows, "columns": columns})
+        return
+    grid = Table(title=f"{escape(path)}: {table.num_rows:,} rows, {len(columns):,} columns")
+    for heading in columns[0]:
+        grid.add_column(heading, **STYLES.get(heading, {}), overflow="fold")
+    for column in columns:
+        grid.add_row(*(escape(output.shown(value)) for value in column.values()))
+    output.table(grid)
+
+
+def describe_column(name: str, column: pa.ChunkedArray) -> dict[str, Any]:
+    """Return name, type, missing cells, range and mean of a column, and what stands in its way."""
+    numeric = tables.is_numeric(column.type)
+    values = pc.drop_null(column.cast(pa.float64())) if numeric else None
+    return {
+        "name": name,
+        "type": str(column.type),
+        "missing": tables.missing_cells(column),
+        **_range(values),
+        "note": _note(column, values),
+    }
+
+
+def _range(values: pa.ChunkedArray | None) -> dict[str, float | None]:
+    if values is None:
+        return {"min": None, "mean": None, "max": None}
+    values = values.filter(pc.is_finite(values))
+    return {
+        "min": pc.min(values).as_py(),
+        "mean": pc.mean(values).as_py(),
+        "max": pc.max(values).as_py(),
+    }
+
+
+def _note(column: pa.ChunkedArray, values: pa.ChunkedArray | None) -> str:
+    if values is None:
+        return f"not numeric, {pc.count_distinct(column).as_py()} distinct"
+    if pc.any(pc.is_inf(values)).as_py():
+        return "infinite cells"
+    if pc.count_distinct(values).as_py() <= 1:
+        return "constant"
+    return ""

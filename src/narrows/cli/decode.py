@@ -1,0 +1,34 @@
+"""``narrows decode``: codes in, a table out."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from narrows.cli import options
+from narrows.cli.verb import verb
+
+
+@verb(name="decode")
+@options.MODEL
+@click.argument("codes", metavar="CODES", type=click.Path())
+@options.OUTPUT
+@options.selection
+@options.QUIET
+@options.TRACEBACK
+def command(model: str, codes: str, output: str, quiet: bool, **selection: Any) -> None:
+    """Turn CODES, as encode wrote them, back into the columns MODEL was fitted to.
+
+    \b
+    narrows decode model codes.csv --id patient -o back.csv
+    """
+    from narrows.cli import applying, models
+    from narrows.data import files
+
+    files.check_writable(output)
+    fitted = models.load(model)
+    names = list(fitted.get_feature_names_out())
+    found = applying.read(codes, names, len(names), quiet=quiet, **selection)
+    rows = fitted.inverse_transform(found.rows)
+    applying.write(models.output_names(fitted), rows, output, found.ids, quiet=quiet)

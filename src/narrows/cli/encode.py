@@ -1,0 +1,36 @@
+"""``narrows encode``: a table in, codes out."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from narrows.cli import options
+from narrows.cli.verb import verb
+
+
+@verb(name="encode")
+@options.MODEL
+@options.DATA
+@options.OUTPUT
+@options.selection
+@options.QUIET
+@options.TRACEBACK
+def command(model: str, data: str, output: str, quiet: bool, **selection: Any) -> None:
+    """Fuse the columns of DATA into codes, with a fitted MODEL.
+
+    Columns are found by name; columns the model does not know are left out.
+
+    \b
+    narrows encode model patients.csv --id patient -o codes.csv
+    cat patients.csv | narrows encode model - | head
+    """
+    from narrows.cli import applying, models
+    from narrows.data import files
+
+    files.check_writable(output)
+    fitted = models.load(model)
+    found = applying.read(
+        data, models.names(fitted), fitted.n_features_in_, quiet=quiet, **selection
+    )
+    codes = fitted.transform(models.accepted(fitted, found.rows))
+    applying.write(fitted.get_feature_names_out(), codes, output, found.ids, quiet=quiet)

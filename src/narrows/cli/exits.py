@@ -1,0 +1,115 @@
+"""Exit codes, and how an error becomes one line on stderr."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import traceback as tracebacks
+import warnings
+from collections.abc import Callable, Iterator
+from enum import IntEnum
+
+import click
+
+from narrows import errors
+from narrows.cli import output
+
+
+class Exit(IntEnum):
+    """What a script learns from ``$?``."""
+
+    OK = 0
+    FAILED = 1
+    USAGE = 2
+    DATA = 3
+    MODEL = 4
+    INTERRUPTED = 130
+    CLOSED_PIPE = 141
+
+
+# The first class that fits counts.
+CODES: tuple[tuple[type[Exception], Exit], ...] = (
+    (errors.ParameterError, Exit.USAGE),
+    (errors.DeviceError, Exit.USAGE),
+    (errors.DataError, Exit.DATA),
+    (errors.ModelFileError, Exit.MODEL),
+)
+
+
+def guard(command: Callable[[], object], *, traceback: bool) -> int:
+    """Run a command and return its exit code; errors become messages.
+
+    Parameters
+    ----------
+    command : callable
+        Returns an exit code, or anything else for success.
+    traceback : bool
+        Whether an error also shows where it arose.
+    """
+    try:
+        with _warnings_as_messages():
+            code = command()
+    except click.exceptions.NoArgsIsHelpError as error:
+        output.message(error.format_message())
+        return Exit.USAGE
+    except click.ClickException as error:
+        output.error(f"{error.format_message()}{_help_hint(error)}")
+        return error.exit_code
+    except (click.Abort, KeyboardInterrupt):
+        signal.signal(signal.SIGINT, _leave)
+        output.error("interrupted")
+        return Exit.INTERRUPTED
+    except output.ClosedPipe:
+        return Exit.CLOSED_PIPE
+    except Exception as error:  # the outermost frame: whatever happened must become a message
+        if traceback:
+            tracebacks.print_exception(error)
+        output.error(_describe(error))
+        return code_of(error)
+    return code if isinstance(code, int) else Exit.OK
+
+
+@contextlib.contextmanager
+def leaving_at_once() -> Iterator[None]:
+    """Let Ctrl-C end the process without a word, where nothing has been begun."""
+    before = signal.signal(signal.SIGINT, _leave)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def code_of(error: Exception) -> Exit:
+    """Return the exit code for an error."""
+    found = (code for kind, code in CODES if isinstance(error, kind))
+    return next(found, Exit.FAILED)
+
+
+def _leave(number: int, frame: object) -> None:
+    os._exit(Exit.INTERRUPTED)
+
+
+def _describe(error: Exception) -> str:
+    if isinstance(error, errors.NarrowsError):
+        return str(error)
+    return (
+        f"unexpected {type(error).__name__}: {error}; "
+        "run the command again with --traceback to see where"
+    )
+
+
+def _help_hint(error: click.ClickException) -> str:
+    context = getattr(error, "ctx", None)
+    return f"\ntry '{context.command_path} --help'" if context else ""
+
+
+@contextlib.contextmanager
+def _warnings_as_messages() -> Iterator[None]:
+    def show(message: Warning | str, *_: object, **__: object) -> None:
+        output.warning(message)
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("always", errors.NarrowsWarning)
+        warnings.showwarning = show
+        yield

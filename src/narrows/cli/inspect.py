@@ -1,0 +1,32 @@
+"""``narrows inspect``: what is in a model folder, or in a data file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from narrows.cli import exits, options
+
+
+@click.command(name="inspect")
+@click.argument("path", metavar="MODEL_OR_DATA", type=click.Path())
+@options.HEADER
+@options.JSON
+@options.TRACEBACK
+def command(path: str, header: bool | None, as_json: bool) -> None:
+    """Describe a model folder: settings, columns, size, history; or a data file: its columns.
+
+    \b
+    narrows inspect patients.csv
+    narrows inspect model --json
+    """
+    if Path(path).is_dir():
+        with exits.leaving_at_once():
+            from narrows.cli import model_description
+        model_description.show(path, as_json=as_json)
+    else:
+        # A data file is described without torch, whose import takes longer than reading it.
+        from narrows.cli import data_description
+
+        data_description.show(path, header=header, as_json=as_json)

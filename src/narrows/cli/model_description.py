@@ -1,0 +1,42 @@
+"""Description of a model folder, for people and for programs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from narrows import registry
+from narrows.cli import models, output, settings
+
+
+def show(folder: str, *, as_json: bool) -> None:
+    """Print what is in a model folder."""
+    model = models.load(folder)
+    found = describe(model, folder)
+    if as_json:
+        output.json_object(found)
+        return
+    parts = model.get_params(deep=False)
+    written = {key: settings.as_text(value) for key, value in parts.items()}
+    last = {key: output.shown(value) for key, value in found["last_epoch"].items()}
+    found["settings"] = f"\n{output.aligned(written)}"
+    found["last_epoch"] = f"\n{output.aligned(last)}"
+    found["feature_names"] = ", ".join(found["feature_names"] or ["(none)"])
+    output.text(output.aligned(found, indent=""))
+
+
+def describe(model: Any, folder: str) -> dict[str, Any]:
+    """Return what a fitted model is: size, columns, settings, how training ended."""
+    history = getattr(model, "history_", None) or [{}]
+    return {
+        "model": folder,
+        "n_features": model.n_features_in_,
+        "n_components": model.n_components,
+        "n_parameters": model.n_parameters_,
+        "bytes": sum(file.stat().st_size for file in Path(folder).iterdir()),
+        "epochs": model.n_iter_,
+        "stop_reason": model.stop_reason_,
+        "last_epoch": history[-1],
+        "feature_names": models.names(model),
+        "settings": registry.to_config(model.get_params(deep=False)),
+    }

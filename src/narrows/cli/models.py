@@ -1,0 +1,118 @@
+"""Models for the verbs: found by folder, loaded, put where they may be put."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from narrows import loading, persistence
+from narrows.checks import nearest
+from narrows.cli import tables
+from narrows.errors import ModelFileError, ParameterError
+
+
+def load(folder: str) -> Any:
+    """Return the model in a folder.
+
+    Raises
+    ------
+    ModelFileError
+        If there is none; the message has the nearest folder, or says that this is a data file.
+    """
+    path = Path(folder)
+    if path.is_file():
+        raise ModelFileError(
+            f"{folder} is a file, not a model folder; the model comes first, then the data"
+        )
+    try:
+        return loading.load(folder)
+    except ModelFileError as error:
+        if path.exists() or not path.parent.is_dir():
+            raise
+        near = nearest(path.name, [entry.name for entry in path.parent.iterdir()])
+        if not near:
+            raise
+        raise ModelFileError(f"{error}; {near}") from error
+
+
+def names(model: Any) -> list[str] | None:
+    """Return the columns a model was fitted to, or None if they had no names."""
+    found = getattr(model, "feature_names_in_", None)
+    return None if found is None else list(found)
+
+
+def output_names(model: Any) -> list[str]:
+    """Return what the columns of a reconstruction are called."""
+    return names(model) or [f"x{i}" for i in range(model.n_features_in_)]
+
+
+def accepted(model: Any, table: pa.Table) -> Any:
+    """Return a table as the model takes it: without names, if it was fitted without."""
+    nameless = hasattr(model, "n_features_in_") and names(model) is None
+    return tables.array(table) if nameless else table
+
+
+def same_folder(one: str, other: str | None) -> bool:
+    """Return whether two paths lead to the same place."""
+    return other is not None and Path(one).resolve() == Path(other).resolve()
+
+
+def check_target(folder: str, *, replace: bool) -> None:
+    """Refuse a folder that a model cannot be saved to, before the hours it takes to fit one.
+
+    Raises
+    ------
+    ParameterError
+        If something is there and may not be replaced.
+    ModelFileError
+        If the place cannot be written.
+    """
+    path = Path(folder)
+    if path.exists() and not (path.is_dir() and not any(path.iterdir())):
+        if not replace:
+            raise ParameterError(
+                f"output={folder!r} already exists; choose another folder, or replace it with "
+                "--force"
+            )
+        if not (path / persistence.CONFIG).is_file():
+            raise ModelFileError(
+                f"{folder} is not a model, so --force does not replace it; choose another folder"
+            )
+    parent = path.absolute().parent
+    if not parent.is_dir():
+        raise ModelFileError(f"no folder {parent} to save {path.name} into; create it first")
+    if not os.access(parent, os.W_OK):
+        raise ModelFileError(f"cannot save {folder}: permission denied; choose another place")
+
+
+def save(model: Any, folder: str) -> None:
+    """Save a model; what the operating system refuses becomes an error that names the folder.
+
+    Raises
+    ------
+    ModelFileError
+        If the model cannot be written.
+    """
+    try:
+        model.save(folder)
+    except OSError as error:
+        reason = error.strerror or error
+        raise ModelFileError(
+            f"cannot save {folder}: {reason}; free the disk or choose another place"
+        ) from error
+
+
+@contextlib.contextmanager
+def temporarily(model: Any, **settings: Any) -> Iterator[None]:
+    """Change settings that belong to one command and not to the model that is saved."""
+    before = {name: getattr(model, name) for name in settings}
+    model.set_params(**settings)
+    try:
+        yield
+    finally:
+        model.set_params(**before)

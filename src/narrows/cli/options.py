@@ -1,0 +1,64 @@
+"""Options that several verbs share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import click
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+MODEL = click.argument("model", metavar="MODEL", type=click.Path())
+DATA = click.argument("data", metavar="DATA", type=click.Path())
+
+OUTPUT = click.option(
+    "-o",
+    "--output",
+    metavar="FILE",
+    default="-",
+    help="Where to write: .csv, .tsv, .parquet (or CSV to stdout, the default).",
+)
+JSON = click.option("--json", "as_json", is_flag=True, help="Print one JSON object on stdout.")
+QUIET = click.option("-q", "--quiet", is_flag=True, help="No messages but errors and warnings.")
+TRACEBACK = click.option(
+    "--traceback",
+    is_flag=True,
+    expose_value=False,
+    help="Show where an error arose (as does NARROWS_DEBUG=1).",
+)
+HEADER = click.option(
+    "--header/--no-header",
+    default=None,
+    help="Whether the first row of a CSV file holds names; detected by default.",
+)
+
+_SELECTION = (
+    click.option(
+        "--columns",
+        metavar="NAMES",
+        multiple=True,
+        help="Use these columns only (comma-separated; may be repeated).",
+    ),
+    click.option(
+        "--drop",
+        metavar="NAMES",
+        multiple=True,
+        help="Leave these columns out (comma-separated; may be repeated).",
+    ),
+    click.option(
+        "--id",
+        "ids",
+        metavar="NAMES",
+        multiple=True,
+        help="Not features: carry these columns to the output as they are.",
+    ),
+    HEADER,
+)
+
+
+def selection(function: Function) -> Function:
+    """Add the options that choose columns: ``columns``, ``drop``, ``ids`` and ``header``."""
+    for option in reversed(_SELECTION):
+        function = option(function)
+    return function

@@ -1,0 +1,122 @@
+"""Output: data and JSON on stdout, messages on stderr, and what happens when nobody reads."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import math
+import os
+import sys
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from narrows.errors import SourceError
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+
+WIDE = 10_000  # columns of text that no table reaches
+
+
+class ClosedPipe(Exception):  # noqa: N818 - the reader has seen enough, which is no error
+    """Whoever read stdout has gone."""
+
+
+def message(text: str, *, quiet: bool = False) -> None:
+    """Write a line to stderr, unless asked to be quiet."""
+    if not quiet:
+        with contextlib.suppress(BrokenPipeError):  # a message nobody reads is no reason to fail
+            click.echo(text, err=True)
+
+
+def error(reason: str) -> None:
+    """Write an error to stderr."""
+    message(f"{_paint('error:', 'red')} {reason}")
+
+
+def warning(reason: object) -> None:
+    """Write a warning to stderr."""
+    message(f"{_paint('warning:', 'yellow')} {reason}")
+
+
+@contextlib.contextmanager
+def writing() -> Iterator[None]:
+    """Tell a pipe that was closed, which is no failure, from a disk that is full.
+
+    Raises
+    ------
+    ClosedPipe
+        If nobody reads stdout any more.
+    SourceError
+        If stdout cannot be written.
+    """
+    try:
+        yield
+        sys.stdout.flush()
+    except BrokenPipeError:
+        _abandon_stdout()
+        raise ClosedPipe from None
+    except OSError as failure:
+        _abandon_stdout()
+        raise SourceError(f"cannot write standard output: {failure.strerror}") from failure
+
+
+def _abandon_stdout() -> None:
+    # Python flushes stdout once more when it leaves, and would fail again.
+    with contextlib.suppress(OSError, ValueError):  # no real file behind it: nothing to abandon
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def text(content: str) -> None:
+    """Write a text to stdout."""
+    with writing():
+        sys.stdout.write(content if content.endswith("\n") else f"{content}\n")
+
+
+def json_object(content: Mapping[str, Any]) -> None:
+    """Write one JSON object to stdout; what is not a finite number becomes null."""
+    text(json.dumps(_plain(content), indent=2, ensure_ascii=False, allow_nan=False))
+
+
+def table(content: Table) -> None:
+    """Write a rich table to stdout; where that is no terminal, without a frame and never cut."""
+    from rich.console import Console
+
+    terminal = sys.stdout.isatty()
+    content.box = content.box if terminal else None
+    console = Console(file=sys.stdout, width=None if terminal else WIDE, highlight=False)
+    with console.capture() as captured:
+        console.print(content)
+    text("\n".join(line.rstrip() for line in captured.get().splitlines()))
+
+
+def aligned(rows: Mapping[str, object], indent: str = "  ") -> str:
+    """Return named values as lines, the values below each other."""
+    width = max(map(len, rows), default=0)
+    lines = (f"{indent}{name:<{width}}  {value}" for name, value in rows.items())
+    return "\n".join(line.rstrip() for line in "\n".join(lines).splitlines())
+
+
+def shown(value: object) -> str:
+    """Return a value of a table as text: floats with six digits, nothing for None."""
+    if value is None:
+        return ""
+    return f"{value:.6g}" if isinstance(value, float) else str(value)
+
+
+def _paint(word: str, colour: str) -> str:
+    # Where stderr is no terminal, click takes the colour off again.
+    return word if os.environ.get("NO_COLOR") else click.style(word, fg=colour)
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(item) for item in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value.item() if hasattr(value, "item") else value

@@ -1,0 +1,78 @@
+"""``narrows score``: a table in, one number per row out."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from narrows.cli import options
+from narrows.cli import output as out
+from narrows.cli.verb import verb
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+
+@verb(name="score")
+@options.MODEL
+@options.DATA
+@click.option(
+    "-o", "--output", metavar="FILE", help="Where to write the scores (CSV to stdout by default)."
+)
+@click.option("--summary", is_flag=True, help="Print mean and quantiles instead of every row.")
+@options.selection
+@options.JSON
+@options.QUIET
+@options.TRACEBACK
+def command(
+    *,
+    model: str,
+    data: str,
+    output: str | None,
+    summary: bool,
+    as_json: bool,
+    quiet: bool,
+    **selection: Any,
+) -> None:
+    """Say for each row of DATA how well MODEL reconstructs it.
+
+    A score is minus the reconstruction loss of the row: the lower, the less the row is like those
+    the model was fitted to. With --summary or --json the rows themselves are written only if -o
+    names a file.
+
+    \b
+    narrows score model patients.csv --id patient -o scores.csv
+    narrows score model patients.csv --summary
+    """
+    from narrows.cli import applying, models
+    from narrows.data import files
+
+    target = files.STANDARD_STREAM if output is None else output
+    files.check_writable(target)
+    fitted = models.load(model)
+    found = applying.read(
+        data, models.names(fitted), fitted.n_features_in_, quiet=quiet, **selection
+    )
+    scores = fitted.score_samples(models.accepted(fitted, found.rows))
+    if output is not None or not (summary or as_json):
+        applying.write(["score"], scores[:, None], target, found.ids, quiet=quiet)
+    if as_json:
+        out.json_object(_summary(scores))
+    elif summary:
+        out.text("".join(f"{name},{value}\n" for name, value in _summary(scores).items()))
+
+
+def _summary(scores: NDArray[Any]) -> dict[str, float]:
+    import numpy as np
+
+    low, median, high = np.quantile(scores, (0.05, 0.5, 0.95))
+    found = {
+        "mean": scores.mean(dtype=float),
+        "minimum": scores.min(),
+        "quantile_05": low,
+        "median": median,
+        "quantile_95": high,
+        "maximum": scores.max(),
+    }
+    return {"rows": len(scores), **{name: float(value) for name, value in found.items()}}

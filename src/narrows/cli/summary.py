@@ -1,0 +1,93 @@
+"""What a fit has come to: as an object for programs, as lines for people."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from narrows.cli import models, output, tables
+
+ROWS_EXAMINED = 10_000
+WORST_SHOWN = 3
+
+
+def of_fit(model: Any, features: pa.Table, folder: str, seconds: float) -> dict[str, Any]:
+    """Return the numbers of a fit.
+
+    Parameters
+    ----------
+    model : Autoencoder
+        Fitted.
+    features : pyarrow.Table
+        What it was fitted to.
+    folder : str
+        Where it was saved.
+    seconds : float
+        How long the fit took.
+    """
+    last = model.history_[-1]
+    examined = features.take(_evenly(features.num_rows))
+    return {
+        "model": folder,
+        "rows": features.num_rows,
+        "columns": features.num_columns,
+        "n_components": model.n_components,
+        "n_parameters": model.n_parameters_,
+        "epochs": model.n_iter_,
+        "stop_reason": model.stop_reason_,
+        "seconds": seconds,
+        **{key: value for key, value in last.items() if key not in ("phase", "epoch", "seconds")},
+        "rows_examined": examined.num_rows,
+        "unexplained_variance": unexplained_variance(model, examined),
+    }
+
+
+def unexplained_variance(model: Any, features: pa.Table) -> dict[str, float]:
+    """Return 1 - R^2 of each column's reconstruction; columns that never vary are left out."""
+    x = tables.array(features).astype(float)
+    error = np.square(model.reconstruct(models.accepted(model, features)) - x).sum(axis=0)
+    spread = np.square(x - x.mean(axis=0)).sum(axis=0)
+    names = models.output_names(model)
+    return {name: float(error[i] / spread[i]) for i, name in enumerate(names) if spread[i] > 0}
+
+
+def show(found: dict[str, Any], next_command: str) -> None:
+    """Write the summary to stderr."""
+    lines = {
+        "trained": f"{found['epochs']} epochs in {found['seconds']:.1f} s ({found['stop_reason']})",
+        "loss": _losses(found),
+        "unexplained": _unexplained(found),
+        "saved in": found["model"],
+        "next": next_command,
+    }
+    output.message(
+        f"{found['rows']:,} rows x {found['columns']:,} columns -> "
+        f"{found['n_components']} components, {found['n_parameters']:,} parameters\n"
+        f"{output.aligned(lines)}"
+    )
+
+
+def _losses(found: dict[str, Any]) -> str:
+    shown = f"{found['loss_per_feature']:.4g} per column"
+    if "valid_loss" not in found:
+        return shown
+    return f"{shown}, on held-out rows {found['valid_loss'] / found['columns']:.4g}"
+
+
+def _unexplained(found: dict[str, Any]) -> str:
+    shares = found["unexplained_variance"]
+    if not shares:
+        return "nothing: no column varies"
+    worst = sorted(shares, key=shares.__getitem__, reverse=True)[:WORST_SHOWN]
+    listed = ", ".join(f"{name} {shares[name]:.1%}" for name in worst)
+    mean = sum(shares.values()) / len(shares)
+    part = f", {found['rows_examined']:,} rows" * (found["rows_examined"] < found["rows"])
+    return f"{mean:.1%} of the variance (mean of the columns{part}); most in {listed}"
+
+
+def _evenly(n_rows: int) -> np.ndarray[Any, Any]:
+    if n_rows <= ROWS_EXAMINED:
+        return np.arange(n_rows)
+    return np.linspace(0, n_rows - 1, ROWS_EXAMINED).astype(int)

@@ -1,0 +1,117 @@
+"""Composition: the settings of an estimator, resolved into parts that were checked together."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from narrows import checks
+from narrows.architectures.block import Architecture
+from narrows.corruptions import Corruption
+from narrows.latents import Latent
+from narrows.losses import Loss
+from narrows.network import Network
+from narrows.objective import Objective
+from narrows.penalties import Penalty
+from narrows.training.optimizers import Optimizer
+from narrows.training.rates import Constant, LearningRate, OneCycle
+from narrows.training.schedules import Schedule
+
+
+@dataclass(frozen=True)
+class Composition:
+    """One method: a part on every axis.
+
+    Parameters
+    ----------
+    n_components : int
+        Width of the code.
+    architecture, latent, loss, penalty, corruption, schedule, optimizer, learning_rate : specs
+        The part on each axis; penalty and corruption may be None.
+    """
+
+    n_components: int
+    architecture: Architecture
+    latent: Latent
+    loss: Loss
+    penalty: Penalty | None
+    corruption: Corruption | None
+    schedule: Schedule
+    optimizer: Optimizer
+    learning_rate: LearningRate
+
+    @classmethod
+    def of(cls, settings: Mapping[str, Any]) -> Composition:
+        """Resolve names and specs from an estimator's settings.
+
+        Raises
+        ------
+        ParameterError
+            If a setting is no part of its axis, or no possible value.
+        """
+        penalty, corruption = settings["penalty"], settings["corruption"]
+        optimizer = Optimizer.of(settings["optimizer"])
+        found = cls(
+            n_components=checks.integer("n_components", settings["n_components"], low=1),
+            architecture=Architecture.of(settings["architecture"]),
+            latent=Latent.of(settings["latent"]),
+            loss=Loss.of(settings["loss"]),
+            penalty=None if _absent(penalty) else Penalty.of(penalty),
+            corruption=None if _absent(corruption) else Corruption.of(corruption),
+            schedule=Schedule.of(settings["schedule"]),
+            optimizer=optimizer,
+            learning_rate=_rate(settings["learning_rate"], optimizer),
+        )
+        found.optimizer.check()
+        found.learning_rate.check()
+        return found
+
+    @property
+    def link(self) -> str:
+        """The output activation: the architecture's, or else the loss's own."""
+        return self.architecture.output_activation or self.loss.link
+
+    @property
+    def regularised(self) -> bool:
+        """Whether anything but the length of the code limits what it can copy."""
+        return self.penalty is not None or self.corruption is not None
+
+    def base_rate(self, n_features: int) -> float:
+        """Return the learning rate at its highest: the one given, or the optimiser's default."""
+        given = self.learning_rate.rate
+        return self.optimizer.default_rate(n_features) if given is None else float(given)
+
+    @property
+    def objective(self) -> Objective:
+        """The loss and the penalties as one function of a pass."""
+        return Objective(self.loss, self.penalty)
+
+    def network(self, n_features: int, dtype: torch.dtype) -> Network:
+        """Return a network for tables of ``n_features`` columns, its weights not yet drawn.
+
+        Raises
+        ------
+        ParameterError
+            If parts do not go together.
+        """
+        found = Network(
+            self.architecture, self.latent, self.link, n_features, self.n_components
+        ).to(dtype)
+        self.objective.check(found)
+        if self.corruption is not None:
+            self.corruption.check(n_features)
+        return found
+
+
+def _absent(value: Any) -> bool:
+    return value is None or value == "none"
+
+
+def _rate(value: Any, optimizer: Optimizer) -> LearningRate:
+    if isinstance(value, str) and value == "auto":
+        # A line search finds its own step; everything else gains from one cycle.
+        return Constant() if optimizer.full_batch else OneCycle()
+    return LearningRate.of(value)

@@ -1,0 +1,1 @@
+"""Data: from what a person brings to scaled batches of tensors."""

@@ -1,0 +1,78 @@
+"""Arrays: whatever table a person holds, as a float ndarray or CSR array in a fitting dtype."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import narwhals as nw
+import numpy as np
+import scipy.sparse
+from sklearn.utils.validation import validate_data
+
+from narrows.data.encoding import Rows
+from narrows.errors import DataError
+
+
+def read(estimator: Any, X: Any, *, reset: bool) -> Rows:
+    """Return X as floats, and let scikit-learn record or compare its columns on ``estimator``.
+
+    Parameters
+    ----------
+    estimator : BaseEstimator
+        Gets ``n_features_in_`` and ``feature_names_in_``, or is asked for them.
+    X : array, CSR, or data frame of shape (n_samples, n_features)
+        numpy, scipy.sparse, or anything narwhals reads: pandas, polars, pyarrow, ...
+    reset : bool
+        Whether this is the table to learn from.
+
+    Returns
+    -------
+    ndarray or CSR array of shape (n_samples, n_features)
+        float32 where that holds every value X's type can have, else float64. The memory is X's
+        own where no conversion was needed.
+
+    Raises
+    ------
+    DataError
+        If columns are not numeric.
+    ValueError
+        If X has NaN or infinity, no rows, or other columns than in fit.
+    """
+    _refuse_text(X)
+    return validate_data(
+        estimator, X, reset=reset, accept_sparse="csr", dtype=_dtype(X), order=None
+    )
+
+
+def owned(rows: Rows, X: Any) -> bool:
+    """Return whether ``rows`` is memory of ours, which may be overwritten."""
+    if scipy.sparse.issparse(rows):
+        return False
+    try:
+        original = np.asarray(X)
+    except (TypeError, ValueError):  # not an array at all: converting it made a copy
+        return True
+    return not np.may_share_memory(rows, original)
+
+
+def _dtype(X: Any) -> Any:
+    found = getattr(X, "dtype", None)
+    if isinstance(found, np.dtype) and found.kind in "fiub":
+        return np.float64 if np.result_type(found, np.float32) == np.float64 else np.float32
+    return [np.float64, np.float32]
+
+
+def _refuse_text(X: Any) -> None:
+    if not nw.dependencies.is_into_dataframe(X):
+        return
+    frame = nw.from_native(X, eager_only=True)
+    bad = [
+        f"{name!r} ({dtype})"
+        for name, dtype in frame.schema.items()
+        if not (dtype.is_numeric() or dtype in (nw.Boolean, nw.Object, nw.Unknown))
+    ]
+    if bad:
+        raise DataError(
+            f"columns {', '.join(bad)} are not numeric; leave them out, or turn them into numbers "
+            "first, for example with sklearn.preprocessing.OneHotEncoder in a ColumnTransformer"
+        )

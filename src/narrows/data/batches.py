@@ -1,0 +1,29 @@
+"""Batches: which rows go together, in which order, and which are held out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import torch
+from torch import Tensor
+
+
+def split(n_rows: int, fraction: float, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+    """Return row numbers to train on and to validate on, drawn without replacement.
+
+    At least one row stays on each side where there are two.
+    """
+    order = torch.randperm(n_rows, generator=generator)
+    held_out = min(max(1, round(n_rows * fraction)), n_rows - 1)
+    return order[held_out:].sort().values, order[:held_out].sort().values
+
+
+def shuffled(rows: Tensor, batch_size: int, generator: torch.Generator) -> Iterator[Tensor]:
+    """Yield every row number once in random order, ``batch_size`` at a time, the rest last."""
+    order = rows[torch.randperm(len(rows), generator=generator)]
+    yield from order.split(batch_size)
+
+
+def in_order(rows: Tensor, batch_size: int) -> Iterator[Tensor]:
+    """Yield every row number once in the given order, ``batch_size`` at a time, the rest last."""
+    yield from rows.split(batch_size)

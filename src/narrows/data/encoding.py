@@ -1,0 +1,163 @@
+"""Encoding: scaling of columns, learned in one pass over the rows and undone on the way back."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import scipy.sparse
+from numpy.typing import NDArray
+from sklearn.preprocessing import MinMaxScaler, RobustScaler, StandardScaler
+
+from narrows import checks
+from narrows.errors import DataError
+
+Rows = Any  # a float ndarray or CSR array of shape (n_samples, n_features)
+Statistics = tuple[NDArray[np.float64], NDArray[np.float64]]
+
+BLOCK_CELLS = 1 << 22  # cells handled at a time, so that temporaries stay near 32 MB
+
+
+def blocks(n_rows: int, n_columns: int) -> Iterator[slice]:
+    """Yield slices that cut ``n_rows`` rows into blocks of at most `BLOCK_CELLS` cells."""
+    size = max(1, BLOCK_CELLS // max(1, n_columns))
+    for start in range(0, n_rows, size):
+        yield slice(start, min(start + size, n_rows))
+
+
+def dense(rows: Rows) -> NDArray[Any]:
+    """Return rows as an ndarray, which a block of a sparse table becomes."""
+    found: NDArray[Any] = rows.toarray() if scipy.sparse.issparse(rows) else rows
+    return found
+
+
+def _running(scaler: Any, X: Rows, sample_weight: NDArray[Any] | None) -> Any:
+    for block in blocks(*X.shape):
+        rows = dense(X[block]).astype(np.float64, copy=False)
+        weight = {} if sample_weight is None else {"sample_weight": sample_weight[block]}
+        scaler.partial_fit(rows, **weight)
+    return scaler
+
+
+def _standard(X: Rows, sample_weight: NDArray[Any] | None) -> Statistics:
+    found = _running(StandardScaler(), X, sample_weight)
+    return found.mean_, found.scale_
+
+
+def _minmax(X: Rows, sample_weight: NDArray[Any] | None) -> Statistics:
+    found = _running(MinMaxScaler(), X, None)
+    return found.data_min_, 1 / found.scale_
+
+
+def _robust(X: Rows, sample_weight: NDArray[Any] | None) -> Statistics:
+    columns = X.tocsc() if scipy.sparse.issparse(X) else X
+    centers, scales = [], []
+    for block in blocks(X.shape[1], X.shape[0]):
+        found = RobustScaler().fit(dense(columns[:, block]))
+        centers.append(found.center_)
+        scales.append(found.scale_)
+    return np.concatenate(centers), np.concatenate(scales)
+
+
+SCALINGS: dict[str, Callable[[Rows, NDArray[Any] | None], Statistics]] = {
+    "standard": _standard,
+    "minmax": _minmax,
+    "robust": _robust,
+}
+
+
+@dataclass(frozen=True)
+class Encoding:
+    """(x - center) / scale, column by column; nothing at all where they are None.
+
+    Parameters
+    ----------
+    center, scale : ndarray of shape (n_features,) or None
+        In the units of the table.
+    """
+
+    center: NDArray[np.float64] | None = None
+    scale: NDArray[np.float64] | None = None
+
+    @classmethod
+    def fit(
+        cls, scaling: str | None, X: Rows, sample_weight: NDArray[Any] | None = None
+    ) -> Encoding:
+        """Learn the scaling of each column.
+
+        Parameters
+        ----------
+        scaling : {"standard", "minmax", "robust"} or None
+            Mean and standard deviation; smallest value and range; median and interquartile range.
+            A constant column keeps scale 1.
+        X : ndarray or CSR array of shape (n_samples, n_features)
+            The table, never densified whole.
+        sample_weight : ndarray of shape (n_samples,), optional
+            Positive weights of the rows; only "standard" uses them.
+
+        Raises
+        ------
+        ParameterError
+            If there is no such scaling.
+        DataError
+            If the values of a column are too large for its spread to be a number.
+        """
+        if scaling is None or scaling == "none":
+            return cls()
+        checks.choice("scaling", scaling, [*SCALINGS, "none"])
+        with warnings.catch_warnings(), np.errstate(over="ignore", invalid="ignore"):
+            # Overflow is reported below, with the column that caused it.
+            warnings.simplefilter("ignore", RuntimeWarning)
+            center, scale = SCALINGS[scaling](X, sample_weight)
+        bad = np.flatnonzero(~(np.isfinite(center) & np.isfinite(scale)))
+        if bad.size:
+            raise DataError(
+                f"column {bad[0]} has values too large to scale (its spread overflows float64); "
+                "divide it by a power of ten first"
+            )
+        return cls(center.astype(np.float64), scale.astype(np.float64))
+
+    def encode(self, rows: Rows, dtype: Any, out: NDArray[Any] | None = None) -> NDArray[Any]:
+        """Return scaled rows in ``dtype``, computed in float64 if the rows are; ``out`` is filled.
+
+        Parameters
+        ----------
+        rows : ndarray or CSR array of shape (n_samples, n_features)
+            In the units of the table.
+        dtype : numpy dtype
+            Of the result.
+        out : ndarray of shape (n_samples, n_features), optional
+            Where to write; may be ``rows`` itself.
+        """
+        values = dense(rows)
+        if self.center is None or self.scale is None:
+            if out is None:
+                return values.astype(dtype, copy=False)
+            if out is not values:
+                out[...] = values
+            return out
+        work = values.dtype
+        scaled: NDArray[Any] = np.subtract(
+            values, self.center.astype(work), out=self._work(out, work)
+        )
+        scaled /= self.scale.astype(work)
+        if out is None:
+            return scaled.astype(dtype, copy=False)
+        if scaled is not out:
+            out[...] = scaled
+        return out
+
+    def decode(self, rows: NDArray[Any]) -> NDArray[Any]:
+        """Return rows in the units of the table, in the dtype they came in."""
+        if self.center is None or self.scale is None:
+            return rows
+        rows = rows * self.scale.astype(rows.dtype)
+        rows += self.center.astype(rows.dtype)
+        return rows
+
+    @staticmethod
+    def _work(out: NDArray[Any] | None, dtype: Any) -> NDArray[Any] | None:
+        return out if out is not None and out.dtype == dtype else None

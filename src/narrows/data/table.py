@@ -1,0 +1,189 @@
+"""Table: the scaled rows a network trains on, held as one tensor or as CSR, taken by row number."""
+
+from __future__ import annotations
+
+import functools
+from typing import Any, NamedTuple, Protocol
+
+import numpy as np
+import scipy.sparse
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from narrows.data.encoding import Encoding, Rows, blocks
+
+
+class Batch(NamedTuple):
+    """Some rows of a table.
+
+    ``x`` has shape (n_rows, n_features); ``observed`` and ``sample_weight`` are None where every
+    cell was measured and every row weighs the same.
+    """
+
+    x: Tensor
+    observed: Tensor | None
+    sample_weight: Tensor | None
+
+
+class Table(Protocol):
+    """What training needs of its data: how many rows, and any of them by number.
+
+    Data that do not fit in memory would be one more class with these members.
+    """
+
+    n_rows: int
+    n_features: int
+
+    def take(self, rows: Tensor) -> Batch:
+        """Return the rows of the given numbers, an int64 tensor in the processor's memory."""
+
+    @property
+    def low(self) -> Tensor:
+        """Smallest scaled value of each column, shape (n_features,)."""
+
+    @property
+    def high(self) -> Tensor:
+        """Largest scaled value of each column, shape (n_features,)."""
+
+
+class DenseTable:
+    """Rows held as one tensor of shape (n_rows, n_features).
+
+    Parameters
+    ----------
+    x : Tensor of shape (n_rows, n_features)
+        The scaled rows; never written to.
+    sample_weight : Tensor of shape (n_rows,), optional
+        Weights with mean 1.
+    """
+
+    def __init__(self, x: Tensor, sample_weight: Tensor | None = None) -> None:
+        self.x = x
+        self.sample_weight = sample_weight
+        self.n_rows, self.n_features = x.shape
+
+    def take(self, rows: Tensor) -> Batch:
+        """Return the rows of the given numbers."""
+        rows = rows.to(self.x.device)
+        return Batch(self.x.index_select(0, rows), None, _select(self.sample_weight, rows))
+
+    @functools.cached_property
+    def low(self) -> Tensor:
+        """Smallest value of each column, shape (n_features,)."""
+        return self.x.amin(0)
+
+    @functools.cached_property
+    def high(self) -> Tensor:
+        """Largest value of each column, shape (n_features,)."""
+        return self.x.amax(0)
+
+
+class SparseTable:
+    """Rows held as CSR in the units of the user; a batch is densified and scaled when taken.
+
+    Parameters
+    ----------
+    matrix : CSR array of shape (n_rows, n_features)
+        The rows, unscaled, so that zeros stay unstored.
+    encoding : Encoding
+        Scales a batch.
+    dtype : torch.dtype
+        Of a batch.
+    device : torch.device
+        Of a batch.
+    sample_weight : Tensor of shape (n_rows,), optional
+        Weights with mean 1.
+    """
+
+    def __init__(
+        self,
+        matrix: Any,
+        encoding: Encoding,
+        dtype: torch.dtype,
+        device: torch.device,
+        sample_weight: Tensor | None = None,
+    ) -> None:
+        self.matrix = matrix
+        self.encoding = encoding
+        self.dtype = dtype
+        self.device = device
+        self.sample_weight = sample_weight
+        self.n_rows, self.n_features = matrix.shape
+
+    def take(self, rows: Tensor) -> Batch:
+        """Return the rows of the given numbers, densified and scaled."""
+        found = self.encoding.encode(self.matrix[rows.numpy()], numpy_dtype(self.dtype))
+        x = torch.from_numpy(found).to(self.device, self.dtype)
+        return Batch(x, None, _select(self.sample_weight, rows.to(self.device)))
+
+    @functools.cached_property
+    def low(self) -> Tensor:
+        """Smallest scaled value of each column, shape (n_features,)."""
+        return self._extreme(self.matrix.min(axis=0))
+
+    @functools.cached_property
+    def high(self) -> Tensor:
+        """Largest scaled value of each column, shape (n_features,)."""
+        return self._extreme(self.matrix.max(axis=0))
+
+    def _extreme(self, row: Any) -> Tensor:
+        values = np.asarray(row.toarray(), dtype=np.float64).reshape(1, -1)
+        found = self.encoding.encode(values, numpy_dtype(self.dtype))
+        return torch.from_numpy(found[0]).to(self.device, self.dtype)
+
+
+def make_table(
+    X: Rows,
+    encoding: Encoding,
+    dtype: torch.dtype,
+    device: torch.device,
+    *,
+    sample_weight: NDArray[Any] | None = None,
+    owned: bool = False,
+) -> DenseTable | SparseTable:
+    """Scale rows into a table.
+
+    Parameters
+    ----------
+    X : ndarray or CSR array of shape (n_samples, n_features)
+        The rows, in the units of the user.
+    encoding : Encoding
+        Scales them.
+    dtype : torch.dtype
+        To train in.
+    device : torch.device
+        To train on.
+    sample_weight : ndarray of shape (n_samples,), optional
+        Weights; divided by their mean.
+    owned : bool
+        Whether X may be overwritten; otherwise it is copied unless it can be used as it is.
+    """
+    weight = None
+    if sample_weight is not None:
+        weight = torch.from_numpy(sample_weight / sample_weight.mean()).to(device, dtype)
+    if scipy.sparse.issparse(X):
+        return SparseTable(X, encoding, dtype, device, weight)
+    target = numpy_dtype(dtype)
+    if encoding.center is None and X.dtype == target:
+        scaled = np.ascontiguousarray(X)
+    else:
+        reuse = owned and X.dtype == target and X.flags.c_contiguous and X.flags.writeable
+        scaled = X if reuse else np.empty(X.shape, target)
+        for block in blocks(*X.shape):
+            encoding.encode(X[block], target, out=scaled[block])
+    return DenseTable(as_tensor(scaled).to(device), weight)
+
+
+def as_tensor(values: NDArray[Any]) -> Tensor:
+    """Return a tensor of the array, sharing its memory where torch can (a memory map is copied)."""
+    return torch.from_numpy(values if values.flags.writeable else values.copy())
+
+
+def numpy_dtype(dtype: torch.dtype) -> np.dtype[Any]:
+    """Return numpy's float type of the same width (float32 for bfloat16)."""
+    return np.dtype(np.float64 if dtype == torch.float64 else np.float32)
+
+
+def _select(values: Tensor | None, rows: Tensor) -> Tensor | None:
+    return None if values is None else values.index_select(0, rows)

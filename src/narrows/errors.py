@@ -1,0 +1,103 @@
+"""Everything narrows can refuse or warn about, as one tree.
+
+::
+
+    NarrowsError
+    ├── ParameterError (ValueError)        a setting that cannot be: name, value, bound, remedy
+    │   └── CompositionError               two parts that do not go together
+    ├── DataError (ValueError)             a table that cannot be used as it is
+    │   └── SourceError                    the same, found in a file: file, row, column
+    ├── DivergenceError (ArithmeticError)  training went to infinity before one good epoch
+    ├── DeviceError (RuntimeError)         a device or precision this machine does not have
+    ├── MissingDependencyError (ImportError)  an extra that is not installed
+    └── ModelFileError (ValueError)        a model folder that cannot be trusted
+        ├── SchemaVersionError             written by a newer major version
+        ├── UnknownNameError               names a part this version does not have
+        ├── MissingTensorError             a tensor is absent
+        ├── TensorShapeError               a tensor has another shape than its settings declare
+        ├── NonFiniteTensorError           a tensor holds NaN or infinity
+        └── CorruptFileError               truncated, altered, or not the file it should be
+
+    NarrowsWarning (UserWarning)
+    ├── DivergenceWarning                  training stopped early; the best weights were kept
+    ├── InterruptedWarning                 Ctrl-C stopped training; the model is usable
+    └── OvercompleteWarning                a code as long as the row, without a regulariser
+"""
+
+from __future__ import annotations
+
+
+class NarrowsError(Exception):
+    """Base of every error narrows raises on purpose."""
+
+
+class ParameterError(NarrowsError, ValueError):
+    """A setting that cannot be: the message has its name, value, bound and remedy."""
+
+
+class CompositionError(ParameterError):
+    """Two parts that do not go together."""
+
+
+class DataError(NarrowsError, ValueError):
+    """A table that cannot be used as it is."""
+
+
+class SourceError(DataError):
+    """A file that cannot be used as it is: the message has the file, row and column."""
+
+
+class DivergenceError(NarrowsError, ArithmeticError):
+    """Training went to infinity before a single good epoch."""
+
+
+class DeviceError(NarrowsError, RuntimeError):
+    """A device or precision this machine does not have."""
+
+
+class MissingDependencyError(NarrowsError, ImportError):
+    """An optional package that is not installed: the message has the install command."""
+
+
+class ModelFileError(NarrowsError, ValueError):
+    """A model folder that cannot be trusted."""
+
+
+class SchemaVersionError(ModelFileError):
+    """The folder was written by a newer major version of the format."""
+
+
+class UnknownNameError(ModelFileError):
+    """The folder names a part this version of narrows does not have."""
+
+
+class MissingTensorError(ModelFileError):
+    """A tensor that the settings call for is absent."""
+
+
+class TensorShapeError(ModelFileError):
+    """A tensor has another shape than the settings declare."""
+
+
+class NonFiniteTensorError(ModelFileError):
+    """A tensor holds NaN or infinity."""
+
+
+class CorruptFileError(ModelFileError):
+    """A file is truncated, altered, or not the file it should be."""
+
+
+class NarrowsWarning(UserWarning):
+    """Base of every warning narrows gives."""
+
+
+class DivergenceWarning(NarrowsWarning):
+    """Training diverged and stopped; the best weights so far were kept."""
+
+
+class InterruptedWarning(NarrowsWarning):
+    """Ctrl-C stopped training after the current batch; the model is usable."""
+
+
+class OvercompleteWarning(NarrowsWarning):
+    """The code is as long as the row, and nothing keeps the network from copying its input."""

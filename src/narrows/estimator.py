@@ -1,0 +1,566 @@
+"""Autoencoder: the estimator that composes architecture, latent, loss, penalty and the rest."""
+
+from __future__ import annotations
+
+import copy
+import os
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Self
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
+from sklearn.utils import Tags, check_array
+from sklearn.utils.validation import _check_sample_weight, check_is_fitted
+from torch import Tensor
+
+from narrows import checks, model_folder, persistence
+from narrows.composition import Composition
+from narrows.data import arrays
+from narrows.data.encoding import Encoding, Rows, blocks
+from narrows.data.table import Table, as_tensor, make_table
+from narrows.errors import DataError, OvercompleteWarning, ParameterError
+from narrows.network import Network
+from narrows.training import budget, progress
+from narrows.training.optimizers import Stepper
+from narrows.training.runtime import Randomness, resolve
+from narrows.training.trainer import Settings, Trainer
+
+__all__ = ["Autoencoder"]
+
+Matrix = NDArray[Any]
+
+
+class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):  # type: ignore[misc]
+    """Autoencoder: fuses the columns of a table into a short code, and gives them back.
+
+    A method is a composition: choose a part on each axis, by name or as a spec with settings.
+
+    Parameters
+    ----------
+    n_components : int, default=2
+        Length of the code.
+    architecture : Architecture, str or tuple of int, default="dense"
+        The layers. A tuple of widths is a `Dense` stack.
+    latent : Latent or str, default="point"
+        Whether the code of a sample is a point or a distribution.
+    views : None
+        Reserved for several sources in one table.
+    scaling : {"standard", "minmax", "robust", "none"} or None, default="standard"
+        How columns are scaled before the network, and back after it.
+    loss : Loss or str, default="squared_error"
+        Distance of x and its reconstruction.
+    penalty : Penalty, str or None, default=None
+        Further terms of the objective; add several with ``+``.
+    corruption : Corruption, str or None, default=None
+        What the encoder sees instead of x while training.
+    schedule : Schedule or str, default="joint"
+        In which phases the layers are trained.
+    optimizer : Optimizer, str or class, default="adam"
+        How the weights move.
+    learning_rate : float, LearningRate, str, default="auto"
+        A number stays constant; ``"auto"`` is `OneCycle` up to the optimiser's own rate, or
+        constant for optimisers with a line search.
+    batch_size : int or "auto", default="auto"
+        Rows per step. "auto" gives some 32 steps per epoch, of 16 to 256 rows.
+    max_epochs : int or "auto", default="auto"
+        Passes over the rows. "auto" gives some 4,000 steps, in 10 to 200 epochs.
+    early_stopping : bool, default=False
+        Whether to hold out rows, stop when their objective no longer falls, and restore the best
+        weights.
+    validation_fraction : float, default=0.1
+        Share of the rows held out for that.
+    n_iter_no_change : int, default=10
+        Epochs without a new best before stopping.
+    max_grad_norm : float, optional
+        Gradients longer than this are shortened to it.
+    precision : {"auto", "float32", "float64", "bfloat16"}, default="auto"
+        Of training. "auto" is float32. Results are computed in the dtype of the data asked about.
+    device : str, default="auto"
+        "cpu", "cuda", "cuda:1", ...; "auto" takes a GPU if there is one.
+    warm_start : bool, default=False
+        Whether `fit` goes on from the weights of the last fit.
+    random_state : int, RandomState or None, default=None
+        Seed of initial weights, held-out rows, order and noise. The global generators of numpy and
+        torch are never touched.
+    verbose : int, default=0
+        0 is silent, 1 shows a progress bar on stderr (a line per epoch where that is no terminal),
+        2 shows both.
+
+    Attributes
+    ----------
+    network_ : Network
+        The fitted encoder and decoder, a `torch.nn.Module`.
+    encoding_ : Encoding
+        The fitted scaling.
+    history_ : list of dict
+        One row per epoch: phase, epoch, objective and the named parts that add up to it,
+        loss_per_feature, the same with ``valid_`` in front, learning_rate, seconds.
+    n_iter_ : int
+        Epochs that were run.
+    stop_reason_ : str
+        "max_epochs", "early_stopping", "converged", "interrupted" or "diverged".
+    n_components_ : int
+        Length of the code.
+    n_parameters_ : int
+        Numbers in the network, a tied weight counted once.
+    n_features_in_ : int
+        Columns seen in fit.
+    feature_names_in_ : ndarray of str
+        Their names, where they have names.
+
+    References
+    ----------
+    Charte et al., "A practical tutorial on autoencoders for nonlinear feature fusion",
+    Information Fusion 44 (2018).
+
+    Examples
+    --------
+    >>> from narrows import Autoencoder
+    >>> from sklearn.datasets import load_breast_cancer
+    >>> X = load_breast_cancer().data
+    >>> model = Autoencoder(n_components=2, max_epochs=10, random_state=0).fit(X)
+    >>> model.transform(X).shape, model.reconstruct(X).shape
+    ((569, 2), (569, 30))
+    """
+
+    def __init__(
+        self,
+        n_components: int = 2,
+        *,
+        architecture: Any = "dense",
+        latent: Any = "point",
+        views: Any = None,
+        scaling: str | None = "standard",
+        loss: Any = "squared_error",
+        penalty: Any = None,
+        corruption: Any = None,
+        schedule: Any = "joint",
+        optimizer: Any = "adam",
+        learning_rate: Any = "auto",
+        batch_size: int | str = "auto",
+        max_epochs: int | str = "auto",
+        early_stopping: bool = False,
+        validation_fraction: float = 0.1,
+        n_iter_no_change: int = 10,
+        max_grad_norm: float | None = None,
+        precision: str = "auto",
+        device: str = "auto",
+        warm_start: bool = False,
+        random_state: Any = None,
+        verbose: int = 0,
+    ) -> None:
+        self.n_components = n_components
+        self.architecture = architecture
+        self.latent = latent
+        self.views = views
+        self.scaling = scaling
+        self.loss = loss
+        self.penalty = penalty
+        self.corruption = corruption
+        self.schedule = schedule
+        self.optimizer = optimizer
+        self.learning_rate = learning_rate
+        self.batch_size = batch_size
+        self.max_epochs = max_epochs
+        self.early_stopping = early_stopping
+        self.validation_fraction = validation_fraction
+        self.n_iter_no_change = n_iter_no_change
+        self.max_grad_norm = max_grad_norm
+        self.precision = precision
+        self.device = device
+        self.warm_start = warm_start
+        self.random_state = random_state
+        self.verbose = verbose
+
+    def fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> Self:
+        """Learn to encode and to reconstruct the rows of X.
+
+        Parameters
+        ----------
+        X : array, CSR array or data frame of shape (n_samples, n_features)
+            numpy of any numeric dtype, scipy.sparse, pandas, polars, pyarrow.
+        y : ignored
+            Present for pipelines.
+        sample_weight : array of shape (n_samples,), optional
+            How much each row counts.
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        ParameterError
+            If a setting cannot be, or two parts do not go together.
+        DataError
+            If X cannot be used as it is.
+        DivergenceError
+            If the objective was never finite.
+        """
+        warm = bool(self.warm_start) and hasattr(self, "network_")
+        rows = arrays.read(self, X, reset=not warm)
+        job = self._prepare(rows, sample_weight, fresh=not warm, overwrite=arrays.owned(rows, X))
+        outcome = job.trainer.fit(job.network, job.table)
+        self._finish(job, outcome.history, outcome.stop_reason)
+        return self
+
+    def partial_fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> Self:
+        """Train for one pass over the rows of X, going on from what was learned before.
+
+        The scaling is learned from the first call's rows and then stays, so give that call rows
+        that stand for the rest. The learning rate is constant, and the optimiser keeps its memory
+        from call to call.
+
+        Parameters
+        ----------
+        X : array, CSR array or data frame of shape (n_samples, n_features)
+            The next rows.
+        y : ignored
+            Present for pipelines.
+        sample_weight : array of shape (n_samples,), optional
+            How much each row counts.
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        ParameterError
+            If a setting cannot be, or two parts do not go together.
+        DataError
+            If X cannot be used as it is.
+        """
+        fresh = not hasattr(self, "network_")
+        rows = arrays.read(self, X, reset=fresh)
+        job = self._prepare(rows, sample_weight, fresh=fresh, overwrite=arrays.owned(rows, X))
+        stepper = getattr(self, "_stepper", None) or job.trainer.stepper(job.network)
+        history = [] if fresh else list(self.history_)
+        history.append(job.trainer.one_pass(job.network, job.table, stepper))
+        self._finish(job, history, "partial", stepper, job.trainer.randomness)
+        return self
+
+    def transform(self, X: Any) -> Matrix:
+        """Return the codes of rows.
+
+        Parameters
+        ----------
+        X : array, CSR array or data frame of shape (n_samples, n_features)
+            Rows with the columns of fit.
+
+        Returns
+        -------
+        ndarray of shape (n_samples, n_components)
+            In the dtype of X, or the data frame that ``set_output`` asked for.
+        """
+        rows = self._rows(X)
+        return self._map(rows, lambda network, x: network.encode(x), self.n_components_)
+
+    def inverse_transform(self, X: Any) -> Matrix:
+        """Return the rows that codes stand for.
+
+        Parameters
+        ----------
+        X : array or data frame of shape (n_samples, n_components)
+            Codes, as `transform` gives them.
+
+        Returns
+        -------
+        ndarray of shape (n_samples, n_features)
+            In the units of the table.
+
+        Raises
+        ------
+        DataError
+            If there are not n_components columns.
+        """
+        check_is_fitted(self, "network_")
+        code = check_array(X, dtype=[np.float64, np.float32], input_name="X")
+        if code.shape[1] != self.n_components_:
+            raise DataError(
+                f"X has {code.shape[1]} columns but a code has {self.n_components_}; "
+                "give what transform returned"
+            )
+        decoded = self._map(
+            code, lambda network, y: network.decode(y), self.n_features_in_, encode=False
+        )
+        return self.encoding_.decode(decoded)
+
+    def reconstruct(self, X: Any) -> Matrix:
+        """Return what rows look like after the narrow channel: encoded, then decoded.
+
+        Parameters
+        ----------
+        X : array, CSR array or data frame of shape (n_samples, n_features)
+            Rows with the columns of fit.
+
+        Returns
+        -------
+        ndarray of shape (n_samples, n_features)
+            In the units of the table.
+        """
+        rows = self._rows(X)
+        decoded = self._map(
+            rows, lambda network, x: network.decode(network.encode(x)), self.n_features_in_
+        )
+        return self.encoding_.decode(decoded)
+
+    def score_samples(self, X: Any) -> Matrix:
+        """Return how well each row is reconstructed: minus its loss, summed over scaled features.
+
+        Higher is more like the training rows; an anomaly scores low.
+
+        Parameters
+        ----------
+        X : array, CSR array or data frame of shape (n_samples, n_features)
+            Rows with the columns of fit.
+
+        Returns
+        -------
+        ndarray of shape (n_samples,)
+        """
+        rows = self._rows(X)
+        objective = Composition.of(self.get_params(deep=False)).objective
+
+        def losses(network: Network, x: Tensor) -> Tensor:
+            return -objective.per_sample(network(x, training=False))[:, None]
+
+        return self._map(rows, losses, 1)[:, 0]
+
+    def score(self, X: Any, y: Any = None, sample_weight: Any = None) -> float:
+        """Return the mean of `score_samples`; higher is better, as model selection expects.
+
+        Parameters
+        ----------
+        X : array, CSR array or data frame of shape (n_samples, n_features)
+            Rows with the columns of fit.
+        y : ignored
+            Present for pipelines.
+        sample_weight : array of shape (n_samples,), optional
+            How much each row counts.
+
+        Returns
+        -------
+        float
+        """
+        return float(np.average(self.score_samples(X), weights=sample_weight))
+
+    def save(self, folder: str | os.PathLike[str]) -> None:
+        """Write the fitted model to a folder: config.json, model.safetensors and README.md.
+
+        A model that stands there is replaced in one step; nothing is pickled.
+
+        Parameters
+        ----------
+        folder : path
+            Where to; its parent must exist.
+
+        Raises
+        ------
+        ModelFileError
+            If something that is not a model stands there.
+        """
+        check_is_fitted(self, "network_")
+        persistence.write(folder, *model_folder.describe(self))
+
+    def _prepare(self, rows: Rows, sample_weight: Any, *, fresh: bool, overwrite: bool) -> _Job:
+        """Resolve settings and data into everything that training needs."""
+        _refuse_views(self.views)
+        composition = Composition.of(self.get_params(deep=False))
+        runtime = resolve(self.device, self.precision)
+        rows, weight = _weigh(rows, sample_weight)
+        n_features = rows.shape[1]
+        network = self._network(composition, n_features, runtime.dtype, fresh=fresh)
+        encoding = Encoding.fit(self.scaling, rows, weight) if fresh else self.encoding_
+        randomness = getattr(self, "_randomness", None)
+        if fresh or randomness is None:
+            randomness = Randomness.seeded(_seed(self.random_state), runtime.device)
+        if fresh:
+            _warn(composition, encoding, n_features)
+            network.initialise(randomness.initial)
+        table = make_table(
+            rows,
+            encoding,
+            runtime.dtype,
+            runtime.device,
+            sample_weight=weight,
+            owned=overwrite,
+        )
+        _check_domain(composition, table)
+        trainer = Trainer(
+            self._settings(composition, table), runtime, randomness, progress.make(self.verbose)
+        )
+        return _Job(
+            composition, network.to(runtime.device, runtime.dtype), encoding, table, trainer
+        )
+
+    def _network(
+        self, composition: Composition, n_features: int, dtype: torch.dtype, *, fresh: bool
+    ) -> Network:
+        """Return a new network, or the fitted one if the settings still describe it."""
+        if fresh:
+            return composition.network(n_features, dtype)
+        with torch.device("meta"):
+            described = composition.network(n_features, dtype)
+        if described.outline() != self.network_.outline():
+            raise ParameterError(
+                f"n_components={self.n_components!r}, architecture={self.architecture!r} and "
+                f"latent={self.latent!r} describe another network than the fitted one, which "
+                "training was to go on from; set warm_start=False, or put the settings back"
+            )
+        return self.network_
+
+    def _settings(self, composition: Composition, table: Table) -> Settings:
+        size = budget.batch_size(self.batch_size, table.n_rows)
+        fraction = checks.number(
+            "validation_fraction",
+            self.validation_fraction,
+            low=0,
+            high=1,
+            include_low=False,
+            include_high=False,
+        )
+        patience = checks.integer("n_iter_no_change", self.n_iter_no_change, low=1)
+        norm = self.max_grad_norm
+        if norm is not None:
+            norm = checks.number("max_grad_norm", norm, low=0, include_low=False)
+        return Settings(
+            objective=composition.objective,
+            optimizer=composition.optimizer,
+            learning_rate=composition.learning_rate,
+            rate=composition.base_rate(table.n_features),
+            corruption=composition.corruption,
+            schedule=composition.schedule,
+            batch_size=size,
+            max_epochs=budget.max_epochs(
+                self.max_epochs, table.n_rows, size, composition.optimizer
+            ),
+            validation_fraction=fraction,
+            patience=patience if self.early_stopping else None,
+            max_grad_norm=norm,
+        )
+
+    def _finish(
+        self,
+        job: _Job,
+        history: list[dict[str, Any]],
+        stop_reason: str,
+        stepper: Stepper | None = None,
+        randomness: Randomness | None = None,
+    ) -> None:
+        self.network_ = job.network
+        self.encoding_ = job.encoding
+        self.n_components_ = job.composition.n_components
+        self.n_parameters_ = sum(p.numel() for p in job.network.parameters())
+        self.history_ = history
+        self.n_iter_ = len(history)
+        self.stop_reason_ = stop_reason
+        # Only partial_fit leaves them, for its next call.
+        self._stepper = stepper
+        self._randomness = randomness
+
+    @property
+    def _n_features_out(self) -> int:
+        return int(self.n_components_)
+
+    def _rows(self, X: Any) -> Rows:
+        check_is_fitted(self, "network_")
+        return arrays.read(self, X, reset=False)
+
+    @torch.inference_mode()
+    def _map(
+        self,
+        rows: Rows,
+        function: Callable[[Network, Tensor], Tensor],
+        width: int,
+        *,
+        encode: bool = True,
+    ) -> Matrix:
+        """Apply ``function`` to scaled rows block by block, in the dtype of the rows."""
+        dtype = torch.float64 if rows.dtype == np.float64 else torch.float32
+        network = self.network_
+        found = next(network.parameters())
+        if found.dtype != dtype:
+            network = copy.deepcopy(network).to(dtype)
+        out = np.empty((rows.shape[0], width), rows.dtype)
+        for block in blocks(rows.shape[0], self.n_features_in_ + width):
+            values = self.encoding_.encode(rows[block], rows.dtype) if encode else rows[block]
+            x = as_tensor(np.ascontiguousarray(values)).to(found.device)
+            out[block] = function(network, x).cpu().numpy()
+        return out
+
+    def __sklearn_tags__(self) -> Tags:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.sparse = True
+        tags.transformer_tags.preserves_dtype = ["float64", "float32"]
+        return tags
+
+
+@dataclass(frozen=True)
+class _Job:
+    """One fit: what is trained, on what, by whom."""
+
+    composition: Composition
+    network: Network
+    encoding: Encoding
+    table: Table
+    trainer: Trainer
+
+
+def _seed(random_state: Any) -> int:
+    if random_state is None:
+        return int(np.random.SeedSequence().generate_state(1)[0])
+    if isinstance(random_state, np.random.RandomState):
+        return int(random_state.randint(2**31 - 1))
+    return checks.integer("random_state", random_state, low=0)
+
+
+def _weigh(rows: Rows, sample_weight: Any) -> tuple[Rows, Matrix | None]:
+    """Return the rows that count and their weights; a row of weight 0 is as good as absent."""
+    if sample_weight is None:
+        return rows, None
+    weight = _check_sample_weight(sample_weight, rows, dtype=np.float64, ensure_non_negative=True)
+    counted = np.flatnonzero(weight)
+    if not counted.size:
+        raise DataError("sample_weight is 0 for every row; give at least one a positive weight")
+    if counted.size == weight.size:
+        return rows, weight
+    return rows[counted], weight[counted]
+
+
+def _refuse_views(views: Any) -> None:
+    if views is not None:
+        raise ParameterError(
+            f"views={views!r} must be None in this version; put the columns of all views side by "
+            "side in one table"
+        )
+
+
+def _check_domain(composition: Composition, table: Table) -> None:
+    loss = composition.loss
+    if loss.low == -np.inf and loss.high == np.inf:
+        return
+    slack = 1e-6  # what scaling in float32 may add
+    outside = (table.low < loss.low - slack) | (table.high > loss.high + slack)
+    if outside.any():
+        column = int(outside.nonzero()[0])
+        raise DataError(
+            f"loss={loss!r} needs values from {loss.low:g} to {loss.high:g} after scaling, but "
+            f"column {column} goes from {float(table.low[column]):.4g} to "
+            f"{float(table.high[column]):.4g}; set scaling='minmax'"
+        )
+
+
+def _warn(composition: Composition, encoding: Encoding, n_features: int) -> None:
+    if composition.n_components >= n_features and not composition.regularised:
+        warnings.warn(
+            f"n_components={composition.n_components} is not below the {n_features} features, and "
+            "nothing keeps the network from copying its input; choose fewer components, or add a "
+            "penalty or a corruption",
+            OvercompleteWarning,
+            stacklevel=4,
+        )

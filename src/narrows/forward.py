@@ -1,0 +1,67 @@
+"""ForwardPass: everything one pass through the network produced, and what a term may look at."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from torch import Tensor
+
+
+class Posterior(Protocol):
+    """What the encoder says about the code: a point, or a distribution."""
+
+    @property
+    def mean(self) -> Tensor:
+        """The code that `transform` returns, shape (n_samples, n_components)."""
+
+    def rsample(self, generator: Any) -> Tensor:
+        """Draw a code to decode while training, shape (n_samples, n_components)."""
+
+
+@dataclass(slots=True)
+class ForwardPass:
+    """One pass of a batch, from the clean input to its reconstruction.
+
+    Parameters
+    ----------
+    network : Network
+        What made the pass; penalties on weights or derivatives ask it.
+    x : Tensor of shape (n_samples, n_features)
+        The clean, scaled input.
+    x_corrupted : Tensor of shape (n_samples, n_features)
+        What the encoder saw; ``x`` itself where there is no corruption.
+    posterior : Posterior
+        What the encoder said about the code.
+    code : Tensor of shape (n_samples, n_components)
+        What the decoder saw.
+    raw : Tensor of shape (n_samples, n_features)
+        The decoder's output before the link.
+    observed : Tensor of shape (n_samples, n_features) or None
+        True where a cell was measured; None if all were.
+    sample_weight : Tensor of shape (n_samples,) or None
+        Weights with mean 1 over the training rows; None if all are 1.
+    """
+
+    network: Any
+    x: Tensor
+    x_corrupted: Tensor
+    posterior: Posterior
+    code: Tensor
+    raw: Tensor
+    observed: Tensor | None = None
+    sample_weight: Tensor | None = None
+    _reconstruction: Tensor | None = field(default=None, init=False, repr=False)
+
+    @property
+    def reconstruction(self) -> Tensor:
+        """The output after the link, shape (n_samples, n_features); computed when asked for."""
+        if self._reconstruction is None:
+            self._reconstruction = self.network.link(self.raw)
+        return self._reconstruction
+
+    def mean(self, per_sample: Tensor) -> Tensor:
+        """Return the weighted mean over samples of a tensor of shape (n_samples,)."""
+        if self.sample_weight is None:
+            return per_sample.mean()
+        return (per_sample * self.sample_weight).mean()

@@ -1,0 +1,58 @@
+"""Loading: a fitted estimator from a model directory."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+from narrows import model_folder, persistence
+from narrows.errors import UnknownNameError
+from narrows.estimator import Autoencoder
+
+__all__ = ["load"]
+
+# The closed register of what a model directory may hold.
+ESTIMATORS: dict[str, type[Any]] = {cls.__name__: cls for cls in (Autoencoder,)}
+
+
+def load(folder: str | os.PathLike[str]) -> Any:
+    """Return the fitted model that `Autoencoder.save` wrote to a folder.
+
+    Nothing in the folder is executed: settings are looked up in a closed register, tensors are
+    checked against them before anything is allocated.
+
+    Parameters
+    ----------
+    folder : path
+        A model directory.
+
+    Returns
+    -------
+    Autoencoder
+        Fitted; its results equal those before saving, bit for bit.
+
+    Raises
+    ------
+    ModelFileError
+        If the folder cannot be trusted; the subclass says how.
+
+    Examples
+    --------
+    >>> import tempfile, narrows
+    >>> from sklearn.datasets import load_iris
+    >>> X = load_iris().data
+    >>> model = narrows.Autoencoder(2, max_epochs=2, random_state=0).fit(X)
+    >>> with tempfile.TemporaryDirectory() as parent:
+    ...     model.save(f"{parent}/iris")
+    ...     again = narrows.load(f"{parent}/iris")
+    >>> bool((again.transform(X) == model.transform(X)).all())
+    True
+    """
+    saved = persistence.read(folder)
+    name = saved.config.get("estimator")
+    if not isinstance(name, str) or name not in ESTIMATORS:
+        raise UnknownNameError(
+            f"estimator {name!r} is not known to this version of narrows, which has "
+            f"{', '.join(ESTIMATORS)}; upgrade narrows"
+        )
+    return model_folder.restore(ESTIMATORS[name], saved)

@@ -1,0 +1,73 @@
+"""Objective: loss plus weighted penalties, as one scalar and its named parts."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from narrows.forward import ForwardPass
+from narrows.losses import Loss
+from narrows.network import Network
+from narrows.penalties import Penalty
+
+
+class Value(NamedTuple):
+    """The objective of one batch: the scalar to minimise and its parts in `Objective.names`."""
+
+    total: Tensor
+    parts: list[Tensor]
+
+
+class Objective:
+    """Loss summed over features and averaged over samples, plus weight x penalty for each term.
+
+    The only place where a weight is multiplied in.
+
+    Parameters
+    ----------
+    loss : Loss
+        The reconstruction loss.
+    penalty : Penalty or None
+        One penalty, or a sum of them.
+    """
+
+    def __init__(self, loss: Loss, penalty: Penalty | None) -> None:
+        self.loss = loss
+        self.terms = {} if penalty is None else penalty.terms()
+        self.names = ("loss", *self.terms)
+
+    def check(self, network: Network) -> None:
+        """Let every term refuse what it cannot work with.
+
+        Raises
+        ------
+        ParameterError
+            If a pair, or a setting, cannot be.
+        """
+        self.loss.check(network.link.name)
+        for term in self.terms.values():
+            term.check(network)
+
+    def per_sample(self, forward: ForwardPass) -> Tensor:
+        """Return the reconstruction loss of each sample, shape (n_samples,)."""
+        entries = self.loss.entries(forward)
+        if forward.observed is not None:
+            entries = torch.where(forward.observed, entries, 0.0)
+        return entries.sum(1)
+
+    def __call__(self, forward: ForwardPass) -> Value:
+        """Return the objective of one batch; its parts, weights multiplied in, add up to it."""
+        total = self._loss(forward)
+        parts = [total.detach()]
+        for term in self.terms.values():
+            value = term.weight * term(forward)
+            parts.append(value.detach())
+            total = total + value
+        return Value(total, parts)
+
+    def _loss(self, forward: ForwardPass) -> Tensor:
+        if forward.observed is None and forward.sample_weight is None:
+            return self.loss.entries(forward).sum() / len(forward.x)  # one reduction, not two
+        return forward.mean(self.per_sample(forward))

@@ -1,0 +1,91 @@
+"""Spec: the settings of one part of a method, and the closed register of their names."""
+
+from __future__ import annotations
+
+import re
+from typing import Any, ClassVar, Self
+
+from sklearn.base import BaseEstimator
+
+from narrows.checks import nearest
+from narrows.errors import ParameterError
+
+
+class Spec(BaseEstimator):  # type: ignore[misc]
+    """Settings of one part: hyper-parameters only, so clone and grid search are free.
+
+    A direct subclass opens an axis (``class Loss(Spec, axis="loss")``); a subclass of that is a
+    member, known by its name in snake case (``CrossEntropy`` is ``"cross_entropy"``) unless
+    ``name=`` gives another. The register is closed: it holds classes that were defined in this
+    process, and nothing read from a file is ever imported.
+    """
+
+    axis: ClassVar[str] = ""
+    name: ClassVar[str] = ""
+    _register: ClassVar[dict[str, dict[str, type[Spec]]]] = {}
+
+    def __init_subclass__(cls, *, axis: str = "", name: str = "", **options: Any) -> None:
+        super().__init_subclass__(**options)
+        if axis:
+            cls.axis = axis
+            return
+        if cls.__name__.startswith("_"):
+            return
+        cls.name = name or re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", cls.__name__).lower()
+        members = Spec._register.setdefault(cls.axis, {})
+        known = members.get(cls.name)
+        if known is not None and known.__module__ != cls.__module__:
+            raise ParameterError(
+                f"name={cls.name!r} is taken on the {cls.axis} axis by {known.__module__}; "
+                "give the new class another name"
+            )
+        members[cls.name] = cls
+
+    @classmethod
+    def of(cls, value: Any) -> Self:
+        """Return a spec for a spec or a name: a name is the member with its default settings.
+
+        Raises
+        ------
+        ParameterError
+            If ``value`` is neither a spec of this axis nor the name of one.
+        """
+        if isinstance(value, cls):
+            return value
+        if isinstance(value, str):
+            found = Spec.find(cls.axis, value)()
+            assert isinstance(found, cls)
+            return found
+        listed = ", ".join(found.__name__ for found in Spec.members(cls.axis).values())
+        raise ParameterError(
+            f"{cls.axis}={value!r} must be a name or one of the specs {listed}; "
+            f"write for example {cls.axis}={next(iter(Spec.members(cls.axis)))!r}"
+        )
+
+    @staticmethod
+    def members(axis: str) -> dict[str, type[Spec]]:
+        """Return the classes of one axis by name."""
+        return dict(Spec._register.get(axis, {}))
+
+    @staticmethod
+    def find(axis: str, name: str) -> type[Spec]:
+        """Return the class called ``name`` (``"cross_entropy"`` or ``"CrossEntropy"``) on an axis.
+
+        Raises
+        ------
+        ParameterError
+            If the axis has no such name.
+        """
+        members = Spec.members(axis)
+        for known, cls in members.items():
+            if _plain(name) in (_plain(known), _plain(cls.__name__)):
+                return cls
+        listed = ", ".join(repr(known) for known in members)
+        advice = nearest(name, members)
+        raise ParameterError(
+            f"{axis}={name!r} must be one of {listed}" + (f"; {advice}" if advice else "")
+        )
+
+
+def _plain(name: str) -> str:
+    return re.sub(r"[\s_-]", "", name).lower()

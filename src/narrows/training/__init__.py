@@ -1,0 +1,1 @@
+"""Training: one loop, and the specs of what it does at each step."""

@@ -1,0 +1,39 @@
+"""History: one row per epoch, with the objective and its named parts."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+
+from narrows.objective import Value
+
+Row = dict[str, Any]
+
+
+class Tally:
+    """Means over the batches of an epoch, fetched from the device once.
+
+    Parameters
+    ----------
+    names : sequence of str
+        Of the objective's parts.
+    """
+
+    def __init__(self, names: Sequence[str]) -> None:
+        self.names = names
+        self._parts: list[torch.Tensor] = []
+        self._sizes: list[int] = []
+
+    def add(self, value: Value, n_rows: int) -> None:
+        """Count the value of one batch."""
+        self._parts.extend(value.parts)
+        self._sizes.append(n_rows)
+
+    def means(self) -> dict[str, float]:
+        """Return the mean of each part over the rows counted, and of their sum, the objective."""
+        table = torch.stack(self._parts).double().cpu().view(len(self._sizes), len(self.names))
+        share = torch.tensor(self._sizes, dtype=torch.float64)
+        means = (share @ table / share.sum()).tolist()
+        return {"objective": sum(means), **dict(zip(self.names, means, strict=True))}

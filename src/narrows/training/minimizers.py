@@ -1,0 +1,125 @@
+"""Two optimisers in PyTorch's manner that PyTorch lacks: orthogonalised momentum, and SciPy's."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import numpy as np
+import scipy.optimize
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+
+class Orthogonal(torch.optim.Optimizer):
+    """Momentum whose direction is replaced by the nearest orthogonal matrix.
+
+    `torch.optim.Muon` does this in bfloat16 alone, which on a processor without bfloat16 units is
+    a hundred times slower than float32; here the parameter's own dtype is used.
+
+    Parameters
+    ----------
+    parameters : iterable of nn.Parameter
+        With at least two dimensions; those after the first are flattened.
+    lr, momentum : float
+        The rate, and the share of the running sum of gradients that is kept.
+    """
+
+    def __init__(self, parameters: Iterable[nn.Parameter], lr: float, momentum: float) -> None:
+        super().__init__(parameters, {"lr": lr, "momentum": momentum})
+
+    @torch.no_grad()
+    def step(self, closure: Any = None) -> Any:
+        """Move every matrix along its orthogonalised momentum."""
+        assert closure is None, "the objective is evaluated by whoever steps several optimisers"
+        for group in self.param_groups:
+            for parameter in group["params"]:
+                if parameter.grad is not None:
+                    self._move(parameter, group["lr"], group["momentum"])
+
+    def _move(self, parameter: nn.Parameter, rate: float, momentum: float) -> None:
+        assert parameter.grad is not None
+        state = self.state[parameter]
+        if not state:
+            state["momentum"] = torch.zeros_like(parameter)
+        running = state["momentum"].lerp_(parameter.grad, 1 - momentum)
+        direction = torch.lerp(parameter.grad, running, momentum).flatten(1)
+        scale = max(1.0, direction.shape[0] / direction.shape[1]) ** 0.5
+        update = orthogonalise(direction).view_as(parameter)
+        parameter.add_(update, alpha=-rate * scale)
+
+
+def orthogonalise(matrix: Tensor, steps: int = 5) -> Tensor:
+    """Return roughly U V^T for U S V^T = matrix, by a quintic Newton-Schulz iteration.
+
+    The singular values end between about 0.7 and 1.2, which serves as well as 1 (Jordan et al.,
+    "Muon: an optimizer for hidden layers in neural networks", 2024).
+    """
+    wide = matrix.T if matrix.shape[0] > matrix.shape[1] else matrix
+    x = wide / (wide.norm() + 1e-7)
+    for _ in range(steps):
+        gram = x @ x.T
+        x = torch.addmm(
+            x, torch.addmm(gram, gram, gram, beta=-4.7750, alpha=2.0315), x, beta=3.4445
+        )
+    found: Tensor = x.T if wide is not matrix else x
+    return found
+
+
+class ScipyMinimizer(torch.optim.Optimizer):
+    """A method of `scipy.optimize.minimize` over all parameters as one float64 vector.
+
+    Parameters
+    ----------
+    parameters : iterable of nn.Parameter
+        Moved together.
+    lr : float
+        Not used: the method searches along its own lines.
+    method : str
+        Of `scipy.optimize.minimize`.
+    iterations : int
+        At most this many in one step.
+    """
+
+    def __init__(
+        self, parameters: Iterable[nn.Parameter], lr: float, *, method: str, iterations: int
+    ) -> None:
+        super().__init__(parameters, {"lr": lr})
+        self.method = method
+        self.iterations = iterations
+        self._parameters: list[nn.Parameter] = self.param_groups[0]["params"]
+
+    def step(self, closure: Callable[[], Tensor]) -> Any:  # type: ignore[override]
+        """Minimise for some iterations, starting from where the parameters are."""
+
+        def evaluate(flat: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
+            self._write(flat)
+            with torch.enable_grad():
+                value = closure()
+            return float(value), self._flat(p.grad for p in self._parameters)
+
+        found = scipy.optimize.minimize(
+            evaluate,
+            self._flat(self._parameters),
+            jac=True,
+            method=self.method,
+            options={"maxiter": self.iterations},
+        )
+        self._write(found.x)
+        return found.fun
+
+    def _flat(self, tensors: Iterable[Tensor | None]) -> NDArray[np.float64]:
+        parts = [
+            torch.zeros_like(p) if t is None else t.detach()
+            for t, p in zip(tensors, self._parameters, strict=True)
+        ]
+        joined = torch.cat([part.reshape(-1).double().cpu() for part in parts])
+        return joined.numpy()
+
+    @torch.no_grad()
+    def _write(self, flat: NDArray[np.float64]) -> None:
+        values = torch.from_numpy(np.ascontiguousarray(flat))
+        sizes = [p.numel() for p in self._parameters]
+        for parameter, part in zip(self._parameters, values.split(sizes), strict=True):
+            parameter.copy_(part.view_as(parameter))

@@ -1,0 +1,105 @@
+"""Runtime: device, precision and random generators; the only file that names cuda."""
+
+from __future__ import annotations
+
+import contextlib
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from narrows import checks
+from narrows.errors import DeviceError
+
+PRECISIONS = ("auto", "float32", "float64", "bfloat16")
+
+
+@dataclass(frozen=True)
+class Runtime:
+    """Where and in which precision a fit runs.
+
+    Parameters
+    ----------
+    device : torch.device
+        Holds network and data.
+    dtype : torch.dtype
+        Of weights and data.
+    autocast : bool
+        Whether matrix products run in bfloat16, weights staying float32.
+    """
+
+    device: torch.device
+    dtype: torch.dtype
+    autocast: bool
+
+    def products(self) -> contextlib.AbstractContextManager[object]:
+        """Return the context in which the network's passes run."""
+        if not self.autocast:
+            return contextlib.nullcontext()
+        return torch.autocast(self.device.type, dtype=torch.bfloat16)
+
+
+def resolve(device: str, precision: str) -> Runtime:
+    """Return the runtime for two settings.
+
+    Parameters
+    ----------
+    device : str
+        ``"auto"`` (an NVIDIA GPU if there is one, else the processor), ``"cpu"``, ``"cuda"``,
+        ``"cuda:1"``, ...
+    precision : {"auto", "float32", "float64", "bfloat16"}
+        ``"auto"`` is float32.
+
+    Raises
+    ------
+    ParameterError
+        If a setting is no such thing.
+    DeviceError
+        If this machine has no such device.
+    """
+    checks.choice("precision", precision, PRECISIONS)
+    dtype = torch.float64 if precision == "float64" else torch.float32
+    return Runtime(_device(device), dtype, autocast=precision == "bfloat16")
+
+
+def _device(name: str) -> torch.device:
+    available = torch.cuda.is_available()
+    if name == "auto":
+        return torch.device("cuda" if available else "cpu")
+    kind = str(name).partition(":")[0]
+    checks.choice("device", kind, ("auto", "cpu", "cuda"))
+    if kind == "cpu":
+        return torch.device("cpu")
+    if not available:
+        raise DeviceError(
+            f"device={name!r} is not available: this machine or this build of torch has no CUDA; "
+            "install a CUDA build of torch, or set device='cpu' (or 'auto')"
+        )
+    index = str(name).partition(":")[2]
+    if index and (not index.isdigit() or int(index) >= torch.cuda.device_count()):
+        raise DeviceError(
+            f"device={name!r} is not available: this machine has {torch.cuda.device_count()} "
+            "GPU(s), numbered from 0; choose one of them"
+        )
+    return torch.device(name)
+
+
+@dataclass(frozen=True)
+class Randomness:
+    """Independent generators for each use of chance, all from one seed.
+
+    So that, for example, a corruption does not change which rows are held out.
+    """
+
+    initial: torch.Generator
+    split: torch.Generator
+    order: torch.Generator
+    noise: torch.Generator
+
+    @classmethod
+    def seeded(cls, seed: int, device: torch.device) -> Randomness:
+        """Return generators for one seed; the noise is drawn where the data are."""
+        seeds = np.random.SeedSequence(seed).generate_state(4, np.uint64) >> np.uint64(1)
+        initial, split, order = (torch.Generator().manual_seed(int(s)) for s in seeds[:3])
+        noise = torch.Generator(device).manual_seed(int(seeds[3]))
+        return cls(initial, split, order, noise)

@@ -1,0 +1,128 @@
+"""Step: one batch through network and objective, and the optimiser's move."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from narrows.corruptions import Corruption
+from narrows.data import batches
+from narrows.data.table import Table
+from narrows.forward import ForwardPass
+from narrows.network import Network
+from narrows.objective import Objective
+from narrows.training.history import Tally
+from narrows.training.optimizers import Stepper
+from narrows.training.runtime import Runtime
+
+# Rows that pass through the network at once, so that a full batch of any size fits in memory.
+MICRO_ROWS = 8192
+
+
+class Step:
+    """Trains a network on batches of a table.
+
+    Parameters
+    ----------
+    network : Network
+        Trained in place.
+    table : Table
+        Where rows are taken from.
+    objective : Objective
+        What is minimised.
+    corruption : Corruption or None
+        What is done to the encoder's input.
+    runtime : Runtime
+        Precision of the passes.
+    noise : torch.Generator
+        For the corruption and for codes that are drawn.
+    max_grad_norm : float or None
+        Longer gradients are shortened to it.
+    """
+
+    def __init__(
+        self,
+        network: Network,
+        table: Table,
+        objective: Objective,
+        corruption: Corruption | None,
+        runtime: Runtime,
+        noise: torch.Generator,
+        max_grad_norm: float | None = None,
+    ) -> None:
+        self.network = network
+        self.table = table
+        self.objective = objective
+        self.corruption = corruption
+        self.runtime = runtime
+        self.noise = noise
+        self.max_grad_norm = max_grad_norm
+        self.parameters = list(network.parameters())
+
+    def train(self, rows: Tensor, stepper: Stepper, tally: Tally, *, still: bool = False) -> None:
+        """Let the optimiser move the weights for the rows of these numbers.
+
+        Parameters
+        ----------
+        rows : int64 Tensor of shape (n_rows,)
+            Row numbers in the table.
+        stepper : Stepper
+            The optimiser.
+        tally : Tally
+            Told of the objective as it was before the move.
+        still : bool
+            Whether every evaluation of this step sees the same noise, as line searches need.
+        """
+        frozen = self.noise.get_state() if still else None
+        uncounted: Tally | None = tally
+
+        def closure() -> Tensor:
+            nonlocal uncounted
+            if frozen is not None:
+                self.noise.set_state(frozen)
+            value = self._gradients(rows, uncounted)
+            uncounted = None
+            return value
+
+        stepper.step(closure)
+
+    @torch.no_grad()
+    def evaluate(self, rows: Tensor) -> dict[str, float]:
+        """Return the trained objective and its parts on clean rows, without noise."""
+        tally = Tally(self.objective.names)
+        for part in batches.in_order(rows, MICRO_ROWS):
+            tally.add(self.objective(self._forward(part, training=False)), len(part))
+        return tally.means()
+
+    def _gradients(self, rows: Tensor, tally: Tally | None) -> Tensor:
+        for parameter in self.parameters:
+            parameter.grad = None
+        parts = rows.split(MICRO_ROWS) if len(rows) > MICRO_ROWS else (rows,)
+        values = [self._backward(part, len(part) / len(rows), tally) for part in parts]
+        if self.max_grad_norm is not None:
+            nn.utils.clip_grad_norm_(self.parameters, self.max_grad_norm)
+        return values[0] if len(values) == 1 else torch.stack(values).sum()
+
+    def _backward(self, rows: Tensor, share: float, tally: Tally | None) -> Tensor:
+        value = self.objective(self._forward(rows, training=True))
+        total = value.total if share == 1 else value.total * share
+        total.backward()
+        if tally is not None:
+            tally.add(value, len(rows))
+        return total.detach()
+
+    def _forward(self, rows: Tensor, *, training: bool) -> ForwardPass:
+        batch = self.table.take(rows)
+        seen = None
+        if training and self.corruption is not None:
+            seen = self.corruption(batch.x, self.table, self.noise)
+        with self.runtime.products():
+            forward: ForwardPass = self.network(
+                batch.x,
+                seen,
+                observed=batch.observed,
+                sample_weight=batch.sample_weight,
+                generator=self.noise,
+                training=training,
+            )
+        return forward

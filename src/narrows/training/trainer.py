@@ -1,0 +1,234 @@
+"""Trainer: the one loop. Takes batches, asks the objective, lets the optimiser step."""
+
+from __future__ import annotations
+
+import time
+import warnings
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor
+
+from narrows.corruptions import Corruption
+from narrows.data import batches
+from narrows.data.table import Table
+from narrows.errors import DivergenceError, DivergenceWarning, InterruptedWarning
+from narrows.network import Network
+from narrows.objective import Objective
+from narrows.training.history import Row, Tally
+from narrows.training.interrupt import Interrupt
+from narrows.training.monitor import Monitor
+from narrows.training.optimizers import Optimizer, Stepper
+from narrows.training.progress import Progress, Silent
+from narrows.training.rates import Constant, Course, LearningRate
+from narrows.training.runtime import Randomness, Runtime
+from narrows.training.schedules import Phase, Schedule
+from narrows.training.step import Step
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What the loop is told: the resolved settings of an estimator.
+
+    ``patience`` is None without early stopping; ``rate`` is the base learning rate, already
+    resolved against the optimiser's default.
+    """
+
+    objective: Objective
+    optimizer: Optimizer
+    learning_rate: LearningRate
+    rate: float
+    corruption: Corruption | None
+    schedule: Schedule
+    batch_size: int
+    max_epochs: int
+    validation_fraction: float = 0.0
+    patience: int | None = None
+    max_grad_norm: float | None = None
+
+
+@dataclass
+class Outcome:
+    """What training leaves beside the weights."""
+
+    history: list[Row] = field(default_factory=list)
+    stop_reason: str = "max_epochs"
+
+
+class Trainer:
+    """Fits networks to tables.
+
+    Parameters
+    ----------
+    settings : Settings
+        What to do.
+    runtime : Runtime
+        Where, and in which precision.
+    randomness : Randomness
+        Generators for the order of rows, what is held out, and noise.
+    progress : Progress, optional
+        Told of what happens.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        runtime: Runtime,
+        randomness: Randomness,
+        progress: Progress | None = None,
+    ) -> None:
+        self.settings = settings
+        self.runtime = runtime
+        self.randomness = randomness
+        self.progress = progress or Silent()
+        self._interrupt = Interrupt()
+
+    def fit(self, network: Network, table: Table) -> Outcome:
+        """Train ``network`` on ``table``, in place.
+
+        Returns
+        -------
+        Outcome
+
+        Raises
+        ------
+        DivergenceError
+            If the objective was never finite.
+        """
+        outcome = Outcome()
+        train, valid = self._split(table)
+        try:
+            with self._interrupt:
+                for phase in self.settings.schedule.phases(
+                    network, table, self.settings.max_epochs
+                ):
+                    outcome.stop_reason = self._run(phase, train, valid, outcome.history)
+                    if outcome.stop_reason in ("interrupted", "diverged"):
+                        break
+        finally:
+            self.progress.close()
+        return outcome
+
+    def stepper(self, network: Network) -> Stepper:
+        """Return a fresh optimiser for a network's parameters."""
+        return self.settings.optimizer.build(network.parameters(), self.settings.rate)
+
+    def one_pass(self, network: Network, table: Table, stepper: Stepper) -> Row:
+        """Train for one epoch with an optimiser that outlives the call, at a constant rate."""
+        phase = Phase("partial", network, table, 1)
+        rows = torch.arange(table.n_rows)
+        with self._interrupt:
+            return self._epoch(phase, self._step(phase), rows, stepper, Constant(), 0)
+
+    def _split(self, table: Table) -> tuple[Tensor, Tensor]:
+        if self.settings.patience is None or table.n_rows < 2:
+            return torch.arange(table.n_rows), torch.arange(0)
+        return batches.split(table.n_rows, self.settings.validation_fraction, self.randomness.split)
+
+    def _run(self, phase: Phase, train: Tensor, valid: Tensor, history: list[Row]) -> str:
+        settings = self.settings
+        step, stepper = self._step(phase), self.stepper(phase.network)
+        course = settings.learning_rate.start()
+        monitor = Monitor(phase.network, settings.patience, settings.optimizer.tolerance)
+        self.progress.phase(phase.name, phase.max_epochs, len(train))
+        reason: str | None = None
+        for epoch in range(phase.max_epochs):
+            row = self._epoch(phase, step, train, stepper, course, epoch)
+            if len(valid):
+                held_out = step.evaluate(valid)
+                row.update({f"valid_{name}": value for name, value in held_out.items()})
+            history.append(row)
+            self.progress.epoch(row)
+            watched = row["valid_objective" if len(valid) else "objective"]
+            reason = monitor.see(watched)
+            course.after_epoch(watched)
+            if reason or self._interrupt.requested:
+                break
+        return self._close(phase, monitor, reason, history[-1])
+
+    def _epoch(
+        self,
+        phase: Phase,
+        step: Step,
+        train: Tensor,
+        stepper: Stepper,
+        course: Course,
+        epoch: int,
+    ) -> Row:
+        started = time.perf_counter()
+        tally = Tally(self.settings.objective.names)
+        base = [group.setdefault("base_rate", group["lr"]) for group in stepper.param_groups]
+        size = self._batch_size(train)
+        n_steps = -(-len(train) // size)
+        last_step = max(1, phase.max_epochs * n_steps - 1)
+        order = batches.shuffled(train, size, self.randomness.order)
+        still = self.settings.optimizer.full_batch
+        for number, rows in enumerate(order, start=epoch * n_steps):
+            factor = course.factor(min(1.0, number / last_step))
+            for group, rate in zip(stepper.param_groups, base, strict=True):
+                group["lr"] = rate * factor
+            step.train(rows, stepper, tally, still=still)
+            self.progress.batch(len(rows))
+            if self._interrupt.requested:
+                break
+        return self._row(phase, epoch, tally, stepper, started)
+
+    def _step(self, phase: Phase) -> Step:
+        settings = self.settings
+        return Step(
+            phase.network,
+            phase.table,
+            settings.objective,
+            settings.corruption,
+            self.runtime,
+            self.randomness.noise,
+            settings.max_grad_norm,
+        )
+
+    def _batch_size(self, rows: Tensor) -> int:
+        return len(rows) if self.settings.optimizer.full_batch else self.settings.batch_size
+
+    def _row(self, phase: Phase, epoch: int, tally: Tally, stepper: Stepper, started: float) -> Row:
+        means = tally.means()
+        return {
+            "phase": phase.name,
+            "epoch": epoch + 1,
+            **means,
+            "loss_per_feature": means["loss"] / phase.table.n_features,
+            "learning_rate": stepper.param_groups[0]["lr"],
+            "seconds": time.perf_counter() - started,
+        }
+
+    def _close(self, phase: Phase, monitor: Monitor, reason: str | None, last: Row) -> str:
+        if reason == "diverged":
+            self._diverged(phase, monitor, last)
+        elif self._interrupt.requested:
+            reason = "interrupted"
+            warnings.warn(
+                f"training was interrupted in epoch {last['epoch']} of {phase.max_epochs}; "
+                "the model is usable, and fit with warm_start=True goes on from it",
+                InterruptedWarning,
+                stacklevel=5,
+            )
+        if reason == "early_stopping":
+            monitor.restore()
+        return reason or "max_epochs"
+
+    def _diverged(self, phase: Phase, monitor: Monitor, last: Row) -> None:
+        message = (
+            f"training diverged in epoch {last['epoch']} of phase {phase.name!r}: objective "
+            f"{last['objective']:.4g}, at learning_rate {last['learning_rate']:.3g}; "
+            f"{self._suspect(phase)}set a smaller learning_rate, max_grad_norm=1, "
+            "or another scaling"
+        )
+        if not monitor.restore():
+            raise DivergenceError(message)
+        warnings.warn(f"{message}. The best weights were kept", DivergenceWarning, stacklevel=6)
+
+    def _suspect(self, phase: Phase) -> str:
+        extreme = torch.maximum(phase.table.low.abs(), phase.table.high.abs())
+        column = int(extreme.argmax())
+        value = float(extreme[column])
+        if value < 100:
+            return ""
+        return f"column {column} reaches {value:.3g} after scaling; "

@@ -1,0 +1,74 @@
+"""What all tests share: data, one thread, and reproducible property tests."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+# Tests work on small arrays, where a second thread costs more than it gives; sums of one thread are
+# also the same everywhere. Read by torch when it is imported, and by the processes tests start.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+import hypothesis
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+from sklearn import datasets
+
+ROOT = Path(__file__).parents[1]
+
+# A failure must be the same for everybody; a slow machine is no failure.
+hypothesis.settings.register_profile("narrows", deadline=None, derandomize=True, print_blob=True)
+hypothesis.settings.load_profile("narrows")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    if torch.cuda.is_available():
+        return
+    skip = pytest.mark.skip(reason="needs a CUDA device")
+    for item in items:
+        if item.get_closest_marker("gpu"):
+            item.add_marker(skip)
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """Return the folder of data sets that are not part of the repository, or skip."""
+    found = ROOT.parent / "shared" / "data"
+    if not found.is_dir():
+        pytest.skip("needs the data sets of shared/data beside the repository")
+    return found
+
+
+@pytest.fixture(scope="session")
+def mnist(shared_data: Path) -> dict[str, NDArray[np.uint8]]:
+    """Return MNIST: train_images (10000, 784), sorted by class, train_labels, test_images, ..."""
+    with np.load(shared_data / "mnist20k.npz") as file:
+        return read_only(dict(file))
+
+
+@pytest.fixture(scope="session")
+def mfeat(shared_data: Path) -> dict[str, NDArray[np.float32]]:
+    """Return 2,000 digits in six views: fou, fac, kar, pix, zer, mor, and their classes y."""
+    with np.load(shared_data / "mfeat.npz") as file:
+        return read_only(dict(file))
+
+
+@pytest.fixture(scope="session")
+def breast_cancer() -> NDArray[np.float64]:
+    """Return the Wisconsin table, shape (569, 30), columns of very different scales."""
+    return read_only({"X": datasets.load_breast_cancer().data})["X"]
+
+
+@pytest.fixture(scope="session")
+def digits() -> NDArray[np.float64]:
+    """Return the 8x8 digits, shape (1797, 64), values from 0 to 16."""
+    return read_only({"X": datasets.load_digits().data})["X"]
+
+
+def read_only(arrays: dict[str, NDArray]) -> dict[str, NDArray]:
+    """Return arrays that all tests of a session can share, because none can change them."""
+    for array in arrays.values():
+        array.flags.writeable = False
+    return arrays

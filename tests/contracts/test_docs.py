@@ -1,0 +1,164 @@
+"""Documentation: complete, true to the signatures, and its code runs."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import re
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import narrows
+from narrows.registry import AXES
+from narrows.spec import Spec
+
+ROOT = Path(__file__).parents[2]
+PAGES = sorted(
+    path
+    for path in ROOT.rglob("*.md")
+    if not any(part.startswith(".") or part == "demo" for part in path.relative_to(ROOT).parts)
+)
+WITH_CODE = [path for path in PAGES if "```python\n" in path.read_text(encoding="utf-8")]
+
+# Parts that nobody writes down: an operator or another setting makes them.
+MADE_BY_OTHERS = {
+    "PenaltySum": "what + makes of penalties",
+    "TorchOptimizer": "what an optimiser class of PyTorch becomes",
+}
+
+
+def public() -> dict[str, Any]:
+    return {name: getattr(narrows, name) for name in narrows.__all__}
+
+
+def public_classes() -> dict[str, type]:
+    return {name: value for name, value in public().items() if inspect.isclass(value)}
+
+
+def public_members() -> dict[str, Callable[..., Any]]:
+    """Return the public names, and the public methods that this package gives their classes."""
+    members = dict(public())
+    for name, cls in public_classes().items():
+        for method, value in inspect.getmembers(cls, inspect.isroutine):
+            if not method.startswith("_") and str(value.__module__).startswith("narrows"):
+                members[f"{name}.{method}"] = value
+    return members
+
+
+def sections(value: object) -> dict[str, str]:
+    """Return the sections of a numpydoc docstring by heading; the text above them under ""."""
+    pieces = re.split(r"^(\w[\w ]*)\n-+$", inspect.getdoc(value) or "", flags=re.MULTILINE)
+    return {"": pieces[0], **dict(zip(pieces[1::2], pieces[2::2], strict=True))}
+
+
+def described(section: str) -> list[str]:
+    """Return the names a Parameters section describes: ``a, b : int`` describes two."""
+    heads = re.findall(r"^(\S.*?) : ", section, flags=re.MULTILINE)
+    return [name.strip() for head in heads for name in head.split(",")]
+
+
+def taken(function: Callable[..., Any]) -> list[str]:
+    return [name for name in inspect.signature(function).parameters if name != "self"]
+
+
+@pytest.mark.parametrize("name", public_members())
+def test_a_public_name_has_a_docstring(name: str) -> None:
+    assert sections(public_members()[name])[""].strip()
+
+
+@pytest.mark.parametrize("name", public())
+def test_the_parameters_section_is_the_signature(name: str) -> None:
+    value = public()[name]
+    assert described(sections(value).get("Parameters", "")) == taken(value)
+
+
+@pytest.mark.parametrize("name", public_members())
+def test_where_a_method_describes_parameters_it_describes_all(name: str) -> None:
+    method = public_members()[name]
+    section = sections(method).get("Parameters")
+    assert section is None or described(section) == taken(method)
+
+
+@pytest.mark.parametrize("name", public())
+def test_a_public_name_has_a_runnable_example(name: str) -> None:
+    assert ">>> " in sections(public()[name]).get("Examples", "")
+
+
+@pytest.mark.parametrize("axis", AXES)
+def test_every_part_is_exported_by_its_catalogue_and_by_narrows(axis: str) -> None:
+    for part in parts(axis):
+        name = part.__name__
+        if name not in MADE_BY_OTHERS:
+            assert name in importlib.import_module(part.__module__).__all__, part.__module__
+            assert name in narrows.__all__, (
+                f"add {name} to _HOME, __all__ and the imports for type checkers in "
+                "src/narrows/__init__.py"
+            )
+
+
+@pytest.mark.parametrize("axis", AXES)
+def test_a_catalogue_exports_nothing_but_parts(axis: str) -> None:
+    catalogues = {part.__module__ for part in parts(axis)}
+    exported = {name for module in catalogues for name in importlib.import_module(module).__all__}
+    assert exported <= {part.__name__ for part in parts(axis)}
+
+
+def parts(axis: str) -> list[type[Spec]]:
+    """Return the parts of an axis that this package defines; a test may define more."""
+    return [part for part in Spec.members(axis).values() if part.__module__.startswith("narrows.")]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_relative_links_lead_somewhere(page: Path) -> None:
+    assert [link for link in links(page) if not resolves(page, link)] == []
+
+
+def links(page: Path) -> Iterator[str]:
+    """Yield the targets of a page's links and pictures that are not addresses elsewhere."""
+    text = re.sub(r"```.*?```|`[^`\n]*`", "", page.read_text(encoding="utf-8"), flags=re.DOTALL)
+    for target in re.findall(r"\]\(([^)\s]+)", text):
+        if not re.match(r"[a-z]+:", target):
+            yield target
+
+
+def resolves(page: Path, link: str) -> bool:
+    path, _, anchor = link.partition("#")
+    target = page.parent / path if path else page
+    return target.exists() and (not anchor or anchor in anchors(target))
+
+
+def anchors(page: Path) -> set[str]:
+    """Return the names that the headings of a page can be linked by."""
+    text = re.sub(r"```.*?```", "", page.read_text(encoding="utf-8"), flags=re.DOTALL)
+    headings = re.findall(r"^#+ (.+)$", text, flags=re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading).lower().replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize("page", WITH_CODE, ids=lambda path: str(path.relative_to(ROOT)))
+def test_the_code_on_a_page_runs(page: Path, tmp_path: Path) -> None:
+    """All blocks in one go, in a process of their own: a page may define parts."""
+    blocks = re.findall(r"```python\n(.*?)```", page.read_text(encoding="utf-8"), flags=re.DOTALL)
+    script = tmp_path / "page.py"
+    script.write_text("\n\n".join(blocks), encoding="utf-8")
+    ran = subprocess.run(
+        [sys.executable, "-W", "error", script], cwd=tmp_path, capture_output=True, text=True
+    )
+    assert ran.returncode == 0, ran.stderr
+
+
+def test_a_docstring_that_forgets_a_parameter_is_caught() -> None:
+    def function(known: int, forgotten: int) -> None:
+        """Do nothing.
+
+        Parameters
+        ----------
+        known : int
+            A number.
+        """
+
+    assert described(sections(function)["Parameters"]) == ["known"] != taken(function)

@@ -1,0 +1,76 @@
+"""Laziness: nothing heavy is imported, and nothing else happens, before it is needed."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+HEAVY = {"torch", "sklearn", "scipy", "numpy", "pandas", "polars", "pyarrow", "matplotlib"}
+
+HELP = """
+import contextlib, io, sys
+from narrows.cli.main import main
+sys.argv = ["narrows", *{arguments!r}]
+with contextlib.redirect_stdout(io.StringIO()) as out, contextlib.suppress(SystemExit):
+    main()
+assert {expected!r} in out.getvalue(), out.getvalue()
+"""
+
+
+def imported_by(code: str) -> set[str]:
+    """Return the packages that a fresh process has imported after running code."""
+    last = "\nimport json, sys\nprint(json.dumps(sorted({m.split('.')[0] for m in sys.modules})))"
+    ran = subprocess.run([sys.executable, "-c", code + last], capture_output=True, text=True)
+    assert ran.returncode == 0, ran.stderr
+    return set(json.loads(ran.stdout.splitlines()[-1]))
+
+
+def test_importing_narrows_imports_nothing_heavy() -> None:
+    assert not HEAVY & imported_by("import narrows; narrows.__version__")
+
+
+def test_listing_the_names_of_narrows_imports_nothing_heavy() -> None:
+    code = "import narrows; assert set(narrows.__all__) <= set(dir(narrows))"
+    assert not HEAVY & imported_by(code)
+
+
+def test_a_name_is_imported_when_it_is_used() -> None:
+    assert imported_by("import narrows; narrows.Autoencoder") >= {"torch", "sklearn"}
+
+
+def test_fitting_an_array_imports_nothing_for_pictures_or_other_tables() -> None:
+    code = (
+        "import narrows, numpy as np\n"
+        "narrows.Autoencoder(2, max_epochs=1, random_state=0).fit(np.eye(20))"
+    )
+    # scikit-learn itself imports pandas where it is installed.
+    assert not {"polars", "matplotlib", "jinja2"} & imported_by(code)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        (["--help"], "Usage: narrows"),
+        (["--version"], "narrows"),
+        (["fit", "--help"], "Usage: narrows fit"),
+    ],
+    ids=["help", "version", "fit help"],
+)
+def test_help_imports_nothing_heavy(arguments: list[str], expected: str) -> None:
+    code = HELP.format(arguments=arguments, expected=expected)
+    assert not HEAVY & imported_by(code)
+
+
+def test_importing_narrows_opens_no_socket_and_starts_no_process() -> None:
+    code = (
+        "import sys\n"
+        "seen = []\n"
+        "sys.addaudithook(lambda event, _: seen.append(event))\n"
+        "import narrows; narrows.Autoencoder\n"
+        "bad = {'socket.connect', 'socket.getaddrinfo', 'subprocess.Popen', 'os.system'}\n"
+        "assert not bad.intersection(seen), bad.intersection(seen)"
+    )
+    imported_by(code)

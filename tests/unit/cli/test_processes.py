@@ -1,0 +1,132 @@
+"""The command as a process among others: pipes, signals, terminals, what it imports."""
+
+from __future__ import annotations
+
+import json
+import os
+import pty
+import re
+import shlex
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+import narrows
+
+FIT = ("fit", "wdbc.csv", "--drop", "diagnosis,patient", "--seed", 0)
+
+
+def test_help_imports_neither_torch_nor_sklearn() -> None:
+    code = (
+        "import sys; from click.testing import CliRunner; from narrows.cli.main import cli\n"
+        "for arguments in (['--help'], ['fit', '--help'], ['fiit'], ['--version']):\n"
+        "    CliRunner().invoke(cli, arguments)\n"
+        "print([name for name in ('torch', 'sklearn', 'numpy', 'pyarrow') if name in sys.modules])"
+    )
+    environment = {**os.environ, "PYTHONPATH": str(Path(narrows.__file__).parents[1])}
+    shown = subprocess.run(
+        [sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True
+    )
+    assert shown.stdout.strip() == "[]"
+
+
+def test_help_answers_at_once(start) -> None:
+    def seconds() -> float:
+        begun = time.perf_counter()
+        assert start("--help").wait() == 0
+        return time.perf_counter() - begun
+
+    assert min(seconds() for _ in range(5)) < 0.3
+
+
+def test_a_reader_that_leaves_early_is_no_error(start) -> None:
+    rows = "a,b,c\n" + "1.25,2.5,3\n2,1,7\n" * 50_000
+    process = start("inspect", "-", "--json", stdin=subprocess.PIPE)
+    process.stdout.close()
+    _, errors = process.communicate(rows)
+    assert (process.returncode, errors) == (141, "")
+
+
+def test_a_pipeline_with_head_is_quiet(start, folder: Path) -> None:
+    process = start("reconstruct", "model", "wdbc.csv", "-q", bufsize=0)
+    header = process.stdout.readline()
+    process.stdout.close()
+    assert header.startswith("mean radius,")
+    assert process.stderr.read() == ""
+    assert process.wait() in (0, 141)
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs /dev/full")
+def test_a_full_disk_behind_stdout_is_named(start) -> None:
+    with open("/dev/full", "w") as full:
+        process = start("encode", "model", "wdbc.csv", "-q", stdout=full)
+    _, errors = process.communicate()
+    assert process.returncode == 3
+    assert errors == "error: cannot write standard output: No space left on device\n"
+
+
+def test_codes_go_through_a_pipe_of_two_processes(start) -> None:
+    first = start("encode", "model", "wdbc.csv", "--id", "patient", "-q")
+    second = start("decode", "model", "-", "--id", "patient", stdin=first.stdout)
+    first.stdout.close()
+    back, errors = second.communicate()
+    assert (first.wait(), second.returncode, errors) == (0, 0, "")
+    assert back.startswith("patient,mean radius,")
+    assert back.count("\n") == 570
+
+
+def test_the_first_interrupt_saves_and_says_how_to_go_on(start, run, tmp_path: Path) -> None:
+    model = tmp_path / "m"
+    process = start(*FIT, "-o", model, "-v", "--epochs", 100_000, "--json")
+    assert "1/100000" in process.stderr.readline()
+    process.send_signal(signal.SIGINT)
+    found, errors = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "Traceback" not in errors
+    assert errors.endswith(f"To go on:\nnarrows fit wdbc.csv -o {model} --warm-start {model}\n")
+    assert json.loads(found)["stop_reason"] == "interrupted"
+    assert narrows.load(model).stop_reason_ == "interrupted"
+    resume = shlex.split(errors.splitlines()[-1])[1:]
+    assert run(*resume, "--epochs", 1, "-q").exit_code == 0
+    assert narrows.load(model).stop_reason_ == "max_epochs"
+
+
+def test_an_interrupt_before_training_leaves_without_a_word(start, tmp_path: Path) -> None:
+    process = start(*FIT, "-o", tmp_path / "m")
+    time.sleep(0.4)
+    process.send_signal(signal.SIGINT)
+    found, errors = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert found == ""
+    assert errors.strip() in ("", "error: interrupted")
+    assert os.listdir(tmp_path) == []
+
+
+@pytest.mark.parametrize(("variables", "coloured"), [({}, True), ({"NO_COLOR": "1"}, False)])
+def test_colour_is_for_terminals_that_want_it(
+    start, variables: dict[str, str], coloured: bool
+) -> None:
+    ours, theirs = pty.openpty()
+    environment = {"TERM": "xterm-256color", **variables}
+    start("inspect", "wdbc.csv", stdout=theirs, stderr=theirs, env=environment)
+    start("inspect", "absent.csv", stdout=theirs, stderr=theirs, env=environment)
+    os.close(theirs)
+    shown = ""
+    while chunk := _read(ours):
+        shown += chunk.decode(errors="replace")
+    os.close(ours)
+    colours = re.findall(r"\x1b\[(?:\d+;)*3[1-7]m", shown)
+    assert "569 rows" in shown
+    assert bool(colours) == coloured
+    assert "\x1b[31merror:" in shown if coloured else "error: absent.csv" in shown
+
+
+def _read(terminal: int) -> bytes:
+    try:
+        return os.read(terminal, 65536)
+    except OSError:  # how Linux says that the other side is closed
+        return b""
