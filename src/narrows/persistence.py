@@ -8,17 +8,22 @@ declared shapes are held against the stored bytes before anything is allocated.
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import json
 import logging
+import math
 import os
+import re
+import secrets
 import shutil
 import stat
 import struct
-import tempfile
-from collections.abc import Mapping
+import sys
+import time
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, BinaryIO, NamedTuple
 
 import numpy as np
 import safetensors.numpy
@@ -33,12 +38,19 @@ from narrows.errors import (
     TensorShapeError,
 )
 
+if sys.platform != "win32":
+    import fcntl
+
 logger = logging.getLogger(__name__)
 
 SCHEMA = (1, 0)  # major, minor: a newer minor adds what an older reader may ignore
 CONFIG, TENSORS, CARD = "config.json", "model.safetensors", "README.md"
 MAX_JSON_BYTES = 64 << 20
+MAX_READS = 100  # a folder that is replaced again and again while it is read
+_VERSION = re.compile(r"([1-9][0-9]{0,5})\.([0-9]{1,6})")
 _DTYPE_BYTES = {"F64": 8, "F32": 4}
+MINUTE = 60.0
+_OCCUPIED = (errno.ENOTEMPTY, errno.EEXIST)
 
 Arrays = dict[str, NDArray[Any]]
 
@@ -69,30 +81,28 @@ def write(
     Raises
     ------
     ModelFileError
-        If something other than a model directory stands there, or the parent is missing.
+        If something other than a model directory stands there, the parent is missing, or the
+        config has a number that JSON lacks.
     OSError
         If the disk refuses; what stood there before still stands.
     """
-    target = Path(folder)
+    target = Path(os.path.abspath(folder))
     _refuse_target(target)
-    temporary = Path(tempfile.mkdtemp(prefix=f".{target.name}.", suffix=".tmp", dir=target.parent))
-    try:
-        payload = safetensors.numpy.save(tensors)
-        described = {
-            "schema_version": f"{SCHEMA[0]}.{SCHEMA[1]}",
-            **config,
-            "sha256": {TENSORS: hashlib.sha256(payload).hexdigest()},
-        }
-        text = json.dumps(described, indent=2, allow_nan=False)
-        _write_synced(temporary / TENSORS, payload)
-        _write_synced(temporary / CONFIG, text.encode())
-        _write_synced(temporary / CARD, card.encode())
+    payload = safetensors.numpy.save(tensors)
+    described = {
+        "schema_version": f"{SCHEMA[0]}.{SCHEMA[1]}",
+        **config,
+        "sha256": {TENSORS: hashlib.sha256(payload).hexdigest()},
+    }
+    files = {TENSORS: payload, CONFIG: _as_json(described), CARD: card.encode(errors="replace")}
+    with _workspace(target) as temporary:
+        for name, content in files.items():
+            _write_synced(temporary / name, content)
+        if target.exists():  # whom the old model was closed to, the new one is closed to
+            temporary.chmod(stat.S_IMODE(target.stat().st_mode) | stat.S_IRWXU)
         _sync_folder(temporary)
-        os.chmod(temporary, 0o777 & ~_umask())
         _swap(temporary, target)
-        _sync_folder(target.parent)
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
+    _clear_abandoned(target)
 
 
 def read(folder: str | os.PathLike[str]) -> Saved:
@@ -101,7 +111,7 @@ def read(folder: str | os.PathLike[str]) -> Saved:
     Raises
     ------
     ModelFileError
-        If the folder or a file is missing, or a symlink.
+        If the folder or a file is missing, or a file is a symlink.
     SchemaVersionError
         If a newer major version wrote it.
     CorruptFileError
@@ -109,24 +119,18 @@ def read(folder: str | os.PathLike[str]) -> Saved:
     NonFiniteTensorError
         If a tensor holds NaN or infinity.
     """
-    source = _find(Path(folder))
-    config = _read_config(source / CONFIG)
-    payload = _read_bytes(source / TENSORS)
-    declared = config.get("sha256")
-    expected = declared.get(TENSORS) if isinstance(declared, dict) else None
-    _check_header(source / TENSORS, payload)
-    if hashlib.sha256(payload).hexdigest() != expected:
-        raise CorruptFileError(
-            f"{source / TENSORS} is not the file that was saved (its checksum differs); "
-            "copy the model folder again from where it was made"
-        )
-    tensors = safetensors.numpy.load(payload)
-    for name, values in tensors.items():
-        if not np.isfinite(values).all():
-            raise NonFiniteTensorError(
-                f"tensor {name!r} in {source / TENSORS} holds NaN or infinity; fit the model again"
-            )
-    return Saved(config, tensors)
+    target = Path(os.path.abspath(folder))
+    if "\0" in str(target):
+        raise ModelFileError(f"folder={str(folder)!r} holds a null character, as no path can")
+    for _ in range(MAX_READS):
+        state = _state(target)
+        try:
+            return _read_files(_find(target))
+        except ModelFileError:
+            # Files of two models do not go together: a save got in between, so look again.
+            if _state(target) == state:
+                raise
+    raise ModelFileError(f"{target} is being replaced faster than it can be read; try again later")
 
 
 def check_tensors(tensors: Arrays, expected: Mapping[str, tuple[int, ...]]) -> None:
@@ -158,6 +162,22 @@ def check_tensors(tensors: Arrays, expected: Mapping[str, tuple[int, ...]]) -> N
         )
 
 
+def _as_json(described: Mapping[str, Any]) -> bytes:
+    try:
+        text = json.dumps(described, indent=2, allow_nan=False).encode()
+    except ValueError as error:
+        raise ModelFileError(
+            f"a setting is NaN or infinity, which {CONFIG} cannot hold ({error}); "
+            "set it to a number"
+        ) from error
+    if len(text) > MAX_JSON_BYTES:
+        raise ModelFileError(
+            f"{CONFIG} would have {len(text)} bytes, above the {MAX_JSON_BYTES} that can be read; "
+            "shorten history_ or the names of the columns"
+        )
+    return text
+
+
 def _refuse_target(target: Path) -> None:
     if not target.parent.is_dir():
         raise ModelFileError(f"no folder {target.parent} to save into; create it first")
@@ -169,35 +189,127 @@ def _refuse_target(target: Path) -> None:
         )
 
 
+@contextlib.contextmanager
+def _workspace(target: Path) -> Iterator[Path]:
+    """Make a temporary folder beside the target, locked to show that its save is alive."""
+    # mkdir and not mkdtemp: the model shall have the permissions that the user's umask gives.
+    path = target.with_name(f".{target.name}.{secrets.token_hex(4)}.tmp")
+    path.mkdir()
+    try:
+        with _locked(path, wait=True):
+            yield path
+    finally:
+        shutil.rmtree(path, ignore_errors=True)
+
+
+def _clear_abandoned(target: Path) -> None:
+    """Remove temporary folders of saves that were killed: nobody holds their lock any more."""
+    for path in _beside(target, r"[0-9a-f]{8}\.tmp"):
+        # An OSError: another save holds it or removed it, or this file system has no locks.
+        with contextlib.suppress(OSError):
+            if _may_be_new(path):
+                continue
+            with _locked(path, wait=False):
+                shutil.rmtree(path, ignore_errors=True)
+
+
+def _may_be_new(path: Path) -> bool:
+    """Return whether a save may be about to lock the folder, which it does before it writes."""
+    return not any(path.iterdir()) and time.time() - path.stat().st_mtime < MINUTE
+
+
+@contextlib.contextmanager
+def _locked(path: Path, *, wait: bool) -> Iterator[None]:
+    """Lock a folder until the end of the block, or of the process however it ends.
+
+    Raises
+    ------
+    OSError
+        If that is impossible; with ``wait``, the block runs without the lock then.
+    """
+    if sys.platform == "win32":
+        if wait:
+            yield
+            return
+        raise OSError(errno.ENOTSUP, "this system locks no folders")
+    number = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+    try:
+        with contextlib.suppress(*([OSError] if wait else [])):
+            fcntl.flock(number, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+        yield
+    finally:
+        os.close(number)
+
+
 def _swap(temporary: Path, target: Path) -> None:
     """Put the new folder in place; an old model steps aside first, where `read` would find it."""
-    previous = _previous(target)
-    if target.exists():
-        shutil.rmtree(previous, ignore_errors=True)
-        os.replace(target, previous)
+    while True:
+        aside = _step_aside(target)
+        # Listed before ours is in place: what steps aside after that may be all there is.
+        superseded = _asides(target)
+        try:
+            os.replace(temporary, target)
+            _sync_folder(target.parent)
+            break
+        except OSError as error:
+            if error.errno not in _OCCUPIED:  # another save was faster: its model is next
+                _put_back(temporary, target, aside)
+                raise
+    for path in superseded:
+        shutil.rmtree(path, ignore_errors=True)
+
+
+def _step_aside(target: Path) -> Path | None:
+    """Rename what stands at the target, if anything, and return where it is now."""
+    # The time comes first, so that the order of names is the order of saves.
+    aside = target.with_name(
+        f".{target.name}.{time.time_ns():020d}-{secrets.token_hex(4)}.previous"
+    )
     try:
-        os.replace(temporary, target)
-    except OSError:
-        if previous.exists():
-            os.replace(previous, target)
-        raise
-    shutil.rmtree(previous, ignore_errors=True)
+        os.replace(target, aside)
+    except FileNotFoundError:
+        return None
+    return aside
 
 
-def _previous(target: Path) -> Path:
-    return target.with_name(f".{target.name}.previous")
+def _put_back(temporary: Path, target: Path, aside: Path | None) -> None:
+    if not temporary.exists():
+        os.replace(target, temporary)
+    if aside is not None:
+        os.replace(aside, target)
+
+
+def _asides(target: Path) -> list[Path]:
+    """Return the models that stood at the target before, oldest first."""
+    return sorted(_beside(target, r"[0-9]{20}-[0-9a-f]{8}\.previous"))
+
+
+def _beside(target: Path, ending: str) -> list[Path]:
+    pattern = re.compile(rf"\.{re.escape(target.name)}\.{ending}")
+    with os.scandir(target.parent) as entries:
+        return [Path(entry.path) for entry in entries if pattern.fullmatch(entry.name)]
 
 
 def _find(target: Path) -> Path:
     """Return where the model is: aside, if a save was cut off between its two renames."""
-    if target.is_dir():
+    if os.path.isdir(target):
         return target
-    if _previous(target).is_dir():
-        logger.warning(
-            "%s was being replaced when a save was cut off; the model before it is read", target
-        )
-        return _previous(target)
+    if not os.path.lexists(target) and os.access(target.parent, os.R_OK | os.X_OK):
+        for aside in reversed(_asides(target)):
+            if (aside / CONFIG).is_file():
+                logger.warning("a save to %s was cut off; the model before it is read", target)
+                return aside
     raise ModelFileError(f"no model folder at {target}; give the folder that save() wrote")
+
+
+def _state(target: Path) -> tuple[object, ...]:
+    """Return what is another once a save has replaced the folder, or begun to."""
+    try:
+        found = target.stat()
+        return found.st_dev, found.st_ino, found.st_mtime_ns, found.st_ctime_ns
+    except OSError:  # it is not there, or not open to us: `_find` says so
+        readable = os.access(target.parent, os.R_OK | os.X_OK)
+        return tuple(_asides(target)) if readable else ()
 
 
 def _write_synced(path: Path, content: bytes) -> None:
@@ -208,21 +320,29 @@ def _write_synced(path: Path, content: bytes) -> None:
 
 
 def _sync_folder(path: Path) -> None:
-    with contextlib.ExitStack() as stack:
-        number = os.open(path, os.O_RDONLY)
-        stack.callback(os.close, number)
-        os.fsync(number)
-
-
-def _umask() -> int:
-    current = os.umask(0)
-    os.umask(current)
-    return current
-
-
-def _read_bytes(path: Path) -> bytes:
+    if sys.platform == "win32":  # which opens no folders
+        return
+    number = os.open(path, os.O_RDONLY)
     try:
-        number = os.open(path, os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0))
+        os.fsync(number)
+    finally:
+        os.close(number)
+
+
+def _read_files(source: Path) -> Saved:
+    config = _read_config(source / CONFIG)
+    declared = config.get("sha256")
+    expected = declared.get(TENSORS) if isinstance(declared, dict) else None
+    return Saved(config, _read_tensors(source / TENSORS, expected))
+
+
+@contextlib.contextmanager
+def _opened(path: Path) -> Iterator[tuple[BinaryIO, int]]:
+    """Open a regular file, and nothing else, for reading; yield it and its size."""
+    # O_NONBLOCK: opening a pipe would wait for its writer for ever.
+    flags = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
+    try:
+        number = os.open(path, flags | getattr(os, "O_BINARY", 0))
     except FileNotFoundError:
         raise ModelFileError(
             f"{path} is missing; the folder is incomplete: copy it again from where it was made"
@@ -233,19 +353,29 @@ def _read_bytes(path: Path) -> bytes:
                 f"{path} is a symbolic link, which a model folder must not hold; "
                 "put the file itself there"
             ) from error
-        raise ModelFileError(f"{path} cannot be read: {error.strerror}") from error
-    with os.fdopen(number, "rb") as file:
-        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+        raise ModelFileError(
+            f"{path} cannot be read: {error.strerror}; put a file there that you may read"
+        ) from error
+    try:
+        found = os.fstat(number)
+        if not stat.S_ISREG(found.st_mode):
             raise ModelFileError(f"{path} is not a regular file; put the file itself there")
-        return file.read()
+        with os.fdopen(number, "rb", closefd=False) as file:
+            yield file, found.st_size
+    finally:
+        os.close(number)
 
 
 def _read_config(path: Path) -> dict[str, Any]:
-    content = _read_bytes(path)
-    if len(content) > MAX_JSON_BYTES:
-        raise CorruptFileError(f"{path} has {len(content)} bytes, more than any model's settings")
+    with _opened(path) as (file, size):
+        if size > MAX_JSON_BYTES:
+            raise CorruptFileError(
+                f"{path} has {size} bytes, above the {MAX_JSON_BYTES} that settings may have; "
+                "copy the model folder again from where it was made"
+            )
+        content = file.read(MAX_JSON_BYTES)
     try:
-        config = json.loads(content, parse_constant=_refuse_constant)
+        config = _parse_json(content)
     except (ValueError, RecursionError) as error:
         raise CorruptFileError(
             f"{path} is not valid JSON ({error}); copy the model folder again"
@@ -256,43 +386,117 @@ def _read_config(path: Path) -> dict[str, Any]:
     return config
 
 
-def _refuse_constant(name: str) -> Any:
-    raise ValueError(f"{name} is not a number a model file may hold")
+def _parse_json(content: bytes) -> Any:
+    """Return what UTF-8 JSON says; a number beyond float64 or a repeated key is a ValueError."""
+    return json.loads(
+        content.decode(),
+        parse_constant=_finite_number,
+        parse_float=_finite_number,
+        object_pairs_hook=_unique,
+    )
+
+
+def _finite_number(text: str) -> float:
+    value = float(text)
+    if not math.isfinite(value):
+        raise ValueError(f"{text} is not a number a model file may hold")
+    return value
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        raise ValueError("a key stands twice in one object")
+    return found
 
 
 def _check_schema(path: Path, version: Any) -> None:
-    major, _, minor = str(version).partition(".")
-    if not (major.isdecimal() and minor.isdecimal()):
-        raise CorruptFileError(f"{path} has no schema_version; it is not a narrows model")
-    if int(major) > SCHEMA[0]:
+    match = _VERSION.fullmatch(version) if isinstance(version, str) else None
+    if match is None:
+        raise CorruptFileError(
+            f"{path} has no schema_version such as '{SCHEMA[0]}.{SCHEMA[1]}'; it is not a narrows "
+            "model: give the folder that save() wrote"
+        )
+    if int(match[1]) > SCHEMA[0]:
         raise SchemaVersionError(
             f"{path} has schema_version {version}, written by a newer narrows; this one reads up "
             f"to {SCHEMA[0]}.x: upgrade narrows"
         )
 
 
-def _check_header(path: Path, payload: bytes) -> None:
-    """Hold the declared tensors against the bytes that are there, before allocating any."""
+def _read_tensors(path: Path, expected: Any) -> Arrays:
+    with _opened(path) as (file, size):
+        _check_header(path, file, size)
+        file.seek(0)
+        payload = file.read(size)
+    if hashlib.sha256(payload).hexdigest() != expected:
+        raise CorruptFileError(
+            f"{path} is not the file that was saved (its checksum differs); "
+            "copy the model folder again from where it was made"
+        )
     try:
-        size = struct.unpack_from("<Q", payload)[0]
-        header = json.loads(payload[8 : 8 + size]) if size <= MAX_JSON_BYTES else None
-        ends = [_end(entry) for name, entry in header.items() if name != "__metadata__"]
-    except (struct.error, ValueError, AttributeError, TypeError, KeyError, RecursionError) as error:
+        tensors = safetensors.numpy.load(payload)
+    except safetensors.SafetensorError as error:
         raise CorruptFileError(
-            f"{path} is not a safetensors file; copy the model folder again"
+            f"{path} is not a safetensors file ({error}); copy the model folder again"
         ) from error
-    if max(ends, default=0) + 8 + size != len(payload):
+    for name, values in tensors.items():
+        if not np.isfinite(values).all():
+            raise NonFiniteTensorError(
+                f"tensor {name!r} in {path} holds NaN or infinity; fit the model again"
+            )
+    return tensors
+
+
+def _check_header(path: Path, file: BinaryIO, size: int) -> None:
+    """Hold the declared tensors against the bytes that are there, before reading any."""
+    try:
+        length = struct.unpack("<Q", file.read(8))[0]
+        if length > min(size, MAX_JSON_BYTES):
+            raise ValueError(f"its header claims {length} bytes")
+        header = _parse_json(file.read(length))
+        stored = 8 + length + _stored_bytes(header)
+    except (struct.error, ValueError, RecursionError) as error:
         raise CorruptFileError(
-            f"{path} has {len(payload)} bytes but declares {max(ends, default=0) + 8 + size}; "
+            f"{path} is not a safetensors file ({error}); it is truncated or altered: copy the "
+            "model folder again"
+        ) from error
+    if stored != size:
+        raise CorruptFileError(
+            f"{path} has {size} bytes but declares {stored}; "
             "it is truncated or altered: copy the model folder again"
         )
 
 
-def _end(entry: Any) -> int:
-    start, end = entry["data_offsets"]
-    cells = 1
-    for length in entry["shape"]:
-        cells *= length
-    if min(start, *entry["shape"], 0) < 0 or end - start != cells * _DTYPE_BYTES[entry["dtype"]]:
-        raise ValueError("declared shape and stored bytes differ")
-    return int(end)
+def _stored_bytes(header: Any) -> int:
+    """Return how many bytes the tensors of a header take, which lie one after the other."""
+    if not isinstance(header, dict):
+        raise ValueError("its header is no JSON object")
+    spans = sorted(_span(name, entry) for name, entry in header.items() if name != "__metadata__")
+    reached = 0
+    for start, end in spans:
+        if start != reached:
+            raise ValueError(f"tensors overlap or leave a gap at byte {start}")
+        reached = end
+    return reached
+
+
+def _span(name: str, entry: Any) -> tuple[int, int]:
+    """Return the first byte of a tensor and the one after its last."""
+    if not isinstance(entry, dict) or set(entry) != {"dtype", "shape", "data_offsets"}:
+        raise ValueError(f"tensor {name!r} is not described by dtype, shape and data_offsets")
+    shape, offsets = entry["shape"], entry["data_offsets"]
+    if not (_counts(shape) and _counts(offsets) and len(offsets) == 2 and len(shape) <= 8):
+        raise ValueError(f"tensor {name!r} has an impossible shape or place")
+    if str(entry["dtype"]) not in _DTYPE_BYTES:
+        raise ValueError(f"tensor {name!r} is not of float32 or float64")
+    start, end = offsets
+    if end - start != math.prod(shape) * _DTYPE_BYTES[entry["dtype"]]:
+        raise ValueError(f"the shape and the bytes of tensor {name!r} differ")
+    return start, end
+
+
+def _counts(values: Any) -> bool:
+    return isinstance(values, list) and all(
+        type(value) is int and 0 <= value < 2**63 for value in values
+    )
