@@ -18,8 +18,15 @@ _HOME = {
     "CrossEntropy": "losses",
     "Huber": "losses",
     "SquaredError": "losses",
+    "Contraction": "penalties",
+    "Sparsity": "penalties",
     "WeightDecay": "penalties",
+    "CauchyNoise": "corruptions",
+    "GaussianNoise": "corruptions",
     "Masking": "corruptions",
+    "Ones": "corruptions",
+    "SaltAndPepper": "corruptions",
+    "Swap": "corruptions",
     "Joint": "training.schedules",
     "Adagrad": "training.optimizers",
     "Adam": "training.optimizers",
@@ -41,35 +48,49 @@ __all__ = [  # noqa: RUF022 - in plain order
     "Adam",
     "AdamW",
     "Autoencoder",
+    "CauchyNoise",
     "ConjugateGradient",
     "Constant",
+    "Contraction",
     "Correntropy",
     "Cosine",
     "CrossEntropy",
     "Dense",
+    "GaussianNoise",
     "Huber",
     "Joint",
     "LBFGS",
     "Masking",
     "Muon",
     "OneCycle",
+    "Ones",
     "Plateau",
     "Point",
     "RMSprop",
     "SGD",
+    "SaltAndPepper",
+    "Sparsity",
     "SquaredError",
+    "Swap",
     "WeightDecay",
     "load",
 ]
 
 if TYPE_CHECKING:
     from narrows.architectures.dense import Dense
-    from narrows.corruptions import Masking
+    from narrows.corruptions import (
+        CauchyNoise,
+        GaussianNoise,
+        Masking,
+        Ones,
+        SaltAndPepper,
+        Swap,
+    )
     from narrows.estimator import Autoencoder
     from narrows.latents import Point
     from narrows.loading import load
     from narrows.losses import AbsoluteError, Correntropy, CrossEntropy, Huber, SquaredError
-    from narrows.penalties import WeightDecay
+    from narrows.penalties import Contraction, Sparsity, WeightDecay
     from narrows.training.optimizers import (
         LBFGS,
         SGD,

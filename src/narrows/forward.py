@@ -41,6 +41,8 @@ class ForwardPass:
         True where a cell was measured; None if all were.
     sample_weight : Tensor of shape (n_samples,) or None
         Weights with mean 1 over the training rows; None if all are 1.
+    generator : torch.Generator or None
+        Where a term that draws takes its chance from.
     """
 
     network: Any
@@ -51,6 +53,7 @@ class ForwardPass:
     raw: Tensor
     observed: Tensor | None = None
     sample_weight: Tensor | None = None
+    generator: Any = None
     _reconstruction: Tensor | None = field(default=None, init=False, repr=False)
 
     @property
@@ -65,3 +68,9 @@ class ForwardPass:
         if self.sample_weight is None:
             return per_sample.mean()
         return (per_sample * self.sample_weight).mean()
+
+    def mean_rows(self, values: Tensor) -> Tensor:
+        """Return the weighted mean over samples of a tensor of shape (n_samples, n)."""
+        if self.sample_weight is None:
+            return values.mean(0)
+        return (values * self.sample_weight[:, None]).mean(0)

@@ -134,6 +134,7 @@ class Network(nn.Module):
             raw=self.decode_raw(code),
             observed=observed,
             sample_weight=sample_weight,
+            generator=generator,
         )
 
     def _settled(self, mean: Tensor) -> Tensor:

@@ -34,6 +34,7 @@ FLOORS = {
     5.5: ["registry"],
     5.6: ["model_folder"],
     6.0: ["estimator"],
+    7.0: ["recipes"],
     8.0: ["loading"],
     9.0: ["cli.options", "cli.output", "cli.settings"],
     9.1: ["cli.exits", "cli.tables"],

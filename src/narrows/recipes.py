@@ -1,0 +1,106 @@
+"""Recipes: the named kinds of autoencoder, each one line of composition.
+
+Every function takes the length of the code and any setting of `Autoencoder`, and returns an
+unfitted one. A setting that the recipe makes itself (``penalty`` for `contractive`, say) can be
+given too, and then replaces the recipe's.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from narrows.architectures.dense import Dense
+from narrows.corruptions import Masking
+from narrows.estimator import Autoencoder
+from narrows.losses import Correntropy
+from narrows.penalties import Contraction, Sparsity
+
+__all__ = ["basic", "contractive", "denoising", "robust", "sparse", "tied"]
+
+
+def basic(n_components: int = 2, **options: Any) -> Autoencoder:
+    """Autoencoder without a regulariser but its short code (Hinton & Salakhutdinov, 2006).
+
+    Examples
+    --------
+    >>> from narrows import recipes
+    >>> recipes.basic(3, random_state=0)
+    Autoencoder(n_components=3, random_state=0)
+    """
+    return Autoencoder(n_components, **options)
+
+
+def tied(n_components: int = 2, **options: Any) -> Autoencoder:
+    """Autoencoder whose decoder has the encoder's weights, transposed.
+
+    Examples
+    --------
+    >>> from narrows import recipes
+    >>> recipes.tied(3).architecture
+    Dense(tied=True)
+    """
+    return Autoencoder(n_components, **{"architecture": Dense(tied=True), **options})
+
+
+def sparse(
+    n_components: int = 64, *, rho: float = 0.05, weight: float = 1.0, **options: Any
+) -> Autoencoder:
+    """Sparse autoencoder: a sigmoid code whose units are mostly at rest (Ng, 2011).
+
+    Examples
+    --------
+    >>> from narrows import recipes
+    >>> recipes.sparse(100, rho=0.1).penalty
+    Sparsity(rho=0.1)
+    """
+    made = {
+        "architecture": Dense((), code_activation="sigmoid"),
+        "penalty": Sparsity(rho, weight),
+    }
+    return Autoencoder(n_components, **{**made, **options})
+
+
+def contractive(n_components: int = 2, *, weight: float = 1e-3, **options: Any) -> Autoencoder:
+    """Contractive autoencoder: a code that small changes of x hardly move (Rifai et al., 2011).
+
+    Examples
+    --------
+    >>> from narrows import recipes
+    >>> recipes.contractive(2, weight=0.01).penalty
+    Contraction(weight=0.01)
+    """
+    return Autoencoder(n_components, **{"penalty": Contraction(weight), **options})
+
+
+def denoising(n_components: int = 2, *, probability: float = 0.3, **options: Any) -> Autoencoder:
+    """Denoising autoencoder: x is reconstructed with cells hidden (Vincent et al., 2008).
+
+    Examples
+    --------
+    >>> from narrows import recipes
+    >>> recipes.denoising(2, probability=0.1).corruption
+    Masking(probability=0.1)
+    """
+    return Autoencoder(n_components, **{"corruption": Masking(probability), **options})
+
+
+def robust(n_components: int = 2, *, sigma: float = 0.5, **options: Any) -> Autoencoder:
+    """Robust autoencoder: maximum correntropy, so gross errors stop counting (Qi et al., 2014).
+
+    Parameters
+    ----------
+    n_components : int, default=2
+        Length of the code.
+    sigma : float, default=0.5
+        Width of the kernel, in units of the scaled data: half a standard deviation by default. The
+        tutorial's 0.2 is for data in [0, 1].
+    **options
+        Any setting of `Autoencoder`.
+
+    Examples
+    --------
+    >>> from narrows import recipes
+    >>> recipes.robust(2).loss
+    Correntropy(sigma=0.5)
+    """
+    return Autoencoder(n_components, **{"loss": Correntropy(sigma), **options})
