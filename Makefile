@@ -4,11 +4,9 @@
 VENV   := .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
-# For benchmarks on a machine that has its own torch, such as one with a GPU.
-SYSTEM_PYTHON ?= python3
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-full check bench bench-gpu clean
+.PHONY: help demo test test-full check bench clean
 
 help:  ## list these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -30,9 +28,6 @@ check: $(READY)  ## style, types, floors and public names
 
 bench: $(VENV)/.ready-bench  ## speed and memory, beside a hand-written PyTorch loop
 	$(BIN)/python benchmarks/run.py
-
-bench-gpu:  ## the same on a GPU, with this machine's own Python and torch
-	PYTHONPATH=src $(SYSTEM_PYTHON) benchmarks/gpu.py
 
 clean:  ## remove what the other commands made
 	rm -rf $(VENV) demo build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis

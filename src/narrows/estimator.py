@@ -59,13 +59,14 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         What the encoder sees instead of x while training.
     schedule : Schedule or str, default="joint"
         In which phases the layers are trained.
-    optimizer : Optimizer, str or class, default="adam"
+    optimizer : Optimizer, str or class, default="adamw"
         How the weights move.
     learning_rate : float, LearningRate, str, default="auto"
         A number stays constant; ``"auto"`` is `OneCycle` up to the optimiser's own rate, or
         constant for optimisers with a line search.
     batch_size : int or "auto", default="auto"
-        Rows per step. "auto" gives some 32 steps per epoch, of 16 to 256 rows.
+        Rows per step. "auto" gives some 16 to 32 steps per epoch, of 16 to 256
+        rows.
     max_epochs : int or "auto", default="auto"
         Passes over the rows. "auto" gives some 4,000 steps, in 10 to 200 epochs.
     early_stopping : bool, default=False
@@ -139,7 +140,7 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         penalty: Any = None,
         corruption: Any = None,
         schedule: Any = "joint",
-        optimizer: Any = "adam",
+        optimizer: Any = "adamw",
         learning_rate: Any = "auto",
         batch_size: int | str = "auto",
         max_epochs: int | str = "auto",

@@ -11,12 +11,12 @@ from narrows.training.optimizers import Optimizer
 STEPS = 4000
 MIN_EPOCHS, MAX_EPOCHS = 10, 200
 MIN_BATCH, MAX_BATCH = 16, 256
-BATCHES_PER_EPOCH = 32
+BATCHES_PER_EPOCH = 16
 FULL_BATCH_EPOCHS = 50
 
 
 def batch_size(setting: Any, n_rows: int) -> int:
-    """Return the rows per step: a power of two that gives some 32 steps per epoch.
+    """Return the rows per step: a power of two that gives some 16 to 32 steps per epoch.
 
     Raises
     ------

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import math
 
+import torch
 from torch import Tensor, nn
 
 
 class Monitor:
-    """Watches one number per epoch.
+    """Watches one number per epoch, the objective of training or of held-out rows.
+
+    The objective of training is measured along the epoch, so it speaks for the weights the epoch
+    began with; that of held-out rows is measured after it, so it speaks for those it ended with.
 
     Parameters
     ----------
@@ -18,27 +22,41 @@ class Monitor:
         Stop after this many epochs without a new best; never if None.
     tolerance : float
         Stop when the number changes by less than this share of itself; 0 never does.
+    held_out : bool
+        Whether the number is that of held-out rows.
     """
 
-    def __init__(self, network: nn.Module, patience: int | None, tolerance: float) -> None:
+    def __init__(
+        self, network: nn.Module, patience: int | None, tolerance: float, *, held_out: bool
+    ) -> None:
         self.parameters = list(network.parameters())
         self.patience = patience
         self.tolerance = tolerance
+        self.held_out = held_out
         self.best = math.inf
         self.first = math.nan
         self.previous = math.inf
         self.waited = 0
-        self.kept: list[Tensor] | None = None
+        self._began = self._copies()
+        self._kept: list[Tensor] | None = None
+        self._trained = False  # whether what is kept is more than the initial weights
+
+    def begin(self) -> None:
+        """Take note of the weights an epoch begins with."""
+        if not self.held_out:
+            self._copy(self._began)
 
     def see(self, value: float) -> str | None:
         """Take note of an epoch and return a reason to stop, or None."""
         if self.diverged(value):
             return "diverged"
-        if math.isnan(self.first):
+        first = math.isnan(self.first)
+        if first:
             self.first = value
         if value < self.best:
             self.best, self.waited = value, 0
             self._keep()
+            self._trained = self.held_out or not first
         else:
             self.waited += 1
         change, self.previous = abs(self.previous - value), value
@@ -54,17 +72,36 @@ class Monitor:
             return True
         return value - self.first > 1e3 * max(abs(self.first), 1e-12)
 
+    def finite(self) -> bool:
+        """Return whether all weights are numbers now."""
+        return all(bool(torch.isfinite(parameter).all()) for parameter in self.parameters)
+
     def restore(self) -> bool:
-        """Put the best weights back and return whether there were any."""
-        if self.kept is None:
+        """Put the best weights back; return whether they are more than the initial ones."""
+        if self._kept is None:
             return False
-        for parameter, value in zip(self.parameters, self.kept, strict=True):
+        self._put(self._kept)
+        return self._trained
+
+    def roll_back(self) -> None:
+        """Put back the weights that the epoch began with."""
+        self._put(self._began)
+
+    def _put(self, values: list[Tensor]) -> None:
+        for parameter, value in zip(self.parameters, values, strict=True):
             parameter.data.copy_(value)
-        return True
 
     def _keep(self) -> None:
-        if self.kept is None:
-            self.kept = [parameter.detach().clone() for parameter in self.parameters]
-            return
-        for value, parameter in zip(self.kept, self.parameters, strict=True):
+        if self._kept is None:
+            self._kept = self._copies()
+        if self.held_out:
+            self._copy(self._kept)
+        else:
+            self._kept, self._began = self._began, self._kept
+
+    def _copies(self) -> list[Tensor]:
+        return [parameter.detach().clone() for parameter in self.parameters]
+
+    def _copy(self, into: list[Tensor]) -> None:
+        for value, parameter in zip(into, self.parameters, strict=True):
             value.copy_(parameter.detach())

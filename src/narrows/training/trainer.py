@@ -114,11 +114,21 @@ class Trainer:
         return self.settings.optimizer.build(network.parameters(), self.settings.rate)
 
     def one_pass(self, network: Network, table: Table, stepper: Stepper) -> Row:
-        """Train for one epoch with an optimiser that outlives the call, at a constant rate."""
+        """Train for one epoch with an optimiser that outlives the call, at a constant rate.
+
+        Raises
+        ------
+        DivergenceError
+            If the objective was not finite; the weights are those before the call.
+        """
         phase = Phase("partial", network, table, 1)
+        monitor = Monitor(network, None, 0.0, held_out=False)
         rows = torch.arange(table.n_rows)
-        with self._interrupt:
-            return self._epoch(phase, self._step(phase), rows, stepper, Constant(), 0)
+        row = self._epoch(phase, self._step(phase), rows, stepper, Constant(), 0)
+        if monitor.diverged(row["objective"]) or not monitor.finite():
+            monitor.roll_back()
+            raise DivergenceError(self._diagnosis(phase, row))
+        return row
 
     def _split(self, table: Table) -> tuple[Tensor, Tensor]:
         if self.settings.patience is None or table.n_rows < 2:
@@ -129,10 +139,16 @@ class Trainer:
         settings = self.settings
         step, stepper = self._step(phase), self.stepper(phase.network)
         course = settings.learning_rate.start()
-        monitor = Monitor(phase.network, settings.patience, settings.optimizer.tolerance)
+        monitor = Monitor(
+            phase.network,
+            settings.patience,
+            settings.optimizer.tolerance,
+            held_out=len(valid) > 0,
+        )
         self.progress.phase(phase.name, phase.max_epochs, len(train))
         reason: str | None = None
         for epoch in range(phase.max_epochs):
+            monitor.begin()
             row = self._epoch(phase, step, train, stepper, course, epoch)
             if len(valid):
                 held_out = step.evaluate(valid)
@@ -200,35 +216,35 @@ class Trainer:
         }
 
     def _close(self, phase: Phase, monitor: Monitor, reason: str | None, last: Row) -> str:
+        if reason != "diverged" and not monitor.finite():
+            reason = "diverged"
         if reason == "diverged":
-            self._diverged(phase, monitor, last)
+            message = self._diagnosis(phase, last)
+            if not monitor.restore():
+                raise DivergenceError(message)
+            warnings.warn(f"{message}. The best weights were kept", DivergenceWarning, stacklevel=6)
         elif self._interrupt.requested:
             reason = "interrupted"
             warnings.warn(
                 f"training was interrupted in epoch {last['epoch']} of {phase.max_epochs}; "
                 "the model is usable, and fit with warm_start=True goes on from it",
                 InterruptedWarning,
-                stacklevel=5,
+                stacklevel=6,
             )
-        if reason == "early_stopping":
+        elif reason == "early_stopping":
             monitor.restore()
         return reason or "max_epochs"
 
-    def _diverged(self, phase: Phase, monitor: Monitor, last: Row) -> None:
-        message = (
+    def _diagnosis(self, phase: Phase, last: Row) -> str:
+        return (
             f"training diverged in epoch {last['epoch']} of phase {phase.name!r}: objective "
             f"{last['objective']:.4g}, at learning_rate {last['learning_rate']:.3g}; "
-            f"{self._suspect(phase)}set a smaller learning_rate, max_grad_norm=1, "
-            "or another scaling"
+            f"{_suspect(phase)}set a smaller learning_rate, max_grad_norm=1, or another scaling"
         )
-        if not monitor.restore():
-            raise DivergenceError(message)
-        warnings.warn(f"{message}. The best weights were kept", DivergenceWarning, stacklevel=6)
 
-    def _suspect(self, phase: Phase) -> str:
-        extreme = torch.maximum(phase.table.low.abs(), phase.table.high.abs())
-        column = int(extreme.argmax())
-        value = float(extreme[column])
-        if value < 100:
-            return ""
-        return f"column {column} reaches {value:.3g} after scaling; "
+
+def _suspect(phase: Phase) -> str:
+    extreme = torch.maximum(phase.table.low.abs(), phase.table.high.abs())
+    column = int(extreme.argmax())
+    value = float(extreme[column])
+    return f"column {column} reaches {value:.3g} after scaling; " if value >= 100 else ""
