@@ -526,8 +526,6 @@ def _weigh(rows: Rows, sample_weight: Any) -> tuple[Rows, Matrix | None]:
         return rows, None
     weight = _check_sample_weight(sample_weight, rows, dtype=np.float64, ensure_non_negative=True)
     counted = np.flatnonzero(weight)
-    if not counted.size:
-        raise DataError("sample_weight is 0 for every row; give at least one a positive weight")
     if counted.size == weight.size:
         return rows, weight
     return rows[counted], weight[counted]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import re
 from typing import Any, ClassVar, Self
 
@@ -56,16 +57,29 @@ class Spec(BaseEstimator):  # type: ignore[misc]
             found = Spec.find(cls.axis, value)()
             assert isinstance(found, cls)
             return found
-        listed = ", ".join(found.__name__ for found in Spec.members(cls.axis).values())
+        known = Spec.named(cls.axis)
+        listed = ", ".join(found.__name__ for found in known.values())
         raise ParameterError(
             f"{cls.axis}={value!r} must be a name or one of the specs {listed}; "
-            f"write for example {cls.axis}={next(iter(Spec.members(cls.axis)))!r}"
+            f"write for example {cls.axis}={next(iter(known))!r}"
         )
 
     @staticmethod
     def members(axis: str) -> dict[str, type[Spec]]:
         """Return the classes of one axis by name."""
         return dict(Spec._register.get(axis, {}))
+
+    @staticmethod
+    def named(axis: str) -> dict[str, type[Spec]]:
+        """Return the classes of one axis that a name is enough for: all settings have defaults."""
+        return {
+            name: cls
+            for name, cls in Spec.members(axis).items()
+            if all(
+                setting.default is not setting.empty
+                for setting in inspect.signature(cls).parameters.values()
+            )
+        }
 
     @staticmethod
     def find(axis: str, name: str) -> type[Spec]:
@@ -76,7 +90,7 @@ class Spec(BaseEstimator):  # type: ignore[misc]
         ParameterError
             If the axis has no such name.
         """
-        members = Spec.members(axis)
+        members = Spec.named(axis)
         for known, cls in members.items():
             if _plain(name) in (_plain(known), _plain(cls.__name__)):
                 return cls

@@ -33,10 +33,17 @@ def describe(model: Any, folder: str) -> dict[str, Any]:
         "n_features": model.n_features_in_,
         "n_components": model.n_components,
         "n_parameters": model.n_parameters_,
-        "bytes": sum(file.stat().st_size for file in Path(folder).iterdir()),
+        "bytes": _size(Path(folder)),
         "epochs": model.n_iter_,
         "stop_reason": model.stop_reason_,
         "last_epoch": history[-1],
         "feature_names": models.names(model),
         "settings": registry.to_config(model.get_params(deep=False)),
     }
+
+
+def _size(folder: Path) -> int | None:
+    """Return the bytes of a model folder; None where a save was cut off and it stands aside."""
+    if not folder.is_dir():
+        return None
+    return sum(file.stat().st_size for file in folder.iterdir())

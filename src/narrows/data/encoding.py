@@ -112,11 +112,12 @@ class Encoding:
             # Overflow is reported below, with the column that caused it.
             warnings.simplefilter("ignore", RuntimeWarning)
             center, scale = SCALINGS[scaling](X, sample_weight)
-        bad = np.flatnonzero(~(np.isfinite(center) & np.isfinite(scale)))
+        largest = np.finfo(np.float32).max / 4  # what training in float32 can subtract
+        bad = np.flatnonzero(~((np.abs(center) < largest) & (scale < largest)))
         if bad.size:
             raise DataError(
-                f"column {bad[0]} has values too large to scale (its spread overflows float64); "
-                "divide it by a power of ten first"
+                f"column {bad[0]} has values too large to scale (around {center[bad[0]]:.3g}, "
+                f"spread {scale[bad[0]]:.3g}); divide it by a power of ten first"
             )
         return cls(center.astype(np.float64), scale.astype(np.float64))
 
@@ -137,7 +138,8 @@ class Encoding:
             if out is None:
                 return values.astype(dtype, copy=False)
             if out is not values:
-                out[...] = values
+                with np.errstate(over="ignore"):  # training says which column reached infinity
+                    out[...] = values
             return out
         work = values.dtype
         scaled: NDArray[Any] = np.subtract(

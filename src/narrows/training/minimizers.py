@@ -1,4 +1,4 @@
-"""Two optimisers in PyTorch's manner that PyTorch lacks: orthogonalised momentum, and SciPy's."""
+"""Optimisers in PyTorch's manner: orthogonalised momentum, SciPy's, and an L-BFGS to be copied."""
 
 from __future__ import annotations
 
@@ -85,26 +85,25 @@ class ScipyMinimizer(torch.optim.Optimizer):
     def __init__(
         self, parameters: Iterable[nn.Parameter], lr: float, *, method: str, iterations: int
     ) -> None:
-        super().__init__(parameters, {"lr": lr})
-        self.method = method
-        self.iterations = iterations
-        self._parameters: list[nn.Parameter] = self.param_groups[0]["params"]
+        # All in the group, which is what a copy or a pickle of an optimiser keeps.
+        super().__init__(parameters, {"lr": lr, "method": method, "iterations": iterations})
 
     def step(self, closure: Callable[[], Tensor]) -> Any:  # type: ignore[override]
         """Minimise for some iterations, starting from where the parameters are."""
+        group = self.param_groups[0]
 
         def evaluate(flat: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
             self._write(flat)
             with torch.enable_grad():
                 value = closure()
-            return float(value), self._flat(p.grad for p in self._parameters)
+            return float(value), self._flat([p.grad for p in group["params"]])
 
         found = scipy.optimize.minimize(
             evaluate,
-            self._flat(self._parameters),
+            self._flat(group["params"]),
             jac=True,
-            method=self.method,
-            options={"maxiter": self.iterations},
+            method=group["method"],
+            options={"maxiter": group["iterations"]},
         )
         self._write(found.x)
         return found.fun
@@ -112,7 +111,7 @@ class ScipyMinimizer(torch.optim.Optimizer):
     def _flat(self, tensors: Iterable[Tensor | None]) -> NDArray[np.float64]:
         parts = [
             torch.zeros_like(p) if t is None else t.detach()
-            for t, p in zip(tensors, self._parameters, strict=True)
+            for t, p in zip(tensors, self.param_groups[0]["params"], strict=True)
         ]
         joined = torch.cat([part.reshape(-1).double().cpu() for part in parts])
         return joined.numpy()
@@ -120,6 +119,16 @@ class ScipyMinimizer(torch.optim.Optimizer):
     @torch.no_grad()
     def _write(self, flat: NDArray[np.float64]) -> None:
         values = torch.from_numpy(np.ascontiguousarray(flat))
-        sizes = [p.numel() for p in self._parameters]
-        for parameter, part in zip(self._parameters, values.split(sizes), strict=True):
+        parameters = self.param_groups[0]["params"]
+        sizes = [p.numel() for p in parameters]
+        for parameter, part in zip(parameters, values.split(sizes), strict=True):
             parameter.copy_(part.view_as(parameter))
+
+
+class CopyableLBFGS(torch.optim.LBFGS):
+    """`torch.optim.LBFGS`, which forgets its list of parameters when it is copied or pickled."""
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        super().__setstate__(state)
+        self._params = self.param_groups[0]["params"]
+        self._numel_cache = None

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from narrows import checks
 from narrows.errors import ParameterError
 from narrows.spec import Spec
-from narrows.training.minimizers import Orthogonal, ScipyMinimizer
+from narrows.training.minimizers import CopyableLBFGS, Orthogonal, ScipyMinimizer
 
 __all__ = [
     "LBFGS",
@@ -216,7 +216,7 @@ class Adam(Optimizer):
         )
 
 
-class AdamW(Optimizer):
+class AdamW(Optimizer, name="adamw"):
     """Adam with weights shrunk at every step, apart from the gradient (Loshchilov & Hutter, 2019).
 
     Parameters
@@ -379,7 +379,7 @@ class LBFGS(_FullBatch, name="lbfgs"):
 
     def build(self, parameters: Iterable[nn.Parameter], rate: float) -> Stepper:
         """Return `torch.optim.LBFGS`."""
-        return torch.optim.LBFGS(
+        return CopyableLBFGS(
             parameters,
             lr=rate,
             max_iter=self.iterations,

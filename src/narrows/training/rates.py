@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import numbers
 from typing import Any, Protocol, Self
 
 from narrows import checks
@@ -57,8 +58,8 @@ class LearningRate(Spec, axis="learning_rate"):
         ParameterError
             If ``value`` is none of these.
         """
-        if isinstance(value, (int, float)) and not isinstance(value, bool):
-            found = Constant(value)
+        if isinstance(value, numbers.Real) and not isinstance(value, bool):
+            found = Constant(value if isinstance(value, (int, float)) else float(value))
             assert isinstance(found, cls)
             return found
         return super().of(value)

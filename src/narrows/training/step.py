@@ -15,8 +15,9 @@ from narrows.training.history import Tally
 from narrows.training.optimizers import Stepper
 from narrows.training.runtime import Runtime
 
-# Rows that pass through the network at once, so that a full batch of any size fits in memory.
+# What passes through the network at once, so that a full batch of any size fits in memory.
 MICRO_ROWS = 8192
+MICRO_CELLS = 1 << 24
 
 
 class Step:
@@ -58,6 +59,7 @@ class Step:
         self.noise = noise
         self.max_grad_norm = max_grad_norm
         self.parameters = list(network.parameters())
+        self.micro_rows = max(1, min(MICRO_ROWS, MICRO_CELLS // max(1, table.n_features)))
 
     def train(self, rows: Tensor, stepper: Stepper, tally: Tally, *, still: bool = False) -> None:
         """Let the optimiser move the weights for the rows of these numbers.
@@ -90,14 +92,14 @@ class Step:
     def evaluate(self, rows: Tensor) -> dict[str, float]:
         """Return the trained objective and its parts on clean rows, without noise."""
         tally = Tally(self.objective.names)
-        for part in batches.in_order(rows, MICRO_ROWS):
+        for part in batches.in_order(rows, self.micro_rows):
             tally.add(self.objective(self._forward(part, training=False)), len(part))
         return tally.means()
 
     def _gradients(self, rows: Tensor, tally: Tally | None) -> Tensor:
         for parameter in self.parameters:
             parameter.grad = None
-        parts = rows.split(MICRO_ROWS) if len(rows) > MICRO_ROWS else (rows,)
+        parts = rows.split(self.micro_rows) if len(rows) > self.micro_rows else (rows,)
         values = [self._backward(part, len(part) / len(rows), tally) for part in parts]
         if self.max_grad_norm is not None:
             nn.utils.clip_grad_norm_(self.parameters, self.max_grad_norm)

@@ -124,7 +124,12 @@ class Trainer:
         phase = Phase("partial", network, table, 1)
         monitor = Monitor(network, None, 0.0, held_out=False)
         rows = torch.arange(table.n_rows)
-        row = self._epoch(phase, self._step(phase), rows, stepper, Constant(), 0)
+        self.progress.phase(phase.name, phase.max_epochs, table.n_rows)
+        try:
+            row = self._epoch(phase, self._step(phase), rows, stepper, Constant(), 0)
+            self.progress.epoch(row)
+        finally:
+            self.progress.close()
         if monitor.diverged(row["objective"]) or not monitor.finite():
             monitor.roll_back()
             raise DivergenceError(self._diagnosis(phase, row))
@@ -231,7 +236,7 @@ class Trainer:
                 InterruptedWarning,
                 stacklevel=6,
             )
-        elif reason == "early_stopping":
+        elif self.settings.patience is not None:
             monitor.restore()
         return reason or "max_epochs"
 

@@ -1,0 +1,107 @@
+"""Every part on every axis keeps what the register promises."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from sklearn.base import clone
+
+from narrows import Autoencoder, Dense, WeightDecay, registry
+from narrows.errors import ParameterError
+from narrows.penalties import PenaltySum
+from narrows.spec import Spec
+from narrows.training.optimizers import TorchOptimizer
+
+# Parts that are nothing without something to work on.
+NEEDY: dict[type[Spec], Spec] = {
+    PenaltySum: WeightDecay(1e-3) + WeightDecay(1e-4),
+    TorchOptimizer: TorchOptimizer(torch.optim.NAdam, {"eps": 1e-7}),
+}
+MEMBERS = [
+    pytest.param(axis, cls, id=f"{axis}/{name}")
+    for axis in registry.AXES
+    for name, cls in Spec.members(axis).items()
+]
+each_member = pytest.mark.parametrize(("axis", "cls"), MEMBERS)
+
+
+def made(cls: type[Spec]) -> Spec:
+    return NEEDY[cls] if cls in NEEDY else cls()
+
+
+def settings(spec: Spec) -> str:
+    return repr(sorted(spec.get_params(deep=True).items()))
+
+
+@each_member
+def test_a_member_is_known_by_its_name_and_its_class_name(axis: str, cls: type[Spec]) -> None:
+    assert cls.axis == axis
+    if cls.name not in Spec.named(axis):  # it needs settings, so a name is not enough
+        return
+    assert Spec.find(axis, cls.name) is cls
+    assert Spec.find(axis, cls.__name__) is cls
+    assert issubclass(cls, registry.AXES[axis])
+    if cls not in NEEDY:
+        assert type(registry.AXES[axis].of(cls.name)) is cls
+
+
+@each_member
+def test_a_member_can_be_cloned_and_its_settings_set(axis: str, cls: type[Spec]) -> None:
+    spec = made(cls)
+    other = clone(spec)
+    assert type(other) is cls
+    assert other is not spec
+    assert settings(other) == settings(spec)
+    other.set_params(**spec.get_params(deep=False))
+    assert settings(other) == settings(spec)
+
+
+@each_member
+def test_a_member_survives_the_config_of_a_model_file(axis: str, cls: type[Spec]) -> None:
+    spec = made(cls)
+    text = json.dumps(registry.to_config(spec))
+    other = registry.from_config(json.loads(text))
+    assert type(other) is cls
+    assert settings(other) == settings(spec)
+
+
+@each_member
+def test_the_repr_of_a_member_is_read_back(axis: str, cls: type[Spec]) -> None:
+    if cls is TorchOptimizer:
+        with pytest.raises(ParameterError, match="cannot be read as a setting"):
+            registry.parse(repr(made(cls)))  # it holds a class, which no text can name
+        return
+    other = registry.parse(repr(made(cls)))
+    assert type(other) is cls
+    assert settings(other) == settings(made(cls))
+
+
+@each_member
+def test_a_small_fit_with_a_member_stays_finite(
+    axis: str, cls: type[Spec], breast_cancer: Any
+) -> None:
+    X = breast_cancer[:60, :8]
+    # Bounded code, scaled data: what no loss and no penalty refuses.
+    model = Autoencoder(
+        2,
+        architecture=Dense((6,), code_activation="sigmoid"),
+        scaling="minmax",
+        max_epochs=2,
+        random_state=0,
+    )
+    model.set_params(**{axis: clone(made(cls))})
+    model.fit(X)
+    numbers = [v for row in model.history_ for v in row.values() if isinstance(v, float)]
+    assert np.isfinite(numbers).all()
+    assert np.isfinite(model.reconstruct(X)).all()
+
+
+@each_member
+def test_a_member_says_what_it_is_and_where_it_comes_from(axis: str, cls: type[Spec]) -> None:
+    assert cls.__doc__
+    first = cls.__doc__.strip().splitlines()[0]
+    assert len(first) > 5

@@ -1,0 +1,162 @@
+"""The register: text and configs become parts, and nothing else."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from narrows import Adam, Autoencoder, Dense, Huber, WeightDecay, registry
+from narrows.errors import ParameterError, UnknownNameError
+from narrows.losses import Loss
+from narrows.spec import Spec
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("3", 3),
+        (" -0.5 ", -0.5),
+        ("1e-4", 1e-4),
+        ("true", True),
+        ("False", False),
+        ("none", None),
+        ("None", None),
+        ("(256, 64)", (256, 64)),
+        ("[256, 64]", (256, 64)),
+        ("()", ()),
+        ("('relu', 'tanh')", ("relu", "tanh")),
+        ("cross_entropy", "cross_entropy"),
+        ("'true'", "true"),
+        ("data.csv", "data.csv"),
+        ("a-b", "a-b"),
+        ("cuda:1", "cuda:1"),
+        ("", ""),
+    ],
+)
+def test_text_becomes_plain_values(text: str, value: Any) -> None:
+    found = registry.parse(text)
+    assert found == value
+    assert type(found) is type(value)
+
+
+@pytest.mark.parametrize(
+    "spec",
+    [
+        WeightDecay(1e-3),
+        Dense((256, 64), activation=("relu", "tanh"), tied=True),
+        Dense((), output_activation="sigmoid"),
+        Adam(betas=(0.8, 0.9)),
+        Huber(0.25),
+        WeightDecay(1e-4) + WeightDecay(2.0),
+    ],
+    ids=str,
+)
+def test_what_a_part_prints_and_what_a_file_holds_is_read_back(spec: Spec) -> None:
+    for found in (registry.parse(repr(spec)), registry.from_config(registry.to_config(spec))):
+        assert type(found) is type(spec)
+        assert repr(found) == repr(spec)
+
+
+def test_parts_are_added_in_text() -> None:
+    found = registry.parse("WeightDecay(1e-4) + WeightDecay(weight=1)")
+    assert [penalty.weight for penalty in found.penalties] == [1e-4, 1]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "__import__('os').system('true')",
+        "os.system('true')",
+        "(lambda: 1)()",
+        "[x for x in (1, 2)]",
+        "open('/etc/passwd')",
+        "{'a': 1}",
+        "f'{1}'",
+        "WeightDecay(open('x'))",
+        "1 if True else 2",
+        "WeightDecay.__init__(1)",
+        "(1, WeightDecay(2).__class__.mro())",
+        "2 ** 99999",
+        "-'a'",
+        "WeightDecay(1e-4) + 3",
+        "WeightDecay(**{'weight': 1})",
+        "WeightDecay(1e-4",
+    ],
+)
+def test_text_is_never_evaluated(text: str) -> None:
+    with pytest.raises(ParameterError):
+        registry.parse(text)
+
+
+def test_deeply_nested_text_is_refused_or_left_alone() -> None:
+    with pytest.raises(ParameterError):
+        registry.parse("(" * 10_000)
+    with pytest.raises(ParameterError):
+        registry.parse("-" * 50_000 + "(1)")
+
+
+def test_an_unknown_part_is_answered_with_the_nearest() -> None:
+    with pytest.raises(ParameterError, match=r"'WeightDecy'.*did you mean 'WeightDecay'"):
+        registry.parse("WeightDecy(1)")
+    with pytest.raises(ParameterError, match="wieght"):
+        registry.parse("WeightDecay(wieght=1)")
+
+
+def test_numpy_scalars_and_torch_classes_have_a_config() -> None:
+    assert registry.to_config({"a": np.float64(0.5), "b": np.int64(3)}) == {"a": 0.5, "b": 3}
+    config = registry.to_config(torch.optim.NAdam)
+    assert config == {"part": "torch/NAdam"}
+    assert registry.from_config(config) is torch.optim.NAdam
+
+
+def test_a_setting_without_a_config_is_refused() -> None:
+    with pytest.raises(ParameterError, match=r"of type function .* cannot be written"):
+        registry.to_config(lambda x: x)
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        {"part": "loss/unheard_of"},
+        {"part": "os/system"},
+        {"part": "torch/load"},
+        {"part": "torch/__builtins__"},
+        {"part": "nothing"},
+        {"part": 3},
+        {"part": None},
+        {"part": "loss/huber", "delt": 1},
+        {"part": "loss/huber", "__class__": 1},
+    ],
+    ids=str,
+)
+def test_a_config_can_name_nothing_but_known_parts(config: Any) -> None:
+    with pytest.raises(UnknownNameError):
+        registry.from_config(config)
+
+
+def test_the_settings_of_an_estimator_survive_a_config() -> None:
+    model = Autoencoder(
+        architecture=(8, 4), penalty=WeightDecay() + WeightDecay(1.0), optimizer=torch.optim.NAdam
+    )
+    found = registry.from_config(registry.to_config(model.get_params(deep=False)))
+    assert repr(Autoencoder(**found)) == repr(model)
+
+
+def test_two_modules_cannot_take_one_name() -> None:
+    before = Spec.members("loss")
+    with pytest.raises(ParameterError, match="name='huber' is taken on the loss axis"):
+
+        class Huber(Loss):
+            pass
+
+    assert Spec.members("loss") == before
+
+
+@pytest.mark.parametrize(
+    "name", ["cross_entropy", "CrossEntropy", "cross-entropy", "CROSS ENTROPY"]
+)
+def test_names_are_found_however_they_are_written(name: str) -> None:
+    assert Spec.find("loss", name).__name__ == "CrossEntropy"
