@@ -1,0 +1,78 @@
+"""Demo: at a reduced size, leaves what it promises, and its numbers are of held-out rows."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+from sklearn.decomposition import PCA
+from sklearn.model_selection import StratifiedKFold
+from sklearn.preprocessing import StandardScaler
+
+import narrows
+from narrows import demo
+
+
+@pytest.fixture(scope="module")
+def left(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("demo") / "out"
+    demo.run(folder, quiet=True, seed=0, folds=3, max_epochs=2)
+    return folder
+
+
+def test_it_leaves_models_codes_histories_and_pictures(left: Path) -> None:
+    for study in demo.studies():
+        folder = left / study.name
+        model = narrows.load(folder / "model")
+        codes = np.loadtxt(folder / "codes.csv", delimiter=",", skiprows=1)
+        np.testing.assert_array_equal(codes[:, :-1], model.transform(study.X))
+        np.testing.assert_array_equal(codes[:, -1], study.y)
+        assert len((folder / "history.csv").read_text().splitlines()) == 3
+        for picture in ("loss", "codes", "reconstructions"):
+            assert (folder / f"{picture}.svg").read_text().startswith("<svg")
+
+
+def test_the_numbers_are_of_held_out_rows(left: Path) -> None:
+    study = demo.studies()[0]
+    found = json.loads((left / "results.json").read_text())[0]
+    pca = next(method for method in found["methods"] if method["name"] == "PCA")
+    splitter = StratifiedKFold(3, shuffle=True, random_state=0)
+    for (train, test), lost in zip(
+        splitter.split(study.X, study.y), pca["folds"]["unexplained"], strict=True
+    ):
+        scaler = StandardScaler().fit(study.X[train])
+        fitted = PCA(2, random_state=0).fit(scaler.transform(study.X[train]))
+        z = scaler.transform(study.X[test])
+        r = fitted.inverse_transform(fitted.transform(z))
+        assert lost == pytest.approx(((z - r) ** 2).sum() / (z**2).sum())
+
+
+def test_the_page_shows_every_number_and_asks_nothing_of_the_network(left: Path) -> None:
+    page = (left / "index.html").read_text()
+    for study in json.loads((left / "results.json").read_text()):
+        for method in study["methods"]:
+            assert f"{method['unexplained']:.3f}" in page
+        assert study["verdict"] in page.replace("&#39;", "'")
+    fetched = re.findall(r"""(?:src|href)=["']?(?!#|data:)[^"'#][^"' >]*""", page)
+    assert fetched == []
+    assert "@import" not in page.replace("<defs>", "")
+
+
+def test_a_verdict_says_when_pca_is_as_good_or_better() -> None:
+    study = demo.studies()[0]
+    better, noise = np.linspace(0.1, 0.12, 5), np.array([0.01, -0.02, 0.02, -0.01, 0.0])
+    a = demo.Method("a", {"unexplained": better, "knn": better, "logistic": better}, 1.0)
+    b = demo.Method("b", {key: value + 0.5 for key, value in a.scores.items()}, 1.0)
+    c = demo.Method("c", {key: value + noise for key, value in a.scores.items()}, 1.0)
+    assert "better) and classifies" in demo._verdict(a, b, study)
+    assert "worse) and classifies" in demo._verdict(b, a, study)
+    assert demo._verdict(a, c, study).count("no clear difference") == 2
+
+
+def test_the_same_seed_leaves_the_same_pictures(left: Path, tmp_path: Path) -> None:
+    demo.run(tmp_path, quiet=True, seed=0, folds=3, max_epochs=2)
+    for path in left.rglob("*.svg"):
+        assert (tmp_path / path.relative_to(left)).read_bytes() == path.read_bytes()
