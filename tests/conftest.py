@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from pathlib import Path
 
 # Tests work on small arrays, where a second thread costs more than it gives; sums of one thread are
@@ -72,3 +73,9 @@ def read_only(arrays: dict[str, NDArray]) -> dict[str, NDArray]:
     for array in arrays.values():
         array.flags.writeable = False
     return arrays
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _interruptible() -> None:
+    """Take SIGINT as Python does by default; a shell's background jobs start with it ignored."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
