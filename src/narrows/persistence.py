@@ -98,8 +98,9 @@ def write(
     with _workspace(target) as temporary:
         for name, content in files.items():
             _write_synced(temporary / name, content)
-        if target.exists():  # whom the old model was closed to, the new one is closed to
-            temporary.chmod(stat.S_IMODE(target.stat().st_mode) | stat.S_IRWXU)
+        mode = _mode(target)
+        if mode is not None:  # whom the old model was closed to, the new one is closed to
+            temporary.chmod(stat.S_IMODE(mode) | stat.S_IRWXU)
         _sync_folder(temporary)
         _swap(temporary, target)
     _clear_abandoned(target)
@@ -181,12 +182,33 @@ def _as_json(described: Mapping[str, Any]) -> bytes:
 def _refuse_target(target: Path) -> None:
     if not target.parent.is_dir():
         raise ModelFileError(f"no folder {target.parent} to save into; create it first")
-    if target.is_symlink() or (target.exists() and not target.is_dir()):
+    mode = _mode(target)
+    if mode is not None and not stat.S_ISDIR(mode):
         raise ModelFileError(f"{target} is a file or a link; choose another name for the model")
-    if target.is_dir() and any(target.iterdir()) and not (target / CONFIG).is_file():
-        raise ModelFileError(
-            f"{target} holds something that is not a model; choose another name for the model"
-        )
+    state = None
+    while state != (state := _state(target)):  # another save may replace it while we look
+        if _is_free(target):
+            return
+    raise ModelFileError(
+        f"{target} holds something that is not a model; choose another name for the model"
+    )
+
+
+def _mode(target: Path) -> int | None:
+    """Return the type and permissions of what stands at a path, in one look, or None."""
+    try:
+        return target.lstat().st_mode
+    except FileNotFoundError:
+        return None
+
+
+def _is_free(target: Path) -> bool:
+    """Return whether nothing but a model, if that, would be replaced."""
+    try:
+        names = os.listdir(target)
+    except FileNotFoundError:
+        return True
+    return not names or (target / CONFIG).is_file()
 
 
 @contextlib.contextmanager

@@ -255,6 +255,25 @@ def check_concurrency(folder: Path, writers: int, saves: int, readers: int) -> N
     assert names(folder) == [MODEL]
 
 
+@pytest.mark.parametrize("name", ["lstat", "iterdir", "listdir"])
+def test_a_folder_that_another_save_takes_away_between_two_looks_is_no_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    save(tmp_path, OLD)
+    owner = os if name == "listdir" else Path
+    look = getattr(owner, name)
+
+    def gone(path: Path, *args: Any) -> Any:
+        if Path(path) == tmp_path / MODEL:
+            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(path))
+        return look(path, *args)
+
+    monkeypatch.setattr(owner, name, gone)
+    save(tmp_path, NEW)
+    monkeypatch.undo()
+    assert loaded(tmp_path) == NEW
+
+
 def test_savers_and_readers_of_one_folder_do_not_disturb_each_other(tmp_path: Path) -> None:
     check_concurrency(tmp_path, writers=4, saves=10, readers=2)
 
