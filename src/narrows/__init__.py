@@ -18,9 +18,9 @@ _HOME = {
     "CrossEntropy": "losses",
     "Huber": "losses",
     "SquaredError": "losses",
-    "Contraction": "penalties",
-    "Sparsity": "penalties",
-    "WeightDecay": "penalties",
+    "Contraction": "penalties.contraction",
+    "Sparsity": "penalties.sparsity",
+    "WeightDecay": "penalties.weights",
     "CauchyNoise": "corruptions",
     "GaussianNoise": "corruptions",
     "Masking": "corruptions",
@@ -90,7 +90,9 @@ if TYPE_CHECKING:
     from narrows.latents import Point
     from narrows.loading import load
     from narrows.losses import AbsoluteError, Correntropy, CrossEntropy, Huber, SquaredError
-    from narrows.penalties import Contraction, Sparsity, WeightDecay
+    from narrows.penalties.contraction import Contraction
+    from narrows.penalties.sparsity import Sparsity
+    from narrows.penalties.weights import WeightDecay
     from narrows.training.optimizers import (
         LBFGS,
         SGD,

@@ -15,7 +15,7 @@ from narrows.latents import Latent
 from narrows.losses import Loss
 from narrows.network import Network
 from narrows.objective import Objective
-from narrows.penalties import Penalty
+from narrows.penalties.penalty import Penalty
 from narrows.training.optimizers import Optimizer
 from narrows.training.rates import Constant, LearningRate, OneCycle
 from narrows.training.schedules import Schedule
@@ -97,13 +97,13 @@ class Composition:
         ParameterError
             If parts do not go together.
         """
-        found = Network(
-            self.architecture, self.latent, self.link, n_features, self.n_components
-        ).to(dtype)
+        layers = self.architecture.build(n_features, self.n_components)
+        found = Network(layers, self.latent, self.link, n_features, self.n_components)
         self.objective.check(found)
+        self.objective.equip(found)
         if self.corruption is not None:
             self.corruption.check(n_features)
-        return found
+        return found.to(dtype)
 
 
 def _absent(value: Any) -> bool:

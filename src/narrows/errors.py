@@ -99,5 +99,9 @@ class InterruptedWarning(NarrowsWarning):
     """Ctrl-C stopped training after the current batch; the model is usable."""
 
 
+class CollapseWarning(NarrowsWarning):
+    """Components of the code carry nothing of the rows."""
+
+
 class OvercompleteWarning(NarrowsWarning):
     """The code is as long as the row, and nothing keeps the network from copying its input."""

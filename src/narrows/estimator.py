@@ -13,15 +13,16 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
-from sklearn.utils import Tags, check_array
+from sklearn.utils import Tags, check_array, check_consistent_length, column_or_1d
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted
 from torch import Tensor
 
 from narrows import checks, model_folder, persistence
+from narrows.architectures.block import Architecture
 from narrows.composition import Composition
 from narrows.data import arrays
 from narrows.data.encoding import Encoding, Rows, blocks
-from narrows.data.table import Table, as_tensor, make_table
+from narrows.data.table import Table, as_tensor, make_table, measured
 from narrows.errors import DataError, OvercompleteWarning, ParameterError
 from narrows.network import Network
 from narrows.training import budget, progress
@@ -184,8 +185,9 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         ----------
         X : array, CSR array or data frame of shape (n_samples, n_features)
             numpy of any numeric dtype, scipy.sparse, pandas, polars, pyarrow.
-        y : ignored
-            Present for pipelines.
+        y : array of int of shape (n_samples,), optional
+            Classes from 0, or -1 where the class is not known, for a penalty that looks at them;
+            otherwise ignored.
         sample_weight : array of shape (n_samples,), optional
             How much each row counts.
 
@@ -203,8 +205,9 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
             If the objective was never finite.
         """
         warm = bool(self.warm_start) and hasattr(self, "network_")
-        rows = arrays.read(self, X, reset=not warm)
-        job = self._prepare(rows, sample_weight, fresh=not warm, overwrite=arrays.owned(rows, X))
+        rows = self._read(X, reset=not warm)
+        owned = arrays.owned(rows, X)
+        job = self._prepare(rows, y, sample_weight, fresh=not warm, overwrite=owned)
         outcome = job.trainer.fit(job.network, job.table)
         self._finish(job, outcome.history, outcome.stop_reason)
         return self
@@ -220,8 +223,8 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         ----------
         X : array, CSR array or data frame of shape (n_samples, n_features)
             The next rows.
-        y : ignored
-            Present for pipelines.
+        y : array of int of shape (n_samples,), optional
+            Classes, as in `fit`.
         sample_weight : array of shape (n_samples,), optional
             How much each row counts.
 
@@ -237,8 +240,9 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
             If X cannot be used as it is.
         """
         fresh = not hasattr(self, "network_")
-        rows = arrays.read(self, X, reset=fresh)
-        job = self._prepare(rows, sample_weight, fresh=fresh, overwrite=arrays.owned(rows, X))
+        rows = self._read(X, reset=fresh)
+        owned = arrays.owned(rows, X)
+        job = self._prepare(rows, y, sample_weight, fresh=fresh, overwrite=owned)
         stepper = getattr(self, "_stepper", None) or job.trainer.stepper(job.network)
         history = [] if fresh else list(self.history_)
         history.append(job.trainer.one_pass(job.network, job.table, stepper))
@@ -259,7 +263,7 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
             In the dtype of X, or the data frame that ``set_output`` asked for.
         """
         rows = self._rows(X)
-        return self._map(rows, lambda network, x: network.encode(x), self.n_components_)
+        return self._map(rows, lambda network, x, seen: network.encode(x, seen), self.n_components_)
 
     def inverse_transform(self, X: Any) -> Matrix:
         """Return the rows that codes stand for.
@@ -287,7 +291,7 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
                 "give what transform returned"
             )
         decoded = self._map(
-            code, lambda network, y: network.decode(y), self.n_features_in_, encode=False
+            code, lambda network, y, seen: network.decode(y), self.n_features_in_, encode=False
         )
         return self.encoding_.decode(decoded)
 
@@ -305,10 +309,11 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
             In the units of the table.
         """
         rows = self._rows(X)
-        decoded = self._map(
-            rows, lambda network, x: network.decode(network.encode(x)), self.n_features_in_
-        )
-        return self.encoding_.decode(decoded)
+
+        def decoded(network: Network, x: Tensor, observed: Tensor | None) -> Tensor:
+            return network.decode(network.encode(x, observed), observed)
+
+        return self.encoding_.decode(self._map(rows, decoded, self.n_features_in_))
 
     def score_samples(self, X: Any) -> Matrix:
         """Return how well each row is reconstructed: minus its loss, summed over scaled features.
@@ -327,8 +332,8 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         rows = self._rows(X)
         objective = Composition.of(self.get_params(deep=False)).objective
 
-        def losses(network: Network, x: Tensor) -> Tensor:
-            return -objective.per_sample(network(x, training=False))[:, None]
+        def losses(network: Network, x: Tensor, observed: Tensor | None) -> Tensor:
+            return -objective.per_sample(network(x, observed=observed, training=False))[:, None]
 
         return self._map(rows, losses, 1)[:, 0]
 
@@ -368,12 +373,19 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         check_is_fitted(self, "network_")
         persistence.write(folder, *model_folder.describe(self))
 
-    def _prepare(self, rows: Rows, sample_weight: Any, *, fresh: bool, overwrite: bool) -> _Job:
+    def _read(self, X: Any, *, reset: bool) -> Rows:
+        missing = Architecture.of(self.architecture).takes_missing
+        return arrays.read(self, X, reset=reset, missing=missing)
+
+    def _prepare(
+        self, rows: Rows, y: Any, sample_weight: Any, *, fresh: bool, overwrite: bool
+    ) -> _Job:
         """Resolve settings and data into everything that training needs."""
         _refuse_views(self.views)
         composition = Composition.of(self.get_params(deep=False))
         runtime = resolve(self.device, self.precision)
-        rows, weight = _weigh(rows, sample_weight)
+        target = _classes(y, rows) if composition.objective.supervised else None
+        rows, weight, target = _weigh(rows, sample_weight, target)
         n_features = rows.shape[1]
         network = self._network(composition, n_features, runtime.dtype, fresh=fresh)
         encoding = Encoding.fit(self.scaling, rows, weight) if fresh else self.encoding_
@@ -389,6 +401,7 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
             runtime.dtype,
             runtime.device,
             sample_weight=weight,
+            target=target,
             owned=overwrite,
         )
         _check_domain(composition, table)
@@ -456,7 +469,7 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         self.network_ = job.network
         self.encoding_ = job.encoding
         self.n_components_ = job.composition.n_components
-        self.n_parameters_ = sum(p.numel() for p in job.network.parameters())
+        self.n_parameters_ = sum(p.numel() for p in job.network.trained_parameters())
         self.history_ = history
         self.n_iter_ = len(history)
         self.stop_reason_ = stop_reason
@@ -470,13 +483,13 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
 
     def _rows(self, X: Any) -> Rows:
         check_is_fitted(self, "network_")
-        return arrays.read(self, X, reset=False)
+        return self._read(X, reset=False)
 
     @torch.inference_mode()
     def _map(
         self,
         rows: Rows,
-        function: Callable[[Network, Tensor], Tensor],
+        function: Callable[[Network, Tensor, Tensor | None], Tensor],
         width: int,
         *,
         encode: bool = True,
@@ -491,7 +504,7 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         for block in blocks(rows.shape[0], self.n_features_in_ + width):
             values = self.encoding_.encode(rows[block], rows.dtype) if encode else rows[block]
             x = as_tensor(np.ascontiguousarray(values)).to(found.device)
-            out[block] = function(network, x).cpu().numpy()
+            out[block] = function(network, *measured(x)).cpu().numpy()
         return out
 
     def __sklearn_tags__(self) -> Tags:
@@ -520,15 +533,31 @@ def _seed(random_state: Any) -> int:
     return checks.integer("random_state", random_state, low=0)
 
 
-def _weigh(rows: Rows, sample_weight: Any) -> tuple[Rows, Matrix | None]:
-    """Return the rows that count and their weights; a row of weight 0 is as good as absent."""
+def _classes(y: Any, rows: Rows) -> Matrix:
+    """Return the classes of the rows as int64, for a penalty that looks at them."""
+    if y is None:
+        raise ParameterError(
+            "y=None, but a penalty looks at classes; give y with a class from 0 for each row, -1 "
+            "where it is not known"
+        )
+    found: Matrix = column_or_1d(y)
+    check_consistent_length(rows, found)
+    if not np.array_equal(found, found.astype(np.int64)) or (found < -1).any():
+        raise DataError("y must hold whole numbers: classes from 0, -1 where it is not known")
+    return found.astype(np.int64)
+
+
+def _weigh(
+    rows: Rows, sample_weight: Any, target: Matrix | None
+) -> tuple[Rows, Matrix | None, Matrix | None]:
+    """Return the rows that count, weights and classes; weight 0 is as good as absent."""
     if sample_weight is None:
-        return rows, None
+        return rows, None, target
     weight = _check_sample_weight(sample_weight, rows, dtype=np.float64, ensure_non_negative=True)
     counted = np.flatnonzero(weight)
     if counted.size == weight.size:
-        return rows, weight
-    return rows[counted], weight[counted]
+        return rows, weight, target
+    return rows[counted], weight[counted], None if target is None else target[counted]
 
 
 def _refuse_views(views: Any) -> None:

@@ -41,8 +41,12 @@ class ForwardPass:
         True where a cell was measured; None if all were.
     sample_weight : Tensor of shape (n_samples,) or None
         Weights with mean 1 over the training rows; None if all are 1.
+    target : int64 Tensor of shape (n_samples,) or None
+        Class of each sample, -1 where it is not known; None if no term asked for classes.
     generator : torch.Generator or None
         Where a term that draws takes its chance from.
+    progress : float
+        Share of the training that is done, for weights that grow; 1 outside training.
     """
 
     network: Any
@@ -53,7 +57,9 @@ class ForwardPass:
     raw: Tensor
     observed: Tensor | None = None
     sample_weight: Tensor | None = None
+    target: Tensor | None = None
     generator: Any = None
+    progress: float = 1.0
     _reconstruction: Tensor | None = field(default=None, init=False, repr=False)
 
     @property

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
 
+from narrows.activations import Activation
 from narrows.forward import Posterior
 from narrows.spec import Spec
 
@@ -17,6 +19,19 @@ class Latent(Spec, axis="latent"):
     """Base of the latents: turns what the encoder's last blocks say into a posterior."""
 
     n_heads = 1
+
+    def check(self, network: Any) -> None:
+        """Refuse a network this latent cannot work with, and impossible settings.
+
+        Raises
+        ------
+        ParameterError
+            If the network, or a setting of the latent, cannot be.
+        """
+
+    def code_activation(self, activation: Activation) -> Activation:
+        """Return what makes the code of the head's output: the head's activation, or its own."""
+        return activation
 
     def posterior(self, heads: list[Tensor]) -> Posterior:
         """Return the posterior for ``n_heads`` tensors of shape (n_samples, n_components)."""

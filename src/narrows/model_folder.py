@@ -79,7 +79,7 @@ def restore(cls: Any, saved: persistence.Saved) -> Any:
     persistence.check_tensors(saved.tensors, shapes)
     _check_values(saved.tensors, fitted["dtype"])
     estimator.network_ = _filled(composition.network(n_features, dtype), saved.tensors)
-    estimator.n_parameters_ = sum(p.numel() for p in estimator.network_.parameters())
+    estimator.n_parameters_ = sum(p.numel() for p in estimator.network_.trained_parameters())
     estimator.encoding_ = Encoding(
         saved.tensors.get("scaling.center"), saved.tensors.get("scaling.scale")
     )

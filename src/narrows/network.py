@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from narrows import activations
-from narrows.architectures.block import Architecture, Block, sequence_forward
+from narrows.architectures.block import Block, Layers, sequence_forward
 from narrows.forward import ForwardPass, Posterior
 from narrows.latents import Latent
 
@@ -16,8 +16,8 @@ class Network(nn.Module):
 
     Parameters
     ----------
-    architecture : Architecture
-        Lays out the blocks.
+    layers : Layers
+        The blocks, as an architecture lays them out.
     latent : Latent
         Turns the encoder's last layer into a posterior.
     link : str
@@ -32,14 +32,13 @@ class Network(nn.Module):
 
     def __init__(
         self,
-        architecture: Architecture,
+        layers: Layers,
         latent: Latent,
         link: str,
         n_features: int,
         n_components: int,
     ) -> None:
         super().__init__()
-        layers = architecture.build(n_features, n_components)
         *body, head = layers.encoder
         self.body = nn.ModuleList(body)
         # A distribution needs one more head for each parameter beyond the mean.
@@ -47,6 +46,7 @@ class Network(nn.Module):
         twins = [head.twin(spread) for _ in range(latent.n_heads - 1)]
         self.heads = nn.ModuleList([head, *twins])
         self.decoder = nn.ModuleList(layers.decoder)
+        self.critics = nn.ModuleDict()
         self.latent = latent
         self.link = activations.find("output_activation", link)
         self.n_features = n_features
@@ -57,12 +57,25 @@ class Network(nn.Module):
     @property
     def code_activation(self) -> activations.Activation:
         """The activation of the code's mean, whose range some penalties need."""
-        return self._head[0].activation
+        return self.latent.code_activation(self._head[0].activation)
+
+    @property
+    def pairs(self) -> list[tuple[Block, Block]]:
+        """Each block of the encoder with its mirror in the decoder, from the features inwards."""
+        encoder = [*self.body, *self._head]
+        return list(zip(encoder, reversed(self.decoder), strict=True))  # type: ignore[arg-type]
+
+    def trained_parameters(self) -> list[nn.Parameter]:
+        """Return what the objective trains: all parameters but those of the critics."""
+        critics = {id(parameter) for parameter in self.critics.parameters()}
+        return [parameter for parameter in self.parameters() if id(parameter) not in critics]
 
     def initialise(self, generator: torch.Generator) -> None:
         """Draw all weights from ``generator``; the global one is not touched."""
         for block in self._blocks:
             block.initialise(generator)
+        for critic in self.critics.values():
+            critic.initialise(generator)  # type: ignore[operator]
 
     def weights(self) -> list[nn.Parameter]:
         """Return weights without biases, a tied one once."""
@@ -74,22 +87,23 @@ class Network(nn.Module):
         names = [block.activation.name for block in self._blocks]
         return (*shapes, *names, self.link.name, type(self.latent).__name__)
 
-    def posterior(self, x: Tensor) -> Posterior:
+    def posterior(self, x: Tensor, observed: Tensor | None = None) -> Posterior:
         """Return what the encoder says about the code of x, shape (n_samples, n_features)."""
-        hidden = sequence_forward(self.body, x)  # type: ignore[arg-type]
-        return self.latent.posterior([head(hidden) for head in self.heads])
+        hidden = sequence_forward(self.body, x, observed)  # type: ignore[arg-type]
+        heads = [sequence_forward([head], hidden, observed) for head in self.heads]  # type: ignore[list-item]
+        return self.latent.posterior(heads)
 
-    def encode(self, x: Tensor) -> Tensor:
+    def encode(self, x: Tensor, observed: Tensor | None = None) -> Tensor:
         """Return the code of x as `transform` gives it, shape (n_samples, n_components)."""
-        return self._settled(self.posterior(x).mean)
+        return self._settled(self.posterior(x, observed).mean)
 
-    def decode_raw(self, code: Tensor) -> Tensor:
+    def decode_raw(self, code: Tensor, observed: Tensor | None = None) -> Tensor:
         """Return the output before the link, shape (n_samples, n_features)."""
-        return sequence_forward(self.decoder, code)  # type: ignore[arg-type]
+        return sequence_forward(self.decoder, code, observed)  # type: ignore[arg-type]
 
-    def decode(self, code: Tensor) -> Tensor:
+    def decode(self, code: Tensor, observed: Tensor | None = None) -> Tensor:
         """Return the reconstruction in scaled units, shape (n_samples, n_features)."""
-        return self.link(self.decode_raw(code))
+        return self.link(self.decode_raw(code, observed))
 
     def forward(
         self,
@@ -98,8 +112,10 @@ class Network(nn.Module):
         *,
         observed: Tensor | None = None,
         sample_weight: Tensor | None = None,
+        target: Tensor | None = None,
         generator: torch.Generator | None = None,
         training: bool = True,
+        progress: float = 1.0,
     ) -> ForwardPass:
         """Pass a batch through encoder and decoder.
 
@@ -113,17 +129,21 @@ class Network(nn.Module):
             True where a cell was measured.
         sample_weight : Tensor of shape (n_samples,), optional
             Weights with mean 1 over the training rows.
+        target : int64 Tensor of shape (n_samples,), optional
+            Class of each sample, -1 where it is not known.
         generator : torch.Generator, optional
             Where a distribution draws its code from.
         training : bool
             Whether the code is drawn (and soft); otherwise it is what `encode` returns.
+        progress : float
+            Share of the training that is done.
 
         Returns
         -------
         ForwardPass
         """
         seen = x if x_corrupted is None else x_corrupted
-        posterior = self.posterior(seen)
+        posterior = self.posterior(seen, observed)
         code = posterior.rsample(generator) if training else self._settled(posterior.mean)
         return ForwardPass(
             network=self,
@@ -131,10 +151,12 @@ class Network(nn.Module):
             x_corrupted=seen,
             posterior=posterior,
             code=code,
-            raw=self.decode_raw(code),
+            raw=self.decode_raw(code, observed),
             observed=observed,
             sample_weight=sample_weight,
+            target=target,
             generator=generator,
+            progress=progress,
         )
 
     def _settled(self, mean: Tensor) -> Tensor:

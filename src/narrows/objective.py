@@ -10,7 +10,7 @@ from torch import Tensor
 from narrows.forward import ForwardPass
 from narrows.losses import Loss
 from narrows.network import Network
-from narrows.penalties import Penalty
+from narrows.penalties.penalty import Penalty
 
 
 class Value(NamedTuple):
@@ -46,9 +46,34 @@ class Objective:
         ParameterError
             If a pair, or a setting, cannot be.
         """
+        network.latent.check(network)
         self.loss.check(network.link.name)
         for term in self.terms.values():
             term.check(network)
+
+    def equip(self, network: Network) -> None:
+        """Give the network the critics that terms play against, their weights not yet drawn."""
+        for term in self.terms.values():
+            critic = term.critic(network)
+            if critic is not None:
+                network.critics[term.name] = critic
+
+    @property
+    def supervised(self) -> bool:
+        """Whether a term looks at the classes of the samples."""
+        return any(term.supervised for term in self.terms.values())
+
+    def learn(self, forward: ForwardPass) -> dict[str, Tensor]:
+        """Let the critics learn from a pass the network was trained on; return their losses."""
+        losses: dict[str, Tensor] = {}
+        for term in self.terms.values():
+            losses.update(term.learn(forward))
+        return losses
+
+    def remarks(self, forward: ForwardPass) -> list[str]:
+        """Return what is wrong with a trained network, in words, looking at one pass."""
+        found = [term.remark(forward) for term in self.terms.values()]
+        return [remark for remark in found if remark is not None]
 
     def per_sample(self, forward: ForwardPass) -> Tensor:
         """Return the reconstruction loss of each sample, shape (n_samples,)."""
@@ -62,7 +87,7 @@ class Objective:
         total = self._loss(forward)
         parts = [total.detach()]
         for term in self.terms.values():
-            value = term.weight * term(forward)
+            value = term.weight_at(forward.progress) * term(forward)
             parts.append(value.detach())
             total = total + value
         return Value(total, parts)

@@ -13,7 +13,8 @@ from narrows.architectures.dense import Dense
 from narrows.corruptions import Masking
 from narrows.estimator import Autoencoder
 from narrows.losses import Correntropy
-from narrows.penalties import Contraction, Sparsity
+from narrows.penalties.contraction import Contraction
+from narrows.penalties.sparsity import Sparsity
 
 __all__ = ["basic", "contractive", "denoising", "robust", "sparse", "tied"]
 

@@ -14,14 +14,15 @@ from narrows.corruptions import Corruption
 from narrows.errors import ParameterError, UnknownNameError
 from narrows.latents import Latent
 from narrows.losses import Loss
-from narrows.penalties import Penalty
+from narrows.penalties import contraction, sparsity, weights
+from narrows.penalties.penalty import Penalty
 from narrows.spec import Spec
 from narrows.training.optimizers import Optimizer
 from narrows.training.rates import LearningRate
 from narrows.training.schedules import Schedule
 
 # Importing a catalogue is what puts its members into the register.
-CATALOGUES = (dense,)
+CATALOGUES = (dense, contraction, sparsity, weights)
 
 AXES: dict[str, type[Spec]] = {
     cls.axis: cls

@@ -12,7 +12,7 @@ from sklearn.base import clone
 
 from narrows import Autoencoder, Dense, WeightDecay, registry
 from narrows.errors import ParameterError
-from narrows.penalties import PenaltySum
+from narrows.penalties.penalty import PenaltySum
 from narrows.spec import Spec
 from narrows.training.optimizers import TorchOptimizer
 

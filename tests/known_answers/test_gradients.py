@@ -17,7 +17,7 @@ from narrows.latents import Point, PointPosterior
 from narrows.losses import Loss
 from narrows.network import Network
 from narrows.objective import Objective
-from narrows.penalties import WeightDecay
+from narrows.penalties.weights import WeightDecay
 from narrows.spec import Spec
 
 LOSSES = sorted(Spec.members("loss"))
@@ -74,7 +74,7 @@ def test_the_gradient_of_the_whole_objective_equals_finite_differences(
 ) -> None:
     loss = Loss.of(name)
     architecture = Dense(hidden, activation="tanh", code_activation="sigmoid", tied=tied)
-    network = Network(architecture, Point(), loss.link, 5, 2).double()
+    network = Network(architecture.build(5, 2), Point(), loss.link, 5, 2).double()
     network.initialise(generator())
     x = clean(loss, (6, 5))
     objective = Objective(loss, WeightDecay(0.3) + WeightDecay(0.1))

@@ -15,11 +15,11 @@ from narrows.forward import ForwardPass
 from narrows.latents import Point
 from narrows.network import Network
 from narrows.objective import Objective
-from narrows.penalties import PenaltySum
+from narrows.penalties.penalty import PenaltySum
 
 
 def network(*, tied: bool = False) -> Network:
-    found = Network(Dense((4,), tied=tied), Point(), "linear", 6, 2).double()
+    found = Network(Dense((4,), tied=tied).build(6, 2), Point(), "linear", 6, 2).double()
     found.initialise(torch.Generator().manual_seed(0))
     for parameter in found.parameters():
         if parameter.ndim == 1:

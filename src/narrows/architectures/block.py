@@ -14,9 +14,16 @@ from narrows.spec import Spec
 
 
 class Block(nn.Module):
-    """One layer: maps x to its next representation, and can be mirrored for the decoder."""
+    """One layer: maps x to its next representation, and can be mirrored for the decoder.
+
+    Both are flat, of shapes (n_samples, n_in) and (n_samples, n_out). A block that must know which
+    cells were measured sets ``sees_observed`` and is called with that mask, or None, beside x.
+    """
 
     activation: Activation
+    n_in: int
+    n_out: int
+    sees_observed = False
 
     def mirror(self, *, tied: bool, activation: Activation) -> Block:
         """Return the decoder's counterpart, which maps this block's output back to its input.
@@ -54,11 +61,12 @@ class Architecture(Spec, axis="architecture"):
     """Base of the architectures: the layout of the layers.
 
     A member has the settings ``code_activation`` and ``output_activation`` and implements
-    `build`.
+    `build`. ``takes_missing`` says whether its blocks can do with rows that have missing cells.
     """
 
     code_activation: str
     output_activation: str | None
+    takes_missing = False
 
     def build(self, n_features: int, n_components: int) -> Layers:
         """Return fresh blocks for tables of ``n_features`` columns, without drawn weights."""
@@ -98,8 +106,8 @@ def as_tuple(name: str, value: Any, length: int) -> tuple[Any, ...]:
     return tuple(value)
 
 
-def sequence_forward(blocks: Sequence[nn.Module], x: Tensor) -> Tensor:
+def sequence_forward(blocks: Sequence[Block], x: Tensor, observed: Tensor | None) -> Tensor:
     """Pass ``x`` through the blocks in turn."""
     for block in blocks:
-        x = block(x)
+        x = block(x, observed) if block.sees_observed else block(x)
     return x

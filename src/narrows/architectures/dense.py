@@ -28,6 +28,7 @@ class DenseBlock(Block):
         tied_to: nn.Parameter | None = None,
     ) -> None:
         super().__init__()
+        self.n_in, self.n_out = n_in, n_out
         self.tied = tied_to is not None
         self.weight = nn.Parameter(torch.empty(n_out, n_in)) if tied_to is None else tied_to
         self.bias = nn.Parameter(torch.empty(n_out))
@@ -39,12 +40,11 @@ class DenseBlock(Block):
         return self.activation.function(F.linear(x, weight, self.bias))
 
     def mirror(self, *, tied: bool, activation: Activation) -> DenseBlock:
-        n_out, n_in = self.weight.shape
-        return DenseBlock(n_out, n_in, activation, tied_to=self.weight if tied else None)
+        tied_to = self.weight if tied else None
+        return DenseBlock(self.n_out, self.n_in, activation, tied_to=tied_to)
 
     def twin(self, activation: Activation) -> DenseBlock:
-        n_out, n_in = self.weight.shape
-        return DenseBlock(n_in, n_out, activation)
+        return DenseBlock(self.n_in, self.n_out, activation)
 
     def initialise(self, generator: torch.Generator) -> None:
         if not self.tied:

@@ -13,7 +13,7 @@ from narrows.data.encoding import Rows
 from narrows.errors import DataError
 
 
-def read(estimator: Any, X: Any, *, reset: bool) -> Rows:
+def read(estimator: Any, X: Any, *, reset: bool, missing: bool = False) -> Rows:
     """Return X as floats, and let scikit-learn record or compare its columns on ``estimator``.
 
     Parameters
@@ -24,6 +24,8 @@ def read(estimator: Any, X: Any, *, reset: bool) -> Rows:
         numpy, scipy.sparse, or anything narwhals reads: pandas, polars, pyarrow, ...
     reset : bool
         Whether this is the table to learn from.
+    missing : bool
+        Whether cells may be NaN: not measured.
 
     Returns
     -------
@@ -36,11 +38,17 @@ def read(estimator: Any, X: Any, *, reset: bool) -> Rows:
     DataError
         If columns are not numeric.
     ValueError
-        If X has NaN or infinity, no rows, or other columns than in fit.
+        If X has NaN (without ``missing``) or infinity, no rows, or other columns than in fit.
     """
     _refuse_text(X)
     return validate_data(
-        estimator, X, reset=reset, accept_sparse="csr", dtype=_dtype(X), order=None
+        estimator,
+        X,
+        reset=reset,
+        accept_sparse="csr",
+        dtype=_dtype(X),
+        order=None,
+        ensure_all_finite="allow-nan" if missing else True,
     )
 
 

@@ -94,7 +94,8 @@ class Encoding:
             Mean and standard deviation; smallest value and range; median and interquartile range.
             A constant column keeps scale 1.
         X : ndarray or CSR array of shape (n_samples, n_features)
-            The table, never densified whole.
+            The table, never densified whole. NaN is left out; a column without any other value
+            keeps its units.
         sample_weight : ndarray of shape (n_samples,), optional
             Positive weights of the rows; only "standard" uses them.
 
@@ -112,6 +113,9 @@ class Encoding:
             # Overflow is reported below, with the column that caused it.
             warnings.simplefilter("ignore", RuntimeWarning)
             center, scale = SCALINGS[scaling](X, sample_weight)
+        if not scipy.sparse.issparse(X):
+            empty = np.isnan(center) & np.isnan(X).all(0)
+            center, scale = np.where(empty, 0.0, center), np.where(empty, 1.0, scale)
         largest = np.finfo(np.float32).max / 4  # what training in float32 can subtract
         bad = np.flatnonzero(~((np.abs(center) < largest) & (scale < largest)))
         if bad.size:

@@ -17,13 +17,14 @@ from narrows.data.encoding import Encoding, Rows, blocks
 class Batch(NamedTuple):
     """Some rows of a table.
 
-    ``x`` has shape (n_rows, n_features); ``observed`` and ``sample_weight`` are None where every
-    cell was measured and every row weighs the same.
+    ``x`` has shape (n_rows, n_features); ``observed`` is None where every cell was measured,
+    ``sample_weight`` where every row weighs the same, ``target`` where no classes are at hand.
     """
 
     x: Tensor
     observed: Tensor | None
     sample_weight: Tensor | None
+    target: Tensor | None = None
 
 
 class Table(Protocol):
@@ -34,6 +35,8 @@ class Table(Protocol):
 
     n_rows: int
     n_features: int
+    sample_weight: Tensor | None
+    target: Tensor | None
 
     def take(self, rows: Tensor) -> Batch:
         """Return the rows of the given numbers, an int64 tensor in the processor's memory."""
@@ -56,17 +59,34 @@ class DenseTable:
         The scaled rows; never written to.
     sample_weight : Tensor of shape (n_rows,), optional
         Weights with mean 1.
+    observed : bool Tensor of shape (n_rows, n_features), optional
+        True where a cell was measured.
+    target : int64 Tensor of shape (n_rows,), optional
+        Class of each row, -1 where it is not known.
     """
 
-    def __init__(self, x: Tensor, sample_weight: Tensor | None = None) -> None:
+    def __init__(
+        self,
+        x: Tensor,
+        sample_weight: Tensor | None = None,
+        observed: Tensor | None = None,
+        target: Tensor | None = None,
+    ) -> None:
         self.x = x
         self.sample_weight = sample_weight
+        self.observed = observed
+        self.target = target
         self.n_rows, self.n_features = x.shape
 
     def take(self, rows: Tensor) -> Batch:
         """Return the rows of the given numbers."""
         rows = rows.to(self.x.device)
-        return Batch(self.x.index_select(0, rows), None, _select(self.sample_weight, rows))
+        return Batch(
+            self.x.index_select(0, rows),
+            _select(self.observed, rows),
+            _select(self.sample_weight, rows),
+            _select(self.target, rows),
+        )
 
     @functools.cached_property
     def low(self) -> Tensor:
@@ -94,6 +114,8 @@ class SparseTable:
         Of a batch.
     sample_weight : Tensor of shape (n_rows,), optional
         Weights with mean 1.
+    target : int64 Tensor of shape (n_rows,), optional
+        Class of each row, -1 where it is not known.
     """
 
     def __init__(
@@ -103,7 +125,9 @@ class SparseTable:
         dtype: torch.dtype,
         device: torch.device,
         sample_weight: Tensor | None = None,
+        target: Tensor | None = None,
     ) -> None:
+        self.target = target
         self.matrix = matrix
         self.encoding = encoding
         self.dtype = dtype
@@ -115,7 +139,8 @@ class SparseTable:
         """Return the rows of the given numbers, densified and scaled."""
         found = self.encoding.encode(self.matrix[rows.numpy()], numpy_dtype(self.dtype))
         x = torch.from_numpy(found).to(self.device, self.dtype)
-        return Batch(x, None, _select(self.sample_weight, rows.to(self.device)))
+        rows = rows.to(self.device)
+        return Batch(x, None, _select(self.sample_weight, rows), _select(self.target, rows))
 
     @functools.cached_property
     def low(self) -> Tensor:
@@ -140,6 +165,7 @@ def make_table(
     device: torch.device,
     *,
     sample_weight: NDArray[Any] | None = None,
+    target: NDArray[Any] | None = None,
     owned: bool = False,
 ) -> DenseTable | SparseTable:
     """Scale rows into a table.
@@ -147,7 +173,7 @@ def make_table(
     Parameters
     ----------
     X : ndarray or CSR array of shape (n_samples, n_features)
-        The rows, in the units of the user.
+        The rows, in the units of the user; NaN where a cell was not measured.
     encoding : Encoding
         Scales them.
     dtype : torch.dtype
@@ -156,23 +182,35 @@ def make_table(
         To train on.
     sample_weight : ndarray of shape (n_samples,), optional
         Weights; divided by their mean.
+    target : ndarray of int64 of shape (n_samples,), optional
+        Class of each row, -1 where it is not known.
     owned : bool
         Whether X may be overwritten; otherwise it is copied unless it can be used as it is.
     """
     weight = None
     if sample_weight is not None:
         weight = torch.from_numpy(sample_weight / sample_weight.mean()).to(device, dtype)
+    classes = None if target is None else torch.from_numpy(target).to(device)
     if scipy.sparse.issparse(X):
-        return SparseTable(X, encoding, dtype, device, weight)
-    target = numpy_dtype(dtype)
-    if encoding.center is None and X.dtype == target:
+        return SparseTable(X, encoding, dtype, device, weight, classes)
+    width = numpy_dtype(dtype)
+    if encoding.center is None and X.dtype == width:
         scaled = np.ascontiguousarray(X)
     else:
-        reuse = owned and X.dtype == target and X.flags.c_contiguous and X.flags.writeable
-        scaled = X if reuse else np.empty(X.shape, target)
+        reuse = owned and X.dtype == width and X.flags.c_contiguous and X.flags.writeable
+        scaled = X if reuse else np.empty(X.shape, width)
         for block in blocks(*X.shape):
-            encoding.encode(X[block], target, out=scaled[block])
-    return DenseTable(as_tensor(scaled).to(device), weight)
+            encoding.encode(X[block], width, out=scaled[block])
+    x, observed = measured(as_tensor(scaled).to(device))
+    return DenseTable(x, weight, observed, classes)
+
+
+def measured(x: Tensor) -> tuple[Tensor, Tensor | None]:
+    """Return x with 0 for NaN, and where it was none; None, and x itself, if that is everywhere."""
+    if not bool(torch.isnan(x.sum())):  # the sum is NaN for opposite infinities too
+        return x, None
+    observed = ~torch.isnan(x)
+    return (x, None) if bool(observed.all()) else (x.where(observed, 0.0), observed)
 
 
 def as_tensor(values: NDArray[Any]) -> Tensor:

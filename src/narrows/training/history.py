@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
@@ -25,15 +25,26 @@ class Tally:
         self.names = names
         self._parts: list[torch.Tensor] = []
         self._sizes: list[int] = []
+        self._noted: dict[str, list[torch.Tensor]] = {}
 
     def add(self, value: Value, n_rows: int) -> None:
         """Count the value of one batch."""
         self._parts.extend(value.parts)
         self._sizes.append(n_rows)
 
+    def note(self, values: Mapping[str, torch.Tensor]) -> None:
+        """Count what a batch has to say beside its objective."""
+        for name, value in values.items():
+            self._noted.setdefault(name, []).append(value)
+
     def means(self) -> dict[str, float]:
-        """Return the mean of each part over the rows counted, and of their sum, the objective."""
+        """Return the mean of each part over the rows counted, and of their sum, the objective.
+
+        What was noted beside them comes last, as its mean over the batches.
+        """
         table = torch.stack(self._parts).double().cpu().view(len(self._sizes), len(self.names))
         share = torch.tensor(self._sizes, dtype=torch.float64)
         means = (share @ table / share.sum()).tolist()
-        return {"objective": sum(means), **dict(zip(self.names, means, strict=True))}
+        parts = dict(zip(self.names, means, strict=True))
+        noted = {name: float(torch.stack(values).mean()) for name, values in self._noted.items()}
+        return {"objective": sum(means), **parts, **noted}

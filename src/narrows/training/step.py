@@ -58,10 +58,18 @@ class Step:
         self.runtime = runtime
         self.noise = noise
         self.max_grad_norm = max_grad_norm
-        self.parameters = list(network.parameters())
+        self.parameters = network.trained_parameters()
         self.micro_rows = max(1, min(MICRO_ROWS, MICRO_CELLS // max(1, table.n_features)))
 
-    def train(self, rows: Tensor, stepper: Stepper, tally: Tally, *, still: bool = False) -> None:
+    def train(
+        self,
+        rows: Tensor,
+        stepper: Stepper,
+        tally: Tally,
+        *,
+        progress: float = 1.0,
+        still: bool = False,
+    ) -> None:
         """Let the optimiser move the weights for the rows of these numbers.
 
         Parameters
@@ -72,6 +80,8 @@ class Step:
             The optimiser.
         tally : Tally
             Told of the objective as it was before the move.
+        progress : float
+            Share of the training that is done.
         still : bool
             Whether every evaluation of this step sees the same noise, as line searches need.
         """
@@ -82,7 +92,7 @@ class Step:
             nonlocal uncounted
             if frozen is not None:
                 self.noise.set_state(frozen)
-            value = self._gradients(rows, uncounted)
+            value = self._gradients(rows, uncounted, progress)
             uncounted = None
             return value
 
@@ -96,24 +106,31 @@ class Step:
             tally.add(self.objective(self._forward(part, training=False)), len(part))
         return tally.means()
 
-    def _gradients(self, rows: Tensor, tally: Tally | None) -> Tensor:
+    def _gradients(self, rows: Tensor, tally: Tally | None, progress: float) -> Tensor:
         for parameter in self.parameters:
             parameter.grad = None
         parts = rows.split(self.micro_rows) if len(rows) > self.micro_rows else (rows,)
-        values = [self._backward(part, len(part) / len(rows), tally) for part in parts]
+        values = [self._backward(part, len(part) / len(rows), tally, progress) for part in parts]
         if self.max_grad_norm is not None:
             nn.utils.clip_grad_norm_(self.parameters, self.max_grad_norm)
         return values[0] if len(values) == 1 else torch.stack(values).sum()
 
-    def _backward(self, rows: Tensor, share: float, tally: Tally | None) -> Tensor:
-        value = self.objective(self._forward(rows, training=True))
+    def _backward(self, rows: Tensor, share: float, tally: Tally | None, progress: float) -> Tensor:
+        forward = self._forward(rows, training=True, progress=progress)
+        value = self.objective(forward)
         total = value.total if share == 1 else value.total * share
         total.backward()
         if tally is not None:
             tally.add(value, len(rows))
+            tally.note(self.objective.learn(forward))
         return total.detach()
 
-    def _forward(self, rows: Tensor, *, training: bool) -> ForwardPass:
+    def remarks(self, rows: Tensor) -> list[str]:
+        """Return what the objective finds wrong with the trained network on these rows."""
+        with torch.no_grad():
+            return self.objective.remarks(self._forward(rows, training=False))
+
+    def _forward(self, rows: Tensor, *, training: bool, progress: float = 1.0) -> ForwardPass:
         batch = self.table.take(rows)
         seen = None
         if training and self.corruption is not None:
@@ -124,7 +141,9 @@ class Step:
                 seen,
                 observed=batch.observed,
                 sample_weight=batch.sample_weight,
+                target=batch.target,
                 generator=self.noise,
                 training=training,
+                progress=progress,
             )
         return forward

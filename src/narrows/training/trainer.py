@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 import warnings
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import torch
 from torch import Tensor
@@ -12,18 +12,21 @@ from torch import Tensor
 from narrows.corruptions import Corruption
 from narrows.data import batches
 from narrows.data.table import Table
-from narrows.errors import DivergenceError, DivergenceWarning, InterruptedWarning
+from narrows.errors import CollapseWarning, DivergenceError, DivergenceWarning, InterruptedWarning
 from narrows.network import Network
 from narrows.objective import Objective
 from narrows.training.history import Row, Tally
 from narrows.training.interrupt import Interrupt
 from narrows.training.monitor import Monitor
 from narrows.training.optimizers import Optimizer, Stepper
+from narrows.training.phase import Phase
 from narrows.training.progress import Progress, Silent
 from narrows.training.rates import Constant, Course, LearningRate
 from narrows.training.runtime import Randomness, Runtime
-from narrows.training.schedules import Phase, Schedule
+from narrows.training.schedules import Schedule
 from narrows.training.step import Step
+
+REMARKED_ROWS = 4096  # rows of training that a finished network is looked at with
 
 
 @dataclass(frozen=True)
@@ -99,19 +102,31 @@ class Trainer:
         train, valid = self._split(table)
         try:
             with self._interrupt:
-                for phase in self.settings.schedule.phases(
-                    network, table, self.settings.max_epochs
-                ):
+                for phase in self.settings.schedule.phases(self._whole("joint", network, table)):
                     outcome.stop_reason = self._run(phase, train, valid, outcome.history)
                     if outcome.stop_reason in ("interrupted", "diverged"):
                         break
         finally:
             self.progress.close()
+        for remark in self._remarks(network, table):
+            warnings.warn(remark, CollapseWarning, stacklevel=4)
         return outcome
+
+    def _remarks(self, network: Network, table: Table) -> list[str]:
+        if not self.settings.objective.terms:
+            return []
+        step = self._step(self._whole("joint", network, table))
+        return step.remarks(torch.arange(min(table.n_rows, step.micro_rows, REMARKED_ROWS)))
+
+    def _whole(self, name: str, network: Network, table: Table) -> Phase:
+        settings = self.settings
+        return Phase(
+            name, network, table, settings.max_epochs, settings.objective, settings.corruption
+        )
 
     def stepper(self, network: Network) -> Stepper:
         """Return a fresh optimiser for a network's parameters."""
-        return self.settings.optimizer.build(network.parameters(), self.settings.rate)
+        return self.settings.optimizer.build(network.trained_parameters(), self.settings.rate)
 
     def one_pass(self, network: Network, table: Table, stepper: Stepper) -> Row:
         """Train for one epoch with an optimiser that outlives the call, at a constant rate.
@@ -121,12 +136,13 @@ class Trainer:
         DivergenceError
             If the objective was not finite; the weights are those before the call.
         """
-        phase = Phase("partial", network, table, 1)
+        phase = replace(self._whole("partial", network, table), max_epochs=1)
         monitor = Monitor(network, None, 0.0, held_out=False)
         rows = torch.arange(table.n_rows)
         self.progress.phase(phase.name, phase.max_epochs, table.n_rows)
         try:
-            row = self._epoch(phase, self._step(phase), rows, stepper, Constant(), 0)
+            step = self._step(phase)
+            row = self._epoch(phase, step, rows, stepper, Constant(), 0, settled=True)
             self.progress.epoch(row)
         finally:
             self.progress.close()
@@ -175,9 +191,12 @@ class Trainer:
         stepper: Stepper,
         course: Course,
         epoch: int,
+        *,
+        settled: bool = False,
     ) -> Row:
+        """Train for one epoch; ``settled`` is the state of training when it is done."""
         started = time.perf_counter()
-        tally = Tally(self.settings.objective.names)
+        tally = Tally(phase.objective.names)
         base = [group.setdefault("base_rate", group["lr"]) for group in stepper.param_groups]
         size = self._batch_size(train)
         n_steps = -(-len(train) // size)
@@ -185,10 +204,11 @@ class Trainer:
         order = batches.shuffled(train, size, self.randomness.order)
         still = self.settings.optimizer.full_batch
         for number, rows in enumerate(order, start=epoch * n_steps):
-            factor = course.factor(min(1.0, number / last_step))
+            progress = 1.0 if settled else min(1.0, number / last_step)
+            factor = course.factor(progress)
             for group, rate in zip(stepper.param_groups, base, strict=True):
                 group["lr"] = rate * factor
-            step.train(rows, stepper, tally, still=still)
+            step.train(rows, stepper, tally, progress=progress, still=still)
             self.progress.batch(len(rows))
             if self._interrupt.requested:
                 break
@@ -199,8 +219,8 @@ class Trainer:
         return Step(
             phase.network,
             phase.table,
-            settings.objective,
-            settings.corruption,
+            phase.objective,
+            phase.corruption,
             self.runtime,
             self.randomness.noise,
             settings.max_grad_norm,

@@ -1,0 +1,1 @@
+"""Penalties: every term of the objective that is not the reconstruction loss."""

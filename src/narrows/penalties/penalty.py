@@ -1,0 +1,144 @@
+"""Penalty: the base of the terms beside the loss, and the sum that ``+`` makes of them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from narrows import checks
+from narrows.errors import ParameterError
+from narrows.forward import ForwardPass
+from narrows.spec import Spec
+
+__all__ = ["PenaltySum"]
+
+
+class Penalty(Spec, axis="penalty"):
+    """Base of the penalties: sees the whole pass, returns an unweighted scalar.
+
+    ``weight`` is multiplied in by the objective, nowhere else. ``a + b`` adds penalties.
+
+    ``per_layer`` says whether the term makes sense for one layer that is trained alone;
+    ``supervised`` whether it looks at the classes of the samples.
+    """
+
+    weight: float
+    per_layer = True
+    supervised = False
+
+    def __call__(self, forward: ForwardPass) -> Tensor:
+        """Return the term for one batch: a scalar, a mean over samples where it has samples."""
+        raise NotImplementedError
+
+    def check(self, network: Any) -> None:
+        """Refuse a network this penalty cannot work with, and impossible settings.
+
+        Raises
+        ------
+        ParameterError
+            If the network, or a setting of the penalty, cannot be.
+        """
+        checks.number(f"penalty {type(self).__name__}.weight", self.weight, low=0)
+
+    def weight_at(self, progress: float) -> float:
+        """Return the weight when this share of the training, from 0 to 1, is done."""
+        return self.weight
+
+    def critic(self, network: Any) -> Any:
+        """Return a module this term plays against, its weights not yet drawn, or None.
+
+        The network keeps it under the term's name in ``critics``; the objective does not train it.
+        """
+        return None
+
+    def learn(self, forward: ForwardPass) -> dict[str, Tensor]:
+        """Train the critic on a pass, and return what the history notes of that, by name."""
+        return {}
+
+    def remark(self, forward: ForwardPass) -> str | None:
+        """Return what is wrong with a trained network as far as this term can see, or None."""
+        return None
+
+    def terms(self) -> dict[str, Penalty]:
+        """Return the penalties this one is made of, by the name the history gives them."""
+        return {self.name: self}
+
+    def __add__(self, other: Penalty) -> PenaltySum:
+        if not isinstance(other, Penalty):
+            return NotImplemented
+        return PenaltySum((*self.terms().values(), *other.terms().values()))
+
+
+class PenaltySum(Penalty, name="sum"):
+    """The sum of several penalties; what ``+`` makes.
+
+    Parameters
+    ----------
+    penalties : tuple of penalties
+        What is added. Settings of a term are reached by its name, as in
+        ``set_params(penalty__weight_decay__weight=1e-3)``; the second of a kind is called
+        ``weight_decay_2``.
+
+    Examples
+    --------
+    >>> from narrows import WeightDecay
+    >>> total = WeightDecay(1e-4) + WeightDecay(1e-3)
+    >>> sorted(total.terms())
+    ['weight_decay', 'weight_decay_2']
+    """
+
+    def __init__(self, penalties: tuple[Penalty, ...]) -> None:
+        self.penalties = penalties
+
+    def terms(self) -> dict[str, Penalty]:
+        """Return the added penalties by name, repeated names numbered from 2."""
+        named: dict[str, Penalty] = {}
+        for penalty in self.penalties:
+            same = sum(type(other) is type(penalty) for other in named.values())
+            named[penalty.name if not same else f"{penalty.name}_{same + 1}"] = penalty
+        return named
+
+    def check(self, network: Any) -> None:
+        """Check every term."""
+        for penalty in self.terms().values():
+            penalty.check(network)
+
+    def __call__(self, forward: ForwardPass) -> Tensor:
+        """Return the weighted sum, for use outside an objective."""
+        values = [penalty.weight * penalty(forward) for penalty in self.penalties]
+        return torch.stack(values).sum()
+
+    def get_params(self, deep: bool = True) -> dict[str, Any]:
+        """Return the settings; with ``deep``, also those of each term under its name."""
+        found: dict[str, Any] = {"penalties": self.penalties}
+        if deep:
+            for name, penalty in self.terms().items():
+                found[name] = penalty
+                settings = penalty.get_params(deep=True)
+                found.update({f"{name}__{key}": value for key, value in settings.items()})
+        return found
+
+    def set_params(self, **params: Any) -> PenaltySum:
+        """Set ``penalties``, a whole term by name, or a setting of a term.
+
+        Raises
+        ------
+        ParameterError
+            If there is no term of that name.
+        """
+        if "penalties" in params:
+            self.penalties = params.pop("penalties")
+        for key, value in params.items():
+            name, _, setting = key.partition("__")
+            terms = self.terms()
+            if name not in terms:
+                listed = ", ".join(repr(known) for known in ("penalties", *terms))
+                raise ParameterError(f"{key!r} is no setting of this sum; it has {listed}")
+            if setting:
+                terms[name].set_params(**{setting: value})
+            else:
+                terms[name] = value
+                self.penalties = tuple(terms.values())
+        return self

@@ -1,0 +1,37 @@
+"""Penalties on the weights."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from narrows.forward import ForwardPass
+from narrows.penalties.penalty import Penalty
+
+__all__ = ["WeightDecay"]
+
+
+class WeightDecay(Penalty):
+    """Sum of w^2 over all weights, biases excluded, a tied weight counted once.
+
+    Parameters
+    ----------
+    weight : float, default=1e-4
+        Multiplies the sum. The loss beside it is summed over features and averaged over samples.
+
+    Examples
+    --------
+    >>> from narrows import Autoencoder, WeightDecay
+    >>> from sklearn.datasets import load_iris
+    >>> model = Autoencoder(2, penalty=WeightDecay(1e-3), max_epochs=3, random_state=0)
+    >>> "weight_decay" in model.fit(load_iris().data).history_[-1]
+    True
+    """
+
+    def __init__(self, weight: float = 1e-4) -> None:
+        self.weight = weight
+
+    def __call__(self, forward: ForwardPass) -> Tensor:
+        """Return the sum of squared weights, a scalar."""
+        squares = [weight.square().sum() for weight in forward.network.weights()]
+        return torch.stack(squares).sum()
