@@ -42,6 +42,18 @@ class Activation:
         """Apply the function to every entry."""
         return self.function(x)
 
+    def sloped(self, x: Tensor) -> tuple[Tensor, Tensor | None]:
+        """Return the function's values and its slopes at x; None for a slope of 1 everywhere."""
+        if self.function is _identity:
+            return x, None
+        with torch.enable_grad():
+            at = x if x.requires_grad else x.detach().requires_grad_()
+            value = self.function(at)
+            (slope,) = torch.autograd.grad(
+                value, at, torch.ones_like(value), create_graph=x.requires_grad
+            )
+        return value, slope
+
 
 def glorot_uniform(weight: Tensor, generator: torch.Generator) -> None:
     """Draw U(-a, a), a = sqrt(6 / (fan_in + fan_out)) (Glorot & Bengio, 2010)."""

@@ -19,6 +19,7 @@ class Latent(Spec, axis="latent"):
     """Base of the latents: turns what the encoder's last blocks say into a posterior."""
 
     n_heads = 1
+    passes_head = True  # whether the mean of the posterior is the first head's output as it is
 
     def check(self, network: Any) -> None:
         """Refuse a network this latent cannot work with, and impossible settings.

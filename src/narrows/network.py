@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from narrows import activations
-from narrows.architectures.block import Block, Layers, sequence_forward
+from narrows.architectures.block import Block, Layers, Linearised, sequence_forward
 from narrows.forward import ForwardPass, Posterior
 from narrows.latents import Latent
 
@@ -92,6 +92,19 @@ class Network(nn.Module):
         hidden = sequence_forward(self.body, x, observed)  # type: ignore[arg-type]
         heads = [sequence_forward([head], hidden, observed) for head in self.heads]  # type: ignore[list-item]
         return self.latent.posterior(heads)
+
+    def linearised(self, x: Tensor) -> list[Linearised] | None:
+        """Return the encoder's blocks near x, if each is a diagonal times a matrix there."""
+        if not self.latent.passes_head:
+            return None
+        found: list[Linearised] = []
+        for block in (*self.body, *self._head):
+            near = block.linearised(x)
+            if near is None:
+                return None
+            found.append(near)
+            x = near.value
+        return found
 
     def encode(self, x: Tensor, observed: Tensor | None = None) -> Tensor:
         """Return the code of x as `transform` gives it, shape (n_samples, n_components)."""

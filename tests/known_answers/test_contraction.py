@@ -38,6 +38,29 @@ def test_the_exact_value_is_that_of_the_whole_jacobian(
     torch.testing.assert_close(Contraction(estimator="exact")(forward), expected)
 
 
+@pytest.mark.parametrize("hidden", [(), (4,), (6, 4), (6, 5, 4)])
+@pytest.mark.parametrize("activation", ["sigmoid", "selu", "linear"])
+def test_the_closed_form_and_its_gradients_are_those_of_the_derivatives(
+    hidden: tuple[int, ...], activation: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    forward, _ = a_pass(hidden, activation)
+    encoder = [*forward.network.body.parameters(), *forward.network.heads.parameters()]
+    monkeypatch.setattr("narrows.penalties.contraction.CACHED", 40)  # several parts
+    penalty = Contraction(estimator="exact")
+    closed = penalty(forward)
+    found = torch.autograd.grad(closed, encoder, allow_unused=True, retain_graph=True)
+    monkeypatch.setattr(type(forward.network), "linearised", lambda self, x: None)
+    derived = penalty(forward)
+    expected = torch.autograd.grad(derived, encoder, allow_unused=True)
+    torch.testing.assert_close(closed, derived)
+    for parameter, one, other in zip(encoder, found, expected, strict=True):
+        # A bias may not enter at all, which is None or 0.
+        nothing = torch.zeros_like(parameter)
+        torch.testing.assert_close(
+            nothing if one is None else one, nothing if other is None else other
+        )
+
+
 def test_one_sigmoid_layer_has_its_closed_form() -> None:
     forward, _ = a_pass((), "sigmoid")
     weight = forward.network.heads[0].weight

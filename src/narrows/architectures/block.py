@@ -13,6 +13,18 @@ from narrows.errors import ParameterError
 from narrows.spec import Spec
 
 
+class Linearised(NamedTuple):
+    """A block near x: its value, and its Jacobian diag(slope) weight for each sample.
+
+    ``slope`` has the shape of ``value``, (n_samples, n_out), and is None where it is 1; ``weight``
+    has shape (n_out, n_in).
+    """
+
+    value: Tensor
+    slope: Tensor | None
+    weight: Tensor
+
+
 class Block(nn.Module):
     """One layer: maps x to its next representation, and can be mirrored for the decoder.
 
@@ -44,6 +56,10 @@ class Block(nn.Module):
     def initialise(self, generator: torch.Generator) -> None:
         """Draw this block's own parameters; a tied weight belongs to the block it came from."""
         raise NotImplementedError
+
+    def linearised(self, x: Tensor) -> Linearised | None:
+        """Return the block's value and derivative at x, if that is a diagonal times a matrix."""
+        return None
 
     def weights(self) -> list[nn.Parameter]:
         """Return the parameters that weight decay counts: weights without biases, tied once."""

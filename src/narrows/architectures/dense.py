@@ -10,7 +10,7 @@ from torch.nn import functional as F
 
 from narrows import activations, checks
 from narrows.activations import Activation
-from narrows.architectures.block import Architecture, Block, Layers, as_tuple
+from narrows.architectures.block import Architecture, Block, Layers, Linearised, as_tuple
 from narrows.errors import ParameterError
 
 __all__ = ["Dense"]
@@ -36,8 +36,16 @@ class DenseBlock(Block):
 
     def forward(self, x: Tensor) -> Tensor:
         """Map x of shape (n_samples, n_in) to shape (n_samples, n_out)."""
-        weight = self.weight.T if self.tied else self.weight
-        return self.activation.function(F.linear(x, weight, self.bias))
+        return self.activation.function(F.linear(x, self._matrix, self.bias))
+
+    def linearised(self, x: Tensor) -> Linearised:
+        """Return the value at x and the Jacobian diag(activation'(W x + b)) W."""
+        value, slope = self.activation.sloped(F.linear(x, self._matrix, self.bias))
+        return Linearised(value, slope, self._matrix)
+
+    @property
+    def _matrix(self) -> Tensor:
+        return self.weight.T if self.tied else self.weight
 
     def mirror(self, *, tied: bool, activation: Activation) -> DenseBlock:
         tied_to = self.weight if tied else None
