@@ -10,6 +10,7 @@ __version__ = "0.1.0"
 # Where each public name lives. Resolved on first use, so that `import narrows` costs nothing.
 _HOME = {
     "Autoencoder": "estimator",
+    "MarginalizedDenoisingAutoencoder": "marginalized",
     "load": "loading",
     "Dense": "architectures.dense",
     "Point": "latents",
@@ -60,6 +61,7 @@ __all__ = [  # noqa: RUF022 - in plain order
     "Huber",
     "Joint",
     "LBFGS",
+    "MarginalizedDenoisingAutoencoder",
     "Masking",
     "Muon",
     "OneCycle",
@@ -90,6 +92,7 @@ if TYPE_CHECKING:
     from narrows.latents import Point
     from narrows.loading import load
     from narrows.losses import AbsoluteError, Correntropy, CrossEntropy, Huber, SquaredError
+    from narrows.marginalized import MarginalizedDenoisingAutoencoder
     from narrows.penalties.contraction import Contraction
     from narrows.penalties.sparsity import Sparsity
     from narrows.penalties.weights import WeightDecay
