@@ -29,6 +29,7 @@ _HOME = {
     "SaltAndPepper": "corruptions",
     "Swap": "corruptions",
     "Joint": "training.schedules",
+    "Layerwise": "training.layerwise",
     "Adagrad": "training.optimizers",
     "Adam": "training.optimizers",
     "AdamW": "training.optimizers",
@@ -61,6 +62,7 @@ __all__ = [  # noqa: RUF022 - in plain order
     "Huber",
     "Joint",
     "LBFGS",
+    "Layerwise",
     "MarginalizedDenoisingAutoencoder",
     "Masking",
     "Muon",
@@ -96,6 +98,7 @@ if TYPE_CHECKING:
     from narrows.penalties.contraction import Contraction
     from narrows.penalties.sparsity import Sparsity
     from narrows.penalties.weights import WeightDecay
+    from narrows.training.layerwise import Layerwise
     from narrows.training.optimizers import (
         LBFGS,
         SGD,

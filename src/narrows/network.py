@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from narrows import activations
 from narrows.architectures.block import Block, Layers, Linearised, sequence_forward
 from narrows.forward import ForwardPass, Posterior
-from narrows.latents import Latent
+from narrows.latents import Latent, Point
 
 
 class Network(nn.Module):
@@ -64,6 +64,17 @@ class Network(nn.Module):
         """Each block of the encoder with its mirror in the decoder, from the features inwards."""
         encoder = [*self.body, *self._head]
         return list(zip(encoder, reversed(self.decoder), strict=True))  # type: ignore[arg-type]
+
+    def alone(self, number: int) -> Network:
+        """Return one pair of `pairs` as a shallow network, which shares its weights with this one.
+
+        The outermost has the link, the innermost the latent if that has one head.
+        """
+        block, mirror = self.pairs[number]
+        innermost = number == len(self.decoder) - 1
+        latent = self.latent if innermost and self.latent.n_heads == 1 else Point()
+        link = self.link.name if number == 0 else "linear"
+        return Network(Layers([block], [mirror]), latent, link, block.n_in, block.n_out)
 
     def trained_parameters(self) -> list[nn.Parameter]:
         """Return what the objective trains: all parameters but those of the critics."""

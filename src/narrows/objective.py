@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -10,7 +10,7 @@ from torch import Tensor
 from narrows.forward import ForwardPass
 from narrows.losses import Loss
 from narrows.network import Network
-from narrows.penalties.penalty import Penalty
+from narrows.penalties.penalty import Penalty, PenaltySum
 
 
 class Value(NamedTuple):
@@ -50,6 +50,21 @@ class Objective:
         self.loss.check(network.link.name)
         for term in self.terms.values():
             term.check(network)
+
+    def of_layer(self, loss: Any, penalty: Any) -> Objective:
+        """Return the objective for one layer trained alone.
+
+        Parameters
+        ----------
+        loss : Loss or str
+            What the layer's reconstruction is judged by.
+        penalty : Penalty, str or None
+            Of the layer; "same" is those of this objective's terms that make sense for one layer.
+        """
+        if isinstance(penalty, str) and penalty == "same":
+            own = [term for term in self.terms.values() if term.per_layer]
+            return Objective(Loss.of(loss), PenaltySum(tuple(own)) if own else None)
+        return Objective(Loss.of(loss), None if penalty is None else Penalty.of(penalty))
 
     def equip(self, network: Network) -> None:
         """Give the network the critics that terms play against, their weights not yet drawn."""

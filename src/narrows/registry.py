@@ -17,12 +17,13 @@ from narrows.losses import Loss
 from narrows.penalties import contraction, sparsity, weights
 from narrows.penalties.penalty import Penalty
 from narrows.spec import Spec
+from narrows.training import layerwise
 from narrows.training.optimizers import Optimizer
 from narrows.training.rates import LearningRate
 from narrows.training.schedules import Schedule
 
 # Importing a catalogue is what puts its members into the register.
-CATALOGUES = (dense, contraction, sparsity, weights)
+CATALOGUES = (dense, layerwise, contraction, sparsity, weights)
 
 AXES: dict[str, type[Spec]] = {
     cls.axis: cls

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 from narrows.corruptions import Corruption
 from narrows.data.table import Table
@@ -36,3 +37,20 @@ class Phase:
     max_epochs: int
     objective: Objective
     corruption: Corruption | None
+
+    def check(self) -> None:
+        """Let the parts refuse what they cannot work with.
+
+        Raises
+        ------
+        ParameterError
+            If a pair, or a setting, cannot be.
+        """
+        self.objective.check(self.network)
+        if self.corruption is not None:
+            self.corruption.check(self.table.n_features)
+
+
+def noise(value: Any) -> Corruption | None:
+    """Return the corruption that a schedule's setting means."""
+    return None if value is None else Corruption.of(value)
