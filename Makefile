@@ -6,7 +6,7 @@ BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-full check bench clean
+.PHONY: help demo test test-full check bench reproduce clean
 
 help:  ## list these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -28,6 +28,9 @@ check: $(READY)  ## style, types, floors and public names
 
 bench: $(VENV)/.ready-bench  ## speed and memory, beside a hand-written PyTorch loop
 	$(BIN)/python benchmarks/run.py
+
+reproduce: $(VENV)/.ready-bench  ## published figures beside ours; ONLY="R1 R2" and AGAIN=1 choose
+	PYTHONPATH=benchmarks $(BIN)/python -m reproduction $(ONLY) $(if $(AGAIN),--again)
 
 clean:  ## remove what the other commands made
 	rm -rf $(VENV) demo build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis

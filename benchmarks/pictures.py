@@ -226,7 +226,7 @@ def variational() -> Figure:
         max_epochs=100,
         random_state=0,
     ).fit(X)
-    _, rows = model.latent_grid(n=12)
+    _, rows = model.latent_grid(12)
     side = rows.reshape(12, 12, 8, 8).transpose(0, 2, 1, 3).reshape(96, 96)
     figure = Figure(figsize=(4.2, 4.2), layout="constrained")
     axes = figure.subplots()

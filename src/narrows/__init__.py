@@ -11,8 +11,13 @@ __version__ = "0.1.0"
 _HOME = {
     "Autoencoder": "estimator",
     "MarginalizedDenoisingAutoencoder": "marginalized",
+    "hamming_search": "hashing",
     "load": "loading",
+    "Convolutional": "architectures.convolutional",
     "Dense": "architectures.dense",
+    "BinaryCode": "latents",
+    "Gaussian": "latents",
+    "KSparse": "latents",
     "Point": "latents",
     "AbsoluteError": "losses",
     "Correntropy": "losses",
@@ -20,8 +25,14 @@ _HOME = {
     "Huber": "losses",
     "SquaredError": "losses",
     "Contraction": "penalties.contraction",
+    "KL": "penalties.divergence",
+    "MMD": "penalties.divergence",
     "Sparsity": "penalties.sparsity",
     "WeightDecay": "penalties.weights",
+    "Mixture": "priors",
+    "Normal": "priors",
+    "SwissRoll": "priors",
+    "Uniform": "priors",
     "CauchyNoise": "corruptions",
     "GaussianNoise": "corruptions",
     "Masking": "corruptions",
@@ -50,22 +61,30 @@ __all__ = [  # noqa: RUF022 - in plain order
     "Adam",
     "AdamW",
     "Autoencoder",
+    "BinaryCode",
     "CauchyNoise",
     "ConjugateGradient",
     "Constant",
     "Contraction",
+    "Convolutional",
     "Correntropy",
     "Cosine",
     "CrossEntropy",
     "Dense",
+    "Gaussian",
     "GaussianNoise",
     "Huber",
     "Joint",
+    "KL",
+    "KSparse",
     "LBFGS",
     "Layerwise",
+    "MMD",
     "MarginalizedDenoisingAutoencoder",
     "Masking",
+    "Mixture",
     "Muon",
+    "Normal",
     "OneCycle",
     "Ones",
     "Plateau",
@@ -76,11 +95,15 @@ __all__ = [  # noqa: RUF022 - in plain order
     "Sparsity",
     "SquaredError",
     "Swap",
+    "SwissRoll",
+    "Uniform",
     "WeightDecay",
+    "hamming_search",
     "load",
 ]
 
 if TYPE_CHECKING:
+    from narrows.architectures.convolutional import Convolutional
     from narrows.architectures.dense import Dense
     from narrows.corruptions import (
         CauchyNoise,
@@ -91,13 +114,16 @@ if TYPE_CHECKING:
         Swap,
     )
     from narrows.estimator import Autoencoder
-    from narrows.latents import Point
+    from narrows.hashing import hamming_search
+    from narrows.latents import BinaryCode, Gaussian, KSparse, Point
     from narrows.loading import load
     from narrows.losses import AbsoluteError, Correntropy, CrossEntropy, Huber, SquaredError
     from narrows.marginalized import MarginalizedDenoisingAutoencoder
     from narrows.penalties.contraction import Contraction
+    from narrows.penalties.divergence import KL, MMD
     from narrows.penalties.sparsity import Sparsity
     from narrows.penalties.weights import WeightDecay
+    from narrows.priors import Mixture, Normal, SwissRoll, Uniform
     from narrows.training.layerwise import Layerwise
     from narrows.training.optimizers import (
         LBFGS,

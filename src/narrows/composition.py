@@ -77,7 +77,7 @@ class Composition:
     @property
     def regularised(self) -> bool:
         """Whether anything but the length of the code limits what it can copy."""
-        return self.penalty is not None or self.corruption is not None
+        return self.penalty is not None or self.corruption is not None or self.latent.regularises
 
     def base_rate(self, n_features: int) -> float:
         """Return the learning rate at its highest: the one given, or the optimiser's default."""

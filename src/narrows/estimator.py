@@ -24,10 +24,11 @@ from narrows.data import arrays
 from narrows.data.encoding import Encoding, Rows, blocks
 from narrows.data.table import Table, as_tensor, make_table, measured
 from narrows.errors import DataError, OvercompleteWarning, ParameterError
+from narrows.generation import Generation
 from narrows.network import Network
 from narrows.training import budget, progress
 from narrows.training.optimizers import Stepper
-from narrows.training.runtime import Randomness, resolve
+from narrows.training.runtime import Randomness, resolve, seed
 from narrows.training.trainer import Settings, Trainer
 
 __all__ = ["Autoencoder"]
@@ -35,7 +36,12 @@ __all__ = ["Autoencoder"]
 Matrix = NDArray[Any]
 
 
-class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):  # type: ignore[misc]
+class Autoencoder(
+    Generation,
+    ClassNamePrefixFeaturesOutMixin,  # type: ignore[misc]
+    TransformerMixin,  # type: ignore[misc]
+    BaseEstimator,  # type: ignore[misc]
+):
     """Autoencoder: fuses the columns of a table into a short code, and gives them back.
 
     A method is a composition: choose a part on each axis, by name or as a spec with settings.
@@ -391,7 +397,7 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         encoding = Encoding.fit(self.scaling, rows, weight) if fresh else self.encoding_
         randomness = getattr(self, "_randomness", None)
         if fresh or randomness is None:
-            randomness = Randomness.seeded(_seed(self.random_state), runtime.device)
+            randomness = Randomness.seeded(seed(self.random_state), runtime.device)
         if fresh:
             _warn(composition, encoding, n_features)
             network.initialise(randomness.initial)
@@ -485,7 +491,6 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         check_is_fitted(self, "network_")
         return self._read(X, reset=False)
 
-    @torch.inference_mode()
     def _map(
         self,
         rows: Rows,
@@ -493,18 +498,23 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         width: int,
         *,
         encode: bool = True,
+        derivatives: bool = False,
     ) -> Matrix:
-        """Apply ``function`` to scaled rows block by block, in the dtype of the rows."""
+        """Apply ``function`` to scaled rows block by block, in the dtype of the rows.
+
+        ``derivatives`` says whether the function takes some of its own.
+        """
         dtype = torch.float64 if rows.dtype == np.float64 else torch.float32
-        network = self.network_
-        found = next(network.parameters())
-        if found.dtype != dtype:
-            network = copy.deepcopy(network).to(dtype)
         out = np.empty((rows.shape[0], width), rows.dtype)
-        for block in blocks(rows.shape[0], self.n_features_in_ + width):
-            values = self.encoding_.encode(rows[block], rows.dtype) if encode else rows[block]
-            x = as_tensor(np.ascontiguousarray(values)).to(found.device)
-            out[block] = function(network, *measured(x)).cpu().numpy()
+        with torch.no_grad() if derivatives else torch.inference_mode():
+            network = self.network_
+            found = next(network.parameters())
+            if found.dtype != dtype:
+                network = copy.deepcopy(network).to(dtype)
+            for block in blocks(rows.shape[0], self.n_features_in_ + width):
+                values = self.encoding_.encode(rows[block], rows.dtype) if encode else rows[block]
+                x = as_tensor(np.ascontiguousarray(values)).to(found.device)
+                out[block] = function(network, *measured(x)).cpu().numpy()
         return out
 
     def __sklearn_tags__(self) -> Tags:
@@ -523,14 +533,6 @@ class _Job:
     encoding: Encoding
     table: Table
     trainer: Trainer
-
-
-def _seed(random_state: Any) -> int:
-    if random_state is None:
-        return int(np.random.SeedSequence().generate_state(1)[0])
-    if isinstance(random_state, np.random.RandomState):
-        return int(random_state.randint(2**31 - 1))
-    return checks.integer("random_state", random_state, low=0)
 
 
 def _classes(y: Any, rows: Rows) -> Matrix:

@@ -1,18 +1,24 @@
-"""Latents: whether the code of a sample is a point or a distribution."""
+"""Latents: what the code of a sample is: a point, a distribution, few of many units, or bits."""
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from narrows.activations import Activation
+from narrows import checks
+from narrows.activations import ACTIVATIONS, Activation
+from narrows.errors import CompositionError
 from narrows.forward import Posterior
 from narrows.spec import Spec
 
-__all__ = ["Point"]
+__all__ = ["BinaryCode", "Gaussian", "KSparse", "Point"]
+
+# Where exp(log_variance / 2) and its square are far from both ends of float32.
+LOG_VARIANCE = 30.0
 
 
 class Latent(Spec, axis="latent"):
@@ -20,6 +26,9 @@ class Latent(Spec, axis="latent"):
 
     n_heads = 1
     passes_head = True  # whether the mean of the posterior is the first head's output as it is
+    is_distribution = False  # whether the posterior has a density: log_prob and kl_normal
+    is_binary = False  # whether `transform` gives zeros and ones
+    regularises = False  # whether it limits what a long code can copy
 
     def check(self, network: Any) -> None:
         """Refuse a network this latent cannot work with, and impossible settings.
@@ -63,3 +72,210 @@ class Point(Latent):
     def posterior(self, heads: list[Tensor]) -> PointPosterior:
         """Return the encoder's output as it is."""
         return PointPosterior(heads[0])
+
+
+@dataclass(slots=True)
+class GaussianPosterior:
+    """q(y | x) = N(mean, diag(exp(log_variance))); both of shape (n_samples, n_components)."""
+
+    mean: Tensor
+    log_variance: Tensor
+
+    def rsample(self, generator: torch.Generator | None = None) -> Tensor:
+        """Draw mean + exp(log_variance / 2) e, e ~ N(0, I)."""
+        noise = torch.empty_like(self.mean).normal_(generator=generator)
+        return self.mean + torch.exp(0.5 * self.log_variance) * noise
+
+    def log_prob(self, code: Tensor) -> Tensor:
+        """Return log q(code | x), shape (n_samples,)."""
+        distance = (code - self.mean).square() * torch.exp(-self.log_variance)
+        return -0.5 * (distance + self.log_variance + math.log(2 * math.pi)).sum(1)
+
+    def kl_normal(self) -> Tensor:
+        """Return KL(q || N(0, 1)) of each component, shape (n_samples, n_components)."""
+        variance = torch.exp(self.log_variance)
+        return 0.5 * (self.mean.square() + variance - 1.0 - self.log_variance)
+
+
+class Gaussian(Latent):
+    """The code is a normal distribution: y ~ N(mu(x), diag(sigma(x)^2)) (Kingma & Welling, 2014).
+
+    While training the decoder sees a draw, mu + sigma e; `transform` gives mu. Alone it only adds
+    noise that the network learns to make small; `KL` is what keeps the codes near a prior.
+
+    References
+    ----------
+    Kingma & Welling, "Auto-encoding variational Bayes", ICLR 2014.
+
+    Examples
+    --------
+    >>> from narrows import KL, Autoencoder, Gaussian
+    >>> from sklearn.datasets import load_iris
+    >>> X = load_iris().data
+    >>> model = Autoencoder(2, latent=Gaussian(), penalty=KL(), max_epochs=10, random_state=0)
+    >>> model.fit_transform(X).shape
+    (150, 2)
+    """
+
+    n_heads = 2
+    is_distribution = True
+
+    def check(self, network: Any) -> None:
+        """Refuse a code of zeros and ones, which no normal distribution has as its mean."""
+        if network.code_activation.harden is not None:
+            raise CompositionError(
+                f"code_activation={network.code_activation.name!r} cannot go with "
+                "latent=Gaussian(); choose 'linear', or latent='binary_code'"
+            )
+
+    def posterior(self, heads: list[Tensor]) -> GaussianPosterior:
+        """Return the normal distribution whose mean and log variance the heads gave."""
+        mean, log_variance = heads
+        return GaussianPosterior(mean, log_variance.clamp(-LOG_VARIANCE, LOG_VARIANCE))
+
+
+@dataclass(slots=True)
+class KSparsePosterior:
+    """The k largest components while training, others at transform; the rest is 0."""
+
+    code: Tensor
+    k: int
+    k_settled: int
+
+    @property
+    def mean(self) -> Tensor:
+        """The code that `transform` returns, shape (n_samples, n_components)."""
+        return _largest(self.code, self.k_settled)
+
+    def rsample(self, generator: torch.Generator | None = None) -> Tensor:
+        """Return the code to decode while training."""
+        return _largest(self.code, self.k)
+
+
+class KSparse(Latent, name="k_sparse"):
+    """The code is few of many units: the k largest of W x + b, the rest 0 (Makhzani & Frey, 2013).
+
+    Parameters
+    ----------
+    k : int, default=10
+        How many units are kept while training.
+    alpha : float, default=1.0
+        ``round(alpha * k)`` units are kept by `transform`; the paper finds somewhat more than 1
+        best for a classifier.
+
+    References
+    ----------
+    Makhzani & Frey, "k-sparse autoencoders", arXiv:1312.5663 (2013).
+
+    Examples
+    --------
+    >>> from narrows import Autoencoder, KSparse
+    >>> from sklearn.datasets import load_digits
+    >>> X = load_digits().data
+    >>> model = Autoencoder(100, architecture=(), latent=KSparse(5), max_epochs=5, random_state=0)
+    >>> int((model.fit_transform(X) != 0).sum(1).max())
+    5
+    """
+
+    passes_head = False
+    regularises = True
+
+    def __init__(self, k: int = 10, alpha: float = 1.0) -> None:
+        self.k = k
+        self.alpha = alpha
+
+    def check(self, network: Any) -> None:
+        """Refuse a k that no code of this length has, and a code that is not linear."""
+        checks.number("latent__alpha", self.alpha, low=0, include_low=False)
+        k = checks.integer("latent__k", self.k, low=1)
+        if k > network.n_components:
+            raise CompositionError(
+                f"latent__k={k} exceeds the {network.n_components} components; choose at most "
+                f"{network.n_components}, or a longer code"
+            )
+        if network.code_activation.name != "linear":
+            raise CompositionError(
+                f"code_activation={network.code_activation.name!r} cannot go with latent="
+                "KSparse(), whose kept units are linear; choose 'linear'"
+            )
+
+    def posterior(self, heads: list[Tensor]) -> KSparsePosterior:
+        """Return the posterior that keeps the largest components."""
+        settled = min(heads[0].shape[1], max(1, round(self.alpha * self.k)))
+        return KSparsePosterior(heads[0], self.k, settled)
+
+
+def _largest(code: Tensor, k: int) -> Tensor:
+    """Return the code with all but the k largest components of each sample set to 0."""
+    kept = torch.zeros_like(code).scatter(1, code.topk(k, dim=1).indices, 1.0)
+    return code * kept
+
+
+@dataclass(slots=True)
+class BinaryPosterior:
+    """Bits: sigmoid(logits + noise) while training, [logits > 0] at transform."""
+
+    logits: Tensor
+    noise: float
+
+    @property
+    def mean(self) -> Tensor:
+        """The code before it is rounded, shape (n_samples, n_components)."""
+        return torch.sigmoid(self.logits)
+
+    def rsample(self, generator: torch.Generator | None = None) -> Tensor:
+        """Return the code to decode while training."""
+        noise = torch.empty_like(self.logits).normal_(0.0, self.noise, generator=generator)
+        return torch.sigmoid(self.logits + noise)
+
+
+class BinaryCode(Latent):
+    """The code is bits: noise before the sigmoid drives it to 0 or 1 (semantic hashing).
+
+    While training the decoder sees sigmoid(W x + b + e), e ~ N(0, noise^2). Only a value far from 0
+    is told through such noise, so the units learn to be at one end or the other; `transform` gives
+    [W x + b > 0].
+
+    Parameters
+    ----------
+    noise : float, default=4.0
+        Standard deviation of e.
+
+    References
+    ----------
+    Salakhutdinov & Hinton, "Semantic hashing", International Journal of Approximate Reasoning 50
+    (2009).
+
+    Examples
+    --------
+    >>> from narrows import Autoencoder, BinaryCode
+    >>> from sklearn.datasets import load_digits
+    >>> X = load_digits().data
+    >>> model = Autoencoder(32, latent=BinaryCode(), max_epochs=5, random_state=0).fit(X)
+    >>> sorted(set(model.transform(X).ravel().tolist()))
+    [0.0, 1.0]
+    """
+
+    passes_head = False
+    is_binary = True
+    regularises = True
+
+    def __init__(self, noise: float = 4.0) -> None:
+        self.noise = noise
+
+    def check(self, network: Any) -> None:
+        """Refuse negative noise, and a head that is not linear."""
+        checks.number("latent__noise", self.noise, low=0)
+        if network.head_activation.name != "linear":
+            raise CompositionError(
+                f"code_activation={network.head_activation.name!r} cannot go with latent="
+                "BinaryCode(), which has its own; choose 'linear'"
+            )
+
+    def code_activation(self, activation: Activation) -> Activation:
+        """Return the activation that is a sigmoid in training and rounds at transform."""
+        return ACTIVATIONS["binary"]
+
+    def posterior(self, heads: list[Tensor]) -> BinaryPosterior:
+        """Return the posterior of bits."""
+        return BinaryPosterior(heads[0], self.noise)

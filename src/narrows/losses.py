@@ -31,6 +31,19 @@ class Loss(Spec, axis="loss"):
         """Return the loss of every cell, shape (n_samples, n_features)."""
         raise NotImplementedError
 
+    def log_density(self, forward: ForwardPass) -> Tensor:
+        """Return log p(x | code) of every cell, shape (n_samples, n_features).
+
+        Raises
+        ------
+        CompositionError
+            If this loss is not minus the logarithm of a density.
+        """
+        raise CompositionError(
+            f"loss={self!r} is not minus the logarithm of a density; choose SquaredError, "
+            "AbsoluteError or CrossEntropy"
+        )
+
     def check(self, output_activation: str) -> None:
         """Refuse an output activation this loss cannot work with, and impossible settings.
 
@@ -57,6 +70,10 @@ class SquaredError(Loss):
         """Return (x - r)^2, shape (n_samples, n_features)."""
         return F.mse_loss(forward.reconstruction, forward.x, reduction="none")
 
+    def log_density(self, forward: ForwardPass) -> Tensor:
+        """Return log N(x; r, 1/2), shape (n_samples, n_features)."""
+        return -self.entries(forward) - 0.5 * math.log(math.pi)
+
 
 class AbsoluteError(Loss):
     """abs(x - r): the median's loss, less moved by outliers than the square.
@@ -71,6 +88,10 @@ class AbsoluteError(Loss):
     def entries(self, forward: ForwardPass) -> Tensor:
         """Return abs(x - r), shape (n_samples, n_features)."""
         return F.l1_loss(forward.reconstruction, forward.x, reduction="none")
+
+    def log_density(self, forward: ForwardPass) -> Tensor:
+        """Return log Laplace(x; r, 1), shape (n_samples, n_features)."""
+        return -self.entries(forward) - math.log(2)
 
 
 class Huber(Loss):
@@ -130,6 +151,10 @@ class CrossEntropy(Loss):
     def entries(self, forward: ForwardPass) -> Tensor:
         """Return the cross-entropy of each cell, shape (n_samples, n_features)."""
         return F.binary_cross_entropy_with_logits(forward.raw, forward.x, reduction="none")
+
+    def log_density(self, forward: ForwardPass) -> Tensor:
+        """Return log Bernoulli(x; r), shape (n_samples, n_features); exact where x is 0 or 1."""
+        return -self.entries(forward)
 
 
 class Correntropy(Loss):

@@ -57,7 +57,12 @@ class Network(nn.Module):
     @property
     def code_activation(self) -> activations.Activation:
         """The activation of the code's mean, whose range some penalties need."""
-        return self.latent.code_activation(self._head[0].activation)
+        return self.latent.code_activation(self.head_activation)
+
+    @property
+    def head_activation(self) -> activations.Activation:
+        """The activation of the encoder's last block."""
+        return self._head[0].activation
 
     @property
     def pairs(self) -> list[tuple[Block, Block]]:

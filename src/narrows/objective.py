@@ -11,6 +11,7 @@ from narrows.forward import ForwardPass
 from narrows.losses import Loss
 from narrows.network import Network
 from narrows.penalties.penalty import Penalty, PenaltySum
+from narrows.priors import Prior
 
 
 class Value(NamedTuple):
@@ -77,6 +78,12 @@ class Objective:
     def supervised(self) -> bool:
         """Whether a term looks at the classes of the samples."""
         return any(term.supervised for term in self.terms.values())
+
+    @property
+    def prior(self) -> Prior | None:
+        """What the codes are drawn towards by a term, if by any."""
+        found = [term.prior for term in self.terms.values() if term.prior is not None]
+        return Prior.of(found[0]) if found else None
 
     def learn(self, forward: ForwardPass) -> dict[str, Tensor]:
         """Let the critics learn from a pass the network was trained on; return their losses."""

@@ -7,16 +7,30 @@ given too, and then replaces the recipe's.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from narrows.architectures.dense import Dense
 from narrows.corruptions import Masking
 from narrows.estimator import Autoencoder
+from narrows.latents import Gaussian, KSparse
 from narrows.losses import Correntropy
 from narrows.penalties.contraction import Contraction
+from narrows.penalties.divergence import KL
 from narrows.penalties.sparsity import Sparsity
+from narrows.training.layerwise import Layerwise
 
-__all__ = ["basic", "contractive", "denoising", "robust", "sparse", "tied"]
+__all__ = [
+    "basic",
+    "contractive",
+    "denoising",
+    "k_sparse",
+    "robust",
+    "sparse",
+    "stacked",
+    "tied",
+    "variational",
+]
 
 
 def basic(n_components: int = 2, **options: Any) -> Autoencoder:
@@ -105,3 +119,50 @@ def robust(n_components: int = 2, *, sigma: float = 0.5, **options: Any) -> Auto
     Correntropy(sigma=0.5)
     """
     return Autoencoder(n_components, **{"loss": Correntropy(sigma), **options})
+
+
+def stacked(
+    n_components: int = 2, *, hidden: Sequence[int] = (128, 32), **options: Any
+) -> Autoencoder:
+    """Stacked autoencoder: layer by layer, then all together (Hinton & Salakhutdinov, 2006).
+
+    With ``corruption=Masking()`` it is the stacked denoising autoencoder of Vincent et al. (2010).
+
+    Examples
+    --------
+    >>> from narrows import recipes
+    >>> recipes.stacked(2, hidden=(64, 16)).schedule
+    Layerwise()
+    """
+    made = {"architecture": Dense(tuple(hidden)), "schedule": Layerwise()}
+    return Autoencoder(n_components, **{**made, **options})
+
+
+def k_sparse(
+    n_components: int = 100, *, k: int = 10, alpha: float = 1.0, **options: Any
+) -> Autoencoder:
+    """k-sparse autoencoder: only the k largest units of each row count (Makhzani & Frey, 2013).
+
+    Examples
+    --------
+    >>> from narrows import recipes
+    >>> recipes.k_sparse(200, k=25).latent
+    KSparse(k=25)
+    """
+    made = {"architecture": Dense(()), "latent": KSparse(k, alpha)}
+    return Autoencoder(n_components, **{**made, **options})
+
+
+def variational(
+    n_components: int = 2, *, weight: float = 1.0, prior: Any = "normal", **options: Any
+) -> Autoencoder:
+    """Variational autoencoder: each row's code is a distribution (Kingma & Welling, 2014).
+
+    Examples
+    --------
+    >>> from narrows import recipes
+    >>> recipes.variational(2, weight=0.5).penalty
+    KL(weight=0.5)
+    """
+    made = {"latent": Gaussian(), "penalty": KL(weight, prior)}
+    return Autoencoder(n_components, **{**made, **options})

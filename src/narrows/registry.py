@@ -7,15 +7,16 @@ from typing import Any, NoReturn
 
 import torch
 
-from narrows.architectures import dense
+from narrows.architectures import convolutional, dense
 from narrows.architectures.block import Architecture
 from narrows.checks import nearest
 from narrows.corruptions import Corruption
 from narrows.errors import ParameterError, UnknownNameError
 from narrows.latents import Latent
 from narrows.losses import Loss
-from narrows.penalties import contraction, sparsity, weights
+from narrows.penalties import contraction, divergence, sparsity, weights
 from narrows.penalties.penalty import Penalty
+from narrows.priors import Prior
 from narrows.spec import Spec
 from narrows.training import layerwise
 from narrows.training.optimizers import Optimizer
@@ -23,7 +24,7 @@ from narrows.training.rates import LearningRate
 from narrows.training.schedules import Schedule
 
 # Importing a catalogue is what puts its members into the register.
-CATALOGUES = (dense, layerwise, contraction, sparsity, weights)
+CATALOGUES = (convolutional, dense, layerwise, contraction, divergence, sparsity, weights)
 
 AXES: dict[str, type[Spec]] = {
     cls.axis: cls
@@ -32,6 +33,7 @@ AXES: dict[str, type[Spec]] = {
         Latent,
         Loss,
         Penalty,
+        Prior,
         Corruption,
         Schedule,
         Optimizer,

@@ -104,9 +104,10 @@ def _of_chain(near: list[Any]) -> Tensor:
     as the first layer.
     """
     first, last = near[0], near[-1]
-    gram = first.weight @ first.weight.T
     if len(near) == 1:
-        return _weighed(gram.diagonal().expand(len(first.value), -1), first.slope)
+        squares = first.weight.square().sum(1)
+        return _weighed(squares.expand(len(first.value), -1), first.slope)
+    gram = first.weight @ first.weight.T
     if len(near) == 2 and last.slope is None and first.slope is not None:
         # d^T ((W_2^T W_2) o (W_1 W_1^T)) d, d the slopes of the first layer.
         together = (last.weight.T @ last.weight) * gram

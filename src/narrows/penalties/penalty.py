@@ -25,6 +25,7 @@ class Penalty(Spec, axis="penalty"):
     """
 
     weight: float
+    prior: Any = None  # what the codes are drawn towards
     per_layer = True
     supervised = False
 

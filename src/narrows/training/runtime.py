@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -82,6 +83,21 @@ def _device(name: str) -> torch.device:
             "GPU(s), numbered from 0; choose one of them"
         )
     return torch.device(name)
+
+
+def seed(random_state: Any) -> int:
+    """Return the seed that a setting ``random_state`` means; None takes entropy of its own.
+
+    Raises
+    ------
+    ParameterError
+        If it is no seed.
+    """
+    if random_state is None:
+        return int(np.random.SeedSequence().generate_state(1)[0])
+    if isinstance(random_state, np.random.RandomState):
+        return int(random_state.randint(2**31 - 1))
+    return checks.integer("random_state", random_state, low=0)
 
 
 @dataclass(frozen=True)

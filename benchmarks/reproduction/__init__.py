@@ -1,0 +1,1 @@
+"""Reproduction: published figures of the methods, beside what narrows finds; `make reproduce`."""
