@@ -124,7 +124,7 @@ def contractive() -> Figure:
     rows = X[one_of_each(y)]
     shown = [("row", rows)]
     for steps in (1, 2, 4, 8):
-        moved = model.sample_contractive(rows, n_steps=steps, scale=1.0, random_state=0)
+        moved = model.sample_contractive(rows, n_steps=steps, scale=0.4, random_state=0)
         shown.append((f"{steps} steps" if steps > 1 else "1 step", moved))
     return images(shown)
 
@@ -220,6 +220,7 @@ def variational() -> Figure:
     X, _ = digits()
     model = recipes.variational(
         2,
+        weight=0.2,
         architecture=(128,),
         loss=CrossEntropy(),
         scaling=None,
