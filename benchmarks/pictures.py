@@ -21,7 +21,16 @@ from numpy.typing import NDArray
 from sklearn.datasets import load_digits
 from sklearn.decomposition import PCA
 
-from narrows import Autoencoder, Contraction, CrossEntropy, Dense, Sparsity, recipes
+from narrows import (
+    Autoencoder,
+    BinaryCode,
+    Contraction,
+    CrossEntropy,
+    Dense,
+    Sparsity,
+    hamming_search,
+    recipes,
+)
 
 FOLDER = Path(__file__).parents[1] / "docs" / "kinds" / "pictures"
 INK, ACCENT, SOFT = "#24303c", "#0b6e99", "#d9822b"
@@ -236,6 +245,18 @@ def variational() -> Figure:
     return figure
 
 
+def hashing() -> Figure:
+    """Rows, and the nearest to each by 32 bits."""
+    X, y = digits()
+    model = Autoencoder(32, latent=BinaryCode(), scaling=None, max_epochs=60, random_state=0)
+    bits = model.fit(X).hash(X)
+    chosen = one_of_each(y)
+    _, rows = hamming_search(bits, bits[chosen], n_neighbors=4)
+    shown = [("row", X[chosen])]
+    shown += [(f"{n}. nearest", X[rows[:, n]]) for n in (1, 2, 3)]
+    return images(shown)
+
+
 PICTURES: dict[str, Callable[[], Figure]] = {
     function.__name__: function
     for function in (
@@ -249,6 +270,7 @@ PICTURES: dict[str, Callable[[], Figure]] = {
         convolutional,
         adversarial,
         variational,
+        hashing,
     )
 }
 
