@@ -22,6 +22,8 @@ _HOME = {
     "AbsoluteError": "losses",
     "Correntropy": "losses",
     "CrossEntropy": "losses",
+    "Emphasis": "losses",
+    "Emphasis": "losses",
     "Huber": "losses",
     "SquaredError": "losses",
     "Contraction": "penalties.contraction",
@@ -39,7 +41,9 @@ _HOME = {
     "Ones": "corruptions",
     "SaltAndPepper": "corruptions",
     "Swap": "corruptions",
+    "Decomposition": "training.decomposition",
     "Joint": "training.schedules",
+    "Decomposition": "training.decomposition",
     "Layerwise": "training.layerwise",
     "Adagrad": "training.optimizers",
     "Adam": "training.optimizers",
@@ -70,7 +74,11 @@ __all__ = [  # noqa: RUF022 - in plain order
     "Correntropy",
     "Cosine",
     "CrossEntropy",
+    "Decomposition",
+    "Decomposition",
     "Dense",
+    "Emphasis",
+    "Emphasis",
     "Gaussian",
     "GaussianNoise",
     "Huber",
@@ -117,13 +125,22 @@ if TYPE_CHECKING:
     from narrows.hashing import hamming_search
     from narrows.latents import BinaryCode, Gaussian, KSparse, Point
     from narrows.loading import load
-    from narrows.losses import AbsoluteError, Correntropy, CrossEntropy, Huber, SquaredError
+    from narrows.losses import (
+        AbsoluteError,
+        Correntropy,
+        CrossEntropy,
+        Emphasis,
+        Huber,
+        SquaredError,
+    )
     from narrows.marginalized import MarginalizedDenoisingAutoencoder
     from narrows.penalties.contraction import Contraction
     from narrows.penalties.divergence import KL, MMD
     from narrows.penalties.sparsity import Sparsity
     from narrows.penalties.weights import WeightDecay
     from narrows.priors import Mixture, Normal, SwissRoll, Uniform
+    from narrows.training.decomposition import Decomposition
+    from narrows.training.decomposition import Decomposition
     from narrows.training.layerwise import Layerwise
     from narrows.training.optimizers import (
         LBFGS,

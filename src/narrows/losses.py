@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -13,7 +14,14 @@ from narrows.errors import CompositionError
 from narrows.forward import ForwardPass
 from narrows.spec import Spec
 
-__all__ = ["AbsoluteError", "Correntropy", "CrossEntropy", "Huber", "SquaredError"]
+__all__ = [
+    "AbsoluteError",
+    "Correntropy",
+    "CrossEntropy",
+    "Emphasis",
+    "Huber",
+    "SquaredError",
+]
 
 
 class Loss(Spec, axis="loss"):
@@ -190,3 +198,77 @@ class Correntropy(Loss):
         error = forward.reconstruction - forward.x
         kernel = torch.exp(error.square() * (-0.5 / self.sigma**2))
         return kernel * (-1.0 / (math.sqrt(2 * math.pi) * self.sigma))
+
+
+class Emphasis(Loss):
+    """alpha l where a cell was corrupted, beta l where it was not (Vincent et al., 2010).
+
+    l is another loss. Where nothing was corrupted, that is outside training and without a
+    corruption, it is that loss as it is.
+
+    Parameters
+    ----------
+    loss : Loss or str, default="squared_error"
+        l.
+    corrupted : float, default=1.0
+        alpha, of the cells that the corruption changed.
+    intact : float, default=0.5
+        beta, of the cells that it left; 0 is full emphasis.
+
+    References
+    ----------
+    Vincent et al., "Stacked denoising autoencoders", JMLR 11 (2010), section 5.4.
+
+    Examples
+    --------
+    >>> from narrows import Autoencoder, Emphasis, Masking
+    >>> from sklearn.datasets import load_iris
+    >>> model = Autoencoder(2, loss=Emphasis(), corruption=Masking(0.3), max_epochs=3,
+    ...                     random_state=0)
+    >>> model.fit_transform(load_iris().data).shape
+    (150, 2)
+    """
+
+    def __init__(
+        self, loss: Any = "squared_error", corrupted: float = 1.0, intact: float = 0.5
+    ) -> None:
+        self.loss = loss
+        self.corrupted = corrupted
+        self.intact = intact
+
+    @property
+    def _inner(self) -> Loss:
+        return Loss.of(self.loss)
+
+    @property
+    def link(self) -> str:  # type: ignore[override]
+        """The output activation of the other loss."""
+        return self._inner.link
+
+    @property
+    def low(self) -> float:  # type: ignore[override]
+        """Smallest value that the other loss is defined for."""
+        return self._inner.low
+
+    @property
+    def high(self) -> float:  # type: ignore[override]
+        """Largest value that the other loss is defined for."""
+        return self._inner.high
+
+    def check(self, output_activation: str) -> None:
+        """Refuse negative factors, and what the other loss refuses."""
+        checks.number("loss__corrupted", self.corrupted, low=0, include_low=False)
+        checks.number("loss__intact", self.intact, low=0)
+        self._inner.check(output_activation)
+
+    def log_density(self, forward: ForwardPass) -> Tensor:
+        """Return what the other loss has, shape (n_samples, n_features)."""
+        return self._inner.log_density(forward)
+
+    def entries(self, forward: ForwardPass) -> Tensor:
+        """Return the weighted loss of each cell, shape (n_samples, n_features)."""
+        entries = self._inner.entries(forward)
+        if forward.x_corrupted is forward.x:
+            return entries
+        changed = forward.x_corrupted != forward.x
+        return entries * torch.where(changed, self.corrupted, self.intact).to(entries.dtype)

@@ -18,13 +18,22 @@ from narrows.penalties import contraction, divergence, sparsity, weights
 from narrows.penalties.penalty import Penalty
 from narrows.priors import Prior
 from narrows.spec import Spec
-from narrows.training import layerwise
+from narrows.training import decomposition, layerwise
 from narrows.training.optimizers import Optimizer
 from narrows.training.rates import LearningRate
 from narrows.training.schedules import Schedule
 
 # Importing a catalogue is what puts its members into the register.
-CATALOGUES = (convolutional, dense, layerwise, contraction, divergence, sparsity, weights)
+CATALOGUES = (
+    contraction,
+    convolutional,
+    decomposition,
+    dense,
+    divergence,
+    layerwise,
+    sparsity,
+    weights,
+)
 
 AXES: dict[str, type[Spec]] = {
     cls.axis: cls

@@ -32,7 +32,7 @@ FLOORS = {
     4.1: ["training.history", "training.interrupt", "training.minimizers", "training.runtime"],
     4.15: ["training.phase"],
     4.2: ["training.optimizers", "training.progress", "training.rates", "training.schedules"],
-    4.25: ["training.layerwise"],
+    4.25: ["training.decomposition", "training.layerwise"],
     4.3: ["training.budget", "training.monitor", "training.step"],
     5.0: ["composition", "persistence", "training.trainer"],
     5.5: ["registry"],
@@ -58,7 +58,7 @@ AXES = {
     "loss": ["losses"],
     "penalty": ["penalties.*"],
     "corruption": ["corruptions"],
-    "schedule": ["training.schedules", "training.layerwise"],
+    "schedule": ["training.schedules", "training.decomposition", "training.layerwise"],
     "optimizer": ["training.optimizers", "training.minimizers"],
     "learning rate": ["training.rates"],
 }

@@ -7,18 +7,21 @@ from dataclasses import replace
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from narrows import checks
 from narrows.data import batches
 from narrows.data.table import DenseTable, Table
-from narrows.errors import ParameterError
+from narrows.errors import CompositionError, ParameterError
 from narrows.network import Network
 from narrows.training.phase import Phase, noise
 from narrows.training.schedules import Schedule
 
 __all__ = ["Layerwise"]
 
-ENCODED_ROWS = 8192  # rows that pass through a trained layer at once
+# What passes through a trained layer at once.
+ENCODED_ROWS = 8192
+ENCODED_CELLS = 1 << 24
 
 
 class Layerwise(Schedule):
@@ -43,10 +46,19 @@ class Layerwise(Schedule):
     loss : Loss or str, default="squared_error"
         Of the layers beyond the first, which takes the estimator's.
 
+    Raises
+    ------
+    ParameterError
+        By `fit`, before anything is trained: if a setting has not one entry per layer, leaves
+        nothing to train, or cannot go with the layer that the message names.
+
     Notes
     -----
-    The learning rate begins anew with each phase. A tied stack stays tied: a layer and its mirror
-    have one matrix all along.
+    Optimiser and learning rate begin anew with each phase. A tied stack stays tied: a layer and its
+    mirror have one matrix all along. Terms that speak of the code of the whole, `KL` for example,
+    join in fine-tuning; so does the second head of a distribution. The innermost layer has the
+    estimator's latent if that has one head. ``partial_fit`` trains the whole only, and a warm start
+    begins with the layers again.
 
     References
     ----------
@@ -84,39 +96,43 @@ class Layerwise(Schedule):
         Raises
         ------
         ParameterError
-            If a setting cannot be, or has not one entry per layer.
+            If a setting cannot be, has not one entry per layer, or leaves nothing to train.
         """
         n_layers = len(whole.network.pairs)
         lengths = self._lengths(n_layers, whole.max_epochs)
         together = self._together(whole.max_epochs)
+        if not any((*lengths, together)):
+            raise ParameterError(
+                "schedule__epochs=0 and schedule__finetune=0 leave nothing to train; choose at "
+                "least one epoch of a layer or of the whole"
+            )
+        # All of them before the first is trained, so that a mistake in the last costs no time.
+        layers = [self._layer(whole, number, n_layers) for number in range(n_layers)]
         table = whole.table
-        for number, length in enumerate(lengths):
-            phase = self._layer(whole, table, number)
+        for number, (layer, length) in enumerate(zip(layers, lengths, strict=True)):
             if length:
-                yield replace(phase, max_epochs=length)
+                yield replace(layer, table=table, max_epochs=length)
             if number < n_layers - 1:
-                table = _encoded(phase.network, table)
+                table = _encoded(layer.network, table)
         if together:
             yield replace(whole, name="fine-tune", max_epochs=together)
 
-    def _layer(self, whole: Phase, table: Table, number: int) -> Phase:
-        n_layers = len(whole.network.pairs)
+    def _layer(self, whole: Phase, number: int, n_layers: int) -> Phase:
+        """Return the phase of one layer, still with the table of the whole."""
         loss = whole.objective.loss if number == 0 else self.loss
-        penalty = self._own("penalty", number, n_layers)
-        corruption = self._own("corruption", number, n_layers)
         try:
-            phase = replace(
+            corruption = self._own("corruption", number, n_layers)
+            layer = replace(
                 whole,
                 name=f"layer {number + 1}",
                 network=whole.network.alone(number),
-                table=table,
-                objective=whole.objective.of_layer(loss, penalty),
+                objective=whole.objective.of_layer(loss, self._own("penalty", number, n_layers)),
                 corruption=whole.corruption if corruption == "same" else noise(corruption),
             )
-            phase.check()
+            _check(layer)
         except ParameterError as error:
-            raise type(error)(f"layer {number + 1} of the stack: {error}") from error
-        return phase
+            raise type(error)(f"layer {number + 1} of {n_layers}: {error}") from error
+        return layer
 
     def _own(self, name: str, number: int, n_layers: int) -> Any:
         """Return what is given for one layer."""
@@ -133,23 +149,35 @@ class Layerwise(Schedule):
     def _lengths(self, n_layers: int, max_epochs: int) -> list[int]:
         given = [self._own("epochs", number, n_layers) for number in range(n_layers)]
         half = max(1, max_epochs // 2)
-        return [
-            half if value == "auto" else checks.integer("schedule__epochs", value, low=0)
-            for value in given
-        ]
+        return [half if value == "auto" else _epochs("epochs", value) for value in given]
 
     def _together(self, max_epochs: int) -> int:
-        if self.finetune == "auto":
-            return max_epochs
-        return checks.integer("schedule__finetune", self.finetune, low=0)
+        return max_epochs if self.finetune == "auto" else _epochs("finetune", self.finetune)
+
+
+def _epochs(name: str, value: Any) -> int:
+    return checks.integer(f"schedule__{name}", value, low=0, remedy="or leave it at 'auto'")
+
+
+def _check(layer: Phase) -> None:
+    """Let the parts of one layer's phase refuse what they cannot work with."""
+    for name, term in layer.objective.terms.items():
+        if not term.per_layer:
+            raise CompositionError(
+                f"schedule__penalty={name!r} speaks of the code of the whole network; give it as "
+                "the estimator's penalty, which fine-tuning minimises"
+            )
+    layer.objective.check(layer.network)
+    if layer.corruption is not None:
+        layer.corruption.check(layer.network.n_features)
 
 
 @torch.no_grad()
 def _encoded(network: Network, table: Table) -> DenseTable:
     """Return the clean codes of a table's rows, under the same row numbers."""
-    rows = torch.arange(table.n_rows)
-    codes = []
-    for part in batches.in_order(rows, ENCODED_ROWS):
-        batch = table.take(part)
-        codes.append(network.posterior(batch.x, batch.observed).mean)
+    size = max(1, min(ENCODED_ROWS, ENCODED_CELLS // network.n_features))
+    codes: list[Tensor] = []
+    for rows in batches.in_order(torch.arange(table.n_rows), size):
+        batch = table.take(rows)
+        codes.append(network.encode(batch.x, batch.observed))
     return DenseTable(torch.cat(codes), table.sample_weight, target=table.target)
