@@ -5,6 +5,7 @@ from __future__ import annotations
 from reproduction.contractive import CONTRACTIVE
 from reproduction.deep import DEEP
 from reproduction.first_digits import R2
+from reproduction.k_sparse import K_SPARSE
 from reproduction.marginalised import MARGINALISED
 from reproduction.optimisers import R1
 from reproduction.record import Experiment
@@ -20,6 +21,7 @@ EXPERIMENTS: dict[str, Experiment] = {
         R4,
         CONTRACTIVE,
         DEEP,
+        K_SPARSE,
         MARGINALISED,
     )
 }

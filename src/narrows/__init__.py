@@ -23,7 +23,6 @@ _HOME = {
     "Correntropy": "losses",
     "CrossEntropy": "losses",
     "Emphasis": "losses",
-    "Emphasis": "losses",
     "Huber": "losses",
     "SquaredError": "losses",
     "Contraction": "penalties.contraction",
@@ -43,7 +42,6 @@ _HOME = {
     "Swap": "corruptions",
     "Decomposition": "training.decomposition",
     "Joint": "training.schedules",
-    "Decomposition": "training.decomposition",
     "Layerwise": "training.layerwise",
     "Adagrad": "training.optimizers",
     "Adam": "training.optimizers",
@@ -75,9 +73,7 @@ __all__ = [  # noqa: RUF022 - in plain order
     "Cosine",
     "CrossEntropy",
     "Decomposition",
-    "Decomposition",
     "Dense",
-    "Emphasis",
     "Emphasis",
     "Gaussian",
     "GaussianNoise",
@@ -113,14 +109,7 @@ __all__ = [  # noqa: RUF022 - in plain order
 if TYPE_CHECKING:
     from narrows.architectures.convolutional import Convolutional
     from narrows.architectures.dense import Dense
-    from narrows.corruptions import (
-        CauchyNoise,
-        GaussianNoise,
-        Masking,
-        Ones,
-        SaltAndPepper,
-        Swap,
-    )
+    from narrows.corruptions import CauchyNoise, GaussianNoise, Masking, Ones, SaltAndPepper, Swap
     from narrows.estimator import Autoencoder
     from narrows.hashing import hamming_search
     from narrows.latents import BinaryCode, Gaussian, KSparse, Point
@@ -139,7 +128,6 @@ if TYPE_CHECKING:
     from narrows.penalties.sparsity import Sparsity
     from narrows.penalties.weights import WeightDecay
     from narrows.priors import Mixture, Normal, SwissRoll, Uniform
-    from narrows.training.decomposition import Decomposition
     from narrows.training.decomposition import Decomposition
     from narrows.training.layerwise import Layerwise
     from narrows.training.optimizers import (

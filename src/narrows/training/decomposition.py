@@ -35,8 +35,8 @@ class Decomposition(Schedule):
     weight : float, default=2.0
         Multiplies the size of S. What is within ``weight / 2`` of the reconstruction, in the units
         of the scaled data, is the network's to explain; what is beyond goes to S.
-    kind : {"l1", "rows", "columns"}, default="l1"
-        What is an outlier, and so the size of S. ``"l1"`` single cells: mean over samples of
+    kind : {"cells", "rows", "columns"}, default="cells"
+        What is an outlier, and so the size of S. ``"cells"`` (the L1 norm): mean over samples of
         sum_j abs(s_j). ``"rows"`` whole samples: mean over samples of ||s||_2. ``"columns"`` whole
         features: sum_j of the root mean square of S's column j.
     rounds : int, default=10
@@ -81,7 +81,7 @@ class Decomposition(Schedule):
     def __init__(
         self,
         weight: float = 2.0,
-        kind: str = "l1",
+        kind: str = "cells",
         rounds: int = 10,
         epochs: int | str = "auto",
         tolerance: float = 1e-6,
@@ -170,7 +170,7 @@ def _column_size(error: Tensor, sample_weight: Tensor | None) -> Tensor:
 
 
 _SIZES: dict[str, Callable[[Tensor, Tensor | None], Tensor]] = {
-    "l1": lambda error, sample_weight: error.abs(),
+    "cells": lambda error, sample_weight: error.abs(),
     "rows": lambda error, sample_weight: error.norm(dim=1, keepdim=True),
     "columns": _column_size,
 }

@@ -26,7 +26,7 @@ def test_shrinking_minimises_its_objective(kind: str) -> None:
         }[kind]()
         return (residual - errors).square().sum() + 1.5 * lengths
 
-    found = schedule._shrunk(residual)
+    found = schedule.outliers(residual)
     assert 0 < (found == 0).sum() < found.numel() or kind != "cells"
     best = cost(found)
     for _ in range(200):
@@ -36,7 +36,7 @@ def test_shrinking_minimises_its_objective(kind: str) -> None:
 
 def test_what_is_zero_stays_zero() -> None:
     for kind in ("cells", "rows", "columns"):
-        assert (Decomposition(kind=kind)._shrunk(torch.zeros(3, 2)) == 0).all()
+        assert (Decomposition(kind=kind).outliers(torch.zeros(3, 2)) == 0).all()
 
 
 def a_spoiled_table() -> tuple[np.ndarray, np.ndarray]:
