@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import os
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -17,7 +16,7 @@ from sklearn.utils import Tags, check_array, check_consistent_length, column_or_
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted
 from torch import Tensor
 
-from narrows import checks, model_folder, persistence
+from narrows import autoencoder_state, checks
 from narrows.architectures.block import Architecture
 from narrows.composition import Composition
 from narrows.data import arrays
@@ -25,6 +24,7 @@ from narrows.data.encoding import Encoding, Rows, blocks
 from narrows.data.table import Table, as_tensor, make_table, measured
 from narrows.errors import DataError, OvercompleteWarning, ParameterError
 from narrows.generation import Generation
+from narrows.model_folder import State, Storable
 from narrows.network import Network
 from narrows.training import budget, progress
 from narrows.training.optimizers import Stepper
@@ -37,6 +37,7 @@ Matrix = NDArray[Any]
 
 
 class Autoencoder(
+    Storable,
     Generation,
     ClassNamePrefixFeaturesOutMixin,  # type: ignore[misc]
     TransformerMixin,  # type: ignore[misc]
@@ -361,23 +362,12 @@ class Autoencoder(
         """
         return float(np.average(self.score_samples(X), weights=sample_weight))
 
-    def save(self, folder: str | os.PathLike[str]) -> None:
-        """Write the fitted model to a folder: config.json, model.safetensors and README.md.
+    def _state(self) -> State:
+        fitted, tensors = autoencoder_state.describe(self)
+        return State(fitted, tensors, {})
 
-        A model that stands there is replaced in one step; nothing is pickled.
-
-        Parameters
-        ----------
-        folder : path
-            Where to; its parent must exist.
-
-        Raises
-        ------
-        ModelFileError
-            If something that is not a model stands there.
-        """
-        check_is_fitted(self, "network_")
-        persistence.write(folder, *model_folder.describe(self))
+    def _restore(self, state: State) -> None:
+        autoencoder_state.restore(self, state.fitted, state.tensors)
 
     def _read(self, X: Any, *, reset: bool) -> Rows:
         missing = Architecture.of(self.architecture).takes_missing

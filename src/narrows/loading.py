@@ -6,7 +6,6 @@ import os
 from typing import Any
 
 from narrows import model_folder, persistence
-from narrows.errors import UnknownNameError
 from narrows.estimator import Autoencoder
 
 __all__ = ["load"]
@@ -48,11 +47,4 @@ def load(folder: str | os.PathLike[str]) -> Any:
     >>> bool((again.transform(X) == model.transform(X)).all())
     True
     """
-    saved = persistence.read(folder)
-    name = saved.config.get("estimator")
-    if not isinstance(name, str) or name not in ESTIMATORS:
-        raise UnknownNameError(
-            f"estimator {name!r} is not known to this version of narrows, which has "
-            f"{', '.join(ESTIMATORS)}; upgrade narrows"
-        )
-    return model_folder.restore(ESTIMATORS[name], saved)
+    return model_folder.restore(ESTIMATORS, persistence.read(folder))

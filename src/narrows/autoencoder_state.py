@@ -1,0 +1,103 @@
+"""Autoencoder state: what of a fitted autoencoder goes into a model directory, and back."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+
+from narrows import checks, persistence, stored
+from narrows.composition import Composition
+from narrows.data.encoding import Encoding
+from narrows.errors import CorruptFileError
+from narrows.network import Network
+
+
+def describe(estimator: Any) -> tuple[dict[str, Any], persistence.Arrays]:
+    """Return the fitted part of the config, and the tensors."""
+    fitted = {
+        **stored.common(estimator),
+        "n_components": int(estimator.n_components_),
+        "dtype": dtype_name(estimator.network_),
+        "scaled": estimator.encoding_.center is not None,
+    }
+    tensors = {
+        f"network.{name}": value.detach().cpu().numpy()
+        for name, value in estimator.network_.named_parameters()
+    }
+    return fitted, {**tensors, **scaling(estimator.encoding_)}
+
+
+def restore(estimator: Any, fitted: Mapping[str, Any], tensors: persistence.Arrays) -> None:
+    """Make a fitted autoencoder of one that has its settings.
+
+    Raises
+    ------
+    ModelFileError
+        If config and tensors do not belong together, or a value in the config cannot be.
+    """
+    with stored.described():
+        n_features = checks.integer("n_features_in", fitted["n_features_in"], low=1)
+        dtype = {"float32": torch.float32, "float64": torch.float64}[fitted["dtype"]]
+        # What this version has and the file's did not is at its default, so not the file's alone.
+        settings = estimator.get_params(deep=False)
+        composition = Composition.of({**settings, "n_components": fitted["n_components"]})
+        with torch.device("meta"):  # shapes alone: nothing is allocated before they are checked
+            outline = composition.network(n_features, dtype)
+        shapes = _shapes(outline, n_features, stored.boolean("scaled", fitted["scaled"]))
+        stored.restore_common(estimator, fitted, n_features)
+        estimator.n_components_ = composition.n_components
+    persistence.check_tensors(tensors, shapes)
+    check_values(tensors, fitted["dtype"])
+    estimator.network_ = _filled(composition.network(n_features, dtype), tensors)
+    estimator.n_parameters_ = sum(p.numel() for p in estimator.network_.trained_parameters())
+    estimator.encoding_ = restored_scaling(tensors)
+
+
+def scaling(encoding: Encoding) -> persistence.Arrays:
+    """Return the tensors of a scaling."""
+    if encoding.center is None or encoding.scale is None:
+        return {}
+    return {"scaling.center": encoding.center, "scaling.scale": encoding.scale}
+
+
+def restored_scaling(tensors: persistence.Arrays) -> Encoding:
+    """Return the scaling that tensors hold."""
+    return Encoding(tensors.get("scaling.center"), tensors.get("scaling.scale"))
+
+
+def check_values(tensors: persistence.Arrays, dtype: str) -> None:
+    """Refuse tensors of another precision than declared, and scales that undo no scaling."""
+    for name, values in tensors.items():
+        expected = "float64" if name.startswith("scaling.") else dtype
+        if values.dtype != expected:
+            raise CorruptFileError(
+                f"tensor {name!r} is {values.dtype} but must be {expected}; "
+                f"{persistence.CONFIG} and {persistence.TENSORS} do not belong together"
+            )
+    scale = tensors.get("scaling.scale")
+    if scale is not None and not (scale > 0).all():
+        raise CorruptFileError(
+            f"tensor 'scaling.scale' has {scale.min():g}, but a scale must be above 0; "
+            "fit the model again"
+        )
+
+
+def _filled(network: Network, tensors: persistence.Arrays) -> Network:
+    with torch.no_grad():
+        for name, parameter in network.named_parameters():
+            parameter.copy_(torch.from_numpy(tensors[f"network.{name}"]))
+    return network
+
+
+def _shapes(outline: Network, n_features: int, scaled: bool) -> dict[str, tuple[int, ...]]:
+    shapes = {f"network.{name}": tuple(p.shape) for name, p in outline.named_parameters()}
+    if scaled:
+        shapes.update({"scaling.center": (n_features,), "scaling.scale": (n_features,)})
+    return shapes
+
+
+def dtype_name(network: torch.nn.Module) -> str:
+    """Return the name of the dtype of a network's weights."""
+    return str(next(network.parameters()).dtype).removeprefix("torch.")
