@@ -9,7 +9,10 @@ __version__ = "0.1.0"
 
 # Where each public name lives. Resolved on first use, so that `import narrows` costs nothing.
 _HOME = {
+    "AnomalyDetector": "detector",
     "Autoencoder": "estimator",
+    "AutoencoderClassifier": "supervised",
+    "AutoencoderRegressor": "supervised",
     "MarginalizedDenoisingAutoencoder": "marginalized",
     "hamming_search": "hashing",
     "load": "loading",
@@ -62,7 +65,10 @@ __all__ = [  # noqa: RUF022 - in plain order
     "Adagrad",
     "Adam",
     "AdamW",
+    "AnomalyDetector",
     "Autoencoder",
+    "AutoencoderClassifier",
+    "AutoencoderRegressor",
     "BinaryCode",
     "CauchyNoise",
     "ConjugateGradient",
@@ -110,6 +116,7 @@ if TYPE_CHECKING:
     from narrows.architectures.convolutional import Convolutional
     from narrows.architectures.dense import Dense
     from narrows.corruptions import CauchyNoise, GaussianNoise, Masking, Ones, SaltAndPepper, Swap
+    from narrows.detector import AnomalyDetector
     from narrows.estimator import Autoencoder
     from narrows.hashing import hamming_search
     from narrows.latents import BinaryCode, Gaussian, KSparse, Point
@@ -128,6 +135,7 @@ if TYPE_CHECKING:
     from narrows.penalties.sparsity import Sparsity
     from narrows.penalties.weights import WeightDecay
     from narrows.priors import Mixture, Normal, SwissRoll, Uniform
+    from narrows.supervised import AutoencoderClassifier, AutoencoderRegressor
     from narrows.training.decomposition import Decomposition
     from narrows.training.layerwise import Layerwise
     from narrows.training.optimizers import (

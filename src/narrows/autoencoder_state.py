@@ -17,7 +17,8 @@ from narrows.network import Network
 def describe(estimator: Any) -> tuple[dict[str, Any], persistence.Arrays]:
     """Return the fitted part of the config, and the tensors."""
     fitted = {
-        **stored.common(estimator),
+        **stored.columns(estimator),
+        **stored.training(estimator),
         "n_components": int(estimator.n_components_),
         "dtype": dtype_name(estimator.network_),
         "scaled": estimator.encoding_.center is not None,
@@ -46,7 +47,8 @@ def restore(estimator: Any, fitted: Mapping[str, Any], tensors: persistence.Arra
         with torch.device("meta"):  # shapes alone: nothing is allocated before they are checked
             outline = composition.network(n_features, dtype)
         shapes = _shapes(outline, n_features, stored.boolean("scaled", fitted["scaled"]))
-        stored.restore_common(estimator, fitted, n_features)
+        stored.restore_columns(estimator, fitted, n_features)
+        stored.restore_training(estimator, fitted)
         estimator.n_components_ = composition.n_components
     persistence.check_tensors(tensors, shapes)
     check_values(tensors, fitted["dtype"])

@@ -13,7 +13,7 @@ import torch
 from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils import Tags, check_array, check_consistent_length, column_or_1d
-from sklearn.utils.validation import _check_sample_weight, check_is_fitted
+from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
 
 from narrows import autoencoder_state, checks
@@ -381,7 +381,7 @@ class Autoencoder(
         composition = Composition.of(self.get_params(deep=False))
         runtime = resolve(self.device, self.precision)
         target = _classes(y, rows) if composition.objective.supervised else None
-        rows, weight, target = _weigh(rows, sample_weight, target)
+        rows, weight, target = arrays.weigh(rows, sample_weight, target)
         n_features = rows.shape[1]
         network = self._network(composition, n_features, runtime.dtype, fresh=fresh)
         encoding = Encoding.fit(self.scaling, rows, weight) if fresh else self.encoding_
@@ -537,19 +537,6 @@ def _classes(y: Any, rows: Rows) -> Matrix:
     if not np.array_equal(found, found.astype(np.int64)) or (found < -1).any():
         raise DataError("y must hold whole numbers: classes from 0, -1 where it is not known")
     return found.astype(np.int64)
-
-
-def _weigh(
-    rows: Rows, sample_weight: Any, target: Matrix | None
-) -> tuple[Rows, Matrix | None, Matrix | None]:
-    """Return the rows that count, weights and classes; weight 0 is as good as absent."""
-    if sample_weight is None:
-        return rows, None, target
-    weight = _check_sample_weight(sample_weight, rows, dtype=np.float64, ensure_non_negative=True)
-    counted = np.flatnonzero(weight)
-    if counted.size == weight.size:
-        return rows, weight, target
-    return rows[counted], weight[counted], None if target is None else target[counted]
 
 
 def _refuse_views(views: Any) -> None:

@@ -41,12 +41,15 @@ class ForwardPass:
         True where a cell was measured; None if all were.
     sample_weight : Tensor of shape (n_samples,) or None
         Weights with mean 1 over the training rows; None if all are 1.
-    target : int64 Tensor of shape (n_samples,) or None
-        Class of each sample, -1 where it is not known; None if no term asked for classes.
+    target : Tensor or None
+        Class of each sample, int64 of shape (n_samples,), -1 where it is not known; or numbers to
+        predict, of shape (n_samples, n_outputs). None if no term asked for them.
     generator : torch.Generator or None
         Where a term that draws takes its chance from.
     progress : float
         Share of the training that is done, for weights that grow; 1 outside training.
+    prediction : Tensor of shape (n_samples, n_outputs) or None
+        What a head made of the code, where there is a head.
     """
 
     network: Any
@@ -60,6 +63,7 @@ class ForwardPass:
     target: Tensor | None = None
     generator: Any = None
     progress: float = 1.0
+    prediction: Tensor | None = None
     _reconstruction: Tensor | None = field(default=None, init=False, repr=False)
 
     @property

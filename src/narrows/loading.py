@@ -6,12 +6,24 @@ import os
 from typing import Any
 
 from narrows import model_folder, persistence
+from narrows.detector import AnomalyDetector
 from narrows.estimator import Autoencoder
+from narrows.marginalized import MarginalizedDenoisingAutoencoder
+from narrows.supervised import AutoencoderClassifier, AutoencoderRegressor
 
 __all__ = ["load"]
 
 # The closed register of what a model directory may hold.
-ESTIMATORS: dict[str, type[Any]] = {cls.__name__: cls for cls in (Autoencoder,)}
+ESTIMATORS: dict[str, type[Any]] = {
+    cls.__name__: cls
+    for cls in (
+        AnomalyDetector,
+        Autoencoder,
+        AutoencoderClassifier,
+        AutoencoderRegressor,
+        MarginalizedDenoisingAutoencoder,
+    )
+}
 
 
 def load(folder: str | os.PathLike[str]) -> Any:

@@ -12,14 +12,14 @@ from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils import Tags
 from sklearn.utils.validation import (
     _check_feature_names_in,
-    _check_sample_weight,
     check_is_fitted,
 )
 
-from narrows import checks
+from narrows import autoencoder_state, checks, persistence, stored
 from narrows.data import arrays
 from narrows.data.encoding import Encoding, Rows, blocks, dense
 from narrows.errors import DataError, ParameterError
+from narrows.model_folder import State, Storable
 
 __all__ = ["MarginalizedDenoisingAutoencoder"]
 
@@ -34,7 +34,11 @@ def _linear(x: Matrix) -> Matrix:
 ACTIVATIONS: dict[str, Callable[[Matrix], Matrix]] = {"tanh": np.tanh, "linear": _linear}
 
 
-class MarginalizedDenoisingAutoencoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
+class MarginalizedDenoisingAutoencoder(
+    Storable,
+    TransformerMixin,  # type: ignore[misc]
+    BaseEstimator,  # type: ignore[misc]
+):
     """W = argmin E ||x - W [m x; 1]||^2 over masks m, stacked (mSDA; Chen et al., 2012).
 
     Each layer learns to restore its input from a copy with cells set to 0, each with
@@ -136,7 +140,7 @@ class MarginalizedDenoisingAutoencoder(TransformerMixin, BaseEstimator):  # type
         ridge = checks.number("ridge", self.ridge, low=0)
         checks.choice("activation", self.activation, ACTIVATIONS)
         checks.choice("output", self.output, ["all", "last"])
-        rows, weight = _weigh(arrays.read(self, X, reset=True), sample_weight)
+        rows, weight, _ = arrays.weigh(arrays.read(self, X, reset=True), sample_weight)
         encoding = Encoding.fit(self.scaling, rows, weight)
         layers: list[Weights] = []
         for depth in range(1, n_layers + 1):
@@ -324,6 +328,24 @@ class MarginalizedDenoisingAutoencoder(TransformerMixin, BaseEstimator):  # type
             out[block] = function(_scaled(self.encoding_, rows[block]))
         return out
 
+    def _state(self) -> State:
+        tensors = {"weights": self.weights_, **autoencoder_state.scaling(self.encoding_)}
+        scaled = self.encoding_.center is not None
+        return State({**stored.columns(self), "scaled": scaled}, tensors, {})
+
+    def _restore(self, state: State) -> None:
+        with stored.described():
+            n_features = checks.integer("n_features_in", state.fitted["n_features_in"], low=1)
+            n_layers = checks.integer("n_layers", self.n_layers, low=1)
+            shapes: dict[str, tuple[int, ...]] = {"weights": (n_layers, n_features, n_features + 1)}
+            if stored.boolean("scaled", state.fitted["scaled"]):
+                shapes |= {"scaling.center": (n_features,), "scaling.scale": (n_features,)}
+            stored.restore_columns(self, state.fitted, n_features)
+        persistence.check_tensors(state.tensors, shapes)
+        autoencoder_state.check_values(state.tensors, "float64")
+        self.weights_ = state.tensors["weights"]
+        self.encoding_ = autoencoder_state.restored_scaling(state.tensors)
+
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()
         tags.input_tags.sparse = True
@@ -392,14 +414,3 @@ def _affine(weights: Weights, x: Matrix) -> Matrix:
     found: Matrix = x @ weights[:, :-1].T
     found += weights[:, -1]
     return found
-
-
-def _weigh(rows: Rows, sample_weight: Any) -> tuple[Rows, Matrix | None]:
-    """Return the rows that count and their weights; weight 0 is as good as absent."""
-    if sample_weight is None:
-        return rows, None
-    weight = _check_sample_weight(sample_weight, rows, dtype=np.float64, ensure_non_negative=True)
-    counted = np.flatnonzero(weight)
-    if counted.size == weight.size:
-        return rows, weight
-    return rows[counted], weight[counted]

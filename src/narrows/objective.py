@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import torch
@@ -84,6 +85,10 @@ class Objective:
         """What the codes are drawn towards by a term, if by any."""
         found = [term.prior for term in self.terms.values() if term.prior is not None]
         return Prior.of(found[0]) if found else None
+
+    def beside(self, means: Mapping[str, float], n_features: int) -> dict[str, float]:
+        """Return what the history notes beside the means of the parts over an epoch."""
+        return {"loss_per_feature": means["loss"] / n_features}
 
     def learn(self, forward: ForwardPass) -> dict[str, Tensor]:
         """Let the critics learn from a pass the network was trained on; return their losses."""

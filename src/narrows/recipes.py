@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from narrows.architectures.convolutional import Convolutional
 from narrows.architectures.dense import Dense
 from narrows.corruptions import Masking
 from narrows.estimator import Autoencoder
@@ -23,6 +24,7 @@ from narrows.training.layerwise import Layerwise
 __all__ = [
     "basic",
     "contractive",
+    "convolutional",
     "denoising",
     "k_sparse",
     "robust",
@@ -85,6 +87,25 @@ def contractive(n_components: int = 2, *, weight: float = 1e-3, **options: Any) 
     Contraction(weight=0.01)
     """
     return Autoencoder(n_components, **{"penalty": Contraction(weight), **options})
+
+
+def convolutional(
+    n_components: int = 2,
+    *,
+    input_shape: Sequence[int] | None = None,
+    channels: Sequence[int] = (16, 32),
+    **options: Any,
+) -> Autoencoder:
+    """Convolutional autoencoder: kernels slid along signals or images (Masci et al., 2011).
+
+    Examples
+    --------
+    >>> from narrows import recipes
+    >>> recipes.convolutional(8, input_shape=(28, 28)).architecture
+    Convolutional(input_shape=(28, 28))
+    """
+    made = Convolutional(input_shape, channels)
+    return Autoencoder(n_components, **{"architecture": made, **options})
 
 
 def denoising(n_components: int = 2, *, probability: float = 0.3, **options: Any) -> Autoencoder:

@@ -44,28 +44,36 @@ def strings(name: str, values: Any) -> list[str]:
     return values
 
 
-def common(estimator: Any) -> dict[str, Any]:
-    """Return what every fitted estimator has to say of its columns and its training."""
+def columns(estimator: Any) -> dict[str, Any]:
+    """Return what every fitted estimator has to say of its columns."""
     names = getattr(estimator, "feature_names_in_", None)
     return {
         "n_features_in": int(estimator.n_features_in_),
         "feature_names_in": None if names is None else [str(name) for name in names],
-        "stop_reason": estimator.stop_reason_,
-        "history": finite(estimator.history_),
     }
 
 
-def restore_common(estimator: Any, fitted: Mapping[str, Any], n_features: int) -> None:
-    """Give an estimator what `common` said of it."""
+def restore_columns(estimator: Any, fitted: Mapping[str, Any], n_features: int) -> None:
+    """Give an estimator what `columns` said of it."""
     estimator.n_features_in_ = n_features
-    if fitted["feature_names_in"] is not None:
-        names = strings("feature_names_in", fitted["feature_names_in"])
-        if len(names) != n_features:
-            raise CorruptFileError(
-                f"{persistence.CONFIG} names {len(names)} columns but the model has {n_features}; "
-                "copy the model folder again from where it was made"
-            )
-        estimator.feature_names_in_ = np.asarray(names, dtype=object)
+    if fitted["feature_names_in"] is None:
+        return
+    names = strings("feature_names_in", fitted["feature_names_in"])
+    if len(names) != n_features:
+        raise CorruptFileError(
+            f"{persistence.CONFIG} names {len(names)} columns but the model has {n_features}; "
+            "copy the model folder again from where it was made"
+        )
+    estimator.feature_names_in_ = np.asarray(names, dtype=object)
+
+
+def training(estimator: Any) -> dict[str, Any]:
+    """Return what a fitted estimator has to say of its training."""
+    return {"stop_reason": estimator.stop_reason_, "history": finite(estimator.history_)}
+
+
+def restore_training(estimator: Any, fitted: Mapping[str, Any]) -> None:
+    """Give an estimator what `training` said of it."""
     estimator.history_ = [with_nan(row) for row in fitted["history"]]
     estimator.n_iter_ = len(estimator.history_)
     (estimator.stop_reason_,) = strings("stop_reason", [fitted["stop_reason"]])

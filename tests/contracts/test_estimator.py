@@ -7,7 +7,16 @@ import warnings
 import pytest
 from sklearn.utils.estimator_checks import check_estimator
 
-from narrows import LBFGS, Autoencoder, CrossEntropy, Dense, Masking, WeightDecay
+from narrows import (
+    LBFGS,
+    Autoencoder,
+    Convolutional,
+    CrossEntropy,
+    Dense,
+    Masking,
+    WeightDecay,
+    recipes,
+)
 from narrows.errors import OvercompleteWarning
 
 STOCHASTIC = {
@@ -36,6 +45,11 @@ COMPOSITIONS = {
         ),
         {**STOCHASTIC, **SPARSE},
     ),
+    "convolutional": (
+        Autoencoder(architecture=Convolutional(channels=(4, 8)), max_epochs=2),
+        {**STOCHASTIC, **SPARSE},
+    ),
+    "stacked": (recipes.stacked(max_epochs=2), {**STOCHASTIC, **SPARSE}),
     "lbfgs": (
         Autoencoder(optimizer=LBFGS(iterations=5), precision="float64", max_epochs=2),
         {},

@@ -40,7 +40,7 @@ FLOORS = {
     5.6: ["autoencoder_state", "hashing", "model_folder", "walks"],
     5.9: ["generation"],
     6.0: ["estimator", "marginalized"],
-    7.0: ["recipes"],
+    7.0: ["detector", "recipes", "supervised"],
     7.9: ["demo_pictures"],
     8.0: ["demo", "loading"],
     9.0: ["cli.options", "cli.output", "cli.settings"],

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
 
-from narrows import Autoencoder, CrossEntropy, Emphasis, Huber, Masking, SquaredError
+from narrows import Autoencoder, CrossEntropy, Emphasis, Huber, Masking, SquaredError, registry
 from narrows.composition import Composition
 from narrows.errors import DataError, ParameterError
 from narrows.forward import ForwardPass
@@ -56,6 +57,54 @@ def test_full_emphasis_learns_from_corrupted_cells_alone(digits: Any) -> None:
     ).fit(digits)
     plain = Autoencoder(3, corruption=Masking(0.2), max_epochs=2, random_state=0).fit(digits)
     assert model.history_[-1]["loss"] < 0.4 * plain.history_[-1]["loss"]
+
+
+def test_whole_numbers_will_do_as_factors() -> None:
+    forward = a_pass(Emphasis(), corrupted=True)
+    mixed = Emphasis(corrupted=1, intact=0.5).entries(forward)
+    torch.testing.assert_close(mixed, Emphasis().entries(forward))
+    full = Emphasis(corrupted=1, intact=0).entries(forward)
+    assert (full[:, 2:] == 0).all()
+    torch.testing.assert_close(full[:, 1], mixed[:, 1])
+    assert full.dtype == forward.x.dtype
+
+
+def test_held_out_rows_are_judged_by_the_other_loss_as_it_is(digits: Any) -> None:
+    settings: dict[str, Any] = {
+        "corruption": Masking(0.2),
+        "early_stopping": True,
+        "max_epochs": 1,
+        "learning_rate": 1e-12,  # both networks stay where they began
+        "random_state": 0,
+    }
+    plain = Autoencoder(3, **settings).fit(digits).history_[0]
+    emphasised = Autoencoder(3, loss=Emphasis(intact=0.0), **settings).fit(digits).history_[0]
+    assert emphasised["valid_loss"] == pytest.approx(plain["valid_loss"], rel=1e-6)
+    assert emphasised["loss"] < 0.5 * plain["loss"]
+
+
+def test_what_the_other_loss_goes_with_is_asked_of_it() -> None:
+    loss = Emphasis("cross_entropy")
+    assert (loss.link, loss.low, loss.high) == ("sigmoid", 0.0, 1.0)
+    assert Emphasis("huber").link == "linear"
+
+
+def test_a_loss_within_a_loss_survives_the_config_of_a_model_file() -> None:
+    loss = Emphasis(Huber(0.3), 2.0, 0.25)
+    again = registry.from_config(registry.to_config(loss))
+    assert repr(again) == repr(loss) == repr(registry.parse(repr(loss)))
+    assert again.loss.delta == 0.3
+
+
+def test_the_derivative_is_that_of_the_formula() -> None:
+    forward = a_pass(Emphasis(), corrupted=True)
+    loss = Emphasis(Huber(0.3), corrupted=2.0, intact=0.25)
+    raw = forward.raw.detach().requires_grad_()
+
+    def entries(raw: torch.Tensor) -> torch.Tensor:
+        return loss.entries(replace(forward, raw=raw))
+
+    assert torch.autograd.gradcheck(entries, (raw,))
 
 
 def test_settings_of_the_other_loss_are_reached() -> None:

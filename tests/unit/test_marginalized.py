@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle  # noqa: TID251 - users pickle estimators, and joblib does between processes
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -19,6 +20,7 @@ from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.utils.estimator_checks import check_estimator
 
+import narrows
 from narrows import MarginalizedDenoisingAutoencoder
 from narrows.data import encoding
 from narrows.errors import DataError, ParameterError
@@ -290,3 +292,13 @@ def test_an_unfitted_model_says_so(breast_cancer: Table) -> None:
     for method in ("transform", "denoise", "reconstruct", "score_samples", "score"):
         with pytest.raises(NotFittedError):
             getattr(Model(), method)(breast_cancer)
+
+
+def test_a_loaded_model_gives_the_same_results(tmp_path: Path, breast_cancer: Any) -> None:
+    model = MarginalizedDenoisingAutoencoder(2).fit(breast_cancer)
+    model.save(tmp_path / "model")
+    again = narrows.load(tmp_path / "model")
+    np.testing.assert_array_equal(again.transform(breast_cancer), model.transform(breast_cancer))
+    np.testing.assert_array_equal(
+        again.reconstruct(breast_cancer), model.reconstruct(breast_cancer)
+    )

@@ -114,7 +114,8 @@ class Convolution:
         """Return one number for each window of ``stride`` cells, if there is pooling."""
         if self.pooling is None:
             return maps
-        return POOL[self.pooling][len(self.stride) - 1](maps, self.stride, ceil_mode=True)
+        window = tuple(map(min, self.stride, self.convolved))
+        return POOL[self.pooling][len(self.stride) - 1](maps, window, self.stride, ceil_mode=True)
 
     def upsample(self, maps: Tensor) -> Tensor:
         """Repeat each number over the window that `pool` made it of."""
@@ -131,7 +132,38 @@ class Convolution:
         return tuple((size + 2 * pad - kernel) % step for size, kernel, pad, step in axes)
 
 
-class ConvolutionBlock(Block):
+class _KernelBlock(Block):
+    """The parameters of both directions: kernels, which a tied block has of another, and a bias."""
+
+    def __init__(
+        self,
+        convolution: Convolution,
+        n_biases: int,
+        activation: Activation,
+        tied_to: nn.Parameter | None,
+    ) -> None:
+        super().__init__()
+        self.convolution = convolution
+        self.tied = tied_to is not None
+        self.weight = nn.Parameter(convolution.kernels()) if tied_to is None else tied_to
+        self.bias = nn.Parameter(torch.empty(n_biases))
+        self.activation = activation
+
+    def initialise(self, generator: torch.Generator) -> None:
+        if not self.tied:
+            self.activation.initialise(self._drawn, generator)
+        nn.init.zeros_(self.bias)
+
+    def weights(self) -> list[nn.Parameter]:
+        return [] if self.tied else [self.weight]
+
+    @property
+    def _drawn(self) -> Tensor:
+        """The kernels, shape (channels that go out, channels that come in, *kernel_size)."""
+        raise NotImplementedError
+
+
+class ConvolutionBlock(_KernelBlock):
     """pool(activation(w * x + b)), w * x the cross-correlation of each channel with each kernel."""
 
     def __init__(
@@ -141,13 +173,8 @@ class ConvolutionBlock(Block):
         *,
         tied_to: nn.Parameter | None = None,
     ) -> None:
-        super().__init__()
+        super().__init__(convolution, convolution.out_channels, activation, tied_to)
         self.n_in, self.n_out = convolution.n_in, convolution.n_out
-        self.convolution = convolution
-        self.tied = tied_to is not None
-        self.weight = nn.Parameter(convolution.kernels()) if tied_to is None else tied_to
-        self.bias = nn.Parameter(torch.empty(convolution.out_channels))
-        self.activation = activation
 
     def forward(self, x: Tensor) -> Tensor:
         """Map x of shape (n_samples, n_in) to shape (n_samples, n_out)."""
@@ -161,20 +188,16 @@ class ConvolutionBlock(Block):
     def twin(self, activation: Activation) -> ConvolutionBlock:
         return ConvolutionBlock(self.convolution, activation)
 
-    def initialise(self, generator: torch.Generator) -> None:
-        if not self.tied:
-            self.activation.initialise(self.weight.data, generator)
-        nn.init.zeros_(self.bias)
-
-    def weights(self) -> list[nn.Parameter]:
-        return [] if self.tied else [self.weight]
+    @property
+    def _drawn(self) -> Tensor:
+        return self.weight.data
 
 
-class TransposedBlock(Block):
-    """activation(w *^T upsample(y) + b), with *^T the transpose of y's convolution as a matrix.
+class TransposedBlock(_KernelBlock):
+    """activation(w^T upsample(y) + b), w^T the transpose of the matrix that x -> w * x is.
 
-    For stride 1 that is y convolved with the kernels flipped along every axis, and the channels
-    of input and output exchanged.
+    For stride 1 that is a cross-correlation of y with the kernels flipped along every axis, their
+    two channels exchanged.
     """
 
     def __init__(
@@ -184,13 +207,8 @@ class TransposedBlock(Block):
         *,
         tied_to: nn.Parameter | None = None,
     ) -> None:
-        super().__init__()
+        super().__init__(convolution, convolution.in_channels, activation, tied_to)
         self.n_in, self.n_out = convolution.n_out, convolution.n_in
-        self.convolution = convolution
-        self.tied = tied_to is not None
-        self.weight = nn.Parameter(convolution.kernels()) if tied_to is None else tied_to
-        self.bias = nn.Parameter(torch.empty(convolution.in_channels))
-        self.activation = activation
 
     def forward(self, x: Tensor) -> Tensor:
         """Map x of shape (n_samples, n_in) to shape (n_samples, n_out)."""
@@ -204,14 +222,9 @@ class TransposedBlock(Block):
     def twin(self, activation: Activation) -> TransposedBlock:
         return TransposedBlock(self.convolution, activation)
 
-    def initialise(self, generator: torch.Generator) -> None:
-        if not self.tied:
-            # The channels that come in are the second axis here, and initialisers count the first.
-            self.activation.initialise(self.weight.data.transpose(0, 1), generator)
-        nn.init.zeros_(self.bias)
-
-    def weights(self) -> list[nn.Parameter]:
-        return [] if self.tied else [self.weight]
+    @property
+    def _drawn(self) -> Tensor:
+        return self.weight.data.transpose(0, 1)
 
 
 class Convolutional(Architecture):

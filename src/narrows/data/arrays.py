@@ -7,10 +7,13 @@ from typing import Any
 import narwhals as nw
 import numpy as np
 import scipy.sparse
-from sklearn.utils.validation import validate_data
+from numpy.typing import NDArray
+from sklearn.utils.validation import _check_sample_weight, validate_data
 
 from narrows.data.encoding import Rows
 from narrows.errors import DataError
+
+Matrix = NDArray[Any]
 
 
 def read(estimator: Any, X: Any, *, reset: bool, missing: bool = False) -> Rows:
@@ -61,6 +64,19 @@ def owned(rows: Rows, X: Any) -> bool:
     except (TypeError, ValueError):  # not an array at all: converting it made a copy
         return True
     return not np.may_share_memory(rows, original)
+
+
+def weigh(
+    rows: Rows, sample_weight: Any, target: Matrix | None = None
+) -> tuple[Rows, Matrix | None, Matrix | None]:
+    """Return the rows that count, weights and classes; weight 0 is as good as absent."""
+    if sample_weight is None:
+        return rows, None, target
+    weight = _check_sample_weight(sample_weight, rows, dtype=np.float64, ensure_non_negative=True)
+    counted = np.flatnonzero(weight)
+    if counted.size == weight.size:
+        return rows, weight, target
+    return rows[counted], weight[counted], None if target is None else target[counted]
 
 
 def _dtype(X: Any) -> Any:

@@ -32,7 +32,7 @@ class Decomposition(Schedule):
 
     Parameters
     ----------
-    weight : float, default=2.0
+    weight : float, default=1.0
         Multiplies the size of S. What is within ``weight / 2`` of the reconstruction, in the units
         of the scaled data, is the network's to explain; what is beyond goes to S.
     kind : {"cells", "rows", "columns"}, default="cells"
@@ -80,7 +80,7 @@ class Decomposition(Schedule):
 
     def __init__(
         self,
-        weight: float = 2.0,
+        weight: float = 1.0,
         kind: str = "cells",
         rounds: int = 10,
         epochs: int | str = "auto",

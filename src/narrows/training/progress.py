@@ -119,7 +119,9 @@ def make(verbose: int) -> Progress:
 
 def describe(row: Row) -> str:
     """Return the numbers of a history row that matter most, as text."""
-    shown = [f"objective {row['objective']:.4g}", f"per feature {row['loss_per_feature']:.4g}"]
+    shown = [f"objective {row['objective']:.4g}"]
+    if "loss_per_feature" in row:
+        shown.append(f"per feature {row['loss_per_feature']:.4g}")
     if "valid_objective" in row:
         shown.append(f"valid {row['valid_objective']:.4g}")
     return "  ".join(shown)

@@ -235,7 +235,7 @@ class Trainer:
             "phase": phase.name,
             "epoch": epoch + 1,
             **means,
-            "loss_per_feature": means["loss"] / phase.table.n_features,
+            **phase.objective.beside(means, phase.table.n_features),
             "learning_rate": stepper.param_groups[0]["lr"],
             "seconds": time.perf_counter() - started,
         }

@@ -2,14 +2,30 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from scipy.sparse import csr_array
 
-from narrows import Autoencoder, Decomposition, Dense
-from narrows.errors import ParameterError
+from narrows import Autoencoder, Decomposition, Dense, OneCycle
+from narrows.errors import DataError, ParameterError
+from narrows.training.phase import Phase
+from narrows.training.schedules import Schedule
+
+
+class _Restarts(Schedule):
+    """Plain training in several phases: what Decomposition is without outliers."""
+
+    def __init__(self, rounds: int = 3) -> None:
+        self.rounds = rounds
+
+    def phases(self, whole: Phase) -> Iterator[Phase]:
+        for _ in range(self.rounds):
+            yield replace(whole, max_epochs=whole.max_epochs // self.rounds)
 
 
 @pytest.mark.parametrize("kind", ["cells", "rows", "columns"])
@@ -47,21 +63,30 @@ def a_spoiled_table() -> tuple[np.ndarray, np.ndarray]:
     return clean, spoiled
 
 
-def test_gross_errors_do_not_get_through() -> None:
+def reconstruction_error(model: Autoencoder, clean: np.ndarray) -> float:
+    return float(((model.reconstruct(clean) - clean) ** 2).mean())
+
+
+SPOILED: dict[str, Any] = {
+    "architecture": Dense(()),
+    "scaling": None,
+    "max_epochs": 80,
+    "learning_rate": OneCycle(0.01),
+    "random_state": 0,
+}
+
+
+@pytest.fixture(scope="module")
+def robust() -> Autoencoder:
+    """Return a decomposition that was fitted to `a_spoiled_table`."""
+    _, spoiled = a_spoiled_table()
+    return Autoencoder(3, schedule=Decomposition(1.0), **SPOILED).fit(spoiled)
+
+
+def test_gross_errors_do_not_get_through(robust: Autoencoder) -> None:
     clean, spoiled = a_spoiled_table()
-    settings: dict[str, Any] = {
-        "architecture": Dense(()),
-        "scaling": None,
-        "max_epochs": 200,
-        "random_state": 0,
-    }
-    plain = Autoencoder(3, **settings).fit(spoiled)
-    robust = Autoencoder(3, schedule=Decomposition(1.0, rounds=10), **settings).fit(spoiled)
-
-    def error(model: Autoencoder) -> float:
-        return float(((model.reconstruct(clean) - clean) ** 2).mean())
-
-    assert error(robust) < 0.5 * error(plain)
+    plain = Autoencoder(3, **SPOILED).fit(spoiled)
+    assert reconstruction_error(robust, clean) < 0.1 * reconstruction_error(plain, clean)
 
 
 def test_errors_that_cost_too_much_are_never_made() -> None:
@@ -70,6 +95,108 @@ def test_errors_that_cost_too_much_are_never_made() -> None:
     one = Autoencoder(2, schedule=Decomposition(1e9, rounds=1), **settings).fit(spoiled)
     plain = Autoencoder(2, **settings).fit(spoiled)
     np.testing.assert_array_equal(one.transform(spoiled), plain.transform(spoiled))
+
+
+def test_a_weight_without_end_is_plain_training_bit_for_bit() -> None:
+    _, spoiled = a_spoiled_table()
+    settings: dict[str, Any] = {"max_epochs": 6, "random_state": 0, "scaling": None}
+    robust = Autoencoder(2, schedule=Decomposition(1e9, rounds=3), **settings).fit(spoiled)
+    plain = Autoencoder(2, schedule=_Restarts(3), **settings).fit(spoiled)
+    np.testing.assert_array_equal(robust.transform(spoiled), plain.transform(spoiled))
+    less = Autoencoder(2, schedule=Decomposition(1.0, rounds=3), **settings).fit(spoiled)
+    assert not np.array_equal(less.transform(spoiled), plain.transform(spoiled))
+
+
+def phase_of(model: Autoencoder, X: Any, **weights: Any) -> Phase:
+    """Return what a schedule is given, for a network with its initial weights."""
+    job = model._prepare(X, None, weights.get("sample_weight"), fresh=True, overwrite=False)
+    return job.trainer._whole("joint", job.network, job.table)
+
+
+def test_a_round_learns_x_without_the_outliers_that_the_network_leaves() -> None:
+    _, spoiled = a_spoiled_table()
+    whole = phase_of(Autoencoder(2, scaling=None, max_epochs=30, random_state=0), spoiled)
+    schedule = Decomposition(1.0, rounds=3)
+    tables = [phase.table for phase in schedule.phases(whole)]
+    x, before, after = (table.take(torch.arange(400)).x for table in tables)
+    torch.testing.assert_close(x, torch.as_tensor(spoiled, dtype=x.dtype))
+    for seen, left in ((x, before), (before, after)):
+        said = whole.network.decode(whole.network.encode(seen))
+        torch.testing.assert_close(left, x - schedule.outliers(x - said))
+        low, high = torch.minimum(x, said), torch.maximum(x, said)
+        assert ((left >= low - 1e-5) & (left <= high + 1e-5)).all()
+
+
+def test_rounds_end_when_nothing_changes_any_more() -> None:
+    _, spoiled = a_spoiled_table()
+    whole = phase_of(Autoencoder(2, scaling=None, max_epochs=30, random_state=0), spoiled)
+    # Nobody trains the network in between: the first round of outliers is new, the second is not.
+    names = [phase.name for phase in Decomposition(1e9, rounds=9).phases(whole)]
+    assert names == ["round 1", "round 2"]
+
+
+def test_max_epochs_are_shared_among_the_rounds(digits: Any) -> None:
+    def epochs(schedule: Decomposition, max_epochs: int) -> list[str]:
+        model = Autoencoder(2, schedule=schedule, max_epochs=max_epochs, random_state=0)
+        return [row["phase"] for row in model.fit(digits[:60]).history_]
+
+    assert epochs(Decomposition(rounds=2), 5) == 2 * ["round 1"] + 2 * ["round 2"]
+    assert epochs(Decomposition(rounds=5), 2) == ["round 1", "round 2"]
+    assert epochs(Decomposition(rounds=2, epochs=1), 9) == ["round 1", "round 2"]
+
+
+class _Patient(Dense):
+    """Dense layers that take rows with missing cells, as zeros."""
+
+    takes_missing = True
+
+
+def test_cells_that_were_not_measured_are_no_outliers() -> None:
+    _, spoiled = a_spoiled_table()
+    missing = spoiled.copy()
+    missing[::7, 3] = np.nan
+    whole = phase_of(Autoencoder(2, scaling=None, architecture=_Patient(), max_epochs=4), missing)
+    for phase in Decomposition(0.01, rounds=2).phases(whole):
+        batch = phase.table.take(torch.arange(0, 400, 7))
+        assert batch.observed is not None
+        assert not batch.observed[:, 3].any()
+        assert (batch.x[:, 3] == 0).all()
+
+
+def test_columns_mind_the_weights_of_samples() -> None:
+    error = torch.tensor([[3.0, 0.1], [0.2, 0.2], [0.2, 0.2]])
+    schedule = Decomposition(1.0, kind="columns")
+    twice = schedule.outliers(error[[0, 0, 1, 2]])
+    weighted = schedule.outliers(error, torch.tensor([2.0, 1.0, 1.0]) / (4 / 3))
+    torch.testing.assert_close(weighted, twice[1:])
+
+
+def test_the_outliers_of_a_fitted_model_are_the_planted_ones(robust: Autoencoder) -> None:
+    clean, spoiled = a_spoiled_table()
+    found = np.zeros_like(spoiled)
+    for _ in range(20):
+        error = spoiled - robust.reconstruct(spoiled - found)
+        found = robust.schedule.outliers(torch.as_tensor(error)).numpy()
+    planted = spoiled != clean
+    assert (np.abs(found[planted]) > 4).mean() > 0.95
+    assert (np.abs(found[~planted]) > 1).mean() < 0.02
+    restored = ((robust.reconstruct(spoiled - found) - clean) ** 2).mean()
+    assert restored < 0.2 * ((robust.reconstruct(spoiled) - clean) ** 2).mean()
+
+
+def test_whole_rows_are_set_aside() -> None:
+    clean, _ = a_spoiled_table()
+    X = clean.copy()
+    X[::20] = 6 * np.random.default_rng(1).normal(size=(20, 20))
+    plain = Autoencoder(3, **SPOILED).fit(X)
+    robust = Autoencoder(3, schedule=Decomposition(4.0, "rows"), **SPOILED).fit(X)
+    assert reconstruction_error(robust, clean) < 0.2 * reconstruction_error(plain, clean)
+
+
+def test_a_sparse_table_is_refused(digits: Any) -> None:
+    model = Autoencoder(2, schedule="decomposition", max_epochs=1, scaling=None)
+    with pytest.raises(DataError, match=r"dense table.*X\.toarray\(\)"):
+        model.fit(csr_array(digits[:50]))
 
 
 def test_the_user_s_table_is_left_alone() -> None:
@@ -86,6 +213,7 @@ def test_the_user_s_table_is_left_alone() -> None:
         (Decomposition(weight=0), "schedule__weight=0"),
         (Decomposition(kind="cell"), "schedule__kind='cell'"),
         (Decomposition(rounds=0), "schedule__rounds=0"),
+        (Decomposition(tolerance=-1), "schedule__tolerance=-1"),
         (Decomposition(epochs=0), "schedule__epochs=0"),
     ],
 )

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
+import signal
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
 import torch
+from scipy.sparse import csr_array
 
 from narrows import (
     KL,
@@ -21,9 +23,13 @@ from narrows import (
     WeightDecay,
     recipes,
 )
+from narrows.architectures.block import Layers
+from narrows.architectures.dense import DenseBlock
 from narrows.composition import Composition
-from narrows.errors import ParameterError
+from narrows.errors import InterruptedWarning, ParameterError
+from narrows.training import layerwise, progress
 from narrows.training.phase import Phase
+from narrows.training.progress import Silent
 
 
 def whole_of(model: Autoencoder, X: Any) -> Phase:
@@ -133,6 +139,125 @@ def test_the_innermost_layer_has_the_latent_of_the_whole(digits: Any) -> None:
     ]
 
 
+class _Recording(Masking):
+    """Masks, and remembers what it was given."""
+
+    seen: ClassVar[list[int]] = []
+
+    def __call__(self, x: torch.Tensor, columns: Any, generator: torch.Generator) -> torch.Tensor:
+        self.seen.append(x.shape[1])
+        return super().__call__(x, columns, generator)
+
+
+def test_every_layer_is_corrupted_by_noise_of_its_own_width(digits: Any) -> None:
+    _Recording.seen.clear()
+    schedule = Layerwise(epochs=1, finetune=1)
+    a_stack(corruption=_Recording(0.2), schedule=schedule, batch_size=2000).fit(digits)
+    assert _Recording.seen == [64, 6, 5, 64]
+
+
+def test_a_tied_stack_has_one_matrix_per_layer_all_along(digits: Any) -> None:
+    model = a_stack(
+        architecture=Dense((6, 5), tied=True), schedule=Layerwise(epochs=2, finetune=1)
+    ).fit(digits)
+    pairs = model.network_.pairs
+    assert all(mirror.weight is block.weight for block, mirror in pairs)
+    weights = [p for p in model.network_.parameters() if p.ndim == 2]
+    assert len(weights) == 3
+
+
+class _Watching(DenseBlock):
+    """Asks for the mask of measured cells, and remembers it."""
+
+    sees_observed = True
+    seen: ClassVar[list[torch.Tensor | None]] = []
+
+    def forward(self, x: torch.Tensor, observed: torch.Tensor | None = None) -> torch.Tensor:
+        self.seen.append(observed)
+        return super().forward(x)
+
+
+class _Patient(Dense):
+    """Dense layers, the outermost of which takes missing cells."""
+
+    takes_missing = True
+
+    def build(self, n_features: int, n_components: int) -> Layers:
+        (outer, *inner), decoder = super().build(n_features, n_components)
+        return Layers([_Watching(outer.n_in, outer.n_out, outer.activation), *inner], decoder)
+
+
+def test_the_first_layer_is_told_which_cells_were_measured(digits: Any) -> None:
+    X = digits[:60].copy()
+    X[::3, 5] = np.nan
+    whole = whole_of(a_stack(architecture=_Patient((6,)), scaling=None), X)
+    _Watching.seen.clear()
+    first, second, _ = Layerwise().phases(whole)
+    batch = first.table.take(torch.arange(60))
+    assert batch.observed is not None
+    assert torch.equal(batch.observed, torch.as_tensor(~np.isnan(X)))
+    assert all(torch.equal(seen, batch.observed) for seen in _Watching.seen)
+    assert len(_Watching.seen) == 1  # when its codes were made
+    assert second.table.take(torch.arange(60)).observed is None  # codes are complete
+
+
+def test_a_sparse_table_stacks_like_the_dense_one(digits: Any) -> None:
+    def fitted(X: Any) -> Autoencoder:
+        schedule = Layerwise(epochs=1, finetune=1)
+        return a_stack(schedule=schedule, scaling=None, precision="float64").fit(X)
+
+    dense, sparse = fitted(digits), fitted(csr_array(digits))
+    np.testing.assert_allclose(sparse.transform(digits), dense.transform(digits), rtol=1e-6)
+
+
+def test_codes_are_made_in_pieces_with_the_same_result(
+    digits: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def codes() -> torch.Tensor:
+        whole = whole_of(a_stack(precision="float64"), digits)
+        *_, last, _ = Layerwise().phases(whole)
+        found: torch.Tensor = last.table.x  # type: ignore[attr-defined]
+        return found
+
+    at_once = codes()
+    monkeypatch.setattr(layerwise, "ENCODED_ROWS", 100)
+    assert at_once.shape == (len(digits), 5)
+    torch.testing.assert_close(codes(), at_once, rtol=1e-12, atol=1e-12)
+
+
+def test_the_same_seed_gives_the_same_stack(digits: Any) -> None:
+    made = [
+        a_stack(corruption=Masking(0.2), schedule=Layerwise(epochs=1, finetune=1))
+        .fit(digits)
+        .transform(digits)
+        for _ in range(2)
+    ]
+    np.testing.assert_array_equal(*made)
+
+
+def test_an_interrupt_ends_the_stack_with_the_layer_it_came_in(
+    digits: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Stops(Silent):
+        def epoch(self, row: Any) -> None:
+            if row["phase"] == "layer 2":
+                signal.raise_signal(signal.SIGINT)
+
+    monkeypatch.setattr(progress, "make", lambda verbose: Stops())
+    model = a_stack(schedule=Layerwise(epochs=2, finetune=2))
+    with pytest.warns(InterruptedWarning, match="interrupted in epoch 1 of 2"):
+        model.fit(digits)
+    assert [row["phase"] for row in model.history_] == 2 * ["layer 1"] + ["layer 2"]
+    assert model.stop_reason_ == "interrupted"
+    assert np.isfinite(model.transform(digits)).all()
+
+
+def test_a_mistake_in_the_last_layer_is_found_before_the_first_is_trained(digits: Any) -> None:
+    whole = whole_of(a_stack(), digits)
+    with pytest.raises(ParameterError, match="layer 3 of 3: "):
+        next(Layerwise(corruption=(None, None, Masking(count=5))).phases(whole))
+
+
 def test_convolutions_stack(digits: Any) -> None:
     model = Autoencoder(
         4,
@@ -182,6 +307,10 @@ def test_stacking_helps_a_deep_tanh_network_on_few_epochs(digits: Any) -> None:
             },
             "layer 1 of 2: Sparsity",
         ),
+        (Layerwise(epochs=0, finetune=0), {}, "nothing to train"),
+        (Layerwise(epochs="half"), {}, "schedule__epochs='half'.*'auto'"),
+        (Layerwise(loss="cross_entropy"), {}, "layer 2 of 3: .*CrossEntropy"),
+        (Layerwise(penalty=KL()), {"latent": "gaussian"}, "layer 1 of 3: .*'kl'.*fine-tuning"),
         (Layerwise(corruption=Masking(count=5)), {}, "layer 3 of 3: "),
     ],
 )

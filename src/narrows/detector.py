@@ -1,0 +1,208 @@
+"""Detector: labels of anomalies from how badly rows are reconstructed."""
+
+from __future__ import annotations
+
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.base import BaseEstimator, OutlierMixin, clone
+from sklearn.frozen import FrozenEstimator
+from sklearn.utils import Tags
+from sklearn.utils.validation import check_is_fitted
+
+from narrows import checks, persistence, stored
+from narrows.architectures.block import Architecture
+from narrows.data import arrays
+from narrows.errors import ParameterError
+from narrows.estimator import Autoencoder
+from narrows.model_folder import State, Storable
+
+__all__ = ["AnomalyDetector"]
+
+Matrix = NDArray[Any]
+THRESHOLDS = ("quantile", "deviations")
+
+
+class AnomalyDetector(
+    Storable,
+    OutlierMixin,  # type: ignore[misc]
+    BaseEstimator,  # type: ignore[misc]
+):
+    """Anomalies: rows that an autoencoder, trained on all of them, reconstructs worse than most.
+
+    A row's error is its loss, summed over scaled features. It is an anomaly if the error is above
+    the ``1 - contamination`` quantile of the training rows', or above their mean + ``n_deviations``
+    standard deviations.
+
+    Parameters
+    ----------
+    autoencoder : Autoencoder or FrozenEstimator, optional
+        Never changed: an unfitted one is cloned and fitted; a fitted one in
+        `sklearn.frozen.FrozenEstimator` is used as it is, and X only sets the threshold, so rows
+        that it has not seen can. By default ``Autoencoder()``.
+    threshold : {"quantile", "deviations"}, default="quantile"
+        How the threshold is set.
+    contamination : float, default=0.05
+        Share of the training rows beyond the quantile, in (0, 0.5].
+    n_deviations : float, default=3.0
+        Standard deviations above the mean.
+    random_state : int, RandomState or None, default=None
+        Seed of the autoencoder where that has none.
+
+    Attributes
+    ----------
+    autoencoder_ : Autoencoder
+        The fitted autoencoder.
+    offset_ : float
+        Minus the threshold: rows with `score_samples` below it are anomalies.
+
+    References
+    ----------
+    Hawkins et al., "Outlier detection using replicator neural networks", DaWaK 2002.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from narrows import AnomalyDetector, Autoencoder
+    >>> from sklearn.datasets import load_iris
+    >>> X = np.vstack([load_iris().data, [[9, 9, 9, 9]]])
+    >>> model = AnomalyDetector(Autoencoder(1, max_epochs=20), contamination=0.01, random_state=0)
+    >>> int(model.fit_predict(X)[-1])
+    -1
+    """
+
+    def __init__(
+        self,
+        autoencoder: Any = None,
+        *,
+        threshold: str = "quantile",
+        contamination: float = 0.05,
+        n_deviations: float = 3.0,
+        random_state: Any = None,
+    ) -> None:
+        self.autoencoder = autoencoder
+        self.threshold = threshold
+        self.contamination = contamination
+        self.n_deviations = n_deviations
+        self.random_state = random_state
+
+    def fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> Self:
+        """Learn what rows usually look like, and how far they are usually off.
+
+        Parameters
+        ----------
+        X : array, CSR array or data frame of shape (n_samples, n_features)
+            As of `Autoencoder`.
+        y : ignored
+            Present for pipelines.
+        sample_weight : array of shape (n_samples,), optional
+            How much each row counts in fitting the autoencoder.
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        ParameterError
+            If a setting cannot be, or two parts do not go together.
+        DataError
+            If X cannot be used as it is.
+        """
+        checks.choice("threshold", self.threshold, THRESHOLDS)
+        share = checks.number("contamination", self.contamination, low=0, high=0.5)
+        factor = checks.number("n_deviations", self.n_deviations, low=0)
+        rows = arrays.read(self, X, reset=True, missing=self._takes_missing)
+        self.autoencoder_ = self._fitted(rows, sample_weight)
+        errors = -self.autoencoder_.score_samples(rows).astype(np.float64)
+        if self.threshold == "quantile":
+            self.offset_ = -float(np.quantile(errors, 1 - share))
+        else:
+            self.offset_ = -float(errors.mean() + factor * errors.std())
+        return self
+
+    def score_samples(self, X: Any) -> Matrix:
+        """Return how well each row is reconstructed: minus its error; lower is stranger.
+
+        Parameters
+        ----------
+        X : array, CSR array or data frame of shape (n_samples, n_features)
+            Rows with the columns of fit.
+
+        Returns
+        -------
+        ndarray of shape (n_samples,)
+        """
+        check_is_fitted(self, "offset_")
+        rows = arrays.read(self, X, reset=False, missing=self._takes_missing)
+        return self.autoencoder_.score_samples(rows)
+
+    def decision_function(self, X: Any) -> Matrix:
+        """Return `score_samples` minus the offset: negative for anomalies.
+
+        Parameters
+        ----------
+        X : array, CSR array or data frame of shape (n_samples, n_features)
+            Rows with the columns of fit.
+
+        Returns
+        -------
+        ndarray of shape (n_samples,)
+        """
+        return self.score_samples(X) - self.offset_
+
+    def predict(self, X: Any) -> NDArray[np.int64]:
+        """Return -1 for anomalies and 1 for the rest.
+
+        Parameters
+        ----------
+        X : array, CSR array or data frame of shape (n_samples, n_features)
+            Rows with the columns of fit.
+
+        Returns
+        -------
+        int64 ndarray of shape (n_samples,)
+        """
+        return np.where(self.decision_function(X) < 0, -1, 1)
+
+    def _fitted(self, rows: Any, sample_weight: Any) -> Autoencoder:
+        given = self.autoencoder
+        if isinstance(given, FrozenEstimator):
+            check_is_fitted(given.estimator, "network_")
+            frozen: Autoencoder = given.estimator
+            return frozen
+        if given is not None and not isinstance(given, Autoencoder):
+            raise ParameterError(
+                f"autoencoder={given!r} must be an Autoencoder, or FrozenEstimator(fitted one)"
+            )
+        found: Autoencoder = Autoencoder() if given is None else clone(given)
+        if found.random_state is None:
+            found.set_params(random_state=self.random_state)
+        return found.fit(rows, sample_weight=sample_weight)
+
+    @property
+    def _takes_missing(self) -> bool:
+        given = self.autoencoder
+        inner = given.estimator if isinstance(given, FrozenEstimator) else given
+        return isinstance(inner, Autoencoder) and Architecture.of(inner.architecture).takes_missing
+
+    def _state(self) -> State:
+        fitted = {**stored.columns(self), "offset": self.offset_}
+        return State(fitted, {}, {"autoencoder": self.autoencoder_})
+
+    def _restore(self, state: State) -> None:
+        with stored.described():
+            found = state.parts["autoencoder"]
+            if set(state.parts) != {"autoencoder"} or not isinstance(found, Autoencoder):
+                raise TypeError("the autoencoder is no Autoencoder")
+            self.offset_ = checks.number("offset", state.fitted["offset"])
+            stored.restore_columns(self, state.fitted, found.n_features_in_)
+        persistence.check_tensors(state.tensors, {})
+        self.autoencoder_ = found
+
+    def __sklearn_tags__(self) -> Tags:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.sparse = True
+        tags.input_tags.allow_nan = self._takes_missing
+        return tags
