@@ -147,7 +147,7 @@ def _unfitted(register: Register, cls: Any, settings: Any, n_tensors: int) -> An
         )
 
     def value(data: Any) -> Any:
-        if isinstance(data, dict) and "estimator" in data:
+        if isinstance(data, dict) and "estimator" in data and "part" not in data:
             inner = _known(register, data["estimator"])
             return _unfitted(register, inner, data["settings"], n_tensors)
         return registry.from_config(data)

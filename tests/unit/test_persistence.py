@@ -18,7 +18,7 @@ import safetensors.numpy
 from numpy.typing import NDArray
 
 import narrows
-from narrows import Adam, Autoencoder, Dense, Masking, WeightDecay, persistence
+from narrows import Adam, Autoencoder, Contraction, Dense, Masking, WeightDecay, persistence
 from narrows.errors import (
     CorruptFileError,
     MissingTensorError,
@@ -547,3 +547,13 @@ def test_no_module_imports_pickle_or_what_pickles(path: Path) -> None:
     }  # fmt: skip
     called = {ast.unparse(node.func) for node in ast.walk(tree) if isinstance(node, ast.Call)}
     assert not called & {"torch.load", "torch.save", "eval", "exec", "__import__"}
+
+
+def test_a_part_with_a_setting_called_estimator_is_no_estimator(
+    tmp_path: Path, breast_cancer: Any
+) -> None:
+    model = Autoencoder(2, penalty=Contraction(estimator="exact"), max_epochs=1, random_state=0)
+    model.fit(breast_cancer).save(tmp_path / "model")
+    again = narrows.load(tmp_path / "model")
+    assert again.penalty.estimator == "exact"
+    np.testing.assert_array_equal(again.transform(breast_cancer), model.transform(breast_cancer))

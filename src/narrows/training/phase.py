@@ -38,18 +38,6 @@ class Phase:
     objective: Objective
     corruption: Corruption | None
 
-    def check(self) -> None:
-        """Let the parts refuse what they cannot work with.
-
-        Raises
-        ------
-        ParameterError
-            If a pair, or a setting, cannot be.
-        """
-        self.objective.check(self.network)
-        if self.corruption is not None:
-            self.corruption.check(self.table.n_features)
-
 
 def noise(value: Any) -> Corruption | None:
     """Return the corruption that a schedule's setting means."""
