@@ -28,6 +28,7 @@ _HOME = {
     "Emphasis": "losses",
     "Huber": "losses",
     "SquaredError": "losses",
+    "Adversarial": "penalties.adversarial",
     "Contraction": "penalties.contraction",
     "KL": "penalties.divergence",
     "MMD": "penalties.divergence",
@@ -65,6 +66,7 @@ __all__ = [  # noqa: RUF022 - in plain order
     "Adagrad",
     "Adam",
     "AdamW",
+    "Adversarial",
     "AnomalyDetector",
     "Autoencoder",
     "AutoencoderClassifier",
@@ -130,6 +132,7 @@ if TYPE_CHECKING:
         SquaredError,
     )
     from narrows.marginalized import MarginalizedDenoisingAutoencoder
+    from narrows.penalties.adversarial import Adversarial
     from narrows.penalties.contraction import Contraction
     from narrows.penalties.divergence import KL, MMD
     from narrows.penalties.sparsity import Sparsity

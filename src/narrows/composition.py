@@ -11,6 +11,7 @@ import torch
 from narrows import checks
 from narrows.architectures.block import Architecture
 from narrows.corruptions import Corruption
+from narrows.errors import CompositionError
 from narrows.latents import Latent
 from narrows.losses import Loss
 from narrows.network import Network
@@ -66,8 +67,19 @@ class Composition:
             learning_rate=_rate(settings["learning_rate"], optimizer),
         )
         found.optimizer.check()
+        found._check_steps()
         found.learning_rate.check()
         return found
+
+    def _check_steps(self) -> None:
+        """Refuse a term that moves after each pass beside a step of many passes."""
+        terms = {} if self.penalty is None else self.penalty.terms()
+        for term in terms.values():
+            if term.needs_batches and self.optimizer.full_batch:
+                raise CompositionError(
+                    f"optimizer={self.optimizer!r} passes all rows many times in one step, and "
+                    f"penalty={term!r} changes after each pass; choose optimizer='adam'"
+                )
 
     @property
     def link(self) -> str:

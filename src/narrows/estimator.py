@@ -380,10 +380,10 @@ class Autoencoder(
         _refuse_views(self.views)
         composition = Composition.of(self.get_params(deep=False))
         runtime = resolve(self.device, self.precision)
-        target = _classes(y, rows) if composition.objective.supervised else None
-        rows, weight, target = arrays.weigh(rows, sample_weight, target)
         n_features = rows.shape[1]
         network = self._network(composition, n_features, runtime.dtype, fresh=fresh)
+        target = _classes(y, rows) if composition.objective.supervised else None
+        rows, weight, target = arrays.weigh(rows, sample_weight, target)
         encoding = Encoding.fit(self.scaling, rows, weight) if fresh else self.encoding_
         randomness = getattr(self, "_randomness", None)
         if fresh or randomness is None:

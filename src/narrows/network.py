@@ -107,6 +107,8 @@ class Network(nn.Module):
         """Return what the encoder says about the code of x, shape (n_samples, n_features)."""
         hidden = sequence_forward(self.body, x, observed)  # type: ignore[arg-type]
         heads = [sequence_forward([head], hidden, observed) for head in self.heads]  # type: ignore[list-item]
+        # Under autocast they are bfloat16, too coarse for what terms compute of the code.
+        heads = [head.to(x.dtype) for head in heads]
         return self.latent.posterior(heads)
 
     def linearised(self, x: Tensor) -> list[Linearised] | None:

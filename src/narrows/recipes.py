@@ -16,12 +16,14 @@ from narrows.corruptions import Masking
 from narrows.estimator import Autoencoder
 from narrows.latents import Gaussian, KSparse
 from narrows.losses import Correntropy
+from narrows.penalties.adversarial import Adversarial
 from narrows.penalties.contraction import Contraction
 from narrows.penalties.divergence import KL
 from narrows.penalties.sparsity import Sparsity
 from narrows.training.layerwise import Layerwise
 
 __all__ = [
+    "adversarial",
     "basic",
     "contractive",
     "convolutional",
@@ -118,6 +120,20 @@ def denoising(n_components: int = 2, *, probability: float = 0.3, **options: Any
     Masking(probability=0.1)
     """
     return Autoencoder(n_components, **{"corruption": Masking(probability), **options})
+
+
+def adversarial(
+    n_components: int = 2, *, prior: Any = "normal", weight: float = 10.0, **options: Any
+) -> Autoencoder:
+    """Adversarial autoencoder: a critic draws the codes towards a prior (Makhzani et al., 2015).
+
+    Examples
+    --------
+    >>> from narrows import recipes
+    >>> recipes.adversarial(2, prior="uniform").penalty
+    Adversarial(prior='uniform')
+    """
+    return Autoencoder(n_components, **{"penalty": Adversarial(weight, prior), **options})
 
 
 def robust(n_components: int = 2, *, sigma: float = 0.5, **options: Any) -> Autoencoder:

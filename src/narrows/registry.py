@@ -14,7 +14,7 @@ from narrows.corruptions import Corruption
 from narrows.errors import ParameterError, UnknownNameError
 from narrows.latents import Latent
 from narrows.losses import Loss
-from narrows.penalties import contraction, divergence, sparsity, weights
+from narrows.penalties import adversarial, contraction, divergence, sparsity, weights
 from narrows.penalties.penalty import Penalty
 from narrows.priors import Prior
 from narrows.spec import Spec
@@ -25,6 +25,7 @@ from narrows.training.schedules import Schedule
 
 # Importing a catalogue is what puts its members into the register.
 CATALOGUES = (
+    adversarial,
     contraction,
     convolutional,
     decomposition,

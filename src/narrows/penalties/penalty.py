@@ -28,6 +28,7 @@ class Penalty(Spec, axis="penalty"):
     prior: Any = None  # what the codes are drawn towards
     per_layer = True
     supervised = False
+    needs_batches = False  # whether it must see new weights after each pass
 
     def __call__(self, forward: ForwardPass) -> Tensor:
         """Return the term for one batch: a scalar, a mean over samples where it has samples."""

@@ -1,0 +1,183 @@
+"""Adversarial: a critic tells codes from draws of a prior, and the encoder learns to mislead it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from narrows import checks
+from narrows.activations import glorot_uniform
+from narrows.errors import CompositionError
+from narrows.forward import ForwardPass
+from narrows.penalties.penalty import Penalty
+from narrows.priors import Prior, within
+
+__all__ = ["Adversarial"]
+
+BETAS = (0.5, 0.999)  # of the critic's Adam, as is usual beside a moving opponent
+
+
+class Critic(nn.Module):
+    """Dense layers from a code, and its class where classes are known, to one logit.
+
+    Parameters
+    ----------
+    widths : list of int
+        From the code over the hidden layers; the logit comes after the last.
+    learning_rate : float
+        Of the critic's own Adam.
+    """
+
+    def __init__(self, widths: list[int], learning_rate: float) -> None:
+        super().__init__()
+        pairs = zip(widths, [*widths[1:], 1], strict=True)
+        # nn.Linear as such would draw weights from the global generator.
+        self.layers = nn.ModuleList(nn.utils.skip_init(nn.Linear, a, b) for a, b in pairs)
+        self.learning_rate = learning_rate
+        self._optimizer: torch.optim.Optimizer | None = None
+
+    def initialise(self, generator: torch.Generator) -> None:
+        """Draw the weights."""
+        for layer in self.layers:
+            glorot_uniform(layer.weight.data, generator)  # type: ignore[arg-type]
+            nn.init.zeros_(layer.bias)  # type: ignore[arg-type]
+
+    def forward(self, code: Tensor) -> Tensor:
+        """Return the logit of each code coming from the prior, shape (n_samples,)."""
+        *hidden, last = self.layers
+        for layer in hidden:
+            code = F.leaky_relu(layer(code), 0.2)
+        logit: Tensor = last(code)[:, 0]
+        return logit
+
+    def learn(self, loss: Tensor) -> None:
+        """Take one step down a loss."""
+        if self._optimizer is None:
+            self._optimizer = torch.optim.Adam(self.parameters(), self.learning_rate, BETAS)
+        self._optimizer.zero_grad()  # what the encoder's term left there
+        loss.backward()
+        self._optimizer.step()
+
+
+class Adversarial(Penalty):
+    """E -log D(f(x)), the critic D trained on E log D(y) + E log(1 - D(f(x))), y from a prior.
+
+    After each backward pass the critic takes a step of its own, then the encoder moves; the
+    encoder's term stands beside the reconstruction loss, so both are one step, with a weight
+    between them, instead of two in turn.
+
+    Parameters
+    ----------
+    weight : float, default=10.0
+        Multiplies the encoder's term. The loss beside it is summed over features.
+    prior : Prior or str, default="normal"
+        What the codes are drawn towards: anything that can be drawn from.
+    hidden : sequence of int, default=(64, 64)
+        Widths of the critic's layers.
+    learning_rate : float, default=1e-3
+        Of the critic's Adam.
+    n_classes : int, default=0
+        Classes in the y that `fit` is given, -1 where it is not known. With them the critic sees
+        codes beside their class, and draws of the prior's component of that class: the code is then
+        laid out by class (semi-supervised, section 2.3 of the paper). 0 ignores y.
+
+    Notes
+    -----
+    The history notes ``critic``, the critic's loss (log 4 when it cannot tell), and
+    ``critic_accuracy``.
+
+    References
+    ----------
+    Makhzani et al., "Adversarial autoencoders", arXiv:1511.05644 (2015). The step size and
+    momentum of the critic: Radford et al., ICLR 2016.
+
+    Examples
+    --------
+    >>> from narrows import Adversarial, Autoencoder
+    >>> from sklearn.datasets import load_iris
+    >>> model = Autoencoder(2, penalty=Adversarial(), max_epochs=3, random_state=0)
+    >>> sorted(set(model.fit(load_iris().data).history_[-1]) & {"adversarial", "critic"})
+    ['adversarial', 'critic']
+    >>> model.sample(4, random_state=0).shape
+    (4, 4)
+    """
+
+    per_layer = False
+    needs_batches = True
+
+    def __init__(
+        self,
+        weight: float = 10.0,
+        prior: Any = "normal",
+        hidden: tuple[int, ...] = (64, 64),
+        learning_rate: float = 1e-3,
+        n_classes: int = 0,
+    ) -> None:
+        self.weight = weight
+        self.prior = prior
+        self.hidden = hidden
+        self.learning_rate = learning_rate
+        self.n_classes = n_classes
+
+    @property
+    def supervised(self) -> bool:  # type: ignore[override]
+        """Whether the critic sees classes."""
+        return self.n_classes > 0
+
+    def check(self, network: Any) -> None:
+        """Refuse impossible settings, and a prior that does not go with the code or the classes."""
+        super().check(network)
+        checks.number("penalty__learning_rate", self.learning_rate, low=0, include_low=False)
+        for number, width in enumerate(self.hidden):
+            checks.integer(f"penalty__hidden[{number}]", width, low=1)
+        n_classes = checks.integer("penalty__n_classes", self.n_classes, low=0)
+        prior = Prior.of(self.prior)
+        prior.check(network.n_components)
+        if n_classes and prior.n_classes != n_classes:
+            raise CompositionError(
+                f"penalty__n_classes={n_classes} cannot go with prior={prior!r}, which has "
+                f"{prior.n_classes}; choose Mixture({n_classes}), or n_classes=0"
+            )
+
+    def critic(self, network: Any) -> Critic:
+        """Return a critic for the network's code."""
+        seen = network.n_components + (self.n_classes + 1 if self.n_classes else 0)
+        return Critic([seen, *self.hidden], self.learning_rate)
+
+    def __call__(self, forward: ForwardPass) -> Tensor:
+        """Return the mean of -log D(code), a scalar."""
+        logit = self._critic(forward)(self._with_class(forward.code, forward.target))
+        return forward.mean(F.softplus(-logit))
+
+    def learn(self, forward: ForwardPass) -> dict[str, Tensor]:
+        """Let the critic take a step, and return its loss and accuracy."""
+        critic, code, target = self._critic(forward), forward.code.detach(), forward.target
+        drawn = Prior.of(self.prior).sample(
+            len(code),
+            code.shape[1],
+            forward.generator,
+            dtype=code.dtype,
+            device=code.device,
+            target=target if self.n_classes else None,
+        )
+        of_codes = critic(self._with_class(code, target))
+        of_prior = critic(self._with_class(drawn, target))
+        loss = forward.mean(F.softplus(of_codes)) + F.softplus(-of_prior).mean()
+        critic.learn(loss)
+        right = torch.cat([of_codes < 0, of_prior > 0]).to(loss.dtype).mean()
+        return {"critic": loss.detach(), "critic_accuracy": right.detach()}
+
+    def _critic(self, forward: ForwardPass) -> Critic:
+        found: Critic = forward.network.critics[self.name]
+        return found
+
+    def _with_class(self, code: Tensor, target: Tensor | None) -> Tensor:
+        """Return codes beside their class as zeros and a one, the last place for an unknown."""
+        if not self.n_classes or target is None:
+            return code
+        known = within(target, self.n_classes)
+        place = torch.where(known < 0, self.n_classes, known)
+        return torch.cat([code, F.one_hot(place, self.n_classes + 1).to(code.dtype)], 1)
