@@ -29,7 +29,9 @@ from narrows import (
     Dense,
     Sparsity,
     hamming_search,
+    pad_sequences,
     recipes,
+    unpad_sequences,
 )
 
 FOLDER = Path(__file__).parents[1] / "docs" / "kinds" / "pictures"
@@ -257,6 +259,29 @@ def hashing() -> Figure:
     return images(shown)
 
 
+def lstm() -> Figure:
+    """Waves of different length, and what six numbers give back of each."""
+    rng = np.random.default_rng(0)
+    waves = [
+        np.sin(np.arange(rng.integers(15, 41)) * rng.uniform(0.2, 0.8) + rng.uniform(0, 6))
+        for _ in range(600)
+    ]
+    X = pad_sequences(waves)
+    model = recipes.lstm(
+        6, hidden=(48,), scaling=None, optimizer="adam", max_epochs=80, random_state=0
+    ).fit(X)
+    again = unpad_sequences(model.reconstruct(X[:6]))
+    figure = Figure(figsize=(7.5, 3.2), layout="constrained")
+    grid = figure.subplots(2, 3, sharex=True, sharey=True).ravel()
+    for axes, wave, written in zip(grid, waves, again, strict=False):
+        axes.plot(wave, color=INK, linewidth=1, marker=".", label="sequence")
+        axes.plot(written[:, 0], color=SOFT, linewidth=2, label="from 6 numbers")
+        axes.spines[["top", "right"]].set_visible(False)
+    handles, labels = grid[0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside upper right", ncols=2, frameon=False)
+    return figure
+
+
 PICTURES: dict[str, Callable[[], Figure]] = {
     function.__name__: function
     for function in (
@@ -271,6 +296,7 @@ PICTURES: dict[str, Callable[[], Figure]] = {
         adversarial,
         variational,
         hashing,
+        lstm,
     )
 }
 

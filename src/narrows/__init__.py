@@ -18,6 +18,10 @@ _HOME = {
     "load": "loading",
     "Convolutional": "architectures.convolutional",
     "Dense": "architectures.dense",
+    "Recurrent": "architectures.recurrent",
+    "mask_after": "data.sequences",
+    "pad_sequences": "data.sequences",
+    "unpad_sequences": "data.sequences",
     "BinaryCode": "latents",
     "Gaussian": "latents",
     "KSparse": "latents",
@@ -102,6 +106,7 @@ __all__ = [  # noqa: RUF022 - in plain order
     "Plateau",
     "Point",
     "RMSprop",
+    "Recurrent",
     "SGD",
     "SaltAndPepper",
     "Sparsity",
@@ -112,12 +117,17 @@ __all__ = [  # noqa: RUF022 - in plain order
     "WeightDecay",
     "hamming_search",
     "load",
+    "mask_after",
+    "pad_sequences",
+    "unpad_sequences",
 ]
 
 if TYPE_CHECKING:
     from narrows.architectures.convolutional import Convolutional
     from narrows.architectures.dense import Dense
+    from narrows.architectures.recurrent import Recurrent
     from narrows.corruptions import CauchyNoise, GaussianNoise, Masking, Ones, SaltAndPepper, Swap
+    from narrows.data.sequences import mask_after, pad_sequences, unpad_sequences
     from narrows.detector import AnomalyDetector
     from narrows.estimator import Autoencoder
     from narrows.hashing import hamming_search

@@ -313,14 +313,17 @@ class Autoencoder(
         Returns
         -------
         ndarray of shape (n_samples, n_features)
-            In the units of the table.
+            In the units of the table; NaN where X has NaN.
         """
         rows = self._rows(X)
 
         def decoded(network: Network, x: Tensor, observed: Tensor | None) -> Tensor:
             return network.decode(network.encode(x, observed), observed)
 
-        return self.encoding_.decode(self._map(rows, decoded, self.n_features_in_))
+        found = self.encoding_.decode(self._map(rows, decoded, self.n_features_in_))
+        if isinstance(rows, np.ndarray):
+            found[np.isnan(rows)] = np.nan
+        return found
 
     def score_samples(self, X: Any) -> Matrix:
         """Return how well each row is reconstructed: minus its loss, summed over scaled features.
@@ -510,6 +513,7 @@ class Autoencoder(
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()
         tags.input_tags.sparse = True
+        tags.input_tags.allow_nan = Architecture.of(self.architecture).takes_missing
         tags.transformer_tags.preserves_dtype = ["float64", "float32"]
         return tags
 

@@ -12,6 +12,7 @@ from typing import Any
 
 from narrows.architectures.convolutional import Convolutional
 from narrows.architectures.dense import Dense
+from narrows.architectures.recurrent import Recurrent
 from narrows.corruptions import Masking
 from narrows.estimator import Autoencoder
 from narrows.latents import Gaussian, KSparse
@@ -29,6 +30,7 @@ __all__ = [
     "convolutional",
     "denoising",
     "k_sparse",
+    "lstm",
     "robust",
     "sparse",
     "stacked",
@@ -134,6 +136,27 @@ def adversarial(
     Adversarial(prior='uniform')
     """
     return Autoencoder(n_components, **{"penalty": Adversarial(weight, prior), **options})
+
+
+def lstm(
+    n_components: int = 2,
+    *,
+    input_shape: Sequence[int] | None = None,
+    hidden: Sequence[int] = (64,),
+    **options: Any,
+) -> Autoencoder:
+    """LSTM autoencoder: sequences, written back last step first (Srivastava et al., 2015).
+
+    ``input_shape`` is (n_steps, n_channels).
+
+    Examples
+    --------
+    >>> from narrows import recipes
+    >>> recipes.lstm(4, input_shape=(24, 2)).architecture
+    Recurrent(input_shape=(24, 2))
+    """
+    made = {"architecture": Recurrent(input_shape, hidden=tuple(hidden))}
+    return Autoencoder(n_components, **{**made, **options})
 
 
 def robust(n_components: int = 2, *, sigma: float = 0.5, **options: Any) -> Autoencoder:

@@ -7,7 +7,7 @@ from typing import Any, NoReturn
 
 import torch
 
-from narrows.architectures import convolutional, dense
+from narrows.architectures import convolutional, dense, recurrent
 from narrows.architectures.block import Architecture
 from narrows.checks import nearest
 from narrows.corruptions import Corruption
@@ -32,6 +32,7 @@ CATALOGUES = (
     dense,
     divergence,
     layerwise,
+    recurrent,
     sparsity,
     weights,
 )

@@ -21,7 +21,7 @@ FLOORS = {
     0.1: ["checks", "forward"],
     0.2: ["spec"],
     1.0: ["data.delimited", "data.encoding"],
-    1.1: ["data.arrays", "data.files", "data.table", "data.batches"],
+    1.1: ["data.arrays", "data.files", "data.table", "data.batches", "data.sequences"],
     1.5: ["activations"],
     1.6: ["priors"],
     2.0: ["latents", "losses", "penalties.penalty", "corruptions", "architectures.block"],
