@@ -17,7 +17,7 @@ from narrows import (
     WeightDecay,
     recipes,
 )
-from narrows.errors import OvercompleteWarning
+from narrows.errors import CollapseWarning, OvercompleteWarning
 
 STOCHASTIC = {
     "check_sample_weight_equivalence_on_dense_data": (
@@ -45,11 +45,18 @@ COMPOSITIONS = {
         ),
         {**STOCHASTIC, **SPARSE},
     ),
-    "convolutional": (
+    "kernels": (
         Autoencoder(architecture=Convolutional(channels=(4, 8)), max_epochs=2),
         {**STOCHASTIC, **SPARSE},
     ),
-    "stacked": (recipes.stacked(max_epochs=2), {**STOCHASTIC, **SPARSE}),
+    **{
+        # The suite sets n_components to 1, of which no more than 1 can be kept.
+        name: (
+            getattr(recipes, name)(max_epochs=2, **({"k": 1} if name == "k_sparse" else {})),
+            {**STOCHASTIC, **SPARSE},
+        )
+        for name in recipes.__all__
+    },
     "lbfgs": (
         Autoencoder(optimizer=LBFGS(iterations=5), precision="float64", max_epochs=2),
         {},
@@ -65,8 +72,9 @@ COMPOSITIONS = {
 def test_scikit_learn_checks_pass(name: str) -> None:
     estimator, expected = COMPOSITIONS[name]
     with warnings.catch_warnings():
-        # The suite fits tables of one and two columns; that is not what it is about.
+        # The suite fits tables of one and two columns, here for a few epochs.
         warnings.simplefilter("ignore", OvercompleteWarning)
+        warnings.simplefilter("ignore", CollapseWarning)
         results = check_estimator(
             estimator, expected_failed_checks=expected, on_fail=None, on_skip=None
         )

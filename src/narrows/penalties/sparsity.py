@@ -74,12 +74,13 @@ class Sparsity(Penalty):
 
     def __call__(self, forward: ForwardPass) -> Tensor:
         """Return the term for one batch, a scalar."""
+        code = forward.posterior.mean  # a draw of a distribution may lie beyond the range
         activation = forward.network.code_activation
         low = activation.low if math.isfinite(activation.low) else 0.0
         if self.kind == "l1":
-            return forward.mean((forward.code - low).abs().sum(1))
+            return forward.mean((code - low).abs().sum(1))
         spread = activation.high - low if math.isfinite(activation.high) else 1.0
-        active = forward.mean_rows(forward.code - low) / spread
+        active = forward.mean_rows(code - low) / spread
         if self.kind == "quadratic":
             return (active - self.rho).square().sum()
         return self._divergence(active).sum()
