@@ -13,11 +13,12 @@ from narrows import Autoencoder, Dense, Sparsity
 from narrows.activations import ACTIVATIONS
 from narrows.errors import CompositionError
 from narrows.forward import ForwardPass
+from narrows.latents import PointPosterior
 
 
 def a_pass(code: torch.Tensor, activation: str) -> ForwardPass:
     network = SimpleNamespace(code_activation=ACTIVATIONS[activation])
-    return ForwardPass(network, code, code, None, code, code)  # type: ignore[arg-type]
+    return ForwardPass(network, code, code, PointPosterior(code), code, code)
 
 
 @pytest.mark.parametrize(
@@ -36,6 +37,12 @@ def test_it_is_the_divergence_of_two_coins_summed_over_units() -> None:
     code = torch.tensor([[0.2, 0.6], [0.4, 0.8]], dtype=torch.float64)
     expected = sum(0.1 * math.log(0.1 / r) + 0.9 * math.log(0.9 / (1 - r)) for r in (0.3, 0.7))
     assert Sparsity(0.1)(a_pass(code, "sigmoid")).item() == pytest.approx(expected)
+
+
+def test_it_looks_at_the_mean_of_a_distribution_and_not_at_a_draw() -> None:
+    forward = a_pass(torch.full((3, 2), 0.1, dtype=torch.float64), "sigmoid")
+    forward.code = forward.code - 5
+    assert Sparsity(0.1)(forward).item() == pytest.approx(0, abs=1e-12)
 
 
 def test_l1_is_the_distance_from_the_low_end() -> None:
