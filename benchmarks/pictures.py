@@ -18,15 +18,22 @@ from matplotlib import colormaps, rc_context
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
+from sklearn.base import clone
 from sklearn.datasets import load_digits
 from sklearn.decomposition import PCA
+from sklearn.frozen import FrozenEstimator
+from sklearn.model_selection import train_test_split
 
 from narrows import (
+    AnomalyDetector,
     Autoencoder,
+    AutoencoderClassifier,
     BinaryCode,
     Contraction,
     CrossEntropy,
     Dense,
+    Layerwise,
+    Masking,
     Sparsity,
     hamming_search,
     pad_sequences,
@@ -282,6 +289,65 @@ def lstm() -> Figure:
     return figure
 
 
+def supervised() -> Figure:
+    """Held-out accuracy by the number of labels, with pre-training and without."""
+    X, y = digits()
+    train, test, y_train, y_test = train_test_split(X, y, random_state=0, stratify=y)
+    stack = Autoencoder(
+        64,
+        architecture=Dense((128, 96), code_activation="relu"),
+        corruption=Masking(0.2),
+        schedule=Layerwise(finetune=0),
+        scaling=None,
+        max_epochs=60,
+        random_state=0,
+    )
+    frozen = FrozenEstimator(clone(stack).fit(train))
+    sizes = np.array([50, 100, 200, 400, 800])
+
+    def accuracy(autoencoder: Any, n_labels: int) -> float:
+        scores = []
+        for seed in range(5):
+            rows = np.random.default_rng(seed).permutation(len(train))[:n_labels]
+            model = AutoencoderClassifier(
+                autoencoder, pretrain=False, max_epochs=40, random_state=seed
+            )
+            scores.append(model.fit(train[rows], y_train[rows]).score(test, y_test))
+        return float(np.mean(scores))
+
+    drawn = stack.set_params(random_state=None)
+    lines = {
+        "no pre-training": (sizes, np.array([accuracy(drawn, n) for n in sizes])),
+        "pre-trained without labels": (sizes, np.array([accuracy(frozen, n) for n in sizes])),
+    }
+    figure, axes = curves(lines, "labels", "accuracy on held-out rows, mean of 5 seeds")
+    axes.set_xscale("log")
+    axes.set_xticks(sizes, [str(size) for size in sizes])
+    axes.minorticks_off()
+    return figure
+
+
+def anomalies() -> Figure:
+    """Errors of usual and of strange rows, and the threshold."""
+    X, _ = digits()
+    strange = np.random.default_rng(0).permuted(X[:150], axis=1)
+    model = AnomalyDetector(Autoencoder(8, scaling=None, max_epochs=60), random_state=0)
+    model.fit(X[150:1000])
+    figure = Figure(figsize=(6, 2.8), layout="constrained")
+    axes = figure.subplots()
+    groups = (("usual rows, not seen in fit", X[1000:], ACCENT), ("pixels shuffled", strange, SOFT))
+    bins = np.linspace(0, 12, 60)
+    for name, rows, color in groups:
+        errors = -model.score_samples(rows)
+        axes.hist(errors, bins, density=True, alpha=0.75, color=color, label=name)
+    axes.axvline(-model.offset_, color=INK, linewidth=1, linestyle="--", label="threshold")
+    axes.set_xlabel("error of a row")
+    axes.set_yticks([])
+    axes.spines[["top", "right", "left"]].set_visible(False)
+    axes.legend(frameon=False)
+    return figure
+
+
 PICTURES: dict[str, Callable[[], Figure]] = {
     function.__name__: function
     for function in (
@@ -297,6 +363,8 @@ PICTURES: dict[str, Callable[[], Figure]] = {
         variational,
         hashing,
         lstm,
+        supervised,
+        anomalies,
     )
 }
 

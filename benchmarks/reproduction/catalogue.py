@@ -9,6 +9,7 @@ from reproduction.k_sparse import K_SPARSE
 from reproduction.marginalised import MARGINALISED
 from reproduction.optimisers import R1
 from reproduction.record import Experiment
+from reproduction.stacked import STACKED
 from reproduction.variants import R3
 from reproduction.wdbc import R4
 
@@ -22,6 +23,7 @@ EXPERIMENTS: dict[str, Experiment] = {
         CONTRACTIVE,
         DEEP,
         K_SPARSE,
+        STACKED,
         MARGINALISED,
     )
 }
