@@ -12,7 +12,7 @@ import numpy as np
 from scipy.stats import t
 from sklearn.frozen import FrozenEstimator
 
-from narrows import Adam, Autoencoder, AutoencoderClassifier, Dense, Layerwise, Masking
+from narrows import Adam, Autoencoder, AutoencoderClassifier, Dense, Layerwise, Masking, OneCycle
 from reproduction.data import Digits, digits
 from reproduction.record import Cells, Experiment, Found
 from reproduction.report import Section, by_seed, compare, table
@@ -35,11 +35,14 @@ def fit(
     n_components: int = CODE,
     layer_epochs: int = 15,
     epochs: int | None = None,
+    activation: str = "sigmoid",
+    rate: float = 1e-3,
+    masked: float = 0.25,
 ) -> Found:
     """Return the test error in per cent of a classifier on a stack of three layers."""
     data = data or digits()
     settings: dict[str, Any] = {
-        "architecture": Dense(hidden, activation="sigmoid", code_activation="sigmoid"),
+        "architecture": Dense(hidden, activation=activation, code_activation=activation),
         "scaling": None,
         "optimizer": Adam(),
         "learning_rate": 1e-3,
@@ -49,7 +52,7 @@ def fit(
     stack = Autoencoder(
         n_components,
         loss="squared_error",
-        corruption=Masking(0.25) if kind == "stacked denoising" else None,
+        corruption=Masking(masked) if kind == "stacked denoising" else None,
         schedule=Layerwise(epochs=layer_epochs, finetune=0),
         max_epochs=1,
         **settings,
@@ -60,7 +63,7 @@ def fit(
         FrozenEstimator(stack.fit(data.train)) if pretrained else stack,
         pretrain=False,
         optimizer=Adam(),
-        learning_rate="one_cycle",
+        learning_rate=OneCycle(rate),
         batch_size=50,
         max_epochs=epochs or (60 if n_labels <= 1000 else 20),
         random_state=seed,

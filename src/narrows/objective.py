@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
+from narrows.errors import CompositionError
 from narrows.forward import ForwardPass
 from narrows.losses import Loss
 from narrows.network import Network
@@ -73,6 +74,11 @@ class Objective:
         for term in self.terms.values():
             critic = term.critic(network)
             if critic is not None:
+                if term.name in network.critics:
+                    raise CompositionError(
+                        f"penalty holds {term.name!r} twice, but they would share one critic; "
+                        "keep one of them"
+                    )
                 network.critics[term.name] = critic
 
     @property

@@ -154,6 +154,8 @@ def test_other_precisions_work(precision: str, digits: Any) -> None:
         ({"penalty": Adversarial(n_classes=3)}, CompositionError, "which has 0"),
         ({"penalty": Adversarial(prior=Mixture(4), n_classes=3)}, CompositionError, "which has 4"),
         ({"penalty": Adversarial(hidden=(0,))}, ParameterError, "hidden"),
+        ({"penalty": Adversarial(hidden=7)}, ParameterError, "sequence of widths"),
+        ({"penalty": Adversarial() + Adversarial(2.0)}, CompositionError, "share one critic"),
         ({"penalty": Adversarial(learning_rate=0)}, ParameterError, "learning_rate=0"),
         ({"penalty": Adversarial(prior="swiss_roll"), "n_components": 3}, ParameterError, "plane"),
     ],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -10,7 +11,7 @@ from torch.nn import functional as F
 
 from narrows import checks
 from narrows.activations import glorot_uniform
-from narrows.errors import CompositionError
+from narrows.errors import CompositionError, ParameterError
 from narrows.forward import ForwardPass
 from narrows.penalties.penalty import Penalty
 from narrows.priors import Prior, within
@@ -131,6 +132,11 @@ class Adversarial(Penalty):
         """Refuse impossible settings, and a prior that does not go with the code or the classes."""
         super().check(network)
         checks.number("penalty__learning_rate", self.learning_rate, low=0, include_low=False)
+        if isinstance(self.hidden, str) or not isinstance(self.hidden, Sequence):
+            raise ParameterError(
+                f"penalty__hidden={self.hidden!r} must be a sequence of widths; write "
+                "hidden=(64, 64)"
+            )
         for number, width in enumerate(self.hidden):
             checks.integer(f"penalty__hidden[{number}]", width, low=1)
         n_classes = checks.integer("penalty__n_classes", self.n_classes, low=0)
