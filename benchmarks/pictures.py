@@ -294,11 +294,10 @@ def supervised() -> Figure:
     X, y = digits()
     train, test, y_train, y_test = train_test_split(X, y, random_state=0, stratify=y)
     stack = Autoencoder(
-        64,
-        architecture=Dense((128, 96), code_activation="relu"),
+        32,
+        architecture=Dense((100, 64), activation="sigmoid", code_activation="sigmoid"),
         corruption=Masking(0.2),
         schedule=Layerwise(finetune=0),
-        scaling=None,
         max_epochs=60,
         random_state=0,
     )
@@ -310,7 +309,7 @@ def supervised() -> Figure:
         for seed in range(5):
             rows = np.random.default_rng(seed).permutation(len(train))[:n_labels]
             model = AutoencoderClassifier(
-                autoencoder, pretrain=False, max_epochs=40, random_state=seed
+                autoencoder, pretrain=False, max_epochs=60, random_state=seed
             )
             scores.append(model.fit(train[rows], y_train[rows]).score(test, y_test))
         return float(np.mean(scores))
@@ -320,7 +319,7 @@ def supervised() -> Figure:
         "no pre-training": (sizes, np.array([accuracy(drawn, n) for n in sizes])),
         "pre-trained without labels": (sizes, np.array([accuracy(frozen, n) for n in sizes])),
     }
-    figure, axes = curves(lines, "labels", "accuracy on held-out rows, mean of 5 seeds")
+    figure, axes = curves(lines, "labels", "accuracy, mean of 5 seeds")
     axes.set_xscale("log")
     axes.set_xticks(sizes, [str(size) for size in sizes])
     axes.minorticks_off()

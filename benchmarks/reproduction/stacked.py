@@ -36,8 +36,8 @@ def fit(
     layer_epochs: int = 15,
     epochs: int | None = None,
     activation: str = "sigmoid",
-    rate: float = 1e-3,
-    masked: float = 0.25,
+    rate: float = 3e-3,
+    masked: float = 0.5,
 ) -> Found:
     """Return the test error in per cent of a classifier on a stack of three layers."""
     data = data or digits()
@@ -65,7 +65,7 @@ def fit(
         optimizer=Adam(),
         learning_rate=OneCycle(rate),
         batch_size=50,
-        max_epochs=epochs or (60 if n_labels <= 1000 else 20),
+        max_epochs=epochs or (60 if n_labels <= 1000 else 30),
         random_state=seed,
     ).fit(data.train[rows], data.train_labels[rows])
     wrong = model.predict(data.test) != data.test_labels
@@ -118,10 +118,12 @@ def section(found: Mapping[str, Found]) -> Section:
 
 _ABOUT = """\
 Test error in per cent of 784-500-500-500-10, sigmoid, the three layers pre-trained one after the
-other on all 10,000 training images without labels (25 % of the inputs of each layer masked in the
-denoising kind), then trained end to end with labels of some or all of them. Published with 50,000
-labels, wider layers, and settings chosen on validation rows, which is why its errors are
-smaller."""
+other on all 10,000 training images without labels (half of the inputs of each layer masked in the
+denoising kind), then trained end to end with labels of some or all of them. The learning rate, the
+share of masked inputs and the number of epochs were chosen on the last 2,000 training images with
+one seed. Published with 50,000 labels, wider layers and 25 % of the inputs masked. With ReLU in
+place of the sigmoid, pre-training gained nothing on the same validation images (3.80 against 3.60
+with 8,000 labels)."""
 
 STACKED = Experiment(
     "stacked", "Stacked and stacked denoising, fine-tuned", "stacked", cells, section
