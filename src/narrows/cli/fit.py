@@ -164,7 +164,7 @@ def _report_plan(model: Any, features: pa.Table, asked: Request) -> None:
         "rows": features.num_rows,
         "columns": features.num_columns,
         "n_components": composition.n_components,
-        "n_parameters": sum(parameter.numel() for parameter in network.parameters()),
+        "n_parameters": sum(parameter.numel() for parameter in network.trained_parameters()),
     }
     if asked.as_json:
         output.json_object(plan)
