@@ -5,8 +5,10 @@ from __future__ import annotations
 from reproduction.contractive import CONTRACTIVE
 from reproduction.deep import DEEP
 from reproduction.first_digits import R2
+from reproduction.generators import GENERATORS
 from reproduction.k_sparse import K_SPARSE
 from reproduction.marginalised import MARGINALISED
+from reproduction.moving_digits import MOVING_DIGITS
 from reproduction.optimisers import R1
 from reproduction.record import Experiment
 from reproduction.stacked import STACKED
@@ -24,6 +26,8 @@ EXPERIMENTS: dict[str, Experiment] = {
         DEEP,
         K_SPARSE,
         STACKED,
+        GENERATORS,
+        MOVING_DIGITS,
         MARGINALISED,
     )
 }

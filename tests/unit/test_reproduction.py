@@ -232,3 +232,32 @@ def test_the_speed_is_that_of_the_shortest_training_as_accurate(load: Any) -> No
         ours, figures
     )
     assert "No training" in marginalised.verdict({**ours, "test": 1.0}, figures)
+
+
+def test_parzen_is_the_mean_of_normal_densities(load: Any) -> None:
+    rng = np.random.default_rng(0)
+    drawn, rows = rng.normal(size=(30, 4)), rng.normal(size=(25, 4))
+    distance = ((rows[:, None] - drawn) ** 2).sum(2)
+    density = np.exp(-0.5 * distance / 0.3**2).mean(1) / (0.3 * math.sqrt(2 * math.pi)) ** 4
+    np.testing.assert_allclose(load("generators").parzen(drawn, rows, 0.3), np.log(density))
+
+
+def test_codes_of_the_prior_pass_for_it_and_others_do_not(load: Any) -> None:
+    code = torch.randn(200, 3, generator=torch.Generator().manual_seed(5))
+    assert load("generators").coverage(code, 0) > 0.05
+    assert load("generators").coverage(2 * code, 0) < 0.05
+
+
+def test_films_hold_one_digit_that_stays_whole(load: Any) -> None:
+    films = load("moving_digits").movies(20, seed=0).reshape(20, 10, 12, 12)
+    brightness = films.sum((2, 3))
+    np.testing.assert_allclose(brightness, brightness[:, :1].repeat(10, 1), rtol=1e-5)
+    assert (np.abs(np.diff(films, axis=1)).sum((2, 3)) > 0).all()
+
+
+@pytest.mark.parametrize("kind", ["no pre-training", "stacked", "stacked denoising"])
+def test_a_small_stack_tells_strokes_apart(load: Any, small: Any, kind: str) -> None:
+    found = load("stacked").fit(
+        kind, 100, seed=0, data=small, hidden=(32,), n_components=16, layer_epochs=2, epochs=30
+    )
+    assert found["test"] < 40
