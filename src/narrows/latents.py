@@ -19,6 +19,9 @@ __all__ = ["BinaryCode", "Gaussian", "KSparse", "Point"]
 
 # Where exp(log_variance / 2) and its square are far from both ends of float32.
 LOG_VARIANCE = 30.0
+# What is added to the second head, so that codes are drawn close to their means while the decoder
+# begins to learn: noise as large as the prior's, in many components, would drown what they say.
+FIRST_LOG_VARIANCE = -4.0
 
 
 class Latent(Spec, axis="latent"):
@@ -130,8 +133,9 @@ class Gaussian(Latent):
 
     def posterior(self, heads: list[Tensor]) -> GaussianPosterior:
         """Return the normal distribution whose mean and log variance the heads gave."""
-        mean, log_variance = heads
-        return GaussianPosterior(mean, log_variance.clamp(-LOG_VARIANCE, LOG_VARIANCE))
+        mean, raw = heads
+        log_variance = (raw + FIRST_LOG_VARIANCE).clamp(-LOG_VARIANCE, LOG_VARIANCE)
+        return GaussianPosterior(mean, log_variance)
 
 
 @dataclass(slots=True)

@@ -16,7 +16,7 @@ from narrows import KL, MMD, Autoencoder, Dense, Mixture
 from narrows.composition import Composition
 from narrows.errors import CollapseWarning
 from narrows.forward import ForwardPass
-from narrows.latents import GaussianPosterior
+from narrows.latents import FIRST_LOG_VARIANCE, GaussianPosterior
 
 F64 = torch.float64
 
@@ -144,7 +144,7 @@ def a_linear_gaussian_model() -> tuple[Autoencoder, np.ndarray, np.ndarray]:
         head.weight.copy_(torch.from_numpy(mean))
         head.bias.copy_(torch.from_numpy(-mean @ b))
         twin.weight.zero_()
-        twin.bias.copy_(torch.from_numpy(spread))
+        twin.bias.copy_(torch.from_numpy(spread - FIRST_LOG_VARIANCE))
         model.network_.decoder[0].weight.copy_(torch.from_numpy(W))
         model.network_.decoder[0].bias.copy_(torch.from_numpy(b))
     return model, W, b
