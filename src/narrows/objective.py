@@ -82,6 +82,11 @@ class Objective:
                 network.critics[term.name] = critic
 
     @property
+    def grows(self) -> bool:
+        """Whether a weight is larger at the end of training than at its beginning."""
+        return any(term.weight_at(0.0) < term.weight_at(1.0) for term in self.terms.values())
+
+    @property
     def supervised(self) -> bool:
         """Whether a term looks at the classes of the samples."""
         return any(term.supervised for term in self.terms.values())

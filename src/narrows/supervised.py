@@ -130,6 +130,7 @@ class _Task:
         self.weight = weight
         self.names: tuple[str, ...] = ("loss", "reconstruction") if weight else ("loss",)
         self.terms: dict[str, Any] = {}
+        self.grows = False
 
     def __call__(self, forward: ForwardPass) -> Value:
         assert forward.prediction is not None

@@ -176,6 +176,13 @@ def test_the_likelihood_is_a_density_in_the_units_of_the_table() -> None:
     np.testing.assert_allclose(scaled, found - 3 * np.log(10), atol=1e-6)
 
 
+@pytest.mark.filterwarnings("ignore::narrows.errors.CollapseWarning")
+def test_a_weight_that_grows_from_0_is_no_divergence() -> None:
+    rows = np.ones((1, 10))  # 0 after scaling: at weight 0 there is nothing to lose
+    model = Autoencoder(1, latent="gaussian", penalty=KL(), max_epochs=4, random_state=0).fit(rows)
+    assert model.stop_reason_ == "max_epochs"
+
+
 def test_collapse_is_reported_by_the_numbers_of_the_components() -> None:
     X = np.random.default_rng(0).normal(size=(200, 6))
     model = Autoencoder(

@@ -24,11 +24,21 @@ class Monitor:
         Stop when the number changes by less than this share of itself; 0 never does.
     held_out : bool
         Whether the number is that of held-out rows.
+    least : float
+        What the first number counts as at least, when later ones are held against it: where weights
+        grow from 0, the first says little.
     """
 
     def __init__(
-        self, network: nn.Module, patience: int | None, tolerance: float, *, held_out: bool
+        self,
+        network: nn.Module,
+        patience: int | None,
+        tolerance: float,
+        *,
+        held_out: bool,
+        least: float = 1e-12,
     ) -> None:
+        self.least = least
         self.parameters = list(network.parameters())
         self.patience = patience
         self.tolerance = tolerance
@@ -70,7 +80,7 @@ class Monitor:
         """Return whether a value is no number, or a thousand times farther off than the first."""
         if not math.isfinite(value):
             return True
-        return value - self.first > 1e3 * max(abs(self.first), 1e-12)
+        return value - self.first > 1e3 * max(abs(self.first), self.least)
 
     def finite(self) -> bool:
         """Return whether all weights are numbers now."""

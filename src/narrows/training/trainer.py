@@ -165,6 +165,7 @@ class Trainer:
             settings.patience,
             settings.optimizer.tolerance,
             held_out=len(valid) > 0,
+            least=1.0 if phase.objective.grows else 1e-12,
         )
         self.progress.phase(phase.name, phase.max_epochs, len(train))
         reason: str | None = None
