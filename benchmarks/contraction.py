@@ -15,6 +15,7 @@ import torch
 
 from narrows import Autoencoder, Contraction, Dense
 from narrows.composition import Composition
+from run import machine
 
 N_FEATURES, N_COMPONENTS, BATCH = 784, 32, 256
 
@@ -46,9 +47,7 @@ def seconds_per_step(
 
 def main() -> None:
     torch.set_num_threads(1)
-    print(
-        f"batch {BATCH}, {N_FEATURES} columns, {N_COMPONENTS} components, torch {torch.__version__}"
-    )
+    print(f"{machine()}\nbatch {BATCH}, {N_FEATURES} columns, {N_COMPONENTS} components")
     print("| encoder | code | plain step | exact | hutchinson |\n|---|---|---|---|---|")
     for hidden, code in itertools.product([(), (256,), (256, 64)], ["linear", "sigmoid"]):
         plain = seconds_per_step(hidden, code, None)

@@ -11,8 +11,8 @@ __version__ = "0.1.0"
 _HOME = {
     "AnomalyDetector": "detector",
     "Autoencoder": "estimator",
-    "AutoencoderClassifier": "supervised",
-    "AutoencoderRegressor": "supervised",
+    "AutoencoderClassifier": "supervised.classifier",
+    "AutoencoderRegressor": "supervised.regressor",
     "MarginalizedDenoisingAutoencoder": "marginalized",
     "hamming_search": "hashing",
     "load": "loading",
@@ -148,7 +148,8 @@ if TYPE_CHECKING:
     from narrows.penalties.sparsity import Sparsity
     from narrows.penalties.weights import WeightDecay
     from narrows.priors import Mixture, Normal, SwissRoll, Uniform
-    from narrows.supervised import AutoencoderClassifier, AutoencoderRegressor
+    from narrows.supervised.classifier import AutoencoderClassifier
+    from narrows.supervised.regressor import AutoencoderRegressor
     from narrows.training.decomposition import Decomposition
     from narrows.training.layerwise import Layerwise
     from narrows.training.optimizers import (

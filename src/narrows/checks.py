@@ -57,6 +57,21 @@ def integer(
     return result
 
 
+def widths(name: str, value: object) -> tuple[int, ...]:
+    """Return ``value`` as a tuple of positive whole numbers: the widths of layers.
+
+    Raises
+    ------
+    ParameterError
+        If ``value`` is no sequence of them.
+    """
+    if not isinstance(value, (tuple, list)):
+        raise ParameterError(
+            _message(name, value, "must be a sequence of widths", f"write {name}=({value!r},)")
+        )
+    return tuple(integer(f"{name}[{place}]", width, low=1) for place, width in enumerate(value))
+
+
 def choice(name: str, value: object, options: Iterable[str], *, remedy: str = "") -> str:
     """Return ``value`` if it is one of ``options``, or name the nearest one.
 

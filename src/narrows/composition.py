@@ -18,8 +18,8 @@ from narrows.network import Network
 from narrows.objective import Objective
 from narrows.penalties.penalty import Penalty
 from narrows.training.optimizers import Optimizer
-from narrows.training.rates import Constant, LearningRate, OneCycle
 from narrows.training.schedules import Schedule
+from narrows.training.settings import how_to_move
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ class Composition:
     ----------
     n_components : int
         Width of the code.
-    architecture, latent, loss, penalty, corruption, schedule, optimizer, learning_rate : specs
+    architecture, latent, loss, penalty, corruption, schedule : specs
         The part on each axis; penalty and corruption may be None.
     """
 
@@ -41,8 +41,6 @@ class Composition:
     penalty: Penalty | None
     corruption: Corruption | None
     schedule: Schedule
-    optimizer: Optimizer
-    learning_rate: LearningRate
 
     @classmethod
     def of(cls, settings: Mapping[str, Any]) -> Composition:
@@ -54,7 +52,6 @@ class Composition:
             If a setting is no part of its axis, or no possible value.
         """
         penalty, corruption = settings["penalty"], settings["corruption"]
-        optimizer = Optimizer.of(settings["optimizer"])
         found = cls(
             n_components=checks.integer("n_components", settings["n_components"], low=1),
             architecture=Architecture.of(settings["architecture"]),
@@ -63,21 +60,17 @@ class Composition:
             penalty=None if _absent(penalty) else Penalty.of(penalty),
             corruption=None if _absent(corruption) else Corruption.of(corruption),
             schedule=Schedule.of(settings["schedule"]),
-            optimizer=optimizer,
-            learning_rate=_rate(settings["learning_rate"], optimizer),
         )
-        found.optimizer.check()
-        found._check_steps()
-        found.learning_rate.check()
+        found._check_steps(how_to_move(settings)[0])
         return found
 
-    def _check_steps(self) -> None:
+    def _check_steps(self, optimizer: Optimizer) -> None:
         """Refuse a term that moves after each pass beside a step of many passes."""
         terms = {} if self.penalty is None else self.penalty.terms()
         for term in terms.values():
-            if term.needs_batches and self.optimizer.full_batch:
+            if term.needs_batches and optimizer.full_batch:
                 raise CompositionError(
-                    f"optimizer={self.optimizer!r} passes all rows many times in one step, and "
+                    f"optimizer={optimizer!r} passes all rows many times in one step, and "
                     f"penalty={term!r} changes after each pass; choose optimizer='adam'"
                 )
 
@@ -90,11 +83,6 @@ class Composition:
     def regularised(self) -> bool:
         """Whether anything but the length of the code limits what it can copy."""
         return self.penalty is not None or self.corruption is not None or self.latent.regularises
-
-    def base_rate(self, n_features: int) -> float:
-        """Return the learning rate at its highest: the one given, or the optimiser's default."""
-        given = self.learning_rate.rate
-        return self.optimizer.default_rate(n_features) if given is None else float(given)
 
     @property
     def objective(self) -> Objective:
@@ -120,10 +108,3 @@ class Composition:
 
 def _absent(value: Any) -> bool:
     return value is None or value == "none"
-
-
-def _rate(value: Any, optimizer: Optimizer) -> LearningRate:
-    if isinstance(value, str) and value == "auto":
-        # A line search finds its own step; everything else gains from one cycle.
-        return Constant() if optimizer.full_batch else OneCycle()
-    return LearningRate.of(value)

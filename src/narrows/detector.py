@@ -6,15 +6,12 @@ from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.base import BaseEstimator, OutlierMixin, clone
-from sklearn.frozen import FrozenEstimator
+from sklearn.base import BaseEstimator, OutlierMixin
 from sklearn.utils import Tags
 from sklearn.utils.validation import check_is_fitted
 
-from narrows import checks, persistence, stored
-from narrows.architectures.block import Architecture
+from narrows import checks, nested, persistence, stored
 from narrows.data import arrays
-from narrows.errors import ParameterError
 from narrows.estimator import Autoencoder
 from narrows.model_folder import State, Storable
 
@@ -113,9 +110,13 @@ class AnomalyDetector(
         checks.choice("threshold", self.threshold, THRESHOLDS)
         share = checks.number("contamination", self.contamination, low=0, high=0.5)
         factor = checks.number("n_deviations", self.n_deviations, low=0)
-        rows = arrays.read(self, X, reset=True, missing=self._takes_missing)
-        self.autoencoder_ = self._fitted(rows, sample_weight)
-        errors = -self.autoencoder_.score_samples(rows).astype(np.float64)
+        self._read(X, reset=True)
+        found = nested.frozen(self.autoencoder, self.n_features_in_)
+        if found is None:
+            found = nested.unfitted(self.autoencoder, Autoencoder(), self.random_state)
+            found.fit(X, sample_weight=sample_weight)
+        self.autoencoder_ = found
+        errors = -found.score_samples(X).astype(np.float64)
         if self.threshold == "quantile":
             self.offset_ = -float(np.quantile(errors, 1 - share))
         else:
@@ -135,8 +136,8 @@ class AnomalyDetector(
         ndarray of shape (n_samples,)
         """
         check_is_fitted(self, "offset_")
-        rows = arrays.read(self, X, reset=False, missing=self._takes_missing)
-        return self.autoencoder_.score_samples(rows)
+        self._read(X, reset=False)
+        return self.autoencoder_.score_samples(X)
 
     def decision_function(self, X: Any) -> Matrix:
         """Return `score_samples` minus the offset: negative for anomalies.
@@ -166,26 +167,9 @@ class AnomalyDetector(
         """
         return np.where(self.decision_function(X) < 0, -1, 1)
 
-    def _fitted(self, rows: Any, sample_weight: Any) -> Autoencoder:
-        given = self.autoencoder
-        if isinstance(given, FrozenEstimator):
-            check_is_fitted(given.estimator, "network_")
-            frozen: Autoencoder = given.estimator
-            return frozen
-        if given is not None and not isinstance(given, Autoencoder):
-            raise ParameterError(
-                f"autoencoder={given!r} must be an Autoencoder, or FrozenEstimator(fitted one)"
-            )
-        found: Autoencoder = Autoencoder() if given is None else clone(given)
-        if found.random_state is None:
-            found.set_params(random_state=self.random_state)
-        return found.fit(rows, sample_weight=sample_weight)
-
-    @property
-    def _takes_missing(self) -> bool:
-        given = self.autoencoder
-        inner = given.estimator if isinstance(given, FrozenEstimator) else given
-        return isinstance(inner, Autoencoder) and Architecture.of(inner.architecture).takes_missing
+    def _read(self, X: Any, *, reset: bool) -> None:
+        """Check X; the autoencoder, which knows its own columns by name, is given X itself."""
+        arrays.read(self, X, reset=reset, missing=nested.takes_missing(self.autoencoder))
 
     def _state(self) -> State:
         fitted = {**stored.columns(self), "offset": self.offset_}
@@ -204,5 +188,5 @@ class AnomalyDetector(
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()
         tags.input_tags.sparse = True
-        tags.input_tags.allow_nan = self._takes_missing
+        tags.input_tags.allow_nan = nested.takes_missing(self.autoencoder)
         return tags

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import copy
 import warnings
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -16,20 +14,20 @@ from sklearn.utils import Tags, check_array, check_consistent_length, column_or_
 from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
 
-from narrows import autoencoder_state, checks
-from narrows.architectures.block import Architecture
+from narrows import autoencoder_state
 from narrows.composition import Composition
 from narrows.data import arrays
-from narrows.data.encoding import Encoding, Rows, blocks
-from narrows.data.table import Table, as_tensor, make_table, measured
+from narrows.data.encoding import Encoding, Rows
+from narrows.data.table import Table, make_table
 from narrows.errors import DataError, OvercompleteWarning, ParameterError
 from narrows.generation import Generation
 from narrows.model_folder import State, Storable
 from narrows.network import Network
-from narrows.training import budget, progress
+from narrows.training import progress
 from narrows.training.optimizers import Stepper
 from narrows.training.runtime import Randomness, resolve, seed
-from narrows.training.trainer import Settings, Trainer
+from narrows.training.settings import Settings
+from narrows.training.trainer import Trainer
 
 __all__ = ["Autoencoder"]
 
@@ -269,8 +267,7 @@ class Autoencoder(
         ndarray of shape (n_samples, n_components)
             In the dtype of X, or the data frame that ``set_output`` asked for.
         """
-        rows = self._rows(X)
-        return self._map(rows, lambda network, x, seen: network.encode(x, seen), self.n_components_)
+        return self._encoded(X)
 
     def inverse_transform(self, X: Any) -> Matrix:
         """Return the rows that codes stand for.
@@ -297,10 +294,7 @@ class Autoencoder(
                 f"X has {code.shape[1]} columns but a code has {self.n_components_}; "
                 "give what transform returned"
             )
-        decoded = self._map(
-            code, lambda network, y, seen: network.decode(y), self.n_features_in_, encode=False
-        )
-        return self.encoding_.decode(decoded)
+        return self._decoded(code)
 
     def reconstruct(self, X: Any) -> Matrix:
         """Return what rows look like after the narrow channel: encoded, then decoded.
@@ -321,7 +315,7 @@ class Autoencoder(
             return network.decode(network.encode(x, observed), observed)
 
         found = self.encoding_.decode(self._map(rows, decoded, self.n_features_in_))
-        if isinstance(rows, np.ndarray):
+        if self._takes_missing and isinstance(rows, np.ndarray):
             found[np.isnan(rows)] = np.nan
         return found
 
@@ -340,7 +334,7 @@ class Autoencoder(
         ndarray of shape (n_samples,)
         """
         rows = self._rows(X)
-        objective = Composition.of(self.get_params(deep=False)).objective
+        objective = self._composition.objective
 
         def losses(network: Network, x: Tensor, observed: Tensor | None) -> Tensor:
             return -objective.per_sample(network(x, observed=observed, training=False))[:, None]
@@ -372,10 +366,6 @@ class Autoencoder(
     def _restore(self, state: State) -> None:
         autoencoder_state.restore(self, state.fitted, state.tensors)
 
-    def _read(self, X: Any, *, reset: bool) -> Rows:
-        missing = Architecture.of(self.architecture).takes_missing
-        return arrays.read(self, X, reset=reset, missing=missing)
-
     def _prepare(
         self, rows: Rows, y: Any, sample_weight: Any, *, fresh: bool, overwrite: bool
     ) -> _Job:
@@ -401,11 +391,21 @@ class Autoencoder(
             runtime.device,
             sample_weight=weight,
             target=target,
+            missing=self._takes_missing,
             owned=overwrite,
         )
         _check_domain(composition, table)
         trainer = Trainer(
-            self._settings(composition, table), runtime, randomness, progress.make(self.verbose)
+            Settings.of(
+                self.get_params(deep=False),
+                composition.objective,
+                table,
+                corruption=composition.corruption,
+                schedule=composition.schedule,
+            ),
+            runtime,
+            randomness,
+            progress.make(self.verbose),
         )
         return _Job(
             composition, network.to(runtime.device, runtime.dtype), encoding, table, trainer
@@ -426,36 +426,6 @@ class Autoencoder(
                 "training was to go on from; set warm_start=False, or put the settings back"
             )
         return self.network_
-
-    def _settings(self, composition: Composition, table: Table) -> Settings:
-        size = budget.batch_size(self.batch_size, table.n_rows)
-        fraction = checks.number(
-            "validation_fraction",
-            self.validation_fraction,
-            low=0,
-            high=1,
-            include_low=False,
-            include_high=False,
-        )
-        patience = checks.integer("n_iter_no_change", self.n_iter_no_change, low=1)
-        norm = self.max_grad_norm
-        if norm is not None:
-            norm = checks.number("max_grad_norm", norm, low=0, include_low=False)
-        return Settings(
-            objective=composition.objective,
-            optimizer=composition.optimizer,
-            learning_rate=composition.learning_rate,
-            rate=composition.base_rate(table.n_features),
-            corruption=composition.corruption,
-            schedule=composition.schedule,
-            batch_size=size,
-            max_epochs=budget.max_epochs(
-                self.max_epochs, table.n_rows, size, composition.optimizer
-            ),
-            validation_fraction=fraction,
-            patience=patience if self.early_stopping else None,
-            max_grad_norm=norm,
-        )
 
     def _finish(
         self,
@@ -480,40 +450,10 @@ class Autoencoder(
     def _n_features_out(self) -> int:
         return int(self.n_components_)
 
-    def _rows(self, X: Any) -> Rows:
-        check_is_fitted(self, "network_")
-        return self._read(X, reset=False)
-
-    def _map(
-        self,
-        rows: Rows,
-        function: Callable[[Network, Tensor, Tensor | None], Tensor],
-        width: int,
-        *,
-        encode: bool = True,
-        derivatives: bool = False,
-    ) -> Matrix:
-        """Apply ``function`` to scaled rows block by block, in the dtype of the rows.
-
-        ``derivatives`` says whether the function takes some of its own.
-        """
-        dtype = torch.float64 if rows.dtype == np.float64 else torch.float32
-        out = np.empty((rows.shape[0], width), rows.dtype)
-        with torch.no_grad() if derivatives else torch.inference_mode():
-            network = self.network_
-            found = next(network.parameters())
-            if found.dtype != dtype:
-                network = copy.deepcopy(network).to(dtype)
-            for block in blocks(rows.shape[0], self.n_features_in_ + width):
-                values = self.encoding_.encode(rows[block], rows.dtype) if encode else rows[block]
-                x = as_tensor(np.ascontiguousarray(values)).to(found.device)
-                out[block] = function(network, *measured(x)).cpu().numpy()
-        return out
-
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()
         tags.input_tags.sparse = True
-        tags.input_tags.allow_nan = Architecture.of(self.architecture).takes_missing
+        tags.input_tags.allow_nan = self._takes_missing
         tags.transformer_tags.preserves_dtype = ["float64", "float32"]
         return tags
 

@@ -12,9 +12,9 @@ from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
 
 from narrows import checks
-from narrows.composition import Composition
-from narrows.data.encoding import Encoding, Rows
+from narrows.data.encoding import Rows
 from narrows.errors import CompositionError, DataError
+from narrows.fitted import Fitted
 from narrows.network import Network
 from narrows.priors import Prior
 from narrows.training.runtime import seed
@@ -23,13 +23,8 @@ from narrows.walks import walk
 Matrix = NDArray[Any]
 
 
-class Generation:
+class Generation(Fitted):
     """What a fitted autoencoder can do with codes of its own; inherited by `Autoencoder`."""
-
-    network_: Network
-    encoding_: Encoding
-    n_components_: int
-    n_features_in_: int
 
     def sample(self, n_samples: int = 1, *, target: Any = None, random_state: Any = None) -> Matrix:
         """Return new rows: codes drawn from the prior, decoded.
@@ -68,7 +63,7 @@ class Generation:
                 device=self._weight.device,
                 target=classes,
             )
-        return self._decoded(code)
+        return self._decoded(code.cpu().numpy())
 
     def interpolate(self, start: Any, end: Any, n_steps: int = 8) -> Matrix:
         """Return what lies between rows: the straight line between their codes, decoded.
@@ -99,7 +94,7 @@ class Generation:
             )
         share = np.linspace(0, 1, count, dtype=first.dtype)[None, :, None]
         codes = first[:, None] * (1 - share) + last[:, None] * share
-        rows = self._decoded(torch.from_numpy(codes.reshape(-1, self.n_components_)))
+        rows = self._decoded(codes.reshape(-1, self.n_components_))
         return rows.reshape(len(first), count, -1)
 
     def latent_grid(
@@ -136,7 +131,7 @@ class Generation:
         side = np.linspace(low, high, count)
         x, y = np.meshgrid(side, side[::-1])
         codes = np.column_stack([x.ravel(), y.ravel()])
-        return codes, self._decoded(torch.from_numpy(codes))
+        return codes, self._decoded(codes)
 
     def log_likelihood(self, X: Any, n_importance: int = 100, random_state: Any = None) -> Matrix:
         """Return log p(x) of rows by importance sampling (Burda et al., 2016).
@@ -166,7 +161,7 @@ class Generation:
             If the code is no distribution, there is no prior with a density, or the loss is no
             likelihood.
         """
-        rows = self._rows(X)  # type: ignore[attr-defined]
+        rows = self._rows(X)
         composition = self._composition
         if not composition.latent.is_distribution:
             raise CompositionError(
@@ -189,7 +184,7 @@ class Generation:
             mean = torch.stack(terms).double().logsumexp(0) - math.log(count)
             return mean[:, None]
 
-        found: Matrix = self._map(rows, likelihood, 1)[:, 0]  # type: ignore[attr-defined]
+        found: Matrix = self._map(rows, likelihood, 1)[:, 0]
         density: Matrix = found - self._log_volume(rows)
         return density
 
@@ -223,7 +218,7 @@ class Generation:
         CompositionError
             If the code is binary, which no small step changes.
         """
-        rows = self._rows(X)  # type: ignore[attr-defined]
+        rows = self._rows(X)
         if self._composition.latent.is_binary:
             raise CompositionError("a binary code has no directions; choose latent='point'")
         steps = checks.integer("n_steps", n_steps, low=1)
@@ -233,9 +228,7 @@ class Generation:
         def walked(network: Network, x: Tensor, observed: Tensor | None) -> Tensor:
             return walk(network, x, observed, steps, scale, generator)
 
-        moved = self._map(  # type: ignore[attr-defined]
-            rows, walked, self.n_features_in_, derivatives=True
-        )
+        moved = self._map(rows, walked, self.n_features_in_, derivatives=True)
         found: Matrix = self.encoding_.decode(moved)
         return found
 
@@ -264,15 +257,6 @@ class Generation:
             )
         return np.packbits(np.asarray(self._encoded(X)) > 0.5, axis=1)
 
-    @property
-    def _composition(self) -> Composition:
-        settings = self.get_params(deep=False)  # type: ignore[attr-defined]
-        return Composition.of({**settings, "n_components": self.n_components_})
-
-    @property
-    def _weight(self) -> Tensor:
-        return next(self.network_.parameters())
-
     def _prior(self) -> Prior:
         check_is_fitted(self, "network_")
         prior = self._composition.objective.prior
@@ -286,23 +270,6 @@ class Generation:
     def _generator(self, random_state: Any) -> torch.Generator:
         check_is_fitted(self, "network_")
         return torch.Generator(self._weight.device).manual_seed(seed(random_state))
-
-    def _encoded(self, X: Any) -> Matrix:
-        rows = self._rows(X)  # type: ignore[attr-defined]
-        found: Matrix = self._map(  # type: ignore[attr-defined]
-            rows, lambda network, x, seen: network.encode(x, seen), self.n_components_
-        )
-        return found
-
-    def _decoded(self, code: Tensor) -> Matrix:
-        values = code.cpu().numpy()
-        found = self._map(  # type: ignore[attr-defined]
-            values,
-            lambda network, y, seen: network.decode(y),
-            self.n_features_in_,
-            encode=False,
-        )
-        return self.encoding_.decode(found)
 
     def _log_volume(self, rows: Rows) -> Any:
         """Return by how much scaling has blown up the measured cells of each row, as a log."""

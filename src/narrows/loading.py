@@ -9,7 +9,8 @@ from narrows import model_folder, persistence
 from narrows.detector import AnomalyDetector
 from narrows.estimator import Autoencoder
 from narrows.marginalized import MarginalizedDenoisingAutoencoder
-from narrows.supervised import AutoencoderClassifier, AutoencoderRegressor
+from narrows.supervised.classifier import AutoencoderClassifier
+from narrows.supervised.regressor import AutoencoderRegressor
 
 __all__ = ["load"]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numbers
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
 import torch
@@ -173,58 +173,69 @@ def _longest(data: Any) -> int:
 
 
 def _card(estimator: Any, config: Mapping[str, Any]) -> str:
+    """Return what a person reads who opens the folder, in Markdown."""
     fitted = config["fitted"]
-    names = fitted["feature_names_in"] or [f"x{i}" for i in range(fitted["n_features_in"])]
     history = fitted.get("history") or [{}]
-    rows = [f"| {key} | {value} |" for key, value in history[-1].items()]
-    settings = [
-        f"| {key} | {_inert(repr(value))} |" for key, value in estimator.get_params(False).items()
-    ]
-    title = f"# {config['estimator']}: {fitted['n_features_in']} columns"
-    if "n_components" in fitted:
-        title += f" into {fitted['n_components']}"
+    settings = {key: _inert(repr(value)) for key, value in estimator.get_params(False).items()}
+    names = fitted["feature_names_in"] or [f"x{i}" for i in range(fitted["n_features_in"])]
+    use = "results = model.transform(X)" if hasattr(estimator, "transform") else "model"
+    return f"""---
+library_name: narrows
+tags: [autoencoder, feature-fusion, tabular]
+---
+
+# {_title(config)}
+
+```python
+import narrows
+
+model = narrows.load("this folder")
+{use}
+```
+
+{_made(estimator, config)}.
+
+## Last epoch
+
+| | |
+|---|---|
+{_table(history[-1])}
+
+## Settings
+
+| setting | value |
+|---|---|
+{_table(settings)}
+
+## Columns
+
+{_lines(f"- {_inert(name)}" for name in names)}
+"""
+
+
+def _title(config: Mapping[str, Any]) -> str:
+    fitted = config["fitted"]
+    title = f"{config['estimator']}: {fitted['n_features_in']} columns"
+    return f"{title} into {fitted['n_components']}" if "n_components" in fitted else title
+
+
+def _made(estimator: Any, config: Mapping[str, Any]) -> str:
+    fitted = config["fitted"]
     made = f"Made with narrows {config['narrows_version']} and torch {config['torch_version']}"
-    if "stop_reason" in fitted:
-        made += (
-            f"; {estimator.n_parameters_} parameters; training ended with "
-            f"`{fitted['stop_reason']}` after {len(fitted['history'])} epochs"
-        )
-    return "\n".join(
-        [
-            "---",
-            "library_name: narrows",
-            "tags: [autoencoder, feature-fusion, tabular]",
-            "---",
-            "",
-            title,
-            "",
-            "```python",
-            "import narrows",
-            "",
-            'model = narrows.load("this folder")',
-            "results = model.transform(X)" if hasattr(estimator, "transform") else "model",
-            "```",
-            "",
-            f"{made}.",
-            "",
-            "## Last epoch",
-            "",
-            "| | |",
-            "|---|---|",
-            *rows,
-            "",
-            "## Settings",
-            "",
-            "| setting | value |",
-            "|---|---|",
-            *settings,
-            "",
-            "## Columns",
-            "",
-            *(f"- {_inert(name)}" for name in names),
-            "",
-        ]
+    if "stop_reason" not in fitted:
+        return made
+    return (
+        f"{made}; {estimator.n_parameters_} parameters; training ended with "
+        f"`{fitted['stop_reason']}` after {len(fitted['history'])} epochs"
     )
+
+
+def _table(values: Mapping[str, Any]) -> str:
+    return _lines(f"| {key} | {value} |" for key, value in values.items())
+
+
+def _lines(lines: Iterable[str]) -> str:
+    return "\n".join(lines)
 
 
 def _inert(text: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -12,6 +13,22 @@ from narrows.errors import CompositionError, DataError
 from narrows.spec import Spec
 
 __all__ = ["Mixture", "Normal", "SwissRoll", "Uniform"]
+
+
+class Chance(NamedTuple):
+    """Where random numbers come from, and in which form."""
+
+    generator: torch.Generator | None
+    dtype: torch.dtype
+    device: torch.device | str
+
+    def normal(self, *shape: int) -> Tensor:
+        """Return draws from N(0, 1)."""
+        return torch.randn(shape, generator=self.generator, dtype=self.dtype, device=self.device)
+
+    def uniform(self, *shape: int) -> Tensor:
+        """Return draws between 0 and 1."""
+        return torch.rand(shape, generator=self.generator, dtype=self.dtype, device=self.device)
 
 
 class Prior(Spec, axis="prior"):
@@ -64,7 +81,7 @@ class Prior(Spec, axis="prior"):
         classes = None
         if self.n_classes:
             classes = self._classes(n_samples, generator, device, target)
-        return self._draw((n_samples, n_components), generator, dtype, device, classes)
+        return self._draw((n_samples, n_components), Chance(generator, dtype, device), classes)
 
     def log_prob(self, code: Tensor) -> Tensor:
         """Return the logarithm of the density at each code, shape (n_samples,).
@@ -88,14 +105,7 @@ class Prior(Spec, axis="prior"):
             If a setting, or the length of the code, cannot be.
         """
 
-    def _draw(
-        self,
-        shape: tuple[int, int],
-        generator: torch.Generator | None,
-        dtype: torch.dtype,
-        device: torch.device | str,
-        classes: Tensor | None,
-    ) -> Tensor:
+    def _draw(self, shape: tuple[int, int], chance: Chance, classes: Tensor | None) -> Tensor:
         raise NotImplementedError
 
     def _classes(
@@ -154,15 +164,8 @@ class Normal(Prior):
         """Return the logarithm of the density at each code, shape (n_samples,)."""
         return _log_normal(code, 1.0).sum(1)
 
-    def _draw(
-        self,
-        shape: tuple[int, int],
-        generator: torch.Generator | None,
-        dtype: torch.dtype,
-        device: torch.device | str,
-        classes: Tensor | None,
-    ) -> Tensor:
-        return torch.randn(shape, generator=generator, dtype=dtype, device=device)
+    def _draw(self, shape: tuple[int, int], chance: Chance, classes: Tensor | None) -> Tensor:
+        return chance.normal(*shape)
 
 
 class Uniform(Prior):
@@ -198,15 +201,8 @@ class Uniform(Prior):
         height = -code.shape[1] * math.log(self.high - self.low)
         return torch.where(inside, height, -math.inf).to(code.dtype)
 
-    def _draw(
-        self,
-        shape: tuple[int, int],
-        generator: torch.Generator | None,
-        dtype: torch.dtype,
-        device: torch.device | str,
-        classes: Tensor | None,
-    ) -> Tensor:
-        share = torch.rand(shape, generator=generator, dtype=dtype, device=device)
+    def _draw(self, shape: tuple[int, int], chance: Chance, classes: Tensor | None) -> Tensor:
+        share = chance.uniform(*shape)
         return self.low + (self.high - self.low) * share
 
 
@@ -284,17 +280,10 @@ class Mixture(Prior):
         angles = classes.to(dtype) * (2 * math.pi / self.n_classes)
         return torch.stack((angles.cos(), angles.sin()), 1)
 
-    def _draw(
-        self,
-        shape: tuple[int, int],
-        generator: torch.Generator | None,
-        dtype: torch.dtype,
-        device: torch.device | str,
-        classes: Tensor | None,
-    ) -> Tensor:
+    def _draw(self, shape: tuple[int, int], chance: Chance, classes: Tensor | None) -> Tensor:
         assert classes is not None
-        noise = torch.randn(shape, generator=generator, dtype=dtype, device=device)
-        rays = self._rays(classes, dtype)
+        noise = chance.normal(*shape)
+        rays = self._rays(classes, chance.dtype)
         across = torch.stack((-rays[:, 1], rays[:, 0]), 1)
         along = self.radius + self.spread * noise[:, :1]
         plane = along * rays + self.width * noise[:, 1:2] * across
@@ -358,20 +347,13 @@ class SwissRoll(Prior):
                 "choose n_components=2, or prior='normal'"
             )
 
-    def _draw(
-        self,
-        shape: tuple[int, int],
-        generator: torch.Generator | None,
-        dtype: torch.dtype,
-        device: torch.device | str,
-        classes: Tensor | None,
-    ) -> Tensor:
+    def _draw(self, shape: tuple[int, int], chance: Chance, classes: Tensor | None) -> Tensor:
         assert classes is not None
-        within_class = torch.rand(shape[0], generator=generator, dtype=dtype, device=device)
+        within_class = chance.uniform(shape[0])
         outwards = ((classes + within_class) / self.n_classes).sqrt()
         angle = 2 * math.pi * self.turns * outwards
         roll = self.radius * outwards[:, None] * torch.stack((angle.cos(), angle.sin()), 1)
-        thickness = torch.randn(roll.shape, generator=generator, dtype=dtype, device=device)
+        thickness = chance.normal(*roll.shape)
         return roll + self.noise * thickness
 
 

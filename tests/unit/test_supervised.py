@@ -10,7 +10,7 @@ import pytest
 import scipy.sparse
 import torch
 from sklearn.base import clone
-from sklearn.datasets import load_diabetes, load_digits
+from sklearn.datasets import load_diabetes, load_digits, load_iris
 from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import Ridge
 from sklearn.model_selection import GridSearchCV, train_test_split
@@ -20,6 +20,7 @@ from sklearn.utils.estimator_checks import check_estimator
 
 import narrows
 from narrows import (
+    AnomalyDetector,
     Autoencoder,
     AutoencoderClassifier,
     AutoencoderRegressor,
@@ -305,3 +306,22 @@ def test_a_config_that_does_not_fit_is_refused(change: Any, tmp_path: Path) -> N
     path.write_text(json.dumps(config))
     with pytest.raises(ModelFileError):
         narrows.load(tmp_path / "model")
+
+
+@pytest.mark.parametrize(
+    ("setting", "value"), [("max_grad_norm", -1.0), ("hidden", 5), ("hidden", (8, 0))]
+)
+def test_settings_of_fine_tuning_are_checked(setting: str, value: Any) -> None:
+    X, y = load_iris(return_X_y=True)
+    model = AutoencoderClassifier(Autoencoder(2, max_epochs=1), **{setting: value})
+    with pytest.raises(ParameterError, match=f"^{setting}"):
+        model.fit(X, y)
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("estimator", [AutoencoderClassifier, AnomalyDetector])
+def test_a_frozen_autoencoder_of_a_frame_takes_frames_without_a_warning(estimator: Any) -> None:
+    frame, y = load_iris(return_X_y=True, as_frame=True)
+    frozen = FrozenEstimator(Autoencoder(2, max_epochs=1, random_state=0).fit(frame))
+    model = estimator(frozen).fit(frame, y)
+    assert len(model.predict(frame)) == 150

@@ -7,6 +7,15 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
+# What passes through a network at once, so that a step, or a look, at all rows fits in memory.
+ROWS_AT_ONCE = 8192
+CELLS_AT_ONCE = 1 << 24
+
+
+def rows_at_once(n_columns: int) -> int:
+    """Return how many rows may pass through a network at once."""
+    return max(1, min(ROWS_AT_ONCE, CELLS_AT_ONCE // max(1, n_columns)))
+
 
 def split(n_rows: int, fraction: float, generator: torch.Generator) -> tuple[Tensor, Tensor]:
     """Return row numbers to train on and to validate on, drawn without replacement.

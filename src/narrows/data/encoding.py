@@ -113,9 +113,10 @@ class Encoding:
             # Overflow is reported below, with the column that caused it.
             warnings.simplefilter("ignore", RuntimeWarning)
             center, scale = SCALINGS[scaling](X, sample_weight)
-        if not scipy.sparse.issparse(X):
-            empty = np.isnan(center) & np.isnan(X).all(0)
-            center, scale = np.where(empty, 0.0, center), np.where(empty, 1.0, scale)
+        unknown = np.flatnonzero(np.isnan(center))
+        if unknown.size and not scipy.sparse.issparse(X):
+            empty = unknown[np.isnan(X[:, unknown]).all(0)]
+            center[empty], scale[empty] = 0.0, 1.0
         largest = np.finfo(np.float32).max / 4  # what training in float32 can subtract
         bad = np.flatnonzero(~((np.abs(center) < largest) & (scale < largest)))
         if bad.size:

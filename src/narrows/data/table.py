@@ -166,6 +166,7 @@ def make_table(
     *,
     sample_weight: NDArray[Any] | None = None,
     target: NDArray[Any] | None = None,
+    missing: bool = False,
     owned: bool = False,
 ) -> DenseTable | SparseTable:
     """Scale rows into a table.
@@ -184,6 +185,8 @@ def make_table(
         Weights; divided by their mean.
     target : ndarray of int64 of shape (n_samples,), optional
         Class of each row, -1 where it is not known.
+    missing : bool
+        Whether cells may be NaN.
     owned : bool
         Whether X may be overwritten; otherwise it is copied unless it can be used as it is.
     """
@@ -201,7 +204,8 @@ def make_table(
         scaled = X if reuse else np.empty(X.shape, width)
         for block in blocks(*X.shape):
             encoding.encode(X[block], width, out=scaled[block])
-    x, observed = measured(as_tensor(scaled).to(device))
+    x = as_tensor(scaled).to(device)
+    x, observed = measured(x) if missing else (x, None)
     return DenseTable(x, weight, observed, classes)
 
 

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from narrows import checks
-from narrows.errors import CompositionError
+from narrows.errors import CompositionError, ParameterError
 from narrows.forward import ForwardPass
 from narrows.penalties.penalty import Penalty
 from narrows.priors import Normal, Prior
@@ -175,6 +175,11 @@ class MMD(Penalty):
         """Refuse an unknown kernel, impossible scales, and a prior for codes of another length."""
         super().check(network)
         checks.choice("penalty__kernel", self.kernel, ("imq", "rbf"))
+        if not isinstance(self.scales, (tuple, list)) or not self.scales:
+            raise ParameterError(
+                f"penalty__scales={self.scales!r} must be a sequence of numbers; write for example "
+                "scales=(0.5, 1.0, 2.0)"
+            )
         for scale in self.scales:
             checks.number("penalty__scales", scale, low=0, include_low=False)
         Prior.of(self.prior).check(network.n_components)

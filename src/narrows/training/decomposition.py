@@ -18,10 +18,6 @@ from narrows.training.schedules import Schedule
 
 __all__ = ["Decomposition"]
 
-# What passes through the network at once.
-DECODED_ROWS = 8192
-DECODED_CELLS = 1 << 24
-
 
 class Decomposition(Schedule):
     """X = L + S: the network learns L, and S takes the gross errors out of its way.
@@ -189,7 +185,7 @@ def _dense(table: Table) -> DenseTable:
 def _said(network: Network, table: DenseTable) -> Tensor:
     """Return what the network says of a table's rows, shape (n_rows, n_features)."""
     said = torch.empty_like(table.x)
-    size = max(1, min(DECODED_ROWS, DECODED_CELLS // table.n_features))
+    size = batches.rows_at_once(table.n_features)
     for rows in batches.in_order(torch.arange(table.n_rows), size):
         batch = table.take(rows)
         code = network.encode(batch.x, batch.observed)

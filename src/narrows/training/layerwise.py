@@ -19,10 +19,6 @@ from narrows.training.schedules import Schedule
 
 __all__ = ["Layerwise"]
 
-# What passes through a trained layer at once.
-ENCODED_ROWS = 8192
-ENCODED_CELLS = 1 << 24
-
 
 class Layerwise(Schedule):
     """Each layer as a shallow autoencoder of what the layers below make of x, then all together.
@@ -175,7 +171,7 @@ def _check(layer: Phase) -> None:
 @torch.no_grad()
 def _encoded(network: Network, table: Table) -> DenseTable:
     """Return the clean codes of a table's rows, under the same row numbers."""
-    size = max(1, min(ENCODED_ROWS, ENCODED_CELLS // network.n_features))
+    size = batches.rows_at_once(network.n_features)
     codes: list[Tensor] = []
     for rows in batches.in_order(torch.arange(table.n_rows), size):
         batch = table.take(rows)

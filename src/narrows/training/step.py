@@ -15,10 +15,6 @@ from narrows.training.history import Tally
 from narrows.training.optimizers import Stepper
 from narrows.training.runtime import Runtime
 
-# What passes through the network at once, so that a full batch of any size fits in memory.
-MICRO_ROWS = 8192
-MICRO_CELLS = 1 << 24
-
 
 class Step:
     """Trains a network on batches of a table.
@@ -59,7 +55,7 @@ class Step:
         self.noise = noise
         self.max_grad_norm = max_grad_norm
         self.parameters = network.trained_parameters()
-        self.micro_rows = max(1, min(MICRO_ROWS, MICRO_CELLS // max(1, table.n_features)))
+        self.micro_rows = batches.rows_at_once(table.n_features)
 
     def train(
         self,

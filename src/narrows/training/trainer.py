@@ -9,45 +9,22 @@ from dataclasses import dataclass, field, replace
 import torch
 from torch import Tensor
 
-from narrows.corruptions import Corruption
 from narrows.data import batches
 from narrows.data.table import Table
 from narrows.errors import CollapseWarning, DivergenceError, DivergenceWarning, InterruptedWarning
 from narrows.network import Network
-from narrows.objective import Objective
 from narrows.training.history import Row, Tally
 from narrows.training.interrupt import Interrupt
 from narrows.training.monitor import Monitor
-from narrows.training.optimizers import Optimizer, Stepper
+from narrows.training.optimizers import Stepper
 from narrows.training.phase import Phase
 from narrows.training.progress import Progress, Silent
-from narrows.training.rates import Constant, Course, LearningRate
+from narrows.training.rates import Constant, Course
 from narrows.training.runtime import Randomness, Runtime
-from narrows.training.schedules import Schedule
+from narrows.training.settings import Settings
 from narrows.training.step import Step
 
 REMARKED_ROWS = 4096  # rows of training that a finished network is looked at with
-
-
-@dataclass(frozen=True)
-class Settings:
-    """What the loop is told: the resolved settings of an estimator.
-
-    ``patience`` is None without early stopping; ``rate`` is the base learning rate, already
-    resolved against the optimiser's default.
-    """
-
-    objective: Objective
-    optimizer: Optimizer
-    learning_rate: LearningRate
-    rate: float
-    corruption: Corruption | None
-    schedule: Schedule
-    batch_size: int
-    max_epochs: int
-    validation_fraction: float = 0.0
-    patience: int | None = None
-    max_grad_norm: float | None = None
 
 
 @dataclass

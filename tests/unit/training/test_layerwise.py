@@ -27,7 +27,7 @@ from narrows.architectures.block import Layers
 from narrows.architectures.dense import DenseBlock
 from narrows.composition import Composition
 from narrows.errors import InterruptedWarning, ParameterError
-from narrows.training import layerwise, progress
+from narrows.training import progress
 from narrows.training.phase import Phase
 from narrows.training.progress import Silent
 
@@ -220,7 +220,7 @@ def test_codes_are_made_in_pieces_with_the_same_result(
         return found
 
     at_once = codes()
-    monkeypatch.setattr(layerwise, "ENCODED_ROWS", 100)
+    monkeypatch.setattr("narrows.data.batches.ROWS_AT_ONCE", 100)
     assert at_once.shape == (len(digits), 5)
     torch.testing.assert_close(codes(), at_once, rtol=1e-12, atol=1e-12)
 

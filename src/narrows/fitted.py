@@ -1,0 +1,91 @@
+"""Fitted: how a fitted network is applied to a table, block by block."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from sklearn.utils.validation import check_is_fitted
+from torch import Tensor
+
+from narrows.architectures.block import Architecture
+from narrows.composition import Composition
+from narrows.data import arrays
+from narrows.data.encoding import Encoding, Rows, blocks
+from narrows.data.table import as_tensor, measured
+from narrows.network import Network
+
+Matrix = NDArray[Any]
+
+
+class Fitted:
+    """Reading tables, and a network's answers about their rows; inherited by `Autoencoder`."""
+
+    architecture: Any
+    network_: Network
+    encoding_: Encoding
+    n_components_: int
+    n_features_in_: int
+    get_params: Callable[..., dict[str, Any]]
+
+    @property
+    def _composition(self) -> Composition:
+        settings = self.get_params(deep=False)
+        return Composition.of({**settings, "n_components": self.n_components_})
+
+    @property
+    def _weight(self) -> Tensor:
+        return next(self.network_.parameters())
+
+    def _read(self, X: Any, *, reset: bool) -> Rows:
+        return arrays.read(self, X, reset=reset, missing=self._takes_missing)
+
+    @property
+    def _takes_missing(self) -> bool:
+        return Architecture.of(self.architecture).takes_missing
+
+    def _rows(self, X: Any) -> Rows:
+        check_is_fitted(self, "network_")
+        return self._read(X, reset=False)
+
+    def _encoded(self, X: Any) -> Matrix:
+        rows = self._rows(X)
+        return self._map(rows, lambda network, x, seen: network.encode(x, seen), self.n_components_)
+
+    def _decoded(self, code: Matrix) -> Matrix:
+        found = self._map(
+            code, lambda network, y, seen: network.decode(y), self.n_features_in_, encode=False
+        )
+        return self.encoding_.decode(found)
+
+    def _map(
+        self,
+        rows: Rows,
+        function: Callable[[Network, Tensor, Tensor | None], Tensor],
+        width: int,
+        *,
+        encode: bool = True,
+        derivatives: bool = False,
+    ) -> Matrix:
+        """Apply ``function`` to scaled rows block by block, in the dtype of the rows.
+
+        ``derivatives`` says whether the function takes some of its own.
+        """
+        missing = encode and self._takes_missing
+        dtype = torch.float64 if rows.dtype == np.float64 else torch.float32
+        out = np.empty((rows.shape[0], width), rows.dtype)
+        with torch.no_grad() if derivatives else torch.inference_mode():
+            network = self.network_
+            found = next(network.parameters())
+            if found.dtype != dtype:
+                network = copy.deepcopy(network).to(dtype)
+            for block in blocks(rows.shape[0], self.n_features_in_ + width):
+                values = self.encoding_.encode(rows[block], rows.dtype) if encode else rows[block]
+                x = as_tensor(np.ascontiguousarray(values)).to(found.device)
+                seen = measured(x) if missing else (x, None)
+                out[block] = function(network, *seen).cpu().numpy()
+        return out

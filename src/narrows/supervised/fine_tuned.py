@@ -1,0 +1,231 @@
+"""Fine-tuned: an autoencoder's encoder with a head, trained end to end."""
+
+from __future__ import annotations
+
+import copy
+from typing import Any, cast
+
+import torch
+from numpy.typing import NDArray
+from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
+from sklearn.utils import Tags, check_consistent_length
+from sklearn.utils.validation import _check_y, check_is_fitted
+from torch import Tensor
+
+from narrows import autoencoder_state, checks, nested, persistence, stored
+from narrows.data import arrays
+from narrows.data.encoding import Rows
+from narrows.data.table import make_table
+from narrows.errors import CompositionError
+from narrows.estimator import Autoencoder
+from narrows.latents import Latent
+from narrows.model_folder import State, Storable
+from narrows.network import Network
+from narrows.objective import Objective
+from narrows.supervised.headed import Head, Headed, Task
+from narrows.training import progress
+from narrows.training.runtime import Randomness, resolve, seed
+from narrows.training.settings import Settings
+from narrows.training.trainer import Trainer
+
+Matrix = NDArray[Any]
+
+
+class FineTuned(
+    Storable,
+    ClassNamePrefixFeaturesOutMixin,  # type: ignore[misc]
+    TransformerMixin,  # type: ignore[misc]
+    BaseEstimator,  # type: ignore[misc]
+):
+    """What classifier and regressor share."""
+
+    _task: type[Task]
+
+    def __init__(
+        self,
+        autoencoder: Any = None,
+        *,
+        hidden: Any = (),
+        pretrain: bool = True,
+        reconstruction_weight: float = 0.0,
+        optimizer: Any = "adamw",
+        learning_rate: Any = "auto",
+        batch_size: int | str = "auto",
+        max_epochs: int | str = "auto",
+        early_stopping: bool = False,
+        validation_fraction: float = 0.1,
+        n_iter_no_change: int = 10,
+        max_grad_norm: float | None = None,
+        random_state: Any = None,
+        verbose: int = 0,
+    ) -> None:
+        self.autoencoder = autoencoder
+        self.hidden = hidden
+        self.pretrain = pretrain
+        self.reconstruction_weight = reconstruction_weight
+        self.optimizer = optimizer
+        self.learning_rate = learning_rate
+        self.batch_size = batch_size
+        self.max_epochs = max_epochs
+        self.early_stopping = early_stopping
+        self.validation_fraction = validation_fraction
+        self.n_iter_no_change = n_iter_no_change
+        self.max_grad_norm = max_grad_norm
+        self.random_state = random_state
+        self.verbose = verbose
+
+    def transform(self, X: Any) -> Matrix:
+        """Return the codes of rows, as the encoder makes them after fine-tuning.
+
+        Parameters
+        ----------
+        X : array, CSR array or data frame of shape (n_samples, n_features)
+            Rows with the columns of fit.
+
+        Returns
+        -------
+        ndarray of shape (n_samples, n_components)
+        """
+        self._read(X, reset=False)
+        return self.encoder_._encoded(X)
+
+    def _target(self, y: Any, rows: Rows, **options: Any) -> Matrix:
+        if y is None:
+            raise ValueError(
+                f"{type(self).__name__} requires y to be passed, but the target y is None"
+            )
+        found: Matrix = _check_y(y, estimator=self, **options)
+        check_consistent_length(rows, found)
+        return found
+
+    def _train(
+        self, X: Any, rows: Rows, target: Matrix, n_outputs: int, sample_weight: Any
+    ) -> None:
+        start = seed(self.random_state)
+        encoder = self._encoder(X, sample_weight, start)
+        rows, weight, kept = arrays.weigh(rows, sample_weight, target)
+        runtime = resolve(encoder.device, encoder.precision)
+        randomness = Randomness.seeded(start, runtime.device)
+        network = encoder.network_.to(runtime.device, runtime.dtype)
+        head = Head([encoder.n_components_, *self._hidden(), n_outputs])
+        head = head.to(runtime.device, runtime.dtype)
+        head.initialise(randomness.initial)
+        factor = checks.number("reconstruction_weight", self.reconstruction_weight, low=0)
+        headed = Headed(network, head, reconstructs=factor > 0)
+        table = make_table(
+            rows,
+            encoder.encoding_,
+            runtime.dtype,
+            runtime.device,
+            sample_weight=weight,
+            target=kept,
+            missing=nested.takes_missing(self.autoencoder),
+            owned=arrays.owned(rows, X),
+        )
+        task = self._task(encoder._composition.objective, factor)
+        trainer = Trainer(
+            Settings.of(self.get_params(deep=False), cast(Objective, task), table),
+            runtime,
+            randomness,
+            progress.make(self.verbose),
+        )
+        outcome = trainer.fit(cast(Network, headed), table)
+        self.encoder_, self.head_ = encoder, head
+        self.history_, self.stop_reason_ = outcome.history, outcome.stop_reason
+        self.n_iter_ = len(outcome.history)
+        self._count()
+
+    def _count(self) -> None:
+        network = self.encoder_.network_
+        parts = [network.body, network.heads, self.head_]
+        self.n_parameters_ = sum(p.numel() for part in parts for p in part.parameters())
+
+    def _encoder(self, X: Any, sample_weight: Any, start: int) -> Autoencoder:
+        """Return an autoencoder of our own: pre-trained, drawn, or a copy of a frozen one."""
+        frozen = nested.frozen(self.autoencoder, self.n_features_in_)
+        if frozen is not None:
+            return copy.deepcopy(frozen)
+        default = Autoencoder(16, corruption="masking")
+        found = nested.unfitted(self.autoencoder, default, start % 2**31)
+        if Latent.of(found.latent).is_binary:
+            raise CompositionError(
+                "latent=BinaryCode() has no gradient where it is rounded; choose latent='point'"
+            )
+        if self.pretrain:
+            return found.fit(X, sample_weight=sample_weight)
+        job = found._prepare(
+            found._read(X, reset=True), None, sample_weight, fresh=True, overwrite=False
+        )
+        found._finish(job, [], "untrained")
+        return found
+
+    def _hidden(self) -> tuple[int, ...]:
+        return checks.widths("hidden", self.hidden)
+
+    def _read(self, X: Any, *, reset: bool) -> Rows:
+        if not reset:
+            check_is_fitted(self, "head_")
+        return arrays.read(self, X, reset=reset, missing=nested.takes_missing(self.autoencoder))
+
+    def _predicted(self, X: Any, n_outputs: int) -> Matrix:
+        self._read(X, reset=False)
+        heads = {torch.float32: self.head_, torch.float64: copy.deepcopy(self.head_).double()}
+        if next(self.head_.parameters()).dtype == torch.float64:
+            heads[torch.float32] = copy.deepcopy(self.head_).float()
+
+        def outputs(network: Network, x: Tensor, seen: Tensor | None) -> Tensor:
+            found: Tensor = heads[x.dtype](network.posterior(x, seen).mean)
+            return found
+
+        return self.encoder_._map(self.encoder_._rows(X), outputs, n_outputs)
+
+    @property
+    def _n_features_out(self) -> int:
+        return int(self.encoder_.n_components_)
+
+    def _state(self) -> State:
+        tensors = {
+            f"head.{name}": value.detach().cpu().numpy()
+            for name, value in self.head_.named_parameters()
+        }
+        fitted = {**stored.columns(self), **stored.training(self), "n_outputs": self._n_outputs}
+        return State(fitted, tensors, {"encoder": self.encoder_})
+
+    def _restore(self, state: State) -> None:
+        with stored.described():
+            encoder = state.parts["encoder"]
+            if set(state.parts) != {"encoder"} or not isinstance(encoder, Autoencoder):
+                raise TypeError("the encoder is no Autoencoder")
+            n_outputs = checks.integer("n_outputs", state.fitted["n_outputs"], low=1)
+            widths = [encoder.n_components_, *self._hidden(), n_outputs]
+            with torch.device("meta"):
+                outline = Head(widths)
+            shapes = {f"head.{name}": tuple(p.shape) for name, p in outline.named_parameters()}
+            stored.restore_columns(self, state.fitted, encoder.n_features_in_)
+            stored.restore_training(self, state.fitted)
+        expected = {**shapes, **self._extra_shapes(n_outputs)}
+        persistence.check_tensors(state.tensors, expected)
+        dtype = autoencoder_state.dtype_name(encoder.network_)
+        heads = {name: value for name, value in state.tensors.items() if name in shapes}
+        autoencoder_state.check_values(heads, dtype)
+        head = Head(widths).to(next(encoder.network_.parameters()).dtype)
+        with torch.no_grad():
+            for name, parameter in head.named_parameters():
+                parameter.copy_(torch.from_numpy(state.tensors[f"head.{name}"]))
+        self.encoder_, self.head_ = encoder, head
+        self._count()
+
+    def _extra_shapes(self, n_outputs: int) -> dict[str, tuple[int, ...]]:
+        return {}
+
+    @property
+    def _n_outputs(self) -> int:
+        raise NotImplementedError
+
+    def __sklearn_tags__(self) -> Tags:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.sparse = True
+        tags.input_tags.allow_nan = nested.takes_missing(self.autoencoder)
+        tags.target_tags.required = True
+        tags.transformer_tags.preserves_dtype = ["float64", "float32"]
+        return tags
