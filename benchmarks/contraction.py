@@ -15,6 +15,7 @@ import torch
 
 from narrows import Autoencoder, Contraction, Dense
 from narrows.composition import Composition
+from narrows.data.layout import Layout
 from run import machine
 
 N_FEATURES, N_COMPONENTS, BATCH = 784, 32, 256
@@ -27,7 +28,9 @@ def seconds_per_step(
     architecture = Dense(hidden, code_activation=code_activation)
     model = Autoencoder(N_COMPONENTS, architecture=architecture, penalty=penalty)
     composition = Composition.of(model.get_params(deep=False))
-    network = composition.network(N_FEATURES, torch.float32)
+    layout = Layout(N_FEATURES)
+    network = composition.network(layout, torch.float32)
+    objective = composition.objective(layout)
     generator = torch.Generator().manual_seed(0)
     network.initialise(generator)
     optimizer = torch.optim.Adam(network.parameters(), fused=True)
@@ -36,7 +39,7 @@ def seconds_per_step(
     def step() -> float:
         started = time.process_time()
         optimizer.zero_grad()
-        composition.objective(network(x, generator=generator)).total.backward()
+        objective(network(x, generator=generator)).total.backward()
         optimizer.step()
         return time.process_time() - started
 

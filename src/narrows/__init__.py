@@ -18,6 +18,15 @@ _HOME = {
     "load": "loading",
     "Convolutional": "architectures.convolutional",
     "Dense": "architectures.dense",
+    "View": "data.views",
+    "join_views": "data.views",
+    "split_views": "data.views",
+    "Early": "fusions",
+    "Intermediate": "fusions",
+    "MixtureOfExperts": "fusions",
+    "MixtureOfProducts": "fusions",
+    "ProductOfExperts": "fusions",
+    "SharedPrivate": "fusions",
     "Recurrent": "architectures.recurrent",
     "mask_after": "data.sequences",
     "pad_sequences": "data.sequences",
@@ -48,6 +57,7 @@ _HOME = {
     "Ones": "corruptions",
     "SaltAndPepper": "corruptions",
     "Swap": "corruptions",
+    "ViewDropout": "corruptions",
     "Decomposition": "training.decomposition",
     "Joint": "training.schedules",
     "Layerwise": "training.layerwise",
@@ -86,10 +96,12 @@ __all__ = [  # noqa: RUF022 - in plain order
     "CrossEntropy",
     "Decomposition",
     "Dense",
+    "Early",
     "Emphasis",
     "Gaussian",
     "GaussianNoise",
     "Huber",
+    "Intermediate",
     "Joint",
     "KL",
     "KSparse",
@@ -99,26 +111,34 @@ __all__ = [  # noqa: RUF022 - in plain order
     "MarginalizedDenoisingAutoencoder",
     "Masking",
     "Mixture",
+    "MixtureOfExperts",
+    "MixtureOfProducts",
     "Muon",
     "Normal",
     "OneCycle",
     "Ones",
     "Plateau",
     "Point",
+    "ProductOfExperts",
     "RMSprop",
     "Recurrent",
     "SGD",
     "SaltAndPepper",
+    "SharedPrivate",
     "Sparsity",
     "SquaredError",
     "Swap",
     "SwissRoll",
     "Uniform",
+    "View",
+    "ViewDropout",
     "WeightDecay",
     "hamming_search",
+    "join_views",
     "load",
     "mask_after",
     "pad_sequences",
+    "split_views",
     "unpad_sequences",
 ]
 
@@ -126,10 +146,27 @@ if TYPE_CHECKING:
     from narrows.architectures.convolutional import Convolutional
     from narrows.architectures.dense import Dense
     from narrows.architectures.recurrent import Recurrent
-    from narrows.corruptions import CauchyNoise, GaussianNoise, Masking, Ones, SaltAndPepper, Swap
+    from narrows.corruptions import (
+        CauchyNoise,
+        GaussianNoise,
+        Masking,
+        Ones,
+        SaltAndPepper,
+        Swap,
+        ViewDropout,
+    )
     from narrows.data.sequences import mask_after, pad_sequences, unpad_sequences
+    from narrows.data.views import View, join_views, split_views
     from narrows.detector import AnomalyDetector
     from narrows.estimator import Autoencoder
+    from narrows.fusions import (
+        Early,
+        Intermediate,
+        MixtureOfExperts,
+        MixtureOfProducts,
+        ProductOfExperts,
+        SharedPrivate,
+    )
     from narrows.hashing import hamming_search
     from narrows.latents import BinaryCode, Gaussian, KSparse, Point
     from narrows.loading import load

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
+import numpy as np
 import torch
 
 from narrows import checks, persistence, stored
 from narrows.composition import Composition
 from narrows.data.encoding import Encoding
+from narrows.data.layout import Layout
+from narrows.data.views import place
 from narrows.errors import CorruptFileError
 from narrows.network import Network
 
@@ -22,6 +26,7 @@ def describe(estimator: Any) -> tuple[dict[str, Any], persistence.Arrays]:
         "n_components": int(estimator.n_components_),
         "dtype": dtype_name(estimator.network_),
         "scaled": estimator.encoding_.center is not None,
+        "unseen": unseen(estimator.encoding_),
     }
     tensors = {
         f"network.{name}": value.detach().cpu().numpy()
@@ -44,17 +49,22 @@ def restore(estimator: Any, fitted: Mapping[str, Any], tensors: persistence.Arra
         # What this version has and the file's did not is at its default, so not the file's alone.
         settings = estimator.get_params(deep=False)
         composition = Composition.of({**settings, "n_components": fitted["n_components"]})
+        names = fitted["feature_names_in"]
+        views = settings["views"]
+        layout = Layout(n_features, () if views is None else tuple(place(views, n_features, names)))
         with torch.device("meta"):  # shapes alone: nothing is allocated before they are checked
-            outline = composition.network(n_features, dtype)
+            outline = composition.network(layout, dtype)
         shapes = _shapes(outline, n_features, stored.boolean("scaled", fitted["scaled"]))
         stored.restore_columns(estimator, fitted, n_features)
         stored.restore_training(estimator, fitted)
+        never = restored_unseen(fitted.get("unseen", []), n_features)
         estimator.n_components_ = composition.n_components
+        estimator.layout_ = layout
     persistence.check_tensors(tensors, shapes)
     check_values(tensors, fitted["dtype"])
-    estimator.network_ = _filled(composition.network(n_features, dtype), tensors)
+    estimator.network_ = _filled(composition.network(layout, dtype), tensors)
     estimator.n_parameters_ = sum(p.numel() for p in estimator.network_.trained_parameters())
-    estimator.encoding_ = restored_scaling(tensors)
+    estimator.encoding_ = replace(restored_scaling(tensors), unseen=never)
 
 
 def scaling(encoding: Encoding) -> persistence.Arrays:
@@ -62,6 +72,19 @@ def scaling(encoding: Encoding) -> persistence.Arrays:
     if encoding.center is None or encoding.scale is None:
         return {}
     return {"scaling.center": encoding.center, "scaling.scale": encoding.scale}
+
+
+def unseen(encoding: Encoding) -> list[int]:
+    """Return the numbers of the columns of which no cell was measured."""
+    return np.flatnonzero(encoding.unseen).tolist()
+
+
+def restored_unseen(columns: Any, n_features: int) -> Any:
+    """Return what `unseen` said of an encoding."""
+    numbers = [checks.integer("unseen", column, low=0, high=n_features - 1) for column in columns]
+    found = np.zeros(n_features, dtype=bool)
+    found[numbers] = True
+    return found if numbers else False
 
 
 def restored_scaling(tensors: persistence.Arrays) -> Encoding:

@@ -2,24 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import torch
+from torch import Tensor
 
-from narrows import checks
+from narrows import activations, checks, sides
+from narrows.activations import Activation
 from narrows.architectures.block import Architecture
-from narrows.corruptions import Corruption
+from narrows.architectures.multiview import Part
+from narrows.corruptions import Corruption, GaussianNoise, ViewDropout
+from narrows.data.layout import Layout
+from narrows.data.views import Placed
 from narrows.errors import CompositionError
+from narrows.fusions import Fusion
 from narrows.latents import Latent
 from narrows.losses import Loss
-from narrows.network import Network
+from narrows.network import Experts, Network
 from narrows.objective import Objective
 from narrows.penalties.penalty import Penalty
+from narrows.sides import Side
 from narrows.training.optimizers import Optimizer
 from narrows.training.schedules import Schedule
 from narrows.training.settings import how_to_move
+
+# Of several views, so that one may be missing; chosen by benchmarks/fusion.py over three data sets.
+AUTO = ViewDropout(0.05) + GaussianNoise(0.2)
+BALANCES = ("root", "views", "columns")
 
 
 @dataclass(frozen=True)
@@ -30,17 +41,21 @@ class Composition:
     ----------
     n_components : int
         Width of the code.
-    architecture, latent, loss, penalty, corruption, schedule : specs
-        The part on each axis; penalty and corruption may be None.
+    architecture, latent, fusion, loss, penalty, chosen_corruption, schedule : specs
+        The part on each axis; penalty and corruption may be None, and the corruption `AUTO`.
+    balance : {"root", "views", "columns"}
+        What views of different width count.
     """
 
     n_components: int
     architecture: Architecture
     latent: Latent
+    fusion: Fusion
     loss: Loss
     penalty: Penalty | None
-    corruption: Corruption | None
+    chosen_corruption: Corruption | None
     schedule: Schedule
+    balance: str
 
     @classmethod
     def of(cls, settings: Mapping[str, Any]) -> Composition:
@@ -56,10 +71,12 @@ class Composition:
             n_components=checks.integer("n_components", settings["n_components"], low=1),
             architecture=Architecture.of(settings["architecture"]),
             latent=Latent.of(settings["latent"]),
+            fusion=Fusion.of(settings["fusion"]),
             loss=Loss.of(settings["loss"]),
             penalty=None if _absent(penalty) else Penalty.of(penalty),
-            corruption=None if _absent(corruption) else Corruption.of(corruption),
+            chosen_corruption=_corruption(corruption),
             schedule=Schedule.of(settings["schedule"]),
+            balance=checks.choice("balance", settings["balance"], BALANCES),
         )
         found._check_steps(how_to_move(settings)[0])
         return found
@@ -75,35 +92,114 @@ class Composition:
                 )
 
     @property
-    def link(self) -> str:
-        """The output activation: the architecture's, or else the loss's own."""
-        return self.architecture.output_activation or self.loss.link
-
-    @property
     def regularised(self) -> bool:
         """Whether anything but the length of the code limits what it can copy."""
-        return self.penalty is not None or self.corruption is not None or self.latent.regularises
+        noisy = self.chosen_corruption is not None and self.chosen_corruption is not AUTO
+        return self.penalty is not None or noisy or self.latent.regularises
 
-    @property
-    def objective(self) -> Objective:
-        """The loss and the penalties as one function of a pass."""
-        return Objective(self.loss, self.penalty)
+    def corruption(self, layout: Layout) -> Corruption | None:
+        """Return what the encoder sees instead of x while training."""
+        if self.chosen_corruption is not AUTO:
+            return self.chosen_corruption
+        return AUTO if len(layout.views) > 1 else None
 
-    def network(self, n_features: int, dtype: torch.dtype) -> Network:
-        """Return a network for tables of ``n_features`` columns, its weights not yet drawn.
+    def objective(self, layout: Layout) -> Objective:
+        """Return the loss and the penalties as one function of a pass."""
+        return Objective(sides.loss(self._sides(layout)), self.penalty, self._weights(layout.views))
+
+    def network(self, layout: Layout, dtype: torch.dtype) -> Network:
+        """Return a network for tables of that layout, its weights not yet drawn.
 
         Raises
         ------
         ParameterError
             If parts do not go together.
         """
-        layers = self.architecture.build(n_features, self.n_components)
-        found = Network(layers, self.latent, self.link, n_features, self.n_components)
-        self.objective.check(found)
-        self.objective.equip(found)
-        if self.corruption is not None:
-            self.corruption.check(n_features)
-        return found.to(dtype)
+        network = self._wired(layout, sides.link(self._sides(layout)))
+        objective = self.objective(layout)
+        objective.check(network)
+        objective.equip(network)
+        corruption = self.corruption(layout)
+        if corruption is not None:
+            corruption.check(layout.n_features)
+            if corruption.needs_views and len(layout.views) < 2:
+                raise CompositionError(
+                    f"corruption={corruption!r} hides whole views, but the table has no "
+                    "several; give views=, or choose corruption='masking'"
+                )
+        return network.to(dtype)
+
+    def _wired(self, layout: Layout, link: Activation) -> Network:
+        n_features, n_components = layout.n_features, self.n_components
+        if len(layout.views) < 2:
+            own = layout.views[0].view.architecture if layout.views else None
+            architecture = self.architecture if own is None else Architecture.of(own)
+            layers = architecture.build(n_features, n_components)
+            return Network(layers, self.latent, link, n_features, n_components)
+        parts = [
+            Part(
+                placed.columns,
+                self.architecture
+                if placed.view.architecture is None
+                else Architecture.of(placed.view.architecture),
+            )
+            for placed in layout.views
+        ]
+        self.fusion.check(self.latent)
+        layers = self.fusion.lay_out(parts, self.architecture, n_features, n_components)
+        experts = None
+        if self.fusion.has_experts:
+            experts = Experts(self.fusion, tuple(layout.columns))
+        return Network(layers, self.latent, link, n_features, n_components, experts)
+
+    def _sides(self, layout: Layout) -> list[Side]:
+        """Return the columns with their losses and links: one side where all have the same."""
+        columns = tuple(range(layout.n_features))
+        whole = Side(columns, self.loss, self._link(self.architecture, self.loss))
+        found = [self._side(placed, whole) for placed in layout.views]
+        same = all(side.loss is whole.loss and side.link is whole.link for side in found)
+        if same:
+            return [whole]
+        return found if len(found) > 1 else [Side(columns, found[0].loss, found[0].link)]
+
+    def _side(self, placed: Placed, whole: Side) -> Side:
+        view = placed.view
+        if view.loss is None and view.architecture is None:
+            return Side(placed.columns, whole.loss, whole.link)
+        loss = self.loss if view.loss is None else Loss.of(view.loss)
+        architecture = (
+            self.architecture if view.architecture is None else Architecture.of(view.architecture)
+        )
+        return Side(placed.columns, loss, self._link(architecture, loss))
+
+    def _link(self, architecture: Architecture, loss: Loss) -> Activation:
+        """Return the output activation: the architecture's, or else the loss's own."""
+        return activations.find("output_activation", architecture.output_activation or loss.link)
+
+    def _weights(self, views: Sequence[Placed]) -> Tensor | None:
+        """Return what the loss of each column counts; None where all count 1.
+
+        A view of d columns counts as many as the balance says: 1 for "views", sqrt(d) for "root",
+        d for "columns", times its own weight; together they count as the columns of the table.
+        """
+        power = {"views": 1.0, "root": 0.5, "columns": 0.0}[self.balance]
+        factors = [placed.view.weight * len(placed.columns) ** -power for placed in views]
+        if len(views) < 2 or len(set(factors)) == 1:
+            return None
+        n_features = sum(len(placed.columns) for placed in views)
+        counted = sum(
+            factor * len(placed.columns) for factor, placed in zip(factors, views, strict=True)
+        )
+        found = torch.empty(n_features, dtype=torch.float64)
+        for factor, placed in zip(factors, views, strict=True):
+            found[list(placed.columns)] = factor * n_features / counted
+        return found
+
+
+def _corruption(value: Any) -> Corruption | None:
+    if isinstance(value, str) and value == "auto":
+        return AUTO
+    return None if _absent(value) else Corruption.of(value)
 
 
 def _absent(value: Any) -> bool:

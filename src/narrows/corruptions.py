@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from collections.abc import Sequence
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor
@@ -11,7 +12,15 @@ from narrows import checks
 from narrows.errors import ParameterError
 from narrows.spec import Spec
 
-__all__ = ["CauchyNoise", "GaussianNoise", "Masking", "Ones", "SaltAndPepper", "Swap"]
+__all__ = [
+    "CauchyNoise",
+    "GaussianNoise",
+    "Masking",
+    "Ones",
+    "SaltAndPepper",
+    "Swap",
+    "ViewDropout",
+]
 
 
 class Columns(Protocol):
@@ -25,9 +34,34 @@ class Columns(Protocol):
     def high(self) -> Tensor:
         """Largest value of each column, shape (n_features,)."""
 
+    @property
+    def views(self) -> Sequence[Sequence[int]]:
+        """Which columns each view has; empty if the table is one."""
+
 
 class Corruption(Spec, axis="corruption"):
-    """Base of the corruptions: fresh noise at every call, from the Generator passed in."""
+    """Base of the corruptions: fresh noise at every call, from the Generator passed in.
+
+    ``hides`` says whether cells come back as NaN: the encoder then is told that they are missing.
+    ``needs_views`` says whether it makes no sense without several views.
+    """
+
+    hides = False
+    needs_views = False
+
+    def __add__(self, other: Any) -> CorruptionSum:
+        """Return this corruption and then another."""
+        if not isinstance(other, Corruption):
+            return NotImplemented
+        return CorruptionSum((*self.parts(), *other.parts()))
+
+    def parts(self) -> tuple[Corruption, ...]:
+        """Return the corruptions that are done one after the other."""
+        return (self,)
+
+    def of_codes(self) -> Corruption | None:
+        """Return what of this makes sense for a layer whose input is the codes of another."""
+        return None if self.needs_views else self
 
     def __call__(self, x: Tensor, columns: Columns, generator: torch.Generator) -> Tensor:
         """Return a corrupted copy of x, shape (n_samples, n_features); x stays as it is."""
@@ -41,6 +75,55 @@ class Corruption(Spec, axis="corruption"):
         ParameterError
             If a setting cannot be.
         """
+
+
+class CorruptionSum(Corruption, name="sum"):
+    """Corruptions one after the other, made by adding them.
+
+    Parameters
+    ----------
+    corruptions : tuple of Corruption
+        In the order they are done.
+
+    Examples
+    --------
+    >>> from narrows import GaussianNoise, Masking
+    >>> len((GaussianNoise(0.1) + Masking(0.2)).corruptions)
+    2
+    """
+
+    def __init__(self, corruptions: tuple[Corruption, ...]) -> None:
+        self.corruptions = corruptions
+
+    @property
+    def hides(self) -> bool:  # type: ignore[override]
+        """Whether one of them hides cells."""
+        return any(corruption.hides for corruption in self.corruptions)
+
+    @property
+    def needs_views(self) -> bool:  # type: ignore[override]
+        """Whether one of them needs views."""
+        return any(corruption.needs_views for corruption in self.corruptions)
+
+    def parts(self) -> tuple[Corruption, ...]:
+        """Return the corruptions in their order."""
+        return tuple(self.corruptions)
+
+    def of_codes(self) -> Corruption | None:
+        """Return those of them that make sense for a layer whose input is codes."""
+        kept = tuple(part for part in self.corruptions if part.of_codes() is not None)
+        return CorruptionSum(kept) if kept else None
+
+    def check(self, n_features: int) -> None:
+        """Check every one of them."""
+        for corruption in self.corruptions:
+            corruption.check(n_features)
+
+    def __call__(self, x: Tensor, columns: Columns, generator: torch.Generator) -> Tensor:
+        """Return x after all of them, shape (n_samples, n_features)."""
+        for corruption in self.corruptions:
+            x = corruption(x, columns, generator)
+        return x
 
 
 class _Chance(Corruption):
@@ -212,6 +295,48 @@ class CauchyNoise(Corruption, name="cauchy"):
     def __call__(self, x: Tensor, columns: Columns, generator: torch.Generator) -> Tensor:
         """Return x with noise added, shape (n_samples, n_features)."""
         return torch.empty_like(x).cauchy_(0.0, self.scale, generator=generator).add_(x)
+
+
+class ViewDropout(_Chance):
+    """Hides whole views: the encoder is told that they are missing, and learns to do without.
+
+    Parameters
+    ----------
+    probability : float, default=0.2
+        Chance of each view of each sample to be hidden. Where all would be, one stays.
+
+    References
+    ----------
+    Ngiam et al., "Multimodal deep learning", ICML 2011.
+
+    Examples
+    --------
+    >>> from narrows import Autoencoder, ViewDropout
+    >>> from sklearn.datasets import load_iris
+    >>> views = {"sepal": [0, 1], "petal": [2, 3]}
+    >>> model = Autoencoder(2, views=views, corruption=ViewDropout(), max_epochs=3, random_state=0)
+    >>> model.fit_transform(load_iris().data).shape
+    (150, 2)
+    """
+
+    hides = True
+    needs_views = True
+
+    def __init__(self, probability: float = 0.2) -> None:
+        self.probability = probability
+
+    def __call__(self, x: Tensor, columns: Columns, generator: torch.Generator) -> Tensor:
+        """Return x with NaN in views, shape (n_samples, n_features)."""
+        views = columns.views
+        shape = (len(x), len(views))
+        chance = torch.rand(shape, dtype=x.dtype, device=x.device, generator=generator)
+        hidden = chance < self.probability
+        # The view that was least near to being hidden stays.
+        hidden &= chance < chance.amax(1, keepdim=True)
+        number = torch.empty(x.shape[1], dtype=torch.int64, device=x.device)
+        for view, own in enumerate(views):
+            number[list(own)] = view
+        return x.masked_fill(hidden.index_select(1, number), torch.nan)
 
 
 class Swap(_Chance):

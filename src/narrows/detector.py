@@ -169,7 +169,7 @@ class AnomalyDetector(
 
     def _read(self, X: Any, *, reset: bool) -> None:
         """Check X; the autoencoder, which knows its own columns by name, is given X itself."""
-        arrays.read(self, X, reset=reset, missing=nested.takes_missing(self.autoencoder))
+        arrays.read(self, X, reset=reset, missing=True)
 
     def _state(self) -> State:
         fitted = {**stored.columns(self), "offset": self.offset_}
@@ -188,5 +188,5 @@ class AnomalyDetector(
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()
         tags.input_tags.sparse = True
-        tags.input_tags.allow_nan = nested.takes_missing(self.autoencoder)
+        tags.input_tags.allow_nan = True
         return tags

@@ -20,6 +20,7 @@
 
     NarrowsWarning (UserWarning)
     ├── DivergenceWarning                  training stopped early; the best weights were kept
+    ├── MissingWarning                     a column or a row without any measured cell
     ├── InterruptedWarning                 Ctrl-C stopped training; the model is usable
     └── OvercompleteWarning                a code as long as the row, without a regulariser
 """
@@ -101,6 +102,10 @@ class InterruptedWarning(NarrowsWarning):
 
 class CollapseWarning(NarrowsWarning):
     """Components of the code carry nothing of the rows."""
+
+
+class MissingWarning(NarrowsWarning):
+    """A column or a row without any measured cell."""
 
 
 class OvercompleteWarning(NarrowsWarning):

@@ -18,9 +18,13 @@ from narrows import autoencoder_state
 from narrows.composition import Composition
 from narrows.data import arrays
 from narrows.data.encoding import Encoding, Rows
+from narrows.data.layout import Layout
 from narrows.data.table import Table, make_table
-from narrows.errors import DataError, OvercompleteWarning, ParameterError
+from narrows.data.views import View, place
+from narrows.errors import DataError, MissingWarning, OvercompleteWarning, ParameterError
 from narrows.generation import Generation
+from narrows.losses import Loss
+from narrows.missing import Imputation
 from narrows.model_folder import State, Storable
 from narrows.network import Network
 from narrows.training import progress
@@ -37,6 +41,7 @@ Matrix = NDArray[Any]
 class Autoencoder(
     Storable,
     Generation,
+    Imputation,
     ClassNamePrefixFeaturesOutMixin,  # type: ignore[misc]
     TransformerMixin,  # type: ignore[misc]
     BaseEstimator,  # type: ignore[misc]
@@ -53,16 +58,22 @@ class Autoencoder(
         The layers. A tuple of widths is a `Dense` stack.
     latent : Latent or str, default="point"
         Whether the code of a sample is a point or a distribution.
-    views : None
-        Reserved for several sources in one table.
+    views : mapping of str to View or columns, optional
+        Sources that lie side by side in the table: names or numbers of columns, slices, masks,
+        selectors, or a `View` with settings of its own. `join_views` makes table and mapping.
+    fusion : Fusion or str, default="intermediate"
+        Where several views meet.
+    balance : {"root", "views", "columns"}, default="root"
+        What a view of d columns counts in the loss: sqrt(d), 1 or d. `View` has a weight on top.
     scaling : {"standard", "minmax", "robust", "none"} or None, default="standard"
         How columns are scaled before the network, and back after it.
     loss : Loss or str, default="squared_error"
         Distance of x and its reconstruction.
     penalty : Penalty, str or None, default=None
         Further terms of the objective; add several with ``+``.
-    corruption : Corruption, str or None, default=None
-        What the encoder sees instead of x while training.
+    corruption : Corruption, str or None, default="auto"
+        What the encoder sees instead of x while training. "auto" is nothing for one table, and
+        ``ViewDropout(0.05) + GaussianNoise(0.2)`` for several views.
     schedule : Schedule or str, default="joint"
         In which phases the layers are trained.
     optimizer : Optimizer, str or class, default="adamw"
@@ -114,6 +125,8 @@ class Autoencoder(
         Length of the code.
     n_parameters_ : int
         Numbers in the network, a tied weight counted once.
+    layout_ : Layout
+        How wide the table is, and which columns each view has.
     n_features_in_ : int
         Columns seen in fit.
     feature_names_in_ : ndarray of str
@@ -141,10 +154,12 @@ class Autoencoder(
         architecture: Any = "dense",
         latent: Any = "point",
         views: Any = None,
+        fusion: Any = "intermediate",
+        balance: str = "root",
         scaling: str | None = "standard",
         loss: Any = "squared_error",
         penalty: Any = None,
-        corruption: Any = None,
+        corruption: Any = "auto",
         schedule: Any = "joint",
         optimizer: Any = "adamw",
         learning_rate: Any = "auto",
@@ -164,6 +179,8 @@ class Autoencoder(
         self.architecture = architecture
         self.latent = latent
         self.views = views
+        self.fusion = fusion
+        self.balance = balance
         self.scaling = scaling
         self.loss = loss
         self.penalty = penalty
@@ -210,9 +227,7 @@ class Autoencoder(
             If the objective was never finite.
         """
         warm = bool(self.warm_start) and hasattr(self, "network_")
-        rows = self._read(X, reset=not warm)
-        owned = arrays.owned(rows, X)
-        job = self._prepare(rows, y, sample_weight, fresh=not warm, overwrite=owned)
+        job = self._prepare(X, y, sample_weight, fresh=not warm)
         outcome = job.trainer.fit(job.network, job.table)
         self._finish(job, outcome.history, outcome.stop_reason)
         return self
@@ -245,9 +260,7 @@ class Autoencoder(
             If X cannot be used as it is.
         """
         fresh = not hasattr(self, "network_")
-        rows = self._read(X, reset=fresh)
-        owned = arrays.owned(rows, X)
-        job = self._prepare(rows, y, sample_weight, fresh=fresh, overwrite=owned)
+        job = self._prepare(X, y, sample_weight, fresh=fresh)
         stepper = getattr(self, "_stepper", None) or job.trainer.stepper(job.network)
         history = [] if fresh else list(self.history_)
         history.append(job.trainer.one_pass(job.network, job.table, stepper))
@@ -315,7 +328,7 @@ class Autoencoder(
             return network.decode(network.encode(x, observed), observed)
 
         found = self.encoding_.decode(self._map(rows, decoded, self.n_features_in_))
-        if self._takes_missing and isinstance(rows, np.ndarray):
+        if isinstance(rows, np.ndarray):
             found[np.isnan(rows)] = np.nan
         return found
 
@@ -334,7 +347,7 @@ class Autoencoder(
         ndarray of shape (n_samples,)
         """
         rows = self._rows(X)
-        objective = self._composition.objective
+        objective = self._objective
 
         def losses(network: Network, x: Tensor, observed: Tensor | None) -> Tensor:
             return -objective.per_sample(network(x, observed=observed, training=False))[:, None]
@@ -359,6 +372,21 @@ class Autoencoder(
         """
         return float(np.average(self.score_samples(X), weights=sample_weight))
 
+    def _settings_to_save(self) -> dict[str, Any]:
+        """Return the settings; views have the numbers of their columns."""
+        settings: dict[str, Any] = self.get_params(deep=False)
+        if self.views is not None:
+            settings["views"] = {
+                placed.name: View(
+                    placed.columns,
+                    placed.view.architecture,
+                    placed.view.loss,
+                    placed.view.weight,
+                )
+                for placed in self.layout_.views
+            }
+        return settings
+
     def _state(self) -> State:
         fitted, tensors = autoencoder_state.describe(self)
         return State(fitted, tensors, {})
@@ -366,23 +394,23 @@ class Autoencoder(
     def _restore(self, state: State) -> None:
         autoencoder_state.restore(self, state.fitted, state.tensors)
 
-    def _prepare(
-        self, rows: Rows, y: Any, sample_weight: Any, *, fresh: bool, overwrite: bool
-    ) -> _Job:
+    def _prepare(self, X: Any, y: Any, sample_weight: Any, *, fresh: bool) -> _Job:
         """Resolve settings and data into everything that training needs."""
-        _refuse_views(self.views)
+        rows = self._read(X, reset=fresh)
+        overwrite = arrays.owned(rows, X)
         composition = Composition.of(self.get_params(deep=False))
         runtime = resolve(self.device, self.precision)
-        n_features = rows.shape[1]
-        network = self._network(composition, n_features, runtime.dtype, fresh=fresh)
-        target = _classes(y, rows) if composition.objective.supervised else None
+        layout = self._described(X) if fresh else self.layout_
+        network = self._network(composition, layout, runtime.dtype, fresh=fresh)
+        objective = composition.objective(layout)
+        target = _classes(y, rows) if objective.supervised else None
         rows, weight, target = arrays.weigh(rows, sample_weight, target)
         encoding = Encoding.fit(self.scaling, rows, weight) if fresh else self.encoding_
         randomness = getattr(self, "_randomness", None)
         if fresh or randomness is None:
             randomness = Randomness.seeded(seed(self.random_state), runtime.device)
         if fresh:
-            _warn(composition, encoding, n_features)
+            _warn(composition, rows, encoding)
             network.initialise(randomness.initial)
         table = make_table(
             rows,
@@ -391,34 +419,42 @@ class Autoencoder(
             runtime.device,
             sample_weight=weight,
             target=target,
-            missing=self._takes_missing,
+            views=layout.columns,
             owned=overwrite,
         )
-        _check_domain(composition, table)
+        _check_domain(objective.loss, table)
         trainer = Trainer(
             Settings.of(
                 self.get_params(deep=False),
-                composition.objective,
+                objective,
                 table,
-                corruption=composition.corruption,
+                corruption=composition.corruption(layout),
                 schedule=composition.schedule,
             ),
             runtime,
             randomness,
             progress.make(self.verbose),
         )
-        return _Job(
-            composition, network.to(runtime.device, runtime.dtype), encoding, table, trainer
-        )
+        network = network.to(runtime.device, runtime.dtype)
+        return _Job(composition, layout, network, encoding, table, trainer)
+
+    def _described(self, X: Any) -> Layout:
+        """Return what the settings say of the columns of the table just read."""
+        n_features = int(self.n_features_in_)
+        if self.views is None:
+            return Layout(n_features)
+        names = getattr(self, "feature_names_in_", None)
+        placed = place(self.views, n_features, None if names is None else list(names), X)
+        return Layout(n_features, tuple(placed))
 
     def _network(
-        self, composition: Composition, n_features: int, dtype: torch.dtype, *, fresh: bool
+        self, composition: Composition, layout: Layout, dtype: torch.dtype, *, fresh: bool
     ) -> Network:
         """Return a new network, or the fitted one if the settings still describe it."""
         if fresh:
-            return composition.network(n_features, dtype)
+            return composition.network(layout, dtype)
         with torch.device("meta"):
-            described = composition.network(n_features, dtype)
+            described = composition.network(layout, dtype)
         if described.outline() != self.network_.outline():
             raise ParameterError(
                 f"n_components={self.n_components!r}, architecture={self.architecture!r} and "
@@ -436,6 +472,7 @@ class Autoencoder(
         randomness: Randomness | None = None,
     ) -> None:
         self.network_ = job.network
+        self.layout_ = job.layout
         self.encoding_ = job.encoding
         self.n_components_ = job.composition.n_components
         self.n_parameters_ = sum(p.numel() for p in job.network.trained_parameters())
@@ -453,7 +490,7 @@ class Autoencoder(
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()
         tags.input_tags.sparse = True
-        tags.input_tags.allow_nan = self._takes_missing
+        tags.input_tags.allow_nan = True
         tags.transformer_tags.preserves_dtype = ["float64", "float32"]
         return tags
 
@@ -463,6 +500,7 @@ class _Job:
     """One fit: what is trained, on what, by whom."""
 
     composition: Composition
+    layout: Layout
     network: Network
     encoding: Encoding
     table: Table
@@ -483,35 +521,38 @@ def _classes(y: Any, rows: Rows) -> Matrix:
     return found.astype(np.int64)
 
 
-def _refuse_views(views: Any) -> None:
-    if views is not None:
-        raise ParameterError(
-            f"views={views!r} must be None in this version; put the columns of all views side by "
-            "side in one table"
-        )
-
-
-def _check_domain(composition: Composition, table: Table) -> None:
-    loss = composition.loss
-    if loss.low == -np.inf and loss.high == np.inf:
+def _check_domain(loss: Loss, table: Table) -> None:
+    low, high = torch.as_tensor(loss.low), torch.as_tensor(loss.high)
+    if bool(low.isneginf().all() & high.isposinf().all()):
         return
     slack = 1e-6  # what scaling in float32 may add
-    outside = (table.low < loss.low - slack) | (table.high > loss.high + slack)
+    outside = (table.low < low.to(table.low) - slack) | (table.high > high.to(table.high) + slack)
     if outside.any():
         column = int(outside.nonzero()[0])
+        low, high = (bound.expand(len(outside))[column] for bound in (low, high))
         raise DataError(
-            f"loss={loss!r} needs values from {loss.low:g} to {loss.high:g} after scaling, but "
+            f"loss={loss!r} needs values from {low:g} to {high:g} after scaling, but "
             f"column {column} goes from {float(table.low[column]):.4g} to "
             f"{float(table.high[column]):.4g}; set scaling='minmax'"
         )
 
 
-def _warn(composition: Composition, encoding: Encoding, n_features: int) -> None:
+def _warn(composition: Composition, rows: Rows, encoding: Encoding) -> None:
+    n_features = rows.shape[1]
     if composition.n_components >= n_features and not composition.regularised:
         warnings.warn(
             f"n_components={composition.n_components} is not below the {n_features} features, and "
             "nothing keeps the network from copying its input; choose fewer components, or add a "
             "penalty or a corruption",
             OvercompleteWarning,
+            stacklevel=4,
+        )
+    never = np.flatnonzero(encoding.unseen)
+    if never.size:
+        more = f" and {never.size - 5} more" if never.size > 5 else ""
+        warnings.warn(
+            f"columns {never[:5].tolist()}{more} have no measured cell, so nothing can be learned "
+            "of them; leave them out",
+            MissingWarning,
             stacklevel=4,
         )

@@ -12,12 +12,13 @@ from numpy.typing import NDArray
 from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
 
-from narrows.architectures.block import Architecture
 from narrows.composition import Composition
 from narrows.data import arrays
 from narrows.data.encoding import Encoding, Rows, blocks
+from narrows.data.layout import Layout
 from narrows.data.table import as_tensor, measured
 from narrows.network import Network
+from narrows.objective import Objective
 
 Matrix = NDArray[Any]
 
@@ -25,9 +26,9 @@ Matrix = NDArray[Any]
 class Fitted:
     """Reading tables, and a network's answers about their rows; inherited by `Autoencoder`."""
 
-    architecture: Any
     network_: Network
     encoding_: Encoding
+    layout_: Layout
     n_components_: int
     n_features_in_: int
     get_params: Callable[..., dict[str, Any]]
@@ -38,15 +39,15 @@ class Fitted:
         return Composition.of({**settings, "n_components": self.n_components_})
 
     @property
+    def _objective(self) -> Objective:
+        return self._composition.objective(self.layout_)
+
+    @property
     def _weight(self) -> Tensor:
         return next(self.network_.parameters())
 
     def _read(self, X: Any, *, reset: bool) -> Rows:
-        return arrays.read(self, X, reset=reset, missing=self._takes_missing)
-
-    @property
-    def _takes_missing(self) -> bool:
-        return Architecture.of(self.architecture).takes_missing
+        return arrays.read(self, X, reset=reset, missing=True)
 
     def _rows(self, X: Any) -> Rows:
         check_is_fitted(self, "network_")
@@ -75,7 +76,6 @@ class Fitted:
 
         ``derivatives`` says whether the function takes some of its own.
         """
-        missing = encode and self._takes_missing
         dtype = torch.float64 if rows.dtype == np.float64 else torch.float32
         out = np.empty((rows.shape[0], width), rows.dtype)
         with torch.no_grad() if derivatives else torch.inference_mode():
@@ -86,6 +86,6 @@ class Fitted:
             for block in blocks(rows.shape[0], self.n_features_in_ + width):
                 values = self.encoding_.encode(rows[block], rows.dtype) if encode else rows[block]
                 x = as_tensor(np.ascontiguousarray(values)).to(found.device)
-                seen = measured(x) if missing else (x, None)
+                seen = measured(x) if encode else (x, None)
                 out[block] = function(network, *seen).cpu().numpy()
         return out

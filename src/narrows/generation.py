@@ -169,7 +169,7 @@ class Generation(Fitted):
                 "use recipes.variational, or score_samples for how well rows are reconstructed"
             )
         count = checks.integer("n_importance", n_importance, low=1)
-        generator, prior, loss = self._generator(random_state), self._prior(), composition.loss
+        generator, prior, loss = self._generator(random_state), self._prior(), self._objective.loss
 
         def likelihood(network: Network, x: Tensor, observed: Tensor | None) -> Tensor:
             terms = []
@@ -259,7 +259,7 @@ class Generation(Fitted):
 
     def _prior(self) -> Prior:
         check_is_fitted(self, "network_")
-        prior = self._composition.objective.prior
+        prior = self._objective.prior
         if prior is None:
             raise CompositionError(
                 "this model has no prior to draw codes from; use recipes.variational or "

@@ -116,6 +116,8 @@ def _config(estimator: Any) -> tuple[dict[str, Any], persistence.Arrays]:
 
 def _settings(estimator: Any) -> dict[str, Any]:
     settings = estimator.get_params(deep=False)
+    if hasattr(estimator, "layout_"):
+        settings = estimator._settings_to_save()
     if not isinstance(settings.get("random_state"), (numbers.Integral, type(None))):
         settings["random_state"] = None  # a generator has moved on; it cannot be written down
     return {key: _plain(value) for key, value in settings.items()}

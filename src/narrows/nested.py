@@ -8,15 +8,8 @@ from sklearn.base import clone
 from sklearn.frozen import FrozenEstimator
 from sklearn.utils.validation import check_is_fitted
 
-from narrows.architectures.block import Architecture
 from narrows.errors import DataError, ParameterError
 from narrows.estimator import Autoencoder
-
-
-def takes_missing(given: Any) -> bool:
-    """Return whether the autoencoder can do with missing cells."""
-    inner = given.estimator if isinstance(given, FrozenEstimator) else given
-    return isinstance(inner, Autoencoder) and Architecture.of(inner.architecture).takes_missing
 
 
 def frozen(given: Any, n_features: int) -> Autoencoder | None:

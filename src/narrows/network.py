@@ -2,13 +2,34 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import torch
 from torch import Tensor, nn
 
 from narrows import activations
 from narrows.architectures.block import Block, Layers, Linearised, sequence_forward
 from narrows.forward import ForwardPass, Posterior
+from narrows.fusions import Fusion
 from narrows.latents import Latent, Point
+
+
+class Experts(NamedTuple):
+    """Views with posteriors of their own, and the fusion that makes one of them."""
+
+    fusion: Fusion
+    views: tuple[tuple[int, ...], ...]
+
+    def posterior(self, latent: Latent, heads: list[Tensor], observed: Tensor | None) -> Posterior:
+        """Return the fused posterior of heads of shape (n_samples, n_views * n_components)."""
+        n_views = len(self.views)
+        said = [head.unflatten(1, (n_views, -1)) for head in heads]
+        if observed is None:
+            shape = (len(heads[0]), n_views)
+            present = torch.ones(shape, dtype=torch.bool, device=heads[0].device)
+        else:
+            present = torch.stack([observed[:, list(own)].any(1) for own in self.views], 1)
+        return self.fusion.fuse(latent, said, present)
 
 
 class Network(nn.Module):
@@ -20,10 +41,12 @@ class Network(nn.Module):
         The blocks, as an architecture lays them out.
     latent : Latent
         Turns the encoder's last layer into a posterior.
-    link : str
+    link : Activation
         Activation from the raw output to the reconstruction.
     n_features, n_components : int
         Width of the table and of the code.
+    experts : Experts, optional
+        Where each view has a posterior of its own: how one is made of them.
 
     Notes
     -----
@@ -34,11 +57,13 @@ class Network(nn.Module):
         self,
         layers: Layers,
         latent: Latent,
-        link: str,
+        link: activations.Activation,
         n_features: int,
         n_components: int,
+        experts: Experts | None = None,
     ) -> None:
         super().__init__()
+        self.experts = experts
         *body, head = layers.encoder
         self.body = nn.ModuleList(body)
         # A distribution needs one more head for each parameter beyond the mean.
@@ -48,7 +73,7 @@ class Network(nn.Module):
         self.decoder = nn.ModuleList(layers.decoder)
         self.critics = nn.ModuleDict()
         self.latent = latent
-        self.link = activations.find("output_activation", link)
+        self.link = link
         self.n_features = n_features
         self.n_components = n_components
         self._head = (head,)  # a tuple, so that it is not registered twice
@@ -78,8 +103,11 @@ class Network(nn.Module):
         block, mirror = self.pairs[number]
         innermost = number == len(self.decoder) - 1
         latent = self.latent if innermost and self.latent.n_heads == 1 else Point()
-        link = self.link.name if number == 0 else "linear"
-        return Network(Layers([block], [mirror]), latent, link, block.n_in, block.n_out)
+        link = self.link if number == 0 else activations.ACTIVATIONS["linear"]
+        layers = Layers([block], [mirror])
+        if innermost:
+            return Network(layers, latent, link, block.n_in, self.n_components, self.experts)
+        return Network(layers, latent, link, block.n_in, block.n_out)
 
     def trained_parameters(self) -> list[nn.Parameter]:
         """Return what the objective trains: all parameters but those of the critics."""
@@ -101,7 +129,8 @@ class Network(nn.Module):
         """Return what must agree for one network's weights to serve another."""
         shapes = [(name, tuple(p.shape)) for name, p in self.named_parameters()]
         names = [block.activation.name for block in self._blocks]
-        return (*shapes, *names, self.link.name, type(self.latent).__name__)
+        fusion = None if self.experts is None else self.experts.fusion.name
+        return (*shapes, *names, self.link.name, type(self.latent).__name__, fusion)
 
     def posterior(self, x: Tensor, observed: Tensor | None = None) -> Posterior:
         """Return what the encoder says about the code of x, shape (n_samples, n_features)."""
@@ -109,6 +138,8 @@ class Network(nn.Module):
         heads = [sequence_forward([head], hidden, observed) for head in self.heads]  # type: ignore[list-item]
         # Under autocast they are bfloat16, too coarse for what terms compute of the code.
         heads = [head.to(x.dtype) for head in heads]
+        if self.experts is not None:
+            return self.experts.posterior(self.latent, heads, observed)
         return self.latent.posterior(heads)
 
     def linearised(self, x: Tensor) -> list[Linearised] | None:
@@ -142,6 +173,7 @@ class Network(nn.Module):
         x_corrupted: Tensor | None = None,
         *,
         observed: Tensor | None = None,
+        visible: Tensor | None = None,
         sample_weight: Tensor | None = None,
         target: Tensor | None = None,
         generator: torch.Generator | None = None,
@@ -158,6 +190,8 @@ class Network(nn.Module):
             What the encoder sees; x if None.
         observed : bool Tensor of shape (n_samples, n_features), optional
             True where a cell was measured.
+        visible : bool Tensor of shape (n_samples, n_features), optional
+            True where the encoder may look; ``observed`` if None.
         sample_weight : Tensor of shape (n_samples,), optional
             Weights with mean 1 over the training rows.
         target : int64 Tensor of shape (n_samples,), optional
@@ -174,7 +208,7 @@ class Network(nn.Module):
         ForwardPass
         """
         seen = x if x_corrupted is None else x_corrupted
-        posterior = self.posterior(seen, observed)
+        posterior = self.posterior(seen, observed if visible is None else visible)
         code = posterior.rsample(generator) if training else self._settled(posterior.mean)
         return ForwardPass(
             network=self,

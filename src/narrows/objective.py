@@ -34,10 +34,13 @@ class Objective:
         The reconstruction loss.
     penalty : Penalty or None
         One penalty, or a sum of them.
+    weights : Tensor of shape (n_features,), optional
+        What the loss of each column counts.
     """
 
-    def __init__(self, loss: Loss, penalty: Penalty | None) -> None:
+    def __init__(self, loss: Loss, penalty: Penalty | None, weights: Tensor | None = None) -> None:
         self.loss = loss
+        self.weights = weights
         self.terms = {} if penalty is None else penalty.terms()
         self.names = ("loss", *self.terms)
 
@@ -64,10 +67,11 @@ class Objective:
         penalty : Penalty, str or None
             Of the layer; "same" is those of this objective's terms that make sense for one layer.
         """
+        weights = self.weights if loss is self.loss else None  # of the table's own columns
         if isinstance(penalty, str) and penalty == "same":
             own = [term for term in self.terms.values() if term.per_layer]
-            return Objective(Loss.of(loss), PenaltySum(tuple(own)) if own else None)
-        return Objective(Loss.of(loss), None if penalty is None else Penalty.of(penalty))
+            return Objective(Loss.of(loss), PenaltySum(tuple(own)) if own else None, weights)
+        return Objective(Loss.of(loss), None if penalty is None else Penalty.of(penalty), weights)
 
     def equip(self, network: Network) -> None:
         """Give the network the critics that terms play against, their weights not yet drawn."""
@@ -115,10 +119,20 @@ class Objective:
 
     def per_sample(self, forward: ForwardPass) -> Tensor:
         """Return the reconstruction loss of each sample, shape (n_samples,)."""
+        return self.per_cell(forward).sum(1)
+
+    def per_cell(self, forward: ForwardPass) -> Tensor:
+        """Return what each cell adds to the reconstruction loss, shape (n_samples, n_features)."""
         entries = self.loss.entries(forward)
         if forward.observed is not None:
             entries = torch.where(forward.observed, entries, 0.0)
-        return entries.sum(1)
+        return entries if self.weights is None else entries * self._weights(entries)
+
+    def _weights(self, entries: Tensor) -> Tensor:
+        assert self.weights is not None
+        if self.weights.dtype != entries.dtype or self.weights.device != entries.device:
+            self.weights = self.weights.to(entries)
+        return self.weights
 
     def __call__(self, forward: ForwardPass) -> Value:
         """Return the objective of one batch; its parts, weights multiplied in, add up to it."""
@@ -131,6 +145,6 @@ class Objective:
         return Value(total, parts)
 
     def _loss(self, forward: ForwardPass) -> Tensor:
-        if forward.observed is None and forward.sample_weight is None:
+        if forward.observed is None and forward.sample_weight is None and self.weights is None:
             return self.loss.entries(forward).sum() / len(forward.x)  # one reduction, not two
         return forward.mean(self.per_sample(forward))

@@ -11,7 +11,9 @@ from narrows.architectures import convolutional, dense, recurrent
 from narrows.architectures.block import Architecture
 from narrows.checks import nearest
 from narrows.corruptions import Corruption
+from narrows.data.views import View
 from narrows.errors import ParameterError, UnknownNameError
+from narrows.fusions import Fusion
 from narrows.latents import Latent
 from narrows.losses import Loss
 from narrows.penalties import adversarial, contraction, divergence, sparsity, weights
@@ -41,6 +43,8 @@ AXES: dict[str, type[Spec]] = {
     cls.axis: cls
     for cls in (
         Architecture,
+        View,
+        Fusion,
         Latent,
         Loss,
         Penalty,
@@ -73,7 +77,10 @@ def to_config(value: Any) -> Any:
     if isinstance(value, (tuple, list)):
         return [to_config(item) for item in value]
     if isinstance(value, dict):
-        return {str(key): to_config(item) for key, item in value.items()}
+        described = {str(key): to_config(item) for key, item in value.items()}
+        return {"part": "mapping", "items": described} if "part" in described else described
+    if isinstance(value, slice):
+        return {"part": "slice", "ends": [value.start, value.stop, value.step]}
     if isinstance(value, type) and value.__name__ in torch.optim.__all__:
         return {"part": f"torch/{value.__name__}"}
     if value is None or isinstance(value, (bool, int, float, str)):
@@ -101,21 +108,27 @@ def from_config(data: Any) -> Any:
     settings = {key: from_config(value) for key, value in data.items() if key != "part"}
     if "part" not in data:
         return settings
-    axis, _, name = str(data["part"]).partition("/")
+    return _part(str(data["part"]), settings)
+
+
+def _part(path: str, settings: dict[str, Any]) -> Any:
+    if path == "mapping":
+        return settings["items"]
+    if path == "slice":
+        return slice(*settings["ends"])
+    axis, _, name = path.partition("/")
     if axis == "torch" and name in torch.optim.__all__:
         return getattr(torch.optim, name)
     cls = Spec.members(axis).get(name)
     if cls is None:
         raise UnknownNameError(
-            f"part {data['part']!r} is not known to this version of narrows; upgrade narrows, or "
+            f"part {path!r} is not known to this version of narrows; upgrade narrows, or "
             "import the module that defines it before loading"
         )
     try:
         return cls(**settings)
     except TypeError as error:
-        raise UnknownNameError(f"part {data['part']!r} has settings it cannot have: {error}") from (
-            error
-        )
+        raise UnknownNameError(f"part {path!r} has settings it cannot have: {error}") from (error)
 
 
 def parse(text: str) -> Any:

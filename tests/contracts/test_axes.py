@@ -10,7 +10,17 @@ import pytest
 import torch
 from sklearn.base import clone
 
-from narrows import MMD, Autoencoder, Dense, WeightDecay, registry
+from narrows import (
+    MMD,
+    Autoencoder,
+    Dense,
+    GaussianNoise,
+    Masking,
+    View,
+    WeightDecay,
+    registry,
+)
+from narrows.corruptions import CorruptionSum
 from narrows.errors import ParameterError
 from narrows.penalties.penalty import PenaltySum
 from narrows.spec import Spec
@@ -18,13 +28,20 @@ from narrows.training.optimizers import TorchOptimizer
 
 # Parts that are nothing without something to work on.
 NEEDY: dict[type[Spec], Spec] = {
+    View: View((0, 1), weight=2.0),
+    CorruptionSum: Masking(0.1) + GaussianNoise(0.1),
     PenaltySum: WeightDecay(1e-3) + WeightDecay(1e-4),
     TorchOptimizer: TorchOptimizer(torch.optim.NAdam, {"eps": 1e-7}),
 }
+TWO = {"a": slice(0, 3), "b": slice(3, 8)}
 # What a part needs beside it where it does not go with a bounded code of two components.
 BESIDE: dict[str, dict[str, Any]] = {
     "penalty/kl": {"latent": "gaussian"},
     "latent/k_sparse": {"n_components": 12, "architecture": Dense((6,))},
+    "corruption/view_dropout": {"views": TWO},
+    "fusion/mixture_of_experts": {"views": TWO, "latent": "gaussian", "penalty": "kl"},
+    "fusion/mixture_of_products": {"views": TWO, "latent": "gaussian", "penalty": "kl"},
+    "fusion/shared_private": {"views": TWO, "n_components": 3},
     "latent/binary_code": {"architecture": Dense((6,))},
 }
 MEMBERS = [
@@ -100,7 +117,9 @@ def test_a_small_fit_with_a_member_stays_finite(
         max_epochs=2,
         random_state=0,
     )
-    if axis == "prior":  # a setting of penalties
+    if axis == "view":  # a value of the setting `views`
+        model.set_params(views={"a": clone(made(cls)), "b": slice(2, 8)})
+    elif axis == "prior":  # a setting of penalties
         model.set_params(penalty=MMD(prior=clone(made(cls))))
     else:
         model.set_params(**{axis: clone(made(cls))}, **BESIDE.get(f"{axis}/{cls.name}", {}))

@@ -57,6 +57,10 @@ COMPOSITIONS = {
         )
         for name in recipes.__all__
     },
+    "views": (
+        Autoencoder(views={"first": slice(0, 1), "rest": slice(1, None)}, max_epochs=3),
+        {**STOCHASTIC, **SPARSE},
+    ),
     "lbfgs": (
         Autoencoder(optimizer=LBFGS(iterations=5), precision="float64", max_epochs=2),
         {},

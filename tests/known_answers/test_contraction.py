@@ -7,6 +7,7 @@ import torch
 
 from narrows import Autoencoder, Contraction, Dense
 from narrows.composition import Composition
+from narrows.data.layout import Layout
 from narrows.forward import ForwardPass
 
 
@@ -18,7 +19,7 @@ def a_pass(
         architecture=Dense(hidden, activation="tanh", code_activation=activation),
     )
     generator = torch.Generator().manual_seed(0)
-    network = Composition.of(spec.get_params(deep=False)).network(5, torch.float64)
+    network = Composition.of(spec.get_params(deep=False)).network(Layout(5), torch.float64)
     network.initialise(generator)
     x = torch.randn(7, 5, dtype=torch.float64, generator=generator)
     return network(x, generator=generator), x

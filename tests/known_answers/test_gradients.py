@@ -11,6 +11,7 @@ from torch import Tensor
 from torch.autograd import gradcheck
 
 from narrows import activations
+from narrows.activations import ACTIVATIONS
 from narrows.architectures.dense import Dense
 from narrows.forward import ForwardPass
 from narrows.latents import Point, PointPosterior
@@ -74,7 +75,7 @@ def test_the_gradient_of_the_whole_objective_equals_finite_differences(
 ) -> None:
     loss = Loss.of(name)
     architecture = Dense(hidden, activation="tanh", code_activation="sigmoid", tied=tied)
-    network = Network(architecture.build(5, 2), Point(), loss.link, 5, 2).double()
+    network = Network(architecture.build(5, 2), Point(), ACTIVATIONS[loss.link], 5, 2).double()
     network.initialise(generator())
     x = clean(loss, (6, 5))
     objective = Objective(loss, WeightDecay(0.3) + WeightDecay(0.1))

@@ -10,6 +10,7 @@ import torch
 
 from narrows import Autoencoder, Recurrent, pad_sequences
 from narrows.composition import Composition
+from narrows.data.layout import Layout
 from narrows.network import Network
 from narrows.objective import Objective
 
@@ -19,9 +20,9 @@ F64 = torch.float64
 def a_network(n_features: int, **settings: Any) -> tuple[Network, Objective]:
     spec = Autoencoder(3, architecture=Recurrent(hidden=(6,)).set_params(**settings))
     composition = Composition.of(spec.get_params(deep=False))
-    network = composition.network(n_features, F64)
+    network = composition.network(Layout(n_features), F64)
     network.initialise(torch.Generator().manual_seed(0))
-    return network, composition.objective
+    return network, composition.objective(Layout(n_features))
 
 
 def a_thousand_sequences() -> tuple[torch.Tensor, torch.Tensor, list[np.ndarray]]:

@@ -14,6 +14,7 @@ from torch.distributions import kl_divergence
 
 from narrows import KL, MMD, Autoencoder, Dense, Mixture
 from narrows.composition import Composition
+from narrows.data.layout import Layout
 from narrows.errors import CollapseWarning
 from narrows.forward import ForwardPass
 from narrows.latents import FIRST_LOG_VARIANCE, GaussianPosterior
@@ -23,7 +24,7 @@ F64 = torch.float64
 
 def a_pass(penalty: Any, n_components: int = 3, n_samples: int = 9) -> ForwardPass:
     spec = Autoencoder(n_components, architecture=(4,), latent="gaussian", penalty=penalty)
-    network = Composition.of(spec.get_params(deep=False)).network(5, F64)
+    network = Composition.of(spec.get_params(deep=False)).network(Layout(5), F64)
     generator = torch.Generator().manual_seed(0)
     network.initialise(generator)
     x = torch.randn(n_samples, 5, dtype=F64, generator=generator)

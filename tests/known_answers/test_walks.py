@@ -6,6 +6,7 @@ import torch
 
 from narrows import Autoencoder, Dense
 from narrows.composition import Composition
+from narrows.data.layout import Layout
 from narrows.network import Network
 from narrows.walks import walk
 
@@ -13,7 +14,7 @@ from narrows.walks import walk
 def a_network(activation: str) -> tuple[Network, torch.Tensor]:
     architecture = Dense((4,), activation=activation)
     settings = Autoencoder(3, architecture=architecture).get_params(deep=False)
-    network = Composition.of(settings).network(5, torch.float64)
+    network = Composition.of(settings).network(Layout(5), torch.float64)
     generator = torch.Generator().manual_seed(0)
     network.initialise(generator)
     return network, torch.randn(6, 5, dtype=torch.float64, generator=generator)

@@ -14,13 +14,14 @@ from sklearn.base import clone
 import narrows
 from narrows import LBFGS, MMD, Adversarial, Autoencoder, Mixture, WeightDecay, recipes
 from narrows.composition import Composition
+from narrows.data.layout import Layout
 from narrows.errors import CompositionError, DataError, ParameterError
 from narrows.forward import ForwardPass
 
 
 def a_pass(penalty: Adversarial, n_samples: int = 32, target: Any = None) -> ForwardPass:
     spec = Autoencoder(2, architecture=(4,), penalty=penalty)
-    network = Composition.of(spec.get_params(deep=False)).network(5, torch.float64)
+    network = Composition.of(spec.get_params(deep=False)).network(Layout(5), torch.float64)
     generator = torch.Generator().manual_seed(0)
     network.initialise(generator)
     x = torch.randn(n_samples, 5, dtype=torch.float64, generator=generator)

@@ -11,13 +11,14 @@ import torch
 
 from narrows import Autoencoder, CrossEntropy, Emphasis, Huber, Masking, SquaredError, registry
 from narrows.composition import Composition
+from narrows.data.layout import Layout
 from narrows.errors import DataError, ParameterError
 from narrows.forward import ForwardPass
 
 
 def a_pass(loss: Any, *, corrupted: bool) -> ForwardPass:
     spec = Autoencoder(2, architecture=(4,), loss=loss)
-    network = Composition.of(spec.get_params(deep=False)).network(5, torch.float64)
+    network = Composition.of(spec.get_params(deep=False)).network(Layout(5), torch.float64)
     generator = torch.Generator().manual_seed(0)
     network.initialise(generator)
     x = torch.rand(6, 5, dtype=torch.float64, generator=generator)

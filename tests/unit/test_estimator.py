@@ -144,13 +144,12 @@ def test_columns_of_text_are_named_with_a_remedy(breast_cancer: Table) -> None:
             quick().fit(given)
 
 
-@pytest.mark.parametrize("value", [np.nan, np.inf])
-def test_holes_and_infinities_are_refused(value: float, breast_cancer: Table) -> None:
+def test_infinities_are_refused(breast_cancer: Table) -> None:
     X = breast_cancer.copy()
-    X[3, 4] = value
-    with pytest.raises(ValueError, match=r"(NaN|infinity)"):
+    X[3, 4] = np.inf
+    with pytest.raises(ValueError, match="infinity"):
         quick().fit(X)
-    with pytest.raises(ValueError, match=r"(NaN|infinity)"):
+    with pytest.raises(ValueError, match="infinity"):
         quick().fit(breast_cancer).transform(X)
 
 
@@ -194,7 +193,7 @@ def test_nothing_works_before_fit(breast_cancer: Table) -> None:
         ({"max_epochs": 0}, "max_epochs=0"),
         ({"precision": "float16"}, "precision='float16' must be one of"),
         ({"device": "gpu"}, "device='gpu' must be one of"),
-        ({"views": {"a": [0]}}, "views=.* must be None"),
+        ({"views": {"a": [0]}}, "columns 1, 2, 3, 4, 5 and 24 more are in no view"),
     ],
     ids=lambda value: str(value)[:40],
 )

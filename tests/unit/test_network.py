@@ -19,7 +19,7 @@ EVERYWHERE = sorted(set(ACTIVATIONS) - {"binary"})
 
 
 def network(architecture: Dense, link: str = "linear", n_features: int = 7) -> Network:
-    found = Network(architecture.build(n_features, 2), Point(), link, n_features, 2)
+    found = Network(architecture.build(n_features, 2), Point(), ACTIVATIONS[link], n_features, 2)
     found.initialise(torch.Generator().manual_seed(0))
     return found
 

@@ -10,6 +10,7 @@ import torch
 from sklearn.base import clone
 
 from narrows import Autoencoder, Dense, SquaredError, WeightDecay
+from narrows.activations import ACTIVATIONS
 from narrows.errors import ParameterError
 from narrows.forward import ForwardPass
 from narrows.latents import Point
@@ -19,7 +20,9 @@ from narrows.penalties.penalty import PenaltySum
 
 
 def network(*, tied: bool = False) -> Network:
-    found = Network(Dense((4,), tied=tied).build(6, 2), Point(), "linear", 6, 2).double()
+    found = Network(
+        Dense((4,), tied=tied).build(6, 2), Point(), ACTIVATIONS["linear"], 6, 2
+    ).double()
     found.initialise(torch.Generator().manual_seed(0))
     for parameter in found.parameters():
         if parameter.ndim == 1:

@@ -199,7 +199,7 @@ def test_a_newer_minor_schema_is_read_and_what_it_added_ignored(folder: Path) ->
 
 def test_a_setting_the_file_does_not_know_is_at_its_default(folder: Path) -> None:
     change_config(folder, lambda config: config["settings"].pop("corruption"))
-    assert narrows.load(folder).corruption is None
+    assert narrows.load(folder).corruption == "auto"
 
 
 CONFIG_ATTACKS: dict[str, tuple[type[ModelFileError], str, Change]] = {
@@ -333,7 +333,7 @@ def test_a_config_that_is_no_settings_is_refused(text: bytes, folder: Path) -> N
 def test_settings_nested_too_deep_to_build_are_refused(folder: Path) -> None:
     path = folder / persistence.CONFIG
     nested = "[" * 900 + "]" * 900  # json takes it
-    path.write_text(path.read_text().replace('"corruption": null', f'"corruption": {nested}'))
+    path.write_text(path.read_text().replace('"corruption": "auto"', f'"corruption": {nested}'))
     refused(folder, CorruptFileError)
 
 

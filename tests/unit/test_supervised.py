@@ -242,11 +242,10 @@ def test_several_numbers_are_predicted_at_once(tmp_path: Path) -> None:
     np.testing.assert_array_equal(narrows.load(tmp_path / "model").predict(X), found)
 
 
-def test_missing_cells_are_the_architecture_s_business() -> None:
+def test_rows_may_have_missing_cells() -> None:
     rows = X[:, :20].copy()
     rows[::2, 15:] = np.nan
-    with pytest.raises(ValueError, match="NaN"):
-        a_classifier().fit(rows, y)
+    assert a_classifier(max_epochs=10).fit(rows, y).score(rows, y) > 0.6
 
 
 @pytest.mark.parametrize(

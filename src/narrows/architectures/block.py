@@ -77,12 +77,11 @@ class Architecture(Spec, axis="architecture"):
     """Base of the architectures: the layout of the layers.
 
     A member has the settings ``code_activation`` and ``output_activation`` and implements
-    `build`. ``takes_missing`` says whether its blocks can do with rows that have missing cells.
+    `build`.
     """
 
     code_activation: str
     output_activation: str | None
-    takes_missing = False
 
     def build(self, n_features: int, n_components: int) -> Layers:
         """Return fresh blocks for tables of ``n_features`` columns, without drawn weights."""

@@ -302,8 +302,6 @@ class Recurrent(Architecture):
     (80, 2)
     """
 
-    takes_missing = True
-
     def __init__(
         self,
         input_shape: Sequence[int] | None = None,

@@ -157,9 +157,10 @@ def _report_plan(model: Any, features: pa.Table, asked: Request) -> None:
     import torch
 
     from narrows.composition import Composition
+    from narrows.data.layout import Layout
 
     composition = Composition.of(model.get_params(deep=False))
-    network = composition.network(features.num_columns, torch.float32)
+    network = composition.network(Layout(features.num_columns), torch.float32)
     plan = {
         "rows": features.num_rows,
         "columns": features.num_columns,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import narwhals as nw
@@ -53,6 +54,35 @@ def read(estimator: Any, X: Any, *, reset: bool, missing: bool = False) -> Rows:
         order=None,
         ensure_all_finite="allow-nan" if missing else True,
     )
+
+
+def completed(X: Any, n_features: int, columns: Sequence[int], names: Sequence[str] | None) -> Any:
+    """Return X with columns of NaN where it was given without some of its columns.
+
+    Parameters
+    ----------
+    X : array or data frame
+        With all columns, or all but these.
+    n_features : int
+        How many columns the whole table has.
+    columns : sequence of int
+        Which may be left out.
+    names : sequence of str or None
+        What the columns of the whole table are called.
+    """
+    if nw.dependencies.is_into_dataframe(X):
+        frame = nw.from_native(X, eager_only=True)
+        known = {} if names is None else {names[column]: column for column in columns}
+        absent = [name for name in known if name not in frame.columns]
+        if len(absent) < len(known) or names is None:
+            return X
+        hole = nw.lit(None, dtype=nw.Float64)
+        return frame.with_columns(**dict.fromkeys(absent, hole)).select(list(names)).to_native()
+    if getattr(X, "ndim", 0) != 2 or X.shape[1] != n_features - len(columns):
+        return X
+    whole = np.full((X.shape[0], n_features), np.nan, np.result_type(X.dtype, np.float32))
+    whole[:, np.setdiff1d(np.arange(n_features), columns)] = X
+    return whole
 
 
 def owned(rows: Rows, X: Any) -> bool:

@@ -62,6 +62,18 @@ def _robust(X: Rows, sample_weight: NDArray[Any] | None) -> Statistics:
     return np.concatenate(centers), np.concatenate(scales)
 
 
+def _unseen(X: Rows) -> NDArray[np.bool_] | bool:
+    """Return which columns have no measured cell; False if every one has some."""
+    if scipy.sparse.issparse(X):
+        return False
+    empty: NDArray[np.bool_] = np.isnan(X[0])  # only they can be
+    if not empty.any():
+        return False
+    columns = np.flatnonzero(empty)
+    empty[columns] = np.isnan(X[:, columns]).all(0)
+    return empty if empty.any() else False
+
+
 SCALINGS: dict[str, Callable[[Rows, NDArray[Any] | None], Statistics]] = {
     "standard": _standard,
     "minmax": _minmax,
@@ -77,10 +89,13 @@ class Encoding:
     ----------
     center, scale : ndarray of shape (n_features,) or None
         In the units of the table.
+    unseen : bool ndarray of shape (n_features,), or False
+        True for columns of which no cell was measured; False if there are none.
     """
 
     center: NDArray[np.float64] | None = None
     scale: NDArray[np.float64] | None = None
+    unseen: NDArray[np.bool_] | bool = False
 
     @classmethod
     def fit(
@@ -106,17 +121,16 @@ class Encoding:
         DataError
             If the values of a column are too large for its spread to be a number.
         """
+        unseen = _unseen(X)
         if scaling is None or scaling == "none":
-            return cls()
+            return cls(unseen=unseen)
         checks.choice("scaling", scaling, [*SCALINGS, "none"])
         with warnings.catch_warnings(), np.errstate(over="ignore", invalid="ignore"):
             # Overflow is reported below, with the column that caused it.
             warnings.simplefilter("ignore", RuntimeWarning)
             center, scale = SCALINGS[scaling](X, sample_weight)
-        unknown = np.flatnonzero(np.isnan(center))
-        if unknown.size and not scipy.sparse.issparse(X):
-            empty = unknown[np.isnan(X[:, unknown]).all(0)]
-            center[empty], scale[empty] = 0.0, 1.0
+        if unseen is not False:
+            center[unseen], scale[unseen] = 0.0, 1.0
         largest = np.finfo(np.float32).max / 4  # what training in float32 can subtract
         bad = np.flatnonzero(~((np.abs(center) < largest) & (scale < largest)))
         if bad.size:
@@ -124,7 +138,7 @@ class Encoding:
                 f"column {bad[0]} has values too large to scale (around {center[bad[0]]:.3g}, "
                 f"spread {scale[bad[0]]:.3g}); divide it by a power of ten first"
             )
-        return cls(center.astype(np.float64), scale.astype(np.float64))
+        return cls(center.astype(np.float64), scale.astype(np.float64), unseen)
 
     def encode(self, rows: Rows, dtype: Any, out: NDArray[Any] | None = None) -> NDArray[Any]:
         """Return scaled rows in ``dtype``, computed in float64 if the rows are; ``out`` is filled.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Sequence
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
@@ -37,6 +38,7 @@ class Table(Protocol):
     n_features: int
     sample_weight: Tensor | None
     target: Tensor | None
+    views: Sequence[Sequence[int]]
 
     def take(self, rows: Tensor) -> Batch:
         """Return the rows of the given numbers, an int64 tensor in the processor's memory."""
@@ -63,6 +65,8 @@ class DenseTable:
         True where a cell was measured.
     target : int64 Tensor of shape (n_rows,), optional
         Class of each row, -1 where it is not known.
+    views : sequence of sequence of int
+        Which columns each view has, where there are several.
     """
 
     def __init__(
@@ -71,8 +75,10 @@ class DenseTable:
         sample_weight: Tensor | None = None,
         observed: Tensor | None = None,
         target: Tensor | None = None,
+        views: Sequence[Sequence[int]] = (),
     ) -> None:
         self.x = x
+        self.views = views
         self.sample_weight = sample_weight
         self.observed = observed
         self.target = target
@@ -116,6 +122,8 @@ class SparseTable:
         Weights with mean 1.
     target : int64 Tensor of shape (n_rows,), optional
         Class of each row, -1 where it is not known.
+    views : sequence of sequence of int
+        Which columns each view has, where there are several.
     """
 
     def __init__(
@@ -126,8 +134,10 @@ class SparseTable:
         device: torch.device,
         sample_weight: Tensor | None = None,
         target: Tensor | None = None,
+        views: Sequence[Sequence[int]] = (),
     ) -> None:
         self.target = target
+        self.views = views
         self.matrix = matrix
         self.encoding = encoding
         self.dtype = dtype
@@ -166,7 +176,7 @@ def make_table(
     *,
     sample_weight: NDArray[Any] | None = None,
     target: NDArray[Any] | None = None,
-    missing: bool = False,
+    views: Sequence[Sequence[int]] = (),
     owned: bool = False,
 ) -> DenseTable | SparseTable:
     """Scale rows into a table.
@@ -185,8 +195,8 @@ def make_table(
         Weights; divided by their mean.
     target : ndarray of int64 of shape (n_samples,), optional
         Class of each row, -1 where it is not known.
-    missing : bool
-        Whether cells may be NaN.
+    views : sequence of sequence of int
+        Which columns each view has, where there are several.
     owned : bool
         Whether X may be overwritten; otherwise it is copied unless it can be used as it is.
     """
@@ -195,7 +205,7 @@ def make_table(
         weight = torch.from_numpy(sample_weight / sample_weight.mean()).to(device, dtype)
     classes = None if target is None else torch.from_numpy(target).to(device)
     if scipy.sparse.issparse(X):
-        return SparseTable(X, encoding, dtype, device, weight, classes)
+        return SparseTable(X, encoding, dtype, device, weight, classes, views)
     width = numpy_dtype(dtype)
     if encoding.center is None and X.dtype == width:
         scaled = np.ascontiguousarray(X)
@@ -204,9 +214,8 @@ def make_table(
         scaled = X if reuse else np.empty(X.shape, width)
         for block in blocks(*X.shape):
             encoding.encode(X[block], width, out=scaled[block])
-    x = as_tensor(scaled).to(device)
-    x, observed = measured(x) if missing else (x, None)
-    return DenseTable(x, weight, observed, classes)
+    x, observed = measured(as_tensor(scaled).to(device))
+    return DenseTable(x, weight, observed, classes, views)
 
 
 def measured(x: Tensor) -> tuple[Tensor, Tensor | None]:
@@ -215,6 +224,13 @@ def measured(x: Tensor) -> tuple[Tensor, Tensor | None]:
         return x, None
     observed = ~torch.isnan(x)
     return (x, None) if bool(observed.all()) else (x.where(observed, 0.0), observed)
+
+
+def revealed(x: Tensor, observed: Tensor | None) -> tuple[Tensor, Tensor]:
+    """Return x with 0 for NaN, and which of the observed cells are not hidden by one."""
+    visible = ~torch.isnan(x)
+    filled = x.where(visible, 0.0)
+    return filled, visible if observed is None else visible & observed
 
 
 def as_tensor(values: NDArray[Any]) -> Tensor:

@@ -119,10 +119,10 @@ class FineTuned(
             runtime.device,
             sample_weight=weight,
             target=kept,
-            missing=nested.takes_missing(self.autoencoder),
+            views=encoder.layout_.columns,
             owned=arrays.owned(rows, X),
         )
-        task = self._task(encoder._composition.objective, factor)
+        task = self._task(encoder._objective, factor)
         trainer = Trainer(
             Settings.of(self.get_params(deep=False), cast(Objective, task), table),
             runtime,
@@ -153,10 +153,7 @@ class FineTuned(
             )
         if self.pretrain:
             return found.fit(X, sample_weight=sample_weight)
-        job = found._prepare(
-            found._read(X, reset=True), None, sample_weight, fresh=True, overwrite=False
-        )
-        found._finish(job, [], "untrained")
+        found._finish(found._prepare(X, None, sample_weight, fresh=True), [], "untrained")
         return found
 
     def _hidden(self) -> tuple[int, ...]:
@@ -165,7 +162,7 @@ class FineTuned(
     def _read(self, X: Any, *, reset: bool) -> Rows:
         if not reset:
             check_is_fitted(self, "head_")
-        return arrays.read(self, X, reset=reset, missing=nested.takes_missing(self.autoencoder))
+        return arrays.read(self, X, reset=reset, missing=True)
 
     def _predicted(self, X: Any, n_outputs: int) -> Matrix:
         self._read(X, reset=False)
@@ -225,7 +222,7 @@ class FineTuned(
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()
         tags.input_tags.sparse = True
-        tags.input_tags.allow_nan = nested.takes_missing(self.autoencoder)
+        tags.input_tags.allow_nan = True
         tags.target_tags.required = True
         tags.transformer_tags.preserves_dtype = ["float64", "float32"]
         return tags

@@ -117,18 +117,25 @@ class Layerwise(Schedule):
         """Return the phase of one layer, still with the table of the whole."""
         loss = whole.objective.loss if number == 0 else self.loss
         try:
-            corruption = self._own("corruption", number, n_layers)
             layer = replace(
                 whole,
                 name=f"layer {number + 1}",
                 network=whole.network.alone(number),
                 objective=whole.objective.of_layer(loss, self._own("penalty", number, n_layers)),
-                corruption=whole.corruption if corruption == "same" else noise(corruption),
+                corruption=self._noise(whole, number, n_layers),
             )
             _check(layer)
         except ParameterError as error:
             raise type(error)(f"layer {number + 1} of {n_layers}: {error}") from error
         return layer
+
+    def _noise(self, whole: Phase, number: int, n_layers: int) -> Any:
+        given = self._own("corruption", number, n_layers)
+        if given != "same":
+            return noise(given)
+        if number == 0 or whole.corruption is None:
+            return whole.corruption
+        return whole.corruption.of_codes()
 
     def _own(self, name: str, number: int, n_layers: int) -> Any:
         """Return what is given for one layer."""

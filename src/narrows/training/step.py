@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from narrows.corruptions import Corruption
 from narrows.data import batches
-from narrows.data.table import Table
+from narrows.data.table import Table, revealed
 from narrows.forward import ForwardPass
 from narrows.network import Network
 from narrows.objective import Objective
@@ -128,14 +128,17 @@ class Step:
 
     def _forward(self, rows: Tensor, *, training: bool, progress: float = 1.0) -> ForwardPass:
         batch = self.table.take(rows)
-        seen = None
+        seen, visible = None, batch.observed
         if training and self.corruption is not None:
             seen = self.corruption(batch.x, self.table, self.noise)
+            if self.corruption.hides:
+                seen, visible = revealed(seen, batch.observed)
         with self.runtime.products():
             forward: ForwardPass = self.network(
                 batch.x,
                 seen,
                 observed=batch.observed,
+                visible=visible,
                 sample_weight=batch.sample_weight,
                 target=batch.target,
                 generator=self.noise,

@@ -20,6 +20,7 @@ from narrows import (
     WeightDecay,
     load,
 )
+from narrows.activations import ACTIVATIONS
 from narrows.architectures.convolutional import ConvolutionBlock, TransposedBlock
 from narrows.errors import ParameterError
 from narrows.latents import Point
@@ -30,7 +31,7 @@ SHAPES = [(1,), (2,), (13,), (7, 7), (1, 9), (28, 27), (3, 5, 7), (4, 1, 6)]
 
 def network(spec: Convolutional, n_features: int, n_components: int = 3) -> Network:
     layers = spec.build(n_features, n_components)
-    found = Network(layers, Point(), "linear", n_features, n_components)
+    found = Network(layers, Point(), ACTIVATIONS["linear"], n_features, n_components)
     found.initialise(torch.Generator().manual_seed(0))
     return found
 

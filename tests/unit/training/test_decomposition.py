@@ -109,7 +109,7 @@ def test_a_weight_without_end_is_plain_training_bit_for_bit() -> None:
 
 def phase_of(model: Autoencoder, X: Any, **weights: Any) -> Phase:
     """Return what a schedule is given, for a network with its initial weights."""
-    job = model._prepare(X, None, weights.get("sample_weight"), fresh=True, overwrite=False)
+    job = model._prepare(X, None, weights.get("sample_weight"), fresh=True)
     return job.trainer._whole("joint", job.network, job.table)
 
 
@@ -145,17 +145,11 @@ def test_max_epochs_are_shared_among_the_rounds(digits: Any) -> None:
     assert epochs(Decomposition(rounds=2, epochs=1), 9) == ["round 1", "round 2"]
 
 
-class _Patient(Dense):
-    """Dense layers that take rows with missing cells, as zeros."""
-
-    takes_missing = True
-
-
 def test_cells_that_were_not_measured_are_no_outliers() -> None:
     _, spoiled = a_spoiled_table()
     missing = spoiled.copy()
     missing[::7, 3] = np.nan
-    whole = phase_of(Autoencoder(2, scaling=None, architecture=_Patient(), max_epochs=4), missing)
+    whole = phase_of(Autoencoder(2, scaling=None, max_epochs=4), missing)
     for phase in Decomposition(0.01, rounds=2).phases(whole):
         batch = phase.table.take(torch.arange(0, 400, 7))
         assert batch.observed is not None

@@ -34,7 +34,7 @@ from narrows.training.progress import Silent
 
 def whole_of(model: Autoencoder, X: Any) -> Phase:
     """Return the phase that a schedule is given, for a network that is not trained yet."""
-    job = model._prepare(X, None, None, fresh=True, overwrite=False)
+    job = model._prepare(X, None, None, fresh=True)
     return job.trainer._whole("joint", job.network, job.table)
 
 
@@ -179,8 +179,6 @@ class _Watching(DenseBlock):
 
 class _Patient(Dense):
     """Dense layers, the outermost of which takes missing cells."""
-
-    takes_missing = True
 
     def build(self, n_features: int, n_components: int) -> Layers:
         (outer, *inner), decoder = super().build(n_features, n_components)

@@ -1,0 +1,183 @@
+"""Missing: filling the holes of rows, and predicting one view from the others."""
+
+from __future__ import annotations
+
+import warnings
+from typing import Any
+
+import numpy as np
+import scipy.sparse
+import torch
+from numpy.typing import NDArray
+from sklearn.utils.validation import check_is_fitted
+from torch import Tensor
+
+from narrows import checks
+from narrows.data import arrays
+from narrows.errors import CompositionError, DataError, MissingWarning, ParameterError
+from narrows.fitted import Fitted
+from narrows.network import Network
+from narrows.training.runtime import seed
+
+Matrix = NDArray[Any]
+
+
+class Imputation(Fitted):
+    """What a fitted autoencoder knows of cells that were not measured."""
+
+    def impute(
+        self,
+        X: Any,
+        *,
+        return_std: bool = False,
+        n_draws: int = 20,
+        random_state: Any = None,
+    ) -> Any:
+        """Return X with its holes filled by what the model says; no other cell is touched.
+
+        Parameters
+        ----------
+        X : array or data frame of shape (n_samples, n_features)
+            Rows with the columns of fit; NaN (None, pd.NA, null) is a hole.
+        return_std : bool, default=False
+            Whether to return how far draws of a variational code spread, too.
+        n_draws : int, default=20
+            How many draws that takes.
+        random_state : int, RandomState or None, default=None
+            Seed of the draws.
+
+        Returns
+        -------
+        filled : ndarray of shape (n_samples, n_features)
+            NaN only where a column was never seen in fit.
+        std : ndarray of shape (n_samples, n_features)
+            If asked for; 0 in cells that were measured. The spread of the means that the draws are
+            decoded to: the noise of single cells comes on top.
+
+        Raises
+        ------
+        CompositionError
+            If a spread is asked of a code that is no distribution.
+        """
+        rows = self._dense(X)
+        holes = np.isnan(rows)
+        found = self._guess(rows)
+        self._remark(rows, holes)
+        filled = np.where(holes, found, rows)
+        if not return_std:
+            return filled
+        return filled, np.where(holes, self._spread(rows, n_draws, random_state), 0.0)
+
+    def translate(
+        self,
+        X: Any,
+        to: str,
+        *,
+        return_std: bool = False,
+        n_draws: int = 20,
+        random_state: Any = None,
+    ) -> Any:
+        """Return one view of rows as the other views tell it.
+
+        Parameters
+        ----------
+        X : array or data frame of shape (n_samples, n_features)
+            Rows with the columns of fit. Those of the view may hold anything, as they are not
+            looked at, or be left out.
+        to : str
+            The view.
+        return_std : bool, default=False
+            Whether to return how far draws of a variational code spread, too.
+        n_draws : int, default=20
+            How many draws that takes.
+        random_state : int, RandomState or None, default=None
+            Seed of the draws.
+
+        Returns
+        -------
+        translated : ndarray of shape (n_samples, n_features_of_view)
+            In the units of the table.
+        std : ndarray of shape (n_samples, n_features_of_view)
+            If asked for.
+
+        Raises
+        ------
+        ParameterError
+            If the model has no such view, or no other one.
+        CompositionError
+            If a spread is asked of a code that is no distribution.
+        """
+        check_is_fitted(self, "network_")
+        columns = self._columns_of(to)
+        rows = self._dense(arrays.completed(X, self.layout_.n_features, columns, self._names))
+        rows = rows.copy()
+        rows[:, columns] = np.nan
+        found = self._guess(rows)[:, columns]
+        if not return_std:
+            return found
+        return found, self._spread(rows, n_draws, random_state)[:, columns]
+
+    @property
+    def _names(self) -> list[str] | None:
+        names = getattr(self, "feature_names_in_", None)
+        return None if names is None else list(names)
+
+    def _columns_of(self, view: str) -> list[int]:
+        known = {placed.name: list(placed.columns) for placed in self.layout_.views}
+        if len(known) < 2:
+            raise ParameterError(f"to={view!r}: the model has no several views; fit it with views=")
+        return known[checks.choice("to", view, known)]
+
+    def _dense(self, X: Any) -> Matrix:
+        rows = self._rows(X)
+        if scipy.sparse.issparse(rows):
+            raise DataError(
+                "X is sparse, and its cells without an entry are zeros, not holes; give an array "
+                "with NaN where nothing was measured"
+            )
+        found: Matrix = rows
+        return found
+
+    def _guess(self, rows: Matrix) -> Matrix:
+        def decoded(network: Network, x: Tensor, observed: Tensor | None) -> Tensor:
+            return network.decode(network.encode(x, observed), observed)
+
+        found = self.encoding_.decode(self._map(rows, decoded, self.n_features_in_))
+        if self.encoding_.unseen is not False:
+            found[:, self.encoding_.unseen] = np.nan
+        return found
+
+    def _spread(self, rows: Matrix, n_draws: int, random_state: Any) -> Matrix:
+        """Return the standard deviation of what draws of the code are decoded to."""
+        if not self._composition.latent.is_distribution:
+            raise CompositionError(
+                f"latent={self._composition.latent!r} has no spread; use recipes.variational, or "
+                "return_std=False"
+            )
+        count = checks.integer("n_draws", n_draws, low=2)
+        generator = torch.Generator(self._weight.device).manual_seed(seed(random_state))
+
+        def spread(network: Network, x: Tensor, observed: Tensor | None) -> Tensor:
+            posterior = network.posterior(x, observed)
+            draws = [network.decode(posterior.rsample(generator)) for _ in range(count)]
+            return torch.stack(draws).std(0)
+
+        found = self._map(rows, spread, self.n_features_in_)
+        return found if self.encoding_.scale is None else found * self.encoding_.scale
+
+    def _remark(self, rows: Matrix, holes: Matrix) -> None:
+        empty = int(holes.all(1).sum())
+        if empty:
+            warnings.warn(
+                f"{empty} of {len(rows)} rows have no measured cell, so they are filled with what "
+                "the model says of a row it knows nothing of",
+                MissingWarning,
+                stacklevel=3,
+            )
+        unseen = np.flatnonzero(holes.any(0) & self.encoding_.unseen)
+        if unseen.size:
+            warnings.warn(
+                f"columns {unseen[:5].tolist()} had no measured cell in fit, so they stay NaN",
+                MissingWarning,
+                stacklevel=3,
+            )

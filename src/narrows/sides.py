@@ -1,0 +1,128 @@
+"""Sides: tables some of whose columns have a loss, and an output activation, of their own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from narrows.activations import Activation
+from narrows.forward import ForwardPass
+from narrows.losses import Loss
+
+
+@dataclass(frozen=True)
+class Side:
+    """Some of the columns.
+
+    Parameters
+    ----------
+    columns : tuple of int
+        Which columns of the table.
+    loss : Loss
+        What they are judged by.
+    link : Activation
+        From the raw output to their reconstruction.
+    """
+
+    columns: tuple[int, ...]
+    loss: Loss
+    link: Activation
+
+
+class _SideLosses(Loss):
+    """The loss of each side, cell by cell.
+
+    Parameters
+    ----------
+    sides : sequence of Side
+        Which together have all columns.
+    """
+
+    def __init__(self, sides: Sequence[Side]) -> None:
+        self.sides = sides
+
+    @property
+    def low(self) -> Tensor:  # type: ignore[override]
+        """Smallest value that each column's loss is defined for, shape (n_features,)."""
+        return self._bound("low")
+
+    @property
+    def high(self) -> Tensor:  # type: ignore[override]
+        """Largest value that each column's loss is defined for, shape (n_features,)."""
+        return self._bound("high")
+
+    def check(self, output_activation: str) -> None:
+        """Let the loss of each side look at its own output activation."""
+        for side in self.sides:
+            side.loss.check(side.link.name)
+
+    def entries(self, forward: ForwardPass) -> Tensor:
+        """Return the loss of every cell, shape (n_samples, n_features)."""
+        return _joined(self.sides, lambda side: side.loss.entries(_seen(forward, side)))
+
+    def log_density(self, forward: ForwardPass) -> Tensor:
+        """Return log p(x | code) of every cell, shape (n_samples, n_features)."""
+        return _joined(self.sides, lambda side: side.loss.log_density(_seen(forward, side)))
+
+    def _bound(self, name: str) -> Tensor:
+        return _joined(
+            self.sides,
+            lambda side: torch.full((1, len(side.columns)), float(getattr(side.loss, name))),
+        )[0]
+
+
+def loss(sides: Sequence[Side]) -> Loss:
+    """Return the loss of all columns together."""
+    return sides[0].loss if len(sides) == 1 else _SideLosses(sides)
+
+
+def link(sides: Sequence[Side]) -> Activation:
+    """Return the activation of all columns together."""
+    links = [side.link for side in sides]
+    if len(links) == 1:
+        return links[0]
+
+    def function(raw: Tensor) -> Tensor:
+        return _joined(sides, lambda side: side.link(raw[:, list(side.columns)]))
+
+    return Activation(
+        "|".join(found.name for found in links),
+        function,
+        min(found.low for found in links),
+        max(found.high for found in links),
+        links[0].initialise,
+    )
+
+
+@dataclass(frozen=True)
+class _Linked:
+    """What a loss asks of the network of a pass."""
+
+    link: Activation
+
+
+def _seen(forward: ForwardPass, side: Side) -> ForwardPass:
+    """Return the pass as if it had the columns of one side only."""
+    columns = list(side.columns)
+    x = forward.x[:, columns]
+    intact = forward.x_corrupted is forward.x
+    return ForwardPass(
+        network=_Linked(side.link),
+        x=x,
+        x_corrupted=x if intact else forward.x_corrupted[:, columns],
+        posterior=forward.posterior,
+        code=forward.code,
+        raw=forward.raw[:, columns],
+    )
+
+
+def _joined(sides: Sequence[Side], make: Callable[[Side], Any]) -> Tensor:
+    """Return what is made of each side, in the order of the table's columns."""
+    made = torch.cat([make(side) for side in sides], 1)
+    order = torch.tensor([column for side in sides for column in side.columns], device=made.device)
+    found: Tensor = made.index_select(1, order.argsort())
+    return found

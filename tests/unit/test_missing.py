@@ -1,0 +1,170 @@
+"""Missing: holes have no part in training, and are filled with what the model says."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from sklearn.datasets import load_breast_cancer, load_digits
+
+from narrows import Autoencoder, Recurrent, recipes
+from narrows.composition import Composition
+from narrows.data.layout import Layout
+from narrows.errors import CompositionError, DataError, MissingWarning, ParameterError
+
+X = load_breast_cancer().data[:200]
+HIDDEN = np.random.default_rng(0).random(X.shape) < 0.2
+HOLES = np.where(HIDDEN, np.nan, X)
+KINDS: dict[str, dict[str, Any]] = {
+    "dense": {},
+    "tied": {"architecture": "Dense((6,), tied=True)"},
+    "convolutional": {"architecture": "convolutional"},
+    "views": {"views": {"a": slice(0, 10), "b": slice(10, 30)}, "corruption": None},
+    "experts": {
+        "views": {"a": slice(0, 10), "b": slice(10, 30)},
+        "fusion": "product_of_experts",
+        "corruption": None,
+    },
+}
+
+
+@pytest.mark.parametrize("value", [1e30, -3.0, np.nan])
+@pytest.mark.parametrize("kind", KINDS)
+def test_whatever_stands_in_a_cell_that_was_not_measured_moves_nothing(
+    kind: str, value: float
+) -> None:
+    from narrows.data.encoding import Encoding
+    from narrows.data.table import make_table
+    from narrows.registry import parse
+
+    settings = dict(KINDS[kind])
+    if "architecture" in settings:
+        settings["architecture"] = parse(settings["architecture"])
+    model = Autoencoder(3, max_epochs=1, random_state=0, **settings).fit(HOLES)
+    composition = Composition.of(model.get_params(deep=False))
+    results = []
+    for stand_in in (0.0, value):
+        network = composition.network(model.layout_, torch.float64)
+        network.load_state_dict(model.network_.double().state_dict())
+        encoding: Encoding = model.encoding_
+        table = make_table(HOLES, encoding, torch.float64, torch.device("cpu"))
+        batch = table.take(torch.arange(50))
+        assert batch.observed is not None
+        # What the reader made of the hole is replaced before anything else sees it.
+        raw = torch.where(batch.observed, batch.x, stand_in)
+        clean = torch.where(batch.observed, raw, 0.0)
+        forward = network(clean, observed=batch.observed)
+        value_of = composition.objective(model.layout_)(forward)
+        value_of.total.backward()
+        gradients = [p.grad.clone() for p in network.parameters()]  # type: ignore[union-attr]
+        results.append((value_of.total.item(), gradients))
+    assert results[0][0] == results[1][0]
+    assert all(torch.equal(a, b) for a, b in zip(results[0][1], results[1][1], strict=True))
+
+
+def test_the_loss_counts_measured_cells_only() -> None:
+    """The loss of a row with holes is that of its measured cells, computed by hand."""
+    model = Autoencoder(3, max_epochs=3, random_state=0).fit(HOLES)
+    x = (HOLES - model.encoding_.center) / model.encoding_.scale
+    network = model.network_.double()
+    with torch.no_grad():
+        said = network.decode(network.encode(torch.from_numpy(np.nan_to_num(x)))).numpy()
+    np.testing.assert_allclose(
+        model.score_samples(HOLES), -np.nansum((said - x) ** 2, axis=1), rtol=1e-9
+    )
+
+
+def test_filling_is_better_than_the_mean_and_touches_nothing_else() -> None:
+    train, test = HOLES[:150], HOLES[150:]
+    hidden = HIDDEN[150:]
+    model = Autoencoder(8, corruption="masking", random_state=0).fit(train)
+    filled = model.impute(test)
+    assert np.array_equal(filled[~hidden], test[~hidden])
+    scale = np.nanstd(train, axis=0)
+    error = (((filled - X[150:]) / scale)[hidden] ** 2).mean()
+    by_mean = (((np.nanmean(train, axis=0) - X[150:]) / scale)[hidden] ** 2).mean()
+    assert error < 0.5 * by_mean
+
+
+def test_a_hole_stays_a_hole_in_the_reconstruction() -> None:
+    model = Autoencoder(3, max_epochs=2, random_state=0).fit(HOLES)
+    assert np.array_equal(np.isnan(model.reconstruct(HOLES)), HIDDEN)
+
+
+def test_a_column_that_was_never_measured_is_told_and_stays_so(tmp_path: Any) -> None:
+    import narrows
+
+    table = HOLES.copy()
+    table[:, 4] = np.nan
+    model = Autoencoder(3, max_epochs=2, random_state=0)
+    with pytest.warns(MissingWarning, match=r"columns \[4\] have no measured cell"):
+        model.fit(table)
+    with pytest.warns(MissingWarning, match=r"columns \[4\] had no measured cell in fit"):
+        filled = model.impute(table)
+    assert np.isnan(filled).sum() == 200
+    model.save(tmp_path / "model")
+    with pytest.warns(MissingWarning):
+        assert np.array_equal(narrows.load(tmp_path / "model").impute(table), filled, True)
+
+
+def test_a_row_without_any_measured_cell_is_told_and_filled_alike() -> None:
+    model = Autoencoder(3, max_epochs=2, random_state=0).fit(HOLES)
+    rows = np.full((2, 30), np.nan)
+    with pytest.warns(MissingWarning, match="2 of 2 rows have no measured cell"):
+        filled = model.impute(rows)
+    assert np.isfinite(filled).all()
+    assert np.array_equal(filled[0], filled[1])
+
+
+def test_every_way_of_saying_missing_is_the_same() -> None:
+    frame = pd.DataFrame(X[:50, :3], columns=["a", "b", "c"])
+    frame.loc[3, "b"] = np.nan
+    nullable = frame.astype("Float64")
+    model = Autoencoder(2, max_epochs=2, random_state=0).fit(frame)
+    assert pd.isna(nullable.loc[3, "b"])
+    assert np.array_equal(model.transform(nullable), model.transform(frame))
+
+
+def test_a_spread_is_that_of_a_distribution() -> None:
+    model = recipes.variational(3, max_epochs=3, random_state=0).fit(HOLES)
+    filled, std = model.impute(HOLES, return_std=True, random_state=0)
+    assert (std[HIDDEN] > 0).all()
+    assert not std[~HIDDEN].any()
+    assert np.array_equal(filled, model.impute(HOLES))
+    with pytest.raises(CompositionError, match="has no spread"):
+        Autoencoder(2, max_epochs=1).fit(X).impute(HOLES, return_std=True)
+
+
+def test_a_view_may_be_left_out_of_the_table_to_translate() -> None:
+    views = {"mean": slice(0, 10), "rest": slice(10, 30)}
+    frame = load_breast_cancer(as_frame=True).data[:200]
+    model = Autoencoder(4, views=views, max_epochs=2, random_state=0).fit(frame)
+    whole = model.translate(frame, "rest")
+    assert np.allclose(model.translate(frame.iloc[:, :10], "rest"), whole)
+    plain = Autoencoder(4, views=views, max_epochs=2, random_state=0).fit(X)
+    assert np.array_equal(plain.translate(X[:, :10], "rest"), plain.translate(X, "rest"))
+    with pytest.raises(ParameterError, match="did you mean 'rest'"):
+        model.translate(frame, "rets")
+    with pytest.raises(ParameterError, match="no several views"):
+        Autoencoder(2, max_epochs=1).fit(X).translate(X, "rest")
+
+
+def test_sparse_tables_have_no_holes() -> None:
+    import scipy.sparse
+
+    digits = load_digits().data[:100]
+    model = Autoencoder(2, max_epochs=1, random_state=0).fit(digits)
+    with pytest.raises(DataError, match="zeros, not holes"):
+        model.impute(scipy.sparse.csr_array(digits))
+
+
+def test_a_recurrent_view_may_be_missing_whole() -> None:
+    views = {"a": slice(0, 10), "b": slice(10, 30)}
+    model = Autoencoder(
+        2, views=views, architecture=Recurrent(hidden=(4,)), max_epochs=1, random_state=0
+    ).fit(X)
+    assert np.isfinite(model.translate(X, "a")).all()
+    assert Layout(30, model.layout_.views) == model.layout_
