@@ -9,6 +9,12 @@ __version__ = "0.1.0"
 
 # Where each public name lives. Resolved on first use, so that `import narrows` costs nothing.
 _HOME = {
+    "Binary": "data.column_types",
+    "Categorical": "data.column_types",
+    "Count": "data.column_types",
+    "Numeric": "data.column_types",
+    "Ordinal": "data.column_types",
+    "Proportion": "data.column_types",
     "AnomalyDetector": "detector",
     "Autoencoder": "estimator",
     "AutoencoderClassifier": "supervised.classifier",
@@ -85,7 +91,9 @@ __all__ = [  # noqa: RUF022 - in plain order
     "Autoencoder",
     "AutoencoderClassifier",
     "AutoencoderRegressor",
+    "Binary",
     "BinaryCode",
+    "Categorical",
     "CauchyNoise",
     "ConjugateGradient",
     "Constant",
@@ -93,6 +101,7 @@ __all__ = [  # noqa: RUF022 - in plain order
     "Convolutional",
     "Correntropy",
     "Cosine",
+    "Count",
     "CrossEntropy",
     "Decomposition",
     "Dense",
@@ -115,11 +124,14 @@ __all__ = [  # noqa: RUF022 - in plain order
     "MixtureOfProducts",
     "Muon",
     "Normal",
+    "Numeric",
     "OneCycle",
     "Ones",
+    "Ordinal",
     "Plateau",
     "Point",
     "ProductOfExperts",
+    "Proportion",
     "RMSprop",
     "Recurrent",
     "SGD",
@@ -155,6 +167,7 @@ if TYPE_CHECKING:
         Swap,
         ViewDropout,
     )
+    from narrows.data.column_types import Binary, Categorical, Count, Numeric, Ordinal, Proportion
     from narrows.data.sequences import mask_after, pad_sequences, unpad_sequences
     from narrows.data.views import View, join_views, split_views
     from narrows.detector import AnomalyDetector

@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 import torch
 
-from narrows import checks, persistence, stored
+from narrows import checks, persistence, schema_state, stored
 from narrows.composition import Composition
-from narrows.data.encoding import Encoding
+from narrows.data.encoding import Encoding, counted
 from narrows.data.layout import Layout
 from narrows.data.views import place
 from narrows.errors import CorruptFileError
@@ -20,13 +20,15 @@ from narrows.network import Network
 
 def describe(estimator: Any) -> tuple[dict[str, Any], persistence.Arrays]:
     """Return the fitted part of the config, and the tensors."""
+    missing = estimator.encoding_.missing
     fitted = {
         **stored.columns(estimator),
         **stored.training(estimator),
         "n_components": int(estimator.n_components_),
         "dtype": dtype_name(estimator.network_),
         "scaled": estimator.encoding_.center is not None,
-        "unseen": unseen(estimator.encoding_),
+        "missing": [] if missing is None else missing.tolist(),
+        "schema": schema_state.describe(estimator.layout_.schema),
     }
     tensors = {
         f"network.{name}": value.detach().cpu().numpy()
@@ -51,20 +53,24 @@ def restore(estimator: Any, fitted: Mapping[str, Any], tensors: persistence.Arra
         composition = Composition.of({**settings, "n_components": fitted["n_components"]})
         names = fitted["feature_names_in"]
         views = settings["views"]
-        layout = Layout(n_features, () if views is None else tuple(place(views, n_features, names)))
+        placed = () if views is None else tuple(place(views, n_features, names))
+        schema = schema_state.restored(fitted.get("schema"), n_features, names)
+        layout = Layout(n_features, placed, schema)
         with torch.device("meta"):  # shapes alone: nothing is allocated before they are checked
             outline = composition.network(layout, dtype)
         shapes = _shapes(outline, n_features, stored.boolean("scaled", fitted["scaled"]))
         stored.restore_columns(estimator, fitted, n_features)
         stored.restore_training(estimator, fitted)
-        never = restored_unseen(fitted.get("unseen", []), n_features)
+        missing = _restored_missing(fitted.get("missing", []), n_features)
         estimator.n_components_ = composition.n_components
         estimator.layout_ = layout
     persistence.check_tensors(tensors, shapes)
     check_values(tensors, fitted["dtype"])
     estimator.network_ = _filled(composition.network(layout, dtype), tensors)
     estimator.n_parameters_ = sum(p.numel() for p in estimator.network_.trained_parameters())
-    estimator.encoding_ = replace(restored_scaling(tensors), unseen=never)
+    estimator.encoding_ = replace(
+        restored_scaling(tensors), missing=missing, logs=counted(layout.known)
+    )
 
 
 def scaling(encoding: Encoding) -> persistence.Arrays:
@@ -74,17 +80,12 @@ def scaling(encoding: Encoding) -> persistence.Arrays:
     return {"scaling.center": encoding.center, "scaling.scale": encoding.scale}
 
 
-def unseen(encoding: Encoding) -> list[int]:
-    """Return the numbers of the columns of which no cell was measured."""
-    return np.flatnonzero(encoding.unseen).tolist()
-
-
-def restored_unseen(columns: Any, n_features: int) -> Any:
-    """Return what `unseen` said of an encoding."""
-    numbers = [checks.integer("unseen", column, low=0, high=n_features - 1) for column in columns]
-    found = np.zeros(n_features, dtype=bool)
-    found[numbers] = True
-    return found if numbers else False
+def _restored_missing(shares: Any, n_features: int) -> Any:
+    if not shares:
+        return None
+    if len(shares) != n_features:
+        raise ValueError(f"missing has {len(shares)} shares for {n_features} columns")
+    return np.array([checks.number("missing", share, low=0, high=1) for share in shares])
 
 
 def restored_scaling(tensors: persistence.Arrays) -> Encoding:

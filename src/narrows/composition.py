@@ -9,13 +9,14 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from narrows import activations, checks, sides
+from narrows import activations, checks, likelihoods, sides
 from narrows.activations import Activation
 from narrows.architectures.block import Architecture
 from narrows.architectures.multiview import Part
+from narrows.architectures.widened import Widened
 from narrows.corruptions import Corruption, GaussianNoise, ViewDropout
 from narrows.data.layout import Layout
-from narrows.data.views import Placed
+from narrows.data.views import Placed, View
 from narrows.errors import CompositionError
 from narrows.fusions import Fusion
 from narrows.latents import Latent
@@ -97,6 +98,12 @@ class Composition:
         noisy = self.chosen_corruption is not None and self.chosen_corruption is not AUTO
         return self.penalty is not None or noisy or self.latent.regularises
 
+    @property
+    def supervised(self) -> bool:
+        """Whether a term looks at the classes of the samples."""
+        terms = {} if self.penalty is None else self.penalty.terms()
+        return any(term.supervised for term in terms.values())
+
     def corruption(self, layout: Layout) -> Corruption | None:
         """Return what the encoder sees instead of x while training."""
         if self.chosen_corruption is not AUTO:
@@ -130,15 +137,16 @@ class Composition:
         return network.to(dtype)
 
     def _wired(self, layout: Layout, link: Activation) -> Network:
-        n_features, n_components = layout.n_features, self.n_components
+        n_seen, n_components = layout.n_seen, self.n_components
+        widened = None if layout.schema is None else Widened(layout.schema.columns)
         if len(layout.views) < 2:
             own = layout.views[0].view.architecture if layout.views else None
             architecture = self.architecture if own is None else Architecture.of(own)
-            layers = architecture.build(n_features, n_components)
-            return Network(layers, self.latent, link, n_features, n_components)
+            layers = architecture.build(n_seen, n_components)
+            return Network(layers, self.latent, link, n_seen, n_components, widened=widened)
         parts = [
             Part(
-                placed.columns,
+                layout.seen(placed.columns),
                 self.architecture
                 if placed.view.architecture is None
                 else Architecture.of(placed.view.architecture),
@@ -146,31 +154,37 @@ class Composition:
             for placed in layout.views
         ]
         self.fusion.check(self.latent)
-        layers = self.fusion.lay_out(parts, self.architecture, n_features, n_components)
+        layers = self.fusion.lay_out(parts, self.architecture, n_seen, n_components)
         experts = None
         if self.fusion.has_experts:
-            experts = Experts(self.fusion, tuple(layout.columns))
-        return Network(layers, self.latent, link, n_features, n_components, experts)
+            experts = Experts(self.fusion, tuple(layout.of_views))
+        return Network(layers, self.latent, link, n_seen, n_components, experts, widened)
 
     def _sides(self, layout: Layout) -> list[Side]:
         """Return the columns with their losses and links: one side where all have the same."""
-        columns = tuple(range(layout.n_features))
-        whole = Side(columns, self.loss, self._link(self.architecture, self.loss))
-        found = [self._side(placed, whole) for placed in layout.views]
-        same = all(side.loss is whole.loss and side.link is whole.link for side in found)
-        if same:
-            return [whole]
-        return found if len(found) > 1 else [Side(columns, found[0].loss, found[0].link)]
+        whole = self.loss, self._link(self.architecture, self.loss)
+        judged = [(placed.columns, self._judged(placed.view, whole)) for placed in layout.views]
+        if all(found == whole for _, found in judged):
+            judged = [(tuple(range(layout.n_features)), whole)]
+        found = []
+        for columns, (loss, link) in judged:
+            numbers = layout.numbers(columns)
+            if numbers:
+                found.append(Side(numbers, loss, link, layout.outputs(numbers)))
+        for columns, alike in layout.typed:
+            by_chance = likelihoods.likelihood(alike)
+            found.append(Side(columns, by_chance, by_chance.activation, layout.outputs(columns)))
+        return found
 
-    def _side(self, placed: Placed, whole: Side) -> Side:
-        view = placed.view
+    def _judged(self, view: View, whole: tuple[Loss, Activation]) -> tuple[Loss, Activation]:
+        """Return the loss and the link of a view's numbers."""
         if view.loss is None and view.architecture is None:
-            return Side(placed.columns, whole.loss, whole.link)
+            return whole
         loss = self.loss if view.loss is None else Loss.of(view.loss)
         architecture = (
             self.architecture if view.architecture is None else Architecture.of(view.architecture)
         )
-        return Side(placed.columns, loss, self._link(architecture, loss))
+        return loss, self._link(architecture, loss)
 
     def _link(self, architecture: Architecture, loss: Loss) -> Activation:
         """Return the output activation: the architecture's, or else the loss's own."""

@@ -38,16 +38,30 @@ class Columns(Protocol):
     def views(self) -> Sequence[Sequence[int]]:
         """Which columns each view has; empty if the table is one."""
 
+    @property
+    def levelled(self) -> Sequence[int]:
+        """Which columns hold numbers of levels, between which nothing lies."""
+
 
 class Corruption(Spec, axis="corruption"):
     """Base of the corruptions: fresh noise at every call, from the Generator passed in.
 
     ``hides`` says whether cells come back as NaN: the encoder then is told that they are missing.
-    ``needs_views`` says whether it makes no sense without several views.
+    ``needs_views`` says whether it makes no sense without several views; ``moves`` whether it gives
+    cells values that their column may not have, so that columns of levels are left alone.
     """
 
     hides = False
     needs_views = False
+    moves = False
+
+    def done(self, x: Tensor, columns: Columns, generator: torch.Generator) -> Tensor:
+        """Return a corrupted copy of x in which levels are still levels, or missing."""
+        found = self(x, columns, generator)
+        if self.moves and columns.levelled:
+            levels = list(columns.levelled)
+            found[:, levels] = x[:, levels]
+        return found
 
     def __add__(self, other: Any) -> CorruptionSum:
         """Return this corruption and then another."""
@@ -122,7 +136,7 @@ class CorruptionSum(Corruption, name="sum"):
     def __call__(self, x: Tensor, columns: Columns, generator: torch.Generator) -> Tensor:
         """Return x after all of them, shape (n_samples, n_features)."""
         for corruption in self.corruptions:
-            x = corruption(x, columns, generator)
+            x = corruption.done(x, columns, generator)
         return x
 
 
@@ -206,6 +220,8 @@ class Ones(_Chance):
     Ones(probability=0.1)
     """
 
+    moves = True
+
     def __init__(self, probability: float = 0.05) -> None:
         self.probability = probability
 
@@ -233,6 +249,8 @@ class SaltAndPepper(_Chance):
     SaltAndPepper(probability=0.25)
     """
 
+    moves = True
+
     def __init__(self, probability: float = 0.1) -> None:
         self.probability = probability
 
@@ -257,6 +275,8 @@ class GaussianNoise(Corruption, name="gaussian"):
     >>> GaussianNoise(0.3)
     GaussianNoise(scale=0.3)
     """
+
+    moves = True
 
     def __init__(self, scale: float = 0.1) -> None:
         self.scale = scale
@@ -284,6 +304,8 @@ class CauchyNoise(Corruption, name="cauchy"):
     >>> CauchyNoise(0.05)
     CauchyNoise(scale=0.05)
     """
+
+    moves = True
 
     def __init__(self, scale: float = 0.02) -> None:
         self.scale = scale

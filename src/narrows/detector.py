@@ -169,7 +169,7 @@ class AnomalyDetector(
 
     def _read(self, X: Any, *, reset: bool) -> None:
         """Check X; the autoencoder, which knows its own columns by name, is given X itself."""
-        arrays.read(self, X, reset=reset, missing=True)
+        arrays.record(self, X, reset=reset)
 
     def _state(self) -> State:
         fitted = {**stored.columns(self), "offset": self.offset_}

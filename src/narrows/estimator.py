@@ -6,6 +6,7 @@ import warnings
 from dataclasses import dataclass
 from typing import Any, Self
 
+import narwhals as nw
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -16,7 +17,7 @@ from torch import Tensor
 
 from narrows import autoencoder_state
 from narrows.composition import Composition
-from narrows.data import arrays
+from narrows.data import arrays, detection
 from narrows.data.encoding import Encoding, Rows
 from narrows.data.layout import Layout
 from narrows.data.table import Table, make_table
@@ -65,10 +66,14 @@ class Autoencoder(
         Where several views meet.
     balance : {"root", "views", "columns"}, default="root"
         What a view of d columns counts in the loss: sqrt(d), 1 or d. `View` has a weight on top.
+    types : mapping of column to ColumnType or str, optional
+        What columns are, by name or number, where their dtypes do not say it: "numeric", "binary",
+        "categorical", "ordinal", "count", "proportion". Those of a data frame say so for text,
+        categories and booleans; whole numbers are numbers.
     scaling : {"standard", "minmax", "robust", "none"} or None, default="standard"
-        How columns are scaled before the network, and back after it.
+        How numbers are scaled before the network, and back after it.
     loss : Loss or str, default="squared_error"
-        Distance of x and its reconstruction.
+        Distance of x and its reconstruction, for numbers; other types have a likelihood.
     penalty : Penalty, str or None, default=None
         Further terms of the objective; add several with ``+``.
     corruption : Corruption, str or None, default="auto"
@@ -126,7 +131,9 @@ class Autoencoder(
     n_parameters_ : int
         Numbers in the network, a tied weight counted once.
     layout_ : Layout
-        How wide the table is, and which columns each view has.
+        How wide the table is, which columns each view has, and what each column is.
+    columns_ : list of dict
+        One row per column: name, view, type, its levels, the share of cells that was missing.
     n_features_in_ : int
         Columns seen in fit.
     feature_names_in_ : ndarray of str
@@ -156,6 +163,7 @@ class Autoencoder(
         views: Any = None,
         fusion: Any = "intermediate",
         balance: str = "root",
+        types: Any = None,
         scaling: str | None = "standard",
         loss: Any = "squared_error",
         penalty: Any = None,
@@ -181,6 +189,7 @@ class Autoencoder(
         self.views = views
         self.fusion = fusion
         self.balance = balance
+        self.types = types
         self.scaling = scaling
         self.loss = loss
         self.penalty = penalty
@@ -282,7 +291,7 @@ class Autoencoder(
         """
         return self._encoded(X)
 
-    def inverse_transform(self, X: Any) -> Matrix:
+    def inverse_transform(self, X: Any) -> Any:
         """Return the rows that codes stand for.
 
         Parameters
@@ -292,8 +301,8 @@ class Autoencoder(
 
         Returns
         -------
-        ndarray of shape (n_samples, n_features)
-            In the units of the table.
+        ndarray or data frame of shape (n_samples, n_features)
+            In the units of the table; a frame, with its dtypes, if fit was given categories.
 
         Raises
         ------
@@ -307,9 +316,9 @@ class Autoencoder(
                 f"X has {code.shape[1]} columns but a code has {self.n_components_}; "
                 "give what transform returned"
             )
-        return self._decoded(code)
+        return self._typed(self._decoded(code))
 
-    def reconstruct(self, X: Any) -> Matrix:
+    def reconstruct(self, X: Any) -> Any:
         """Return what rows look like after the narrow channel: encoded, then decoded.
 
         Parameters
@@ -319,8 +328,9 @@ class Autoencoder(
 
         Returns
         -------
-        ndarray of shape (n_samples, n_features)
-            In the units of the table; NaN where X has NaN.
+        ndarray or data frame of shape (n_samples, n_features)
+            In the units of the table; NaN where X has NaN. A frame, with its dtypes, if it has
+            columns that are no plain numbers.
         """
         rows = self._rows(X)
 
@@ -330,7 +340,7 @@ class Autoencoder(
         found = self.encoding_.decode(self._map(rows, decoded, self.n_features_in_))
         if isinstance(rows, np.ndarray):
             found[np.isnan(rows)] = np.nan
-        return found
+        return self._typed(found, X)
 
     def score_samples(self, X: Any) -> Matrix:
         """Return how well each row is reconstructed: minus its loss, summed over scaled features.
@@ -373,8 +383,12 @@ class Autoencoder(
         return float(np.average(self.score_samples(X), weights=sample_weight))
 
     def _settings_to_save(self) -> dict[str, Any]:
-        """Return the settings; views have the numbers of their columns."""
+        """Return the settings; views and types have the numbers of their columns."""
         settings: dict[str, Any] = self.get_params(deep=False)
+        if self.types is not None:
+            given = detection.given(self.types, (), self.n_features_in_, self._names)
+            called = self._names or range(self.n_features_in_)
+            settings["types"] = {str(called[number]): kind for number, kind in given.items()}
         if self.views is not None:
             settings["views"] = {
                 placed.name: View(
@@ -382,6 +396,7 @@ class Autoencoder(
                     placed.view.architecture,
                     placed.view.loss,
                     placed.view.weight,
+                    placed.view.types,
                 )
                 for placed in self.layout_.views
             }
@@ -396,21 +411,26 @@ class Autoencoder(
 
     def _prepare(self, X: Any, y: Any, sample_weight: Any, *, fresh: bool) -> _Job:
         """Resolve settings and data into everything that training needs."""
-        rows = self._read(X, reset=fresh)
-        overwrite = arrays.owned(rows, X)
+        rows, layout = self._learned(X) if fresh else (self._rows(X), self.layout_)
+        overwrite = layout.schema is not None or arrays.owned(rows, X)
         composition = Composition.of(self.get_params(deep=False))
         runtime = resolve(self.device, self.precision)
-        layout = self._described(X) if fresh else self.layout_
         network = self._network(composition, layout, runtime.dtype, fresh=fresh)
-        objective = composition.objective(layout)
-        target = _classes(y, rows) if objective.supervised else None
+        target = _classes(y, rows) if composition.supervised else None
         rows, weight, target = arrays.weigh(rows, sample_weight, target)
-        encoding = Encoding.fit(self.scaling, rows, weight) if fresh else self.encoding_
+        if fresh and layout.schema is not None:  # which network it is depends on what is in them
+            layout = layout.measured(rows, weight)
+            network = composition.network(layout, runtime.dtype)
+        objective = composition.objective(layout)
+        if fresh:
+            encoding = Encoding.fit(self.scaling, rows, weight, columns=layout.known)
+        else:
+            encoding = self.encoding_
         randomness = getattr(self, "_randomness", None)
         if fresh or randomness is None:
             randomness = Randomness.seeded(seed(self.random_state), runtime.device)
         if fresh:
-            _warn(composition, rows, encoding)
+            _warn(composition, layout, encoding)
             network.initialise(randomness.initial)
         table = make_table(
             rows,
@@ -419,7 +439,8 @@ class Autoencoder(
             runtime.device,
             sample_weight=weight,
             target=target,
-            views=layout.columns,
+            views=layout.of_views,
+            levelled=layout.levelled,
             owned=overwrite,
         )
         _check_domain(objective.loss, table)
@@ -438,14 +459,21 @@ class Autoencoder(
         network = network.to(runtime.device, runtime.dtype)
         return _Job(composition, layout, network, encoding, table, trainer)
 
-    def _described(self, X: Any) -> Layout:
-        """Return what the settings say of the columns of the table just read."""
-        n_features = int(self.n_features_in_)
-        if self.views is None:
-            return Layout(n_features)
-        names = getattr(self, "feature_names_in_", None)
-        placed = place(self.views, n_features, None if names is None else list(names), X)
-        return Layout(n_features, tuple(placed))
+    def _learned(self, X: Any) -> tuple[Rows, Layout]:
+        """Return the rows to learn from, and what settings and dtypes say of their columns."""
+        framed = nw.dependencies.is_into_dataframe(X)
+        rows = None if framed else arrays.read(self, X, reset=True, missing=True)
+        if framed:
+            arrays.record(self, X, reset=True)
+        n_features, names = int(self.n_features_in_), self._names
+        views = () if self.views is None else tuple(place(self.views, n_features, names, X))
+        given = detection.given(self.types, views, n_features, names)
+        schema = detection.decide(X if framed else rows, given)
+        if rows is None:
+            rows = arrays.read(self, X, reset=True, missing=True, schema=schema)
+        elif schema is not None:
+            rows = schema.codes(rows)
+        return rows, Layout(n_features, views, schema)
 
     def _network(
         self, composition: Composition, layout: Layout, dtype: torch.dtype, *, fresh: bool
@@ -482,6 +510,11 @@ class Autoencoder(
         # Only partial_fit leaves them, for its next call.
         self._stepper = stepper
         self._randomness = randomness
+
+    @property
+    def columns_(self) -> list[dict[str, Any]]:
+        """What was decided about each column."""
+        return self.layout_.described(self._names, self.encoding_.missing)
 
     @property
     def _n_features_out(self) -> int:
@@ -537,8 +570,8 @@ def _check_domain(loss: Loss, table: Table) -> None:
         )
 
 
-def _warn(composition: Composition, rows: Rows, encoding: Encoding) -> None:
-    n_features = rows.shape[1]
+def _warn(composition: Composition, layout: Layout, encoding: Encoding) -> None:
+    n_features = layout.n_seen
     if composition.n_components >= n_features and not composition.regularised:
         warnings.warn(
             f"n_components={composition.n_components} is not below the {n_features} features, and "

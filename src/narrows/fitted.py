@@ -6,6 +6,7 @@ import copy
 from collections.abc import Callable
 from typing import Any
 
+import narwhals as nw
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -43,15 +44,29 @@ class Fitted:
         return self._composition.objective(self.layout_)
 
     @property
+    def _names(self) -> list[str] | None:
+        names = getattr(self, "feature_names_in_", None)
+        return None if names is None else list(names)
+
+    @property
     def _weight(self) -> Tensor:
         return next(self.network_.parameters())
 
-    def _read(self, X: Any, *, reset: bool) -> Rows:
-        return arrays.read(self, X, reset=reset, missing=True)
-
     def _rows(self, X: Any) -> Rows:
         check_is_fitted(self, "network_")
-        return self._read(X, reset=False)
+        return arrays.read(self, X, reset=False, missing=True, schema=self.layout_.schema)
+
+    def _typed(self, rows: Matrix, like: Any = None, *, keep: bool = False) -> Any:
+        """Return rows in units of the table as a person has them: levels by their names.
+
+        ``like`` is the table they came from, whose library and index they have; ``keep`` says
+        whether cells that were measured there stay as they are.
+        """
+        schema = self.layout_.schema
+        if schema is None:
+            return rows
+        frame = like if nw.dependencies.is_into_dataframe(like) else None
+        return schema.restored(rows, frame, keep=keep)
 
     def _encoded(self, X: Any) -> Matrix:
         rows = self._rows(X)

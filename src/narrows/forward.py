@@ -35,8 +35,9 @@ class ForwardPass:
         What the encoder said about the code.
     code : Tensor of shape (n_samples, n_components)
         What the decoder saw.
-    raw : Tensor of shape (n_samples, n_features)
-        The decoder's output before the link.
+    raw : Tensor of shape (n_samples, n_outputs)
+        The decoder's output before the link; one for each feature, but for columns that are no
+        plain numbers.
     observed : Tensor of shape (n_samples, n_features) or None
         True where a cell was measured; None if all were.
     sample_weight : Tensor of shape (n_samples,) or None

@@ -26,7 +26,7 @@ Matrix = NDArray[Any]
 class Generation(Fitted):
     """What a fitted autoencoder can do with codes of its own; inherited by `Autoencoder`."""
 
-    def sample(self, n_samples: int = 1, *, target: Any = None, random_state: Any = None) -> Matrix:
+    def sample(self, n_samples: int = 1, *, target: Any = None, random_state: Any = None) -> Any:
         """Return new rows: codes drawn from the prior, decoded.
 
         Parameters
@@ -63,7 +63,7 @@ class Generation(Fitted):
                 device=self._weight.device,
                 target=classes,
             )
-        return self._decoded(code.cpu().numpy())
+        return self._typed(self._decoded(code.cpu().numpy()))
 
     def interpolate(self, start: Any, end: Any, n_steps: int = 8) -> Matrix:
         """Return what lies between rows: the straight line between their codes, decoded.
@@ -94,8 +94,8 @@ class Generation(Fitted):
             )
         share = np.linspace(0, 1, count, dtype=first.dtype)[None, :, None]
         codes = first[:, None] * (1 - share) + last[:, None] * share
-        rows = self._decoded(codes.reshape(-1, self.n_components_))
-        return rows.reshape(len(first), count, -1)
+        rows = self._typed(self._decoded(codes.reshape(-1, self.n_components_)))
+        return np.asarray(rows).reshape(len(first), count, -1)
 
     def latent_grid(
         self, n_steps: int = 10, low: float = -2.0, high: float = 2.0
@@ -131,7 +131,7 @@ class Generation(Fitted):
         side = np.linspace(low, high, count)
         x, y = np.meshgrid(side, side[::-1])
         codes = np.column_stack([x.ravel(), y.ravel()])
-        return codes, self._decoded(codes)
+        return codes, self._typed(self._decoded(codes))
 
     def log_likelihood(self, X: Any, n_importance: int = 100, random_state: Any = None) -> Matrix:
         """Return log p(x) of rows by importance sampling (Burda et al., 2016).
@@ -190,7 +190,7 @@ class Generation(Fitted):
 
     def sample_contractive(
         self, X: Any, n_steps: int = 1, scale: float = 1.0, random_state: Any = None
-    ) -> Matrix:
+    ) -> Any:
         """Return rows moved along the manifold that the encoder has learned (Rifai et al., 2012).
 
         Each step is x <- g(f(x) + J J^T e), e ~ N(0, scale^2), J = d f(x) / d x: noise in the row,
@@ -229,8 +229,7 @@ class Generation(Fitted):
             return walk(network, x, observed, steps, scale, generator)
 
         moved = self._map(rows, walked, self.n_features_in_, derivatives=True)
-        found: Matrix = self.encoding_.decode(moved)
-        return found
+        return self._typed(self.encoding_.decode(moved), X)
 
     def hash(self, X: Any) -> NDArray[np.uint8]:
         """Return the bits of rows, eight to a byte, for `hamming_search`.
@@ -276,6 +275,8 @@ class Generation(Fitted):
         if self.encoding_.scale is None:
             return 0.0
         logs = np.log(self.encoding_.scale)
+        for columns, _ in self.layout_.typed:  # have probabilities, which no scaling changes
+            logs[list(columns)] = 0
         if isinstance(rows, np.ndarray) and np.isnan(rows).any():
             return (~np.isnan(rows)) @ logs
         return logs.sum()

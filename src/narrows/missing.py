@@ -48,11 +48,13 @@ class Imputation(Fitted):
 
         Returns
         -------
-        filled : ndarray of shape (n_samples, n_features)
-            NaN only where a column was never seen in fit.
+        filled : ndarray or data frame of shape (n_samples, n_features)
+            NaN only where a column was never seen in fit. A frame, with its dtypes, if it has
+            columns that are no plain numbers.
         std : ndarray of shape (n_samples, n_features)
             If asked for; 0 in cells that were measured. The spread of the means that the draws are
-            decoded to: the noise of single cells comes on top.
+            decoded to: the noise of single cells comes on top. Of levels, the share of draws that
+            are not the most frequent one.
 
         Raises
         ------
@@ -63,7 +65,7 @@ class Imputation(Fitted):
         holes = np.isnan(rows)
         found = self._guess(rows)
         self._remark(rows, holes)
-        filled = np.where(holes, found, rows)
+        filled = self._typed(np.where(holes, found, rows), X, keep=True)
         if not return_std:
             return filled
         return filled, np.where(holes, self._spread(rows, n_draws, random_state), 0.0)
@@ -95,8 +97,9 @@ class Imputation(Fitted):
 
         Returns
         -------
-        translated : ndarray of shape (n_samples, n_features_of_view)
-            In the units of the table.
+        translated : ndarray or data frame of shape (n_samples, n_features_of_view)
+            In the units of the table; a frame, with its dtypes, if the table has columns that are
+            no plain numbers.
         std : ndarray of shape (n_samples, n_features_of_view)
             If asked for.
 
@@ -112,15 +115,10 @@ class Imputation(Fitted):
         rows = self._dense(arrays.completed(X, self.layout_.n_features, columns, self._names))
         rows = rows.copy()
         rows[:, columns] = np.nan
-        found = self._guess(rows)[:, columns]
+        found = arrays.chosen(self._typed(self._guess(rows), X), columns)
         if not return_std:
             return found
         return found, self._spread(rows, n_draws, random_state)[:, columns]
-
-    @property
-    def _names(self) -> list[str] | None:
-        names = getattr(self, "feature_names_in_", None)
-        return None if names is None else list(names)
 
     def _columns_of(self, view: str) -> list[int]:
         known = {placed.name: list(placed.columns) for placed in self.layout_.views}
@@ -157,13 +155,17 @@ class Imputation(Fitted):
         count = checks.integer("n_draws", n_draws, low=2)
         generator = torch.Generator(self._weight.device).manual_seed(seed(random_state))
 
-        def spread(network: Network, x: Tensor, observed: Tensor | None) -> Tensor:
-            posterior = network.posterior(x, observed)
-            draws = [network.decode(posterior.rsample(generator)) for _ in range(count)]
-            return torch.stack(draws).std(0)
+        def drawn(network: Network, x: Tensor, observed: Tensor | None) -> Tensor:
+            return network.decode(network.posterior(x, observed).rsample(generator), observed)
 
-        found = self._map(rows, spread, self.n_features_in_)
-        return found if self.encoding_.scale is None else found * self.encoding_.scale
+        width = self.n_features_in_
+        draws = [self.encoding_.decode(self._map(rows, drawn, width)) for _ in range(count)]
+        found: Matrix = np.std(draws, axis=0, ddof=1)
+        for column in self.layout_.levelled:
+            levels = np.array([draw[:, column] for draw in draws])
+            agree = (levels[:, None] == levels[None]).sum(1).max(0)
+            found[:, column] = 1 - agree / count
+        return found
 
     def _remark(self, rows: Matrix, holes: Matrix) -> None:
         empty = int(holes.all(1).sum())

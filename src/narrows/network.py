@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from narrows import activations
 from narrows.architectures.block import Block, Layers, Linearised, sequence_forward
+from narrows.architectures.widened import Widened
 from narrows.forward import ForwardPass, Posterior
 from narrows.fusions import Fusion
 from narrows.latents import Latent, Point
@@ -47,6 +48,8 @@ class Network(nn.Module):
         Width of the table and of the code.
     experts : Experts, optional
         Where each view has a posterior of its own: how one is made of them.
+    widened : Widened, optional
+        Where columns are no plain numbers: how the blocks see them.
 
     Notes
     -----
@@ -61,9 +64,11 @@ class Network(nn.Module):
         n_features: int,
         n_components: int,
         experts: Experts | None = None,
+        widened: Widened | None = None,
     ) -> None:
         super().__init__()
         self.experts = experts
+        self.widened = widened
         *body, head = layers.encoder
         self.body = nn.ModuleList(body)
         # A distribution needs one more head for each parameter beyond the mean.
@@ -105,9 +110,10 @@ class Network(nn.Module):
         latent = self.latent if innermost and self.latent.n_heads == 1 else Point()
         link = self.link if number == 0 else activations.ACTIVATIONS["linear"]
         layers = Layers([block], [mirror])
-        if innermost:
-            return Network(layers, latent, link, block.n_in, self.n_components, self.experts)
-        return Network(layers, latent, link, block.n_in, block.n_out)
+        widened = self.widened if number == 0 else None
+        experts = self.experts if innermost else None
+        width = self.n_components if innermost else block.n_out
+        return Network(layers, latent, link, block.n_in, width, experts, widened)
 
     def trained_parameters(self) -> list[nn.Parameter]:
         """Return what the objective trains: all parameters but those of the critics."""
@@ -118,12 +124,15 @@ class Network(nn.Module):
         """Draw all weights from ``generator``; the global one is not touched."""
         for block in self._blocks:
             block.initialise(generator)
+        if self.widened is not None:
+            self.widened.initialise(generator)
         for critic in self.critics.values():
             critic.initialise(generator)  # type: ignore[operator]
 
     def weights(self) -> list[nn.Parameter]:
         """Return weights without biases, a tied one once."""
-        return [weight for block in self._blocks for weight in block.weights()]
+        found = [weight for block in self._blocks for weight in block.weights()]
+        return found if self.widened is None else [*found, *self.widened.weights()]
 
     def outline(self) -> tuple[object, ...]:
         """Return what must agree for one network's weights to serve another."""
@@ -134,10 +143,27 @@ class Network(nn.Module):
 
     def posterior(self, x: Tensor, observed: Tensor | None = None) -> Posterior:
         """Return what the encoder says about the code of x, shape (n_samples, n_features)."""
-        hidden = sequence_forward(self.body, x, observed)  # type: ignore[arg-type]
-        heads = [sequence_forward([head], hidden, observed) for head in self.heads]  # type: ignore[list-item]
+        return self.posterior_of(*self.seen(x, observed), observed)
+
+    def seen(self, x: Tensor, observed: Tensor | None = None) -> tuple[Tensor, Tensor | None]:
+        """Return rows as the blocks see them, and which of it was measured.
+
+        They are of shape (n_samples, n_features), or wider where columns are no plain numbers.
+        """
+        if self.widened is None:
+            return x, observed
+        return self.widened(x, observed), None if observed is None else self.widened.spread(
+            observed
+        )
+
+    def posterior_of(
+        self, seen: Tensor, measured: Tensor | None, observed: Tensor | None
+    ) -> Posterior:
+        """Return what the encoder says of what `seen` gave for rows."""
+        hidden = sequence_forward(self.body, seen, measured)  # type: ignore[arg-type]
+        heads = [sequence_forward([head], hidden, measured) for head in self.heads]  # type: ignore[list-item]
         # Under autocast they are bfloat16, too coarse for what terms compute of the code.
-        heads = [head.to(x.dtype) for head in heads]
+        heads = [head.to(seen.dtype) for head in heads]
         if self.experts is not None:
             return self.experts.posterior(self.latent, heads, observed)
         return self.latent.posterior(heads)
@@ -147,6 +173,7 @@ class Network(nn.Module):
         if not self.latent.passes_head:
             return None
         found: list[Linearised] = []
+        x = self.seen(x)[0]
         for block in (*self.body, *self._head):
             near = block.linearised(x)
             if near is None:
@@ -160,8 +187,11 @@ class Network(nn.Module):
         return self._settled(self.posterior(x, observed).mean)
 
     def decode_raw(self, code: Tensor, observed: Tensor | None = None) -> Tensor:
-        """Return the output before the link, shape (n_samples, n_features)."""
-        return sequence_forward(self.decoder, code, observed)  # type: ignore[arg-type]
+        """Return the output before the link, shape (n_samples, n_outputs)."""
+        if self.widened is None:
+            return sequence_forward(self.decoder, code, observed)  # type: ignore[arg-type]
+        measured = None if observed is None else self.widened.spread(observed)
+        return self.widened.outputs(sequence_forward(self.decoder, code, measured))  # type: ignore[arg-type]
 
     def decode(self, code: Tensor, observed: Tensor | None = None) -> Tensor:
         """Return the reconstruction in scaled units, shape (n_samples, n_features)."""

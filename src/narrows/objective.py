@@ -91,11 +91,6 @@ class Objective:
         return any(term.weight_at(0.0) < term.weight_at(1.0) for term in self.terms.values())
 
     @property
-    def supervised(self) -> bool:
-        """Whether a term looks at the classes of the samples."""
-        return any(term.supervised for term in self.terms.values())
-
-    @property
     def prior(self) -> Prior | None:
         """What the codes are drawn towards by a term, if by any."""
         found = [term.prior for term in self.terms.values() if term.prior is not None]

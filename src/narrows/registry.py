@@ -11,6 +11,7 @@ from narrows.architectures import convolutional, dense, recurrent
 from narrows.architectures.block import Architecture
 from narrows.checks import nearest
 from narrows.corruptions import Corruption
+from narrows.data.column_types import ColumnType
 from narrows.data.views import View
 from narrows.errors import ParameterError, UnknownNameError
 from narrows.fusions import Fusion
@@ -44,6 +45,7 @@ AXES: dict[str, type[Spec]] = {
     for cls in (
         Architecture,
         View,
+        ColumnType,
         Fusion,
         Latent,
         Loss,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -10,6 +11,7 @@ import torch
 from torch import Tensor
 
 from narrows.activations import Activation
+from narrows.architectures.multiview import as_index, inverse, take
 from narrows.forward import ForwardPass
 from narrows.losses import Loss
 
@@ -26,11 +28,24 @@ class Side:
         What they are judged by.
     link : Activation
         From the raw output to their reconstruction.
+    outputs : tuple of int
+        Which of the network's outputs say what they are.
     """
 
     columns: tuple[int, ...]
     loss: Loss
     link: Activation
+    outputs: tuple[int, ...]
+
+    @functools.cached_property
+    def of_table(self) -> slice | list[int]:
+        """Where its columns stand in the table."""
+        return as_index(self.columns)
+
+    @functools.cached_property
+    def of_outputs(self) -> slice | list[int]:
+        """Where its outputs stand among the network's."""
+        return as_index(self.outputs)
 
 
 class _SideLosses(Loss):
@@ -87,7 +102,7 @@ def link(sides: Sequence[Side]) -> Activation:
         return links[0]
 
     def function(raw: Tensor) -> Tensor:
-        return _joined(sides, lambda side: side.link(raw[:, list(side.columns)]))
+        return _joined(sides, lambda side: side.link(take(raw, side.of_outputs)))
 
     return Activation(
         "|".join(found.name for found in links),
@@ -107,22 +122,20 @@ class _Linked:
 
 def _seen(forward: ForwardPass, side: Side) -> ForwardPass:
     """Return the pass as if it had the columns of one side only."""
-    columns = list(side.columns)
-    x = forward.x[:, columns]
+    x = take(forward.x, side.of_table)
     intact = forward.x_corrupted is forward.x
     return ForwardPass(
         network=_Linked(side.link),
         x=x,
-        x_corrupted=x if intact else forward.x_corrupted[:, columns],
+        x_corrupted=x if intact else take(forward.x_corrupted, side.of_table),
         posterior=forward.posterior,
         code=forward.code,
-        raw=forward.raw[:, columns],
+        raw=take(forward.raw, side.of_outputs),
     )
 
 
 def _joined(sides: Sequence[Side], make: Callable[[Side], Any]) -> Tensor:
     """Return what is made of each side, in the order of the table's columns."""
     made = torch.cat([make(side) for side in sides], 1)
-    order = torch.tensor([column for side in sides for column in side.columns], device=made.device)
-    found: Tensor = made.index_select(1, order.argsort())
-    return found
+    columns = [column for side in sides for column in side.columns]
+    return take(made, inverse(columns))

@@ -119,6 +119,9 @@ def test_a_small_fit_with_a_member_stays_finite(
     )
     if axis == "view":  # a value of the setting `views`
         model.set_params(views={"a": clone(made(cls)), "b": slice(2, 8)})
+    elif axis == "type":  # a value of the setting `types`; 0 and 1 are values of all of them
+        X = np.column_stack([X[:, 0] > X[:, 0].mean(), X[:, 1:]]).astype(float)
+        model.set_params(types={0: clone(made(cls))})
     elif axis == "prior":  # a setting of penalties
         model.set_params(penalty=MMD(prior=clone(made(cls))))
     else:

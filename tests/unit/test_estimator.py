@@ -18,7 +18,14 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV, cross_val_score
 from sklearn.pipeline import make_pipeline
 
-from narrows import Autoencoder, Dense, Huber, Masking, WeightDecay
+from narrows import (
+    Autoencoder,
+    Dense,
+    Huber,
+    MarginalizedDenoisingAutoencoder,
+    Masking,
+    WeightDecay,
+)
 from narrows.errors import DataError, NarrowsError, OvercompleteWarning, ParameterError
 
 Table = NDArray[np.float64]
@@ -75,11 +82,19 @@ def test_every_kind_of_input_gives_the_same_codes(
     assert model.score_samples(X).shape == (120,)
 
 
-def test_booleans_are_numbers(whole_numbers: NDArray[np.int64]) -> None:
+def test_booleans_of_an_array_are_numbers_and_those_of_a_frame_are_binary(
+    whole_numbers: NDArray[np.int64],
+) -> None:
     X = whole_numbers > 2
     expected = quick().fit_transform(X.astype(np.float32))
-    for given in (X, pd.DataFrame(X), pl.DataFrame(X)):
-        np.testing.assert_allclose(quick().fit_transform(given), expected, rtol=1e-3, atol=1e-4)
+    np.testing.assert_allclose(quick().fit_transform(X), expected, rtol=1e-3, atol=1e-4)
+    names = [f"c{i}" for i in range(X.shape[1])]
+    frames = [pd.DataFrame(X, columns=names), pl.DataFrame(X, schema=names)]
+    fitted = [quick().fit(frame) for frame in frames]
+    codes = [np.asarray(model.transform(X)) for model, X in zip(fitted, frames, strict=True)]
+    np.testing.assert_array_equal(*codes)
+    assert set(fitted[0].reconstruct(frames[0]).dtypes) == {np.dtype(bool)}
+    assert set(fitted[1].reconstruct(frames[1]).dtypes) == {pl.Boolean}
 
 
 def test_results_come_in_the_dtype_of_the_question(breast_cancer: Table) -> None:
@@ -136,12 +151,14 @@ def test_a_model_fitted_to_a_sparse_table_serves_a_dense_one(breast_cancer: Tabl
     )
 
 
-def test_columns_of_text_are_named_with_a_remedy(breast_cancer: Table) -> None:
+def test_columns_of_text_are_categories(breast_cancer: Table) -> None:
     frame = pd.DataFrame(breast_cancer[:, :2], columns=["a", "b"])
-    frame["town"], frame["colour"] = "x", "red"
+    frame["town"] = np.where(frame["a"] > frame["a"].mean(), "x", "y")
     for given in (frame, pl.from_pandas(frame), pa.Table.from_pandas(frame)):
-        with pytest.raises(DataError, match=r"'town'.*'colour'.*not numeric.*OneHotEncoder"):
-            quick().fit(given)
+        model = quick().fit(given)
+        assert model.layout_.schema.columns[2].levels == ("x", "y")
+    with pytest.raises(DataError, match=r"'town'.*not numeric"):
+        MarginalizedDenoisingAutoencoder().fit(frame)
 
 
 def test_infinities_are_refused(breast_cancer: Table) -> None:

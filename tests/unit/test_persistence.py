@@ -266,7 +266,7 @@ CONFIG_ATTACKS: dict[str, tuple[type[ModelFileError], str, Change]] = {
         TensorShapeError, "layers", lambda c: c["settings"].update(architecture=[1] * 10**6),
     ),
     "one layer more": (
-        MissingTensorError, "missing", lambda c: c["settings"].update(architecture=[128, 4]),
+        MissingTensorError, "missing", lambda c: c["settings"].update(architecture=[256, 4]),
     ),
     "no features": (CorruptFileError, "n_features_in", lambda c: c["fitted"].pop("n_features_in")),
     "missing scaling": (TensorShapeError, "scaling", lambda c: c["fitted"].update(scaled=False)),

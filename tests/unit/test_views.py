@@ -107,7 +107,7 @@ def test_columns_are_found_by_name_number_mask_and_selector() -> None:
     for own in (["a", "b"], [0, 1], slice(0, 2), mask, make_column_selector("^[ab]$")):
         views = {"clinic": own, "genes": ["gene_1", "gene_2"]}
         model = Autoencoder(2, views=views, max_epochs=1, random_state=0).fit(frame)
-        assert model.layout_.columns == [(0, 1), (2, 3)]
+        assert model.layout_.of_views == [(0, 1), (2, 3)]
 
 
 @pytest.mark.parametrize(

@@ -68,7 +68,7 @@ class Dense(Architecture):
 
     Parameters
     ----------
-    hidden : sequence of int, default=(128,)
+    hidden : sequence of int, default=(256,)
         Widths of the encoder's hidden layers, from the features down to the code. The decoder
         has them in reverse order. ``()`` is the shallow autoencoder.
     activation : str or sequence of str, default="relu"
@@ -99,7 +99,7 @@ class Dense(Architecture):
 
     def __init__(
         self,
-        hidden: Sequence[int] = (128,),
+        hidden: Sequence[int] = (256,),
         activation: str | Sequence[str] = "relu",
         code_activation: str = "linear",
         output_activation: str | None = None,

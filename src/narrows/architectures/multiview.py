@@ -65,24 +65,24 @@ class SideBySide(Block):
             self.widths,
         )
         self._blocks = tuple(blocks)
-        self._takes = [_index(taken) for taken in takes]
-        self._tables = [_index(table) for table in tables]
-        self._order = None if places is None else _inverse(places)
+        self._takes = [as_index(taken) for taken in takes]
+        self._tables = [as_index(table) for table in tables]
+        self._order = None if places is None else inverse(places)
 
     def forward(self, x: Tensor, observed: Tensor | None = None) -> Tensor:
         """Map x of shape (n_samples, n_in) to shape (n_samples, n_out)."""
         parts = []
         for block, taken, table in zip(self._blocks, self._takes, self._tables, strict=True):
-            own = _take(x, taken)
+            own = take(x, taken)
             if block is None:
                 parts.append(own)
             elif block.sees_observed:
-                seen = None if observed is None else _take(observed, table)
+                seen = None if observed is None else take(observed, table)
                 parts.append(block(own, seen))
             else:
                 parts.append(block(own))
         found = torch.cat(parts, 1)
-        return found if self._order is None else _take(found, self._order)
+        return found if self._order is None else take(found, self._order)
 
     def twin(self, activation: Activation) -> SideBySide:
         """Return the twins of the blocks, side by side."""
@@ -200,7 +200,7 @@ def own_layers(parts: Sequence[Part], n_components: int) -> list[Layers]:
     return [part.architecture.build(len(part.columns), n_components) for part in parts]
 
 
-def _index(columns: Columns) -> slice | list[int]:
+def as_index(columns: Columns) -> slice | list[int]:
     """Return columns as a slice where they follow each other, which takes no copy."""
     found = list(columns)
     if found and found == list(range(found[0], found[0] + len(found))):
@@ -208,14 +208,16 @@ def _index(columns: Columns) -> slice | list[int]:
     return found
 
 
-def _inverse(places: Columns) -> slice | list[int]:
+def inverse(places: Columns) -> slice | list[int]:
+    """Return the index that puts things back that stand at these places."""
     order = [0] * len(places)
     for source, place in enumerate(places):
         order[place] = source
-    return _index(order)
+    return as_index(order)
 
 
-def _take(x: Tensor, columns: slice | list[int]) -> Tensor:
+def take(x: Tensor, columns: slice | list[int]) -> Tensor:
+    """Return columns of x, as `as_index` gives them."""
     if isinstance(columns, slice):
         whole = columns.start == 0 and columns.stop == x.shape[1]
         return x if whole else x[:, columns]

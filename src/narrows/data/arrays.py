@@ -9,15 +9,18 @@ import narwhals as nw
 import numpy as np
 import scipy.sparse
 from numpy.typing import NDArray
-from sklearn.utils.validation import _check_sample_weight, validate_data
+from sklearn.utils.validation import _check_sample_weight, check_array, validate_data
 
 from narrows.data.encoding import Rows
+from narrows.data.schema import Schema, frame_of
 from narrows.errors import DataError
 
 Matrix = NDArray[Any]
 
 
-def read(estimator: Any, X: Any, *, reset: bool, missing: bool = False) -> Rows:
+def read(
+    estimator: Any, X: Any, *, reset: bool, missing: bool = False, schema: Schema | None = None
+) -> Rows:
     """Return X as floats, and let scikit-learn record or compare its columns on ``estimator``.
 
     Parameters
@@ -30,6 +33,8 @@ def read(estimator: Any, X: Any, *, reset: bool, missing: bool = False) -> Rows:
         Whether this is the table to learn from.
     missing : bool
         Whether cells may be NaN: not measured.
+    schema : Schema, optional
+        What the columns are, where some are no plain numbers.
 
     Returns
     -------
@@ -44,8 +49,16 @@ def read(estimator: Any, X: Any, *, reset: bool, missing: bool = False) -> Rows:
     ValueError
         If X has NaN (without ``missing``) or infinity, no rows, or other columns than in fit.
     """
+    if schema is not None and nw.dependencies.is_into_dataframe(X) and schema.library is not None:
+        record(estimator, X, reset=reset)
+        return check_array(schema.codes(X), ensure_all_finite="allow-nan", input_name="X")
+    if schema is not None and schema.library is not None:
+        raise DataError(
+            "X is no data frame, but fit was given one with columns that are no plain numbers; "
+            f"give a data frame with the columns {', '.join(map(repr, schema.names or ()))}"
+        )
     _refuse_text(X)
-    return validate_data(
+    found = validate_data(
         estimator,
         X,
         reset=reset,
@@ -54,6 +67,49 @@ def read(estimator: Any, X: Any, *, reset: bool, missing: bool = False) -> Rows:
         order=None,
         ensure_all_finite="allow-nan" if missing else True,
     )
+    return found if schema is None else schema.codes(_counted(found))
+
+
+def record(estimator: Any, X: Any, *, reset: bool) -> None:
+    """Let scikit-learn record or compare the columns of X, whatever is in them.
+
+    Parameters
+    ----------
+    estimator : BaseEstimator
+        Gets ``n_features_in_`` and ``feature_names_in_``, or is asked for them.
+    X : array, CSR, or data frame of shape (n_samples, n_features)
+        Arrays and CSR are checked as `read` does; of data frames, only the columns are.
+    reset : bool
+        Whether this is the table to learn from.
+
+    Raises
+    ------
+    DataError
+        If it has no rows, no columns, or two of one name.
+    ValueError
+        If it has other columns than in fit.
+    """
+    if not nw.dependencies.is_into_dataframe(X):
+        read(estimator, X, reset=reset, missing=True)
+        return
+    n_rows, n_columns = frame_of(X).shape
+    for found, what in ((n_rows, "sample"), (n_columns, "feature")):
+        if not found:
+            raise DataError(
+                f"Found array with 0 {what}(s) (shape=({n_rows}, {n_columns})) while a minimum of "
+                "1 is required; give a data frame with rows and columns"
+            )
+    validate_data(estimator, X, reset=reset, skip_check_array=True)
+
+
+def _counted(rows: Rows) -> Matrix:
+    if scipy.sparse.issparse(rows):
+        raise DataError(
+            "X is sparse, but types= says that some columns are no plain numbers; give an array "
+            "or a data frame"
+        )
+    found: Matrix = rows
+    return found
 
 
 def completed(X: Any, n_features: int, columns: Sequence[int], names: Sequence[str] | None) -> Any:
@@ -83,6 +139,13 @@ def completed(X: Any, n_features: int, columns: Sequence[int], names: Sequence[s
     whole = np.full((X.shape[0], n_features), np.nan, np.result_type(X.dtype, np.float32))
     whole[:, np.setdiff1d(np.arange(n_features), columns)] = X
     return whole
+
+
+def chosen(table: Any, columns: Sequence[int]) -> Any:
+    """Return some columns of an array or data frame, by number."""
+    if isinstance(table, np.ndarray):
+        return table[:, list(columns)]
+    return frame_of(table)[:, list(columns)].to_native()
 
 
 def owned(rows: Rows, X: Any) -> bool:
@@ -119,7 +182,7 @@ def _dtype(X: Any) -> Any:
 def _refuse_text(X: Any) -> None:
     if not nw.dependencies.is_into_dataframe(X):
         return
-    frame = nw.from_native(X, eager_only=True)
+    frame = frame_of(X)
     bad = [
         f"{name!r} ({dtype})"
         for name, dtype in frame.schema.items()
@@ -128,5 +191,5 @@ def _refuse_text(X: Any) -> None:
     if bad:
         raise DataError(
             f"columns {', '.join(bad)} are not numeric; leave them out, or turn them into numbers "
-            "first, for example with sklearn.preprocessing.OneHotEncoder in a ColumnTransformer"
+            "first; Autoencoder takes categories as they are"
         )

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -13,6 +13,8 @@ from numpy.typing import NDArray
 from sklearn.preprocessing import MinMaxScaler, RobustScaler, StandardScaler
 
 from narrows import checks
+from narrows.data.column_types import Count, Numeric
+from narrows.data.columns import Column
 from narrows.errors import DataError
 
 Rows = Any  # a float ndarray or CSR array of shape (n_samples, n_features)
@@ -62,16 +64,22 @@ def _robust(X: Rows, sample_weight: NDArray[Any] | None) -> Statistics:
     return np.concatenate(centers), np.concatenate(scales)
 
 
-def _unseen(X: Rows) -> NDArray[np.bool_] | bool:
-    """Return which columns have no measured cell; False if every one has some."""
+def _missing(X: Rows) -> NDArray[np.float64] | None:
+    """Return the share of each column that was not measured; None if every cell was."""
     if scipy.sparse.issparse(X):
-        return False
-    empty: NDArray[np.bool_] = np.isnan(X[0])  # only they can be
-    if not empty.any():
-        return False
-    columns = np.flatnonzero(empty)
-    empty[columns] = np.isnan(X[:, columns]).all(0)
-    return empty if empty.any() else False
+        return None
+    found = np.zeros(X.shape[1])
+    for block in blocks(*X.shape):
+        with np.errstate(over="ignore", invalid="ignore"):
+            clean = not np.isnan(X[block].sum())  # the sum is NaN for opposite infinities too
+        if not clean:
+            found += np.isnan(X[block]).sum(0)
+    return found / len(X) if found.any() else None
+
+
+def counted(columns: Sequence[Column]) -> tuple[int, ...]:
+    """Return the numbers of the columns that hold counts."""
+    return tuple(i for i, column in enumerate(columns) if isinstance(column.type, Count))
 
 
 SCALINGS: dict[str, Callable[[Rows, NDArray[Any] | None], Statistics]] = {
@@ -89,17 +97,32 @@ class Encoding:
     ----------
     center, scale : ndarray of shape (n_features,) or None
         In the units of the table.
-    unseen : bool ndarray of shape (n_features,), or False
-        True for columns of which no cell was measured; False if there are none.
+    missing : ndarray of shape (n_features,), or None
+        Share of each column that was not measured; None if every cell was.
+    logs : tuple of int
+        Columns of which log(1 + x) takes the place of x.
     """
 
     center: NDArray[np.float64] | None = None
     scale: NDArray[np.float64] | None = None
-    unseen: NDArray[np.bool_] | bool = False
+    missing: NDArray[np.float64] | None = None
+    logs: tuple[int, ...] = ()
+
+    @property
+    def unseen(self) -> NDArray[np.bool_] | bool:
+        """True for columns of which no cell was measured; False if there are none."""
+        if self.missing is None or not (self.missing == 1).any():
+            return False
+        return np.equal(self.missing, 1)
 
     @classmethod
     def fit(
-        cls, scaling: str | None, X: Rows, sample_weight: NDArray[Any] | None = None
+        cls,
+        scaling: str | None,
+        X: Rows,
+        sample_weight: NDArray[Any] | None = None,
+        *,
+        columns: Sequence[Column] = (),
     ) -> Encoding:
         """Learn the scaling of each column.
 
@@ -113,6 +136,8 @@ class Encoding:
             keeps its units.
         sample_weight : ndarray of shape (n_samples,), optional
             Positive weights of the rows; only "standard" uses them.
+        columns : sequence of Column
+            Where some are no plain numbers: these are scaled as their type needs.
 
         Raises
         ------
@@ -121,16 +146,18 @@ class Encoding:
         DataError
             If the values of a column are too large for its spread to be a number.
         """
-        unseen = _unseen(X)
+        missing = _missing(X)
         if scaling is None or scaling == "none":
-            return cls(unseen=unseen)
+            if not columns:
+                return cls(missing=missing)
+            return cls(np.zeros(X.shape[1]), np.ones(X.shape[1]), missing)._typed(columns)
         checks.choice("scaling", scaling, [*SCALINGS, "none"])
         with warnings.catch_warnings(), np.errstate(over="ignore", invalid="ignore"):
             # Overflow is reported below, with the column that caused it.
             warnings.simplefilter("ignore", RuntimeWarning)
             center, scale = SCALINGS[scaling](X, sample_weight)
-        if unseen is not False:
-            center[unseen], scale[unseen] = 0.0, 1.0
+        if missing is not None:
+            center[missing == 1], scale[missing == 1] = 0.0, 1.0
         largest = np.finfo(np.float32).max / 4  # what training in float32 can subtract
         bad = np.flatnonzero(~((np.abs(center) < largest) & (scale < largest)))
         if bad.size:
@@ -138,7 +165,19 @@ class Encoding:
                 f"column {bad[0]} has values too large to scale (around {center[bad[0]]:.3g}, "
                 f"spread {scale[bad[0]]:.3g}); divide it by a power of ten first"
             )
-        return cls(center.astype(np.float64), scale.astype(np.float64), unseen)
+        found = cls(center.astype(np.float64), scale.astype(np.float64), missing)
+        return found._typed(columns)
+
+    def _typed(self, columns: Sequence[Column]) -> Encoding:
+        """Return the encoding with what the types of columns want instead."""
+        if not columns:
+            return self
+        assert self.center is not None
+        assert self.scale is not None
+        for number, column in enumerate(columns):
+            if not isinstance(column.type, Numeric):
+                self.center[number], self.scale[number] = column.center, column.scale
+        return replace(self, logs=counted(columns))
 
     def encode(self, rows: Rows, dtype: Any, out: NDArray[Any] | None = None) -> NDArray[Any]:
         """Return scaled rows in ``dtype``, computed in float64 if the rows are; ``out`` is filled.
@@ -153,6 +192,9 @@ class Encoding:
             Where to write; may be ``rows`` itself.
         """
         values = dense(rows)
+        if self.logs:
+            values = values.astype(np.result_type(values, np.float32), copy=True)
+            values[:, self.logs] = np.log1p(values[:, self.logs])
         if self.center is None or self.scale is None:
             if out is None:
                 return values.astype(dtype, copy=False)
@@ -177,6 +219,8 @@ class Encoding:
             return rows
         rows = rows * self.scale.astype(rows.dtype)
         rows += self.center.astype(rows.dtype)
+        if self.logs:
+            rows[:, self.logs] = np.expm1(rows[:, self.logs])
         return rows
 
     @staticmethod

@@ -1,9 +1,15 @@
-"""Layout: what is known of a table before any of its rows: its width, and its views."""
+"""Layout: what is known of a table before its rows are: its width, its views, its columns."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import itertools
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
 
+from narrows.data.column_types import Numeric
+from narrows.data.columns import Column
+from narrows.data.schema import Schema
 from narrows.data.views import Placed
 
 
@@ -17,12 +23,98 @@ class Layout:
         How many there are.
     views : tuple of Placed
         Which belong together; empty where nothing was said of that.
+    schema : Schema, optional
+        What each column is; None where all are plain numbers.
     """
 
     n_features: int
     views: tuple[Placed, ...] = ()
+    schema: Schema | None = None
+
+    def measured(self, rows: Any, weight: Any) -> Layout:
+        """Return the layout with what the rows of fit say of columns that are no plain numbers."""
+        if self.schema is None:
+            return self
+        columns = self.schema.columns
+        found = [column.measured(rows[:, i], weight) for i, column in enumerate(columns)]
+        return replace(self, schema=replace(self.schema, columns=tuple(found)))
 
     @property
-    def columns(self) -> list[tuple[int, ...]]:
+    def known(self) -> tuple[Column, ...]:
+        """What each column is; empty where all are plain numbers."""
+        return () if self.schema is None else self.schema.columns
+
+    def described(self, names: Sequence[str] | None, missing: Any) -> list[dict[str, Any]]:
+        """Return a row for each column: what it is called, its view, its type, what is missing.
+
+        Parameters
+        ----------
+        names : sequence of str or None
+            Of the columns.
+        missing : ndarray of shape (n_features,) or None
+            Share of the cells of each; None if there were none.
+        """
+        view = {column: placed.name for placed in self.views for column in placed.columns}
+        columns = self.known or (Column(),) * self.n_features
+        return [
+            {
+                "column": number if names is None else names[number],
+                "view": view.get(number),
+                "type": column.type.name,
+                "levels": list(column.levels),
+                "rare_levels": column.pooled,
+                "missing": 0.0 if missing is None else float(missing[number]),
+            }
+            for number, column in enumerate(columns)
+        ]
+
+    @property
+    def of_views(self) -> list[tuple[int, ...]]:
         """The numbers of each view's columns."""
         return [view.columns for view in self.views]
+
+    @property
+    def levelled(self) -> list[int]:
+        """The numbers of the columns whose values stand for levels."""
+        return [number for number, column in enumerate(self.known) if column.coded]
+
+    def numbers(self, columns: Sequence[int]) -> tuple[int, ...]:
+        """Return those of some columns that hold plain numbers."""
+        if self.schema is None:
+            return tuple(columns)
+        kinds = self.schema.columns
+        return tuple(column for column in columns if isinstance(kinds[column].type, Numeric))
+
+    @property
+    def typed(self) -> list[tuple[tuple[int, ...], list[Column]]]:
+        """The other columns, those together that are judged alike: their numbers, and they."""
+        groups: dict[str, list[int]] = {}
+        columns = self.known
+        for number, column in enumerate(columns):
+            if not isinstance(column.type, Numeric):
+                groups.setdefault(f"{column.type!r} {column.n_places}", []).append(number)
+        return [(tuple(found), [columns[number] for number in found]) for found in groups.values()]
+
+    @property
+    def n_seen(self) -> int:
+        """How many columns the network sees."""
+        if self.schema is None:
+            return self.n_features
+        return sum(column.width for column in self.schema.columns)
+
+    def seen(self, columns: Sequence[int]) -> tuple[int, ...]:
+        """Return the numbers of what the network sees of some columns."""
+        if self.schema is None:
+            return tuple(columns)
+        return _spread([column.width for column in self.schema.columns], columns)
+
+    def outputs(self, columns: Sequence[int]) -> tuple[int, ...]:
+        """Return the numbers of the network's outputs for some columns."""
+        if self.schema is None:
+            return tuple(columns)
+        return _spread([column.raw_width for column in self.schema.columns], columns)
+
+
+def _spread(widths: Sequence[int], columns: Sequence[int]) -> tuple[int, ...]:
+    starts = list(itertools.accumulate(widths, initial=0))
+    return tuple(place for column in columns for place in range(starts[column], starts[column + 1]))

@@ -39,6 +39,7 @@ class Table(Protocol):
     sample_weight: Tensor | None
     target: Tensor | None
     views: Sequence[Sequence[int]]
+    levelled: Sequence[int]
 
     def take(self, rows: Tensor) -> Batch:
         """Return the rows of the given numbers, an int64 tensor in the processor's memory."""
@@ -67,6 +68,8 @@ class DenseTable:
         Class of each row, -1 where it is not known.
     views : sequence of sequence of int
         Which columns each view has, where there are several.
+    levelled : sequence of int
+        Which columns hold numbers of levels.
     """
 
     def __init__(
@@ -76,9 +79,11 @@ class DenseTable:
         observed: Tensor | None = None,
         target: Tensor | None = None,
         views: Sequence[Sequence[int]] = (),
+        levelled: Sequence[int] = (),
     ) -> None:
         self.x = x
         self.views = views
+        self.levelled = levelled
         self.sample_weight = sample_weight
         self.observed = observed
         self.target = target
@@ -124,6 +129,8 @@ class SparseTable:
         Class of each row, -1 where it is not known.
     views : sequence of sequence of int
         Which columns each view has, where there are several.
+    levelled : sequence of int
+        Which columns hold numbers of levels.
     """
 
     def __init__(
@@ -135,9 +142,11 @@ class SparseTable:
         sample_weight: Tensor | None = None,
         target: Tensor | None = None,
         views: Sequence[Sequence[int]] = (),
+        levelled: Sequence[int] = (),
     ) -> None:
         self.target = target
         self.views = views
+        self.levelled = levelled
         self.matrix = matrix
         self.encoding = encoding
         self.dtype = dtype
@@ -177,6 +186,7 @@ def make_table(
     sample_weight: NDArray[Any] | None = None,
     target: NDArray[Any] | None = None,
     views: Sequence[Sequence[int]] = (),
+    levelled: Sequence[int] = (),
     owned: bool = False,
 ) -> DenseTable | SparseTable:
     """Scale rows into a table.
@@ -197,6 +207,8 @@ def make_table(
         Class of each row, -1 where it is not known.
     views : sequence of sequence of int
         Which columns each view has, where there are several.
+    levelled : sequence of int
+        Which columns hold numbers of levels.
     owned : bool
         Whether X may be overwritten; otherwise it is copied unless it can be used as it is.
     """
@@ -215,7 +227,7 @@ def make_table(
         for block in blocks(*X.shape):
             encoding.encode(X[block], width, out=scaled[block])
     x, observed = measured(as_tensor(scaled).to(device))
-    return DenseTable(x, weight, observed, classes, views)
+    return DenseTable(x, weight, observed, classes, views, levelled)
 
 
 def measured(x: Tensor) -> tuple[Tensor, Tensor | None]:

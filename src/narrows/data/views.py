@@ -34,9 +34,11 @@ class View(_Columns):
     architecture : Architecture, str or tuple of int, optional
         Of this view's own encoder; by default the estimator's.
     loss : Loss or str, optional
-        Of this view; by default the estimator's.
+        Of this view's numbers; by default the estimator's. Other types have their own.
     weight : float, default=1.0
         How much this view counts, after all views have been brought to count the same.
+    types : ColumnType or str, optional
+        Of all its columns, such as "count"; by default their dtypes say.
 
     Examples
     --------
@@ -46,12 +48,18 @@ class View(_Columns):
     """
 
     def __init__(
-        self, columns: Any, architecture: Any = None, loss: Any = None, weight: float = 1.0
+        self,
+        columns: Any,
+        architecture: Any = None,
+        loss: Any = None,
+        weight: float = 1.0,
+        types: Any = None,
     ) -> None:
         self.columns = columns
         self.architecture = architecture
         self.loss = loss
         self.weight = weight
+        self.types = types
 
 
 @dataclass(frozen=True)
@@ -98,7 +106,7 @@ def _placed(name: str, view: Any, n_features: int, names: Sequence[str] | None, 
     columns = spec.columns
     if callable(columns):
         columns = _selected(name, columns, X)
-    found = _numbers(name, columns, n_features, names)
+    found = column_numbers(f"views[{name!r}]", columns, n_features, names)
     if not found:
         raise ParameterError(
             f"views[{name!r}] has no columns of this table of {n_features} feature(s); leave the "
@@ -116,7 +124,27 @@ def _selected(name: str, selector: Callable[[Any], Any], X: Any) -> Any:
     return list(selector(X))
 
 
-def _numbers(name: str, columns: Any, n_features: int, names: Sequence[str] | None) -> list[int]:
+def column_numbers(
+    setting: str, columns: Any, n_features: int, names: Sequence[str] | None
+) -> list[int]:
+    """Return the numbers of columns given by name, number, slice or mask.
+
+    Parameters
+    ----------
+    setting : str
+        Who asks, for messages.
+    columns : str, int, slice, or a sequence
+        Which columns.
+    n_features : int
+        Columns of the table.
+    names : sequence of str or None
+        Their names, if they have names.
+
+    Raises
+    ------
+    ParameterError
+        If there is no such column.
+    """
     if isinstance(columns, slice):
         return list(range(n_features))[columns]
     if isinstance(columns, (str, int, np.integer)) and not isinstance(columns, bool):
@@ -125,34 +153,34 @@ def _numbers(name: str, columns: Any, n_features: int, names: Sequence[str] | No
     if given and all(isinstance(column, (bool, np.bool_)) for column in given):
         if len(given) != n_features:
             raise ParameterError(
-                f"views[{name!r}] is a mask of {len(given)} entries, but the table has "
+                f"{setting} is a mask of {len(given)} entries, but the table has "
                 f"{n_features} columns; give one entry per column"
             )
         return [int(i) for i in np.flatnonzero(given)]
-    return [_number(name, column, n_features, names) for column in given]
+    return [_number(setting, column, n_features, names) for column in given]
 
 
-def _number(name: str, column: Any, n_features: int, names: Sequence[str] | None) -> int:
+def _number(setting: str, column: Any, n_features: int, names: Sequence[str] | None) -> int:
     if isinstance(column, str):
         if names is None:
             raise ParameterError(
-                f"views[{name!r}] names column {column!r}, but the table's columns have no names; "
+                f"{setting} names column {column!r}, but the table's columns have no names; "
                 "give a data frame, or the columns' numbers"
             )
         known = list(names)
         if column not in known:
             advice = checks.nearest(column, known)
             raise ParameterError(
-                f"views[{name!r}] names column {column!r}, which the table does not have"
+                f"{setting} names column {column!r}, which the table does not have"
                 + (f"; {advice}" if advice else "; look at its column names")
             )
         if known.count(column) > 1:
             raise ParameterError(
-                f"views[{name!r}] names column {column!r}, of which the table has "
+                f"{setting} names column {column!r}, of which the table has "
                 f"{known.count(column)}; give the columns' numbers"
             )
         return known.index(column)
-    number = checks.integer(f"views[{name!r}]", column, low=-n_features, high=n_features - 1)
+    number = checks.integer(setting, column, low=-n_features, high=n_features - 1)
     return number % n_features
 
 

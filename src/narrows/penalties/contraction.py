@@ -73,14 +73,16 @@ class Contraction(Penalty):
         """Return the value for each sample, from derivatives of projections of the code."""
         trained = torch.is_grad_enabled()
         with torch.enable_grad():
-            x = forward.x.detach().requires_grad_(True)
-            code = forward.network.posterior(x, forward.observed).mean
+            seen, measured = forward.network.seen(forward.x, forward.observed)
+            x = seen.detach().requires_grad_(True)
+            code = forward.network.posterior_of(x, measured, forward.observed).mean
             probes = self._probes(code, forward.generator)
             rows = torch.autograd.grad(
                 code, x, probes, is_grads_batched=True, create_graph=trained
             )[0]
         scale = 1.0 if self._exact(code) else 1.0 / self.n_probes
-        return rows.square().sum((0, 2)) * scale
+        found: Tensor = rows.square().sum((0, 2)) * scale
+        return found
 
     def _exact(self, code: Tensor) -> bool:
         if self.estimator == "auto":

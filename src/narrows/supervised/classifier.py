@@ -162,8 +162,8 @@ class AutoencoderClassifier(ClassifierMixin, FineTuned):  # type: ignore[misc]
         DataError
             If X or y cannot be used as they are.
         """
-        rows = self._read(X, reset=True)
-        found = self._target(y, rows)
+        self._read(X, reset=True)
+        found = self._target(y, X)
         check_classification_targets(found)
         self.classes_, target = np.unique(found, return_inverse=True)
         if len(self.classes_) < 2:
@@ -172,7 +172,7 @@ class AutoencoderClassifier(ClassifierMixin, FineTuned):  # type: ignore[misc]
                 "two classes"
             )
         weight = self._weight(found, target, sample_weight)
-        self._train(X, rows, target.astype(np.int64), len(self.classes_), weight)
+        self._train(X, target.astype(np.int64), len(self.classes_), weight)
         return self
 
     def _weight(self, y: Matrix, target: Matrix, sample_weight: Any) -> Any:

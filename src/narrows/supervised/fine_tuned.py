@@ -14,7 +14,6 @@ from torch import Tensor
 
 from narrows import autoencoder_state, checks, nested, persistence, stored
 from narrows.data import arrays
-from narrows.data.encoding import Rows
 from narrows.data.table import make_table
 from narrows.errors import CompositionError
 from narrows.estimator import Autoencoder
@@ -89,20 +88,20 @@ class FineTuned(
         self._read(X, reset=False)
         return self.encoder_._encoded(X)
 
-    def _target(self, y: Any, rows: Rows, **options: Any) -> Matrix:
+    def _target(self, y: Any, X: Any, **options: Any) -> Matrix:
         if y is None:
             raise ValueError(
                 f"{type(self).__name__} requires y to be passed, but the target y is None"
             )
         found: Matrix = _check_y(y, estimator=self, **options)
-        check_consistent_length(rows, found)
+        check_consistent_length(X, found)
         return found
 
-    def _train(
-        self, X: Any, rows: Rows, target: Matrix, n_outputs: int, sample_weight: Any
-    ) -> None:
+    def _train(self, X: Any, target: Matrix, n_outputs: int, sample_weight: Any) -> None:
         start = seed(self.random_state)
         encoder = self._encoder(X, sample_weight, start)
+        rows = encoder._rows(X)
+        owned = encoder.layout_.schema is not None or arrays.owned(rows, X)
         rows, weight, kept = arrays.weigh(rows, sample_weight, target)
         runtime = resolve(encoder.device, encoder.precision)
         randomness = Randomness.seeded(start, runtime.device)
@@ -119,8 +118,9 @@ class FineTuned(
             runtime.device,
             sample_weight=weight,
             target=kept,
-            views=encoder.layout_.columns,
-            owned=arrays.owned(rows, X),
+            views=encoder.layout_.of_views,
+            levelled=encoder.layout_.levelled,
+            owned=owned,
         )
         task = self._task(encoder._objective, factor)
         trainer = Trainer(
@@ -159,10 +159,11 @@ class FineTuned(
     def _hidden(self) -> tuple[int, ...]:
         return checks.widths("hidden", self.hidden)
 
-    def _read(self, X: Any, *, reset: bool) -> Rows:
+    def _read(self, X: Any, *, reset: bool) -> None:
+        """Check X; the autoencoder, which knows its own columns, is given X itself."""
         if not reset:
             check_is_fitted(self, "head_")
-        return arrays.read(self, X, reset=reset, missing=True)
+        arrays.record(self, X, reset=reset)
 
     def _predicted(self, X: Any, n_outputs: int) -> Matrix:
         self._read(X, reset=False)

@@ -113,17 +113,17 @@ class AutoencoderRegressor(RegressorMixin, FineTuned):  # type: ignore[misc]
         DataError
             If X cannot be used as it is.
         """
-        rows = self._read(X, reset=True)
-        found = self._target(y, rows, multi_output=True, y_numeric=True)
+        self._read(X, reset=True)
+        found = self._target(y, X, multi_output=True, y_numeric=True)
         self._flat = found.ndim == 1
         target = np.asarray(found, np.float64).reshape(len(found), -1)
-        weight = None if sample_weight is None else _check_sample_weight(sample_weight, rows)
+        weight = None if sample_weight is None else _check_sample_weight(sample_weight, X)
         self.target_mean_ = np.average(target, axis=0, weights=weight)
         distance = target - self.target_mean_
         # A target that never changes has scale 0, so that it is predicted as it is.
         self.target_scale_ = np.sqrt(np.average(distance**2, axis=0, weights=weight))
         scaled = distance / np.where(self.target_scale_ > 0, self.target_scale_, 1.0)
-        self._train(X, rows, scaled, target.shape[1], weight)
+        self._train(X, scaled, target.shape[1], weight)
         return self
 
     def predict(self, X: Any) -> Matrix:

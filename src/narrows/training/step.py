@@ -130,7 +130,7 @@ class Step:
         batch = self.table.take(rows)
         seen, visible = None, batch.observed
         if training and self.corruption is not None:
-            seen = self.corruption(batch.x, self.table, self.noise)
+            seen = self.corruption.done(batch.x, self.table, self.noise)
             if self.corruption.hides:
                 seen, visible = revealed(seen, batch.observed)
         with self.runtime.products():

@@ -1,0 +1,121 @@
+"""Widened: columns that hold levels, as the network sees them, and its outputs for them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from narrows.activations import glorot_uniform
+from narrows.data.column_types import Categorical, Count
+from narrows.data.columns import Column
+
+
+class Widened(nn.Module):
+    """What stands between a table some of whose columns are no plain numbers, and the blocks.
+
+    A category becomes a column per place, minus the place's share, or a learned vector; an ordinal
+    becomes a column per step, 1 beyond it, minus the share beyond it; a count that may be dispersed
+    gets a column that says whether it is above 0. Whatever was not measured is 0.
+
+    Parameters
+    ----------
+    columns : sequence of Column
+        Of the table.
+    """
+
+    def __init__(self, columns: Sequence[Column]) -> None:
+        super().__init__()
+        owner: list[int] = []
+        level: list[float] = []  # what a value is compared with
+        center: list[float] = []
+        kind: list[int] = []
+        self.vectors = nn.ParameterDict()
+        self.biases = nn.ParameterDict()
+        self._vectors: list[tuple[int, int, int]] = []  # column, first and last as the network sees
+        for number, column in enumerate(columns):
+            start, width = len(owner), column.width
+            owner += [number] * width
+            levels, centers, kinds = _places(column)
+            level, center, kind = level + levels, center + centers, kind + kinds
+            if _has_vectors(column):
+                key = str(number)
+                self.vectors[key] = nn.Parameter(torch.empty(column.n_places + 1, width))
+                self.biases[key] = nn.Parameter(torch.empty(column.n_places))
+                self._vectors.append((number, start, start + width))
+        self.n_in, self.n_out = len(columns), len(owner)
+        for name, values in (("owner", owner), ("kind", kind)):
+            self.register_buffer(name, torch.tensor(values), persistent=False)
+        for name, numbers in (("level", level), ("center", center)):
+            found = torch.tensor(numbers, dtype=torch.float64)
+            self.register_buffer(name, found, persistent=False)
+
+    owner: Tensor
+    kind: Tensor
+    level: Tensor
+    center: Tensor
+
+    def forward(self, x: Tensor, observed: Tensor | None = None) -> Tensor:
+        """Return x of shape (n_samples, n_in) as the network sees it, (n_samples, n_out)."""
+        wide = x.index_select(1, self.owner)
+        present = wide != 0 if observed is None else self.spread(observed) & (wide != 0)
+        shown = torch.where(self.kind == _EQUAL, wide == self.level, wide > self.level)
+        shown = (shown.to(x.dtype) - self.center) * present
+        found = torch.where(self.kind == _AS_IS, wide, shown)
+        for number, start, end in self._vectors:
+            places = x[:, number].detach().long()
+            found[:, start:end] = F.embedding(places, self.vectors[str(number)], padding_idx=0)
+        return found
+
+    def spread(self, observed: Tensor) -> Tensor:
+        """Return which of the columns that the network sees were measured."""
+        return observed.index_select(1, self.owner)
+
+    def outputs(self, said: Tensor) -> Tensor:
+        """Return what the network says as outputs: a vector becomes one for each of its places."""
+        if not self._vectors:
+            return said
+        parts, at = [], 0
+        for number, start, end in self._vectors:
+            vectors = self.vectors[str(number)][1:]
+            parts.append(said[:, at:start])
+            parts.append(F.linear(said[:, start:end], vectors, self.biases[str(number)]))
+            at = end
+        return torch.cat([*parts, said[:, at:]], 1)
+
+    def initialise(self, generator: torch.Generator) -> None:
+        """Draw the vectors; that of a missing level is 0, and stays so."""
+        for vectors in self.vectors.values():
+            glorot_uniform(vectors.data, generator)
+            vectors.data[0] = 0
+        for bias in self.biases.values():
+            nn.init.zeros_(bias)
+
+    def weights(self) -> list[nn.Parameter]:
+        """Return the vectors."""
+        return list(self.vectors.values())
+
+
+_AS_IS, _EQUAL, _ABOVE = range(3)
+
+
+def _has_vectors(column: Column) -> bool:
+    return isinstance(column.type, Categorical) and column.type.length(column.n_places) > 0
+
+
+def _places(column: Column) -> tuple[list[float], list[float], list[int]]:
+    """Return what each column that the network sees is compared with, its mean, and how."""
+    if _has_vectors(column) or not (column.coded or isinstance(column.type, Count)):
+        return [0.0] * column.width, [0.0] * column.width, [_AS_IS] * column.width
+    if isinstance(column.type, Count):
+        if not column.type.dispersed:
+            return [0.0], [0.0], [_AS_IS]
+        lowest = (0.0 - column.center) / column.scale  # of a count of 0, as the table holds it
+        return [0.0, lowest + 1e-4], [0.0, 0.5], [_AS_IS, _ABOVE]
+    places = [float(1 + place) for place in range(column.width)]
+    if isinstance(column.type, Categorical):
+        return places, list(column.shares) or [0.0], [_EQUAL] * column.width
+    beyond = [sum(column.shares[place + 1 :]) for place in range(column.width)]
+    return places, beyond, [_ABOVE] * column.width

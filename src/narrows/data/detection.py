@@ -1,0 +1,234 @@
+"""Detection: the type of each column of a table, from its dtype and what the user says."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import narwhals as nw
+import numpy as np
+from numpy.typing import NDArray
+
+from narrows import checks
+from narrows.data.column_types import Binary, Categorical, ColumnType, Numeric, Ordinal
+from narrows.data.columns import BOOLEAN, CATEGORY, NUMBER, NUMERIC, ORDERED, TEXT, WHOLE, Column
+from narrows.data.schema import LIBRARIES, Schema, frame_of, library_of
+from narrows.data.views import Placed, column_numbers
+from narrows.errors import DataError, ParameterError
+
+Matrix = NDArray[Any]
+TIMES = (nw.Datetime, nw.Date, nw.Duration, nw.Time)
+
+
+def given(
+    types: Any, views: Sequence[Placed], n_features: int, names: Sequence[str] | None
+) -> dict[int, ColumnType]:
+    """Return what settings say of columns, by number.
+
+    Parameters
+    ----------
+    types : mapping of column to ColumnType or str, or None
+        As the estimator's setting has them.
+    views : sequence of Placed
+        Some of which may have a type for all their columns; ``types`` goes before them.
+    n_features : int
+        Columns of the table.
+    names : sequence of str or None
+        Their names, if they have names.
+
+    Raises
+    ------
+    ParameterError
+        If there is no such column or type, or a setting of one cannot be.
+    """
+    found: dict[int, ColumnType] = {}
+    for placed in views:
+        if placed.view.types is not None:
+            found.update(dict.fromkeys(placed.columns, ColumnType.of(placed.view.types)))
+    if types is not None and not isinstance(types, Mapping):
+        raise ParameterError(
+            f"types={types!r} must map columns to types; write for example "
+            "types={'visits': 'count', 'grade': Ordinal(['low', 'high'])}"
+        )
+    for column, kind in ({} if types is None else types).items():
+        by_number = isinstance(column, str) and names is None and column.isdigit()
+        wanted = int(column) if by_number else column  # a file has numbers as text
+        (number,) = column_numbers("types", [wanted], n_features, names)
+        found[number] = ColumnType.of(kind)
+    for kind in found.values():
+        kind.check()
+    return found
+
+
+def decide(X: Any, given: Mapping[int, ColumnType]) -> Schema | None:
+    """Return the types of a table's columns; None if all are plain numbers.
+
+    Parameters
+    ----------
+    X : data frame, or float ndarray, of shape (n_samples, n_features)
+        The table to learn from.
+    given : mapping of int to ColumnType
+        What the user says of columns, by number.
+
+    Raises
+    ------
+    DataError
+        If a column has values that no type is for.
+    ParameterError
+        If a type cannot be that of its column.
+    """
+    if not nw.dependencies.is_into_dataframe(X):
+        if all(isinstance(kind, Numeric) for kind in given.values()):
+            return None
+        kinds = [given.get(number, NUMERIC) for number in range(X.shape[1])]
+        columns = [
+            _blank(_levelled(str(i), kind, Column(kind, form=NUMBER), *_counted(X[:, i])))
+            if kind.has_levels
+            else _blank(Column(kind))
+            for i, kind in enumerate(kinds)
+        ]
+        return Schema(tuple(columns))
+    frame = frame_of(X)
+    columns = [
+        _column(repr(series.name), series, given.get(number))
+        for number, series in enumerate(frame.iter_columns())
+    ]
+    if all(isinstance(column.type, Numeric) for column in columns):
+        return None
+    library = library_of(frame)
+    if library not in LIBRARIES:
+        raise DataError(f"X is a data frame of {library}; give one of {', '.join(LIBRARIES)}")
+    return Schema(tuple(columns), tuple(map(str, frame.columns)), library)
+
+
+def _blank(column: Column) -> Column:
+    """Return a column before anything is known of how its values are spread."""
+    return column.measured(np.empty(0), None)
+
+
+def _counted(values: Matrix) -> tuple[list[Any], list[int]]:
+    levels, counts = np.unique(values[~np.isnan(values)], return_counts=True)
+    return levels.tolist(), counts.tolist()
+
+
+def _column(name: str, series: Any, given: ColumnType | None) -> Column:
+    dtype = series.dtype
+    if isinstance(dtype, TIMES) or dtype in TIMES:
+        raise DataError(
+            f"column {name} holds dates or times ({dtype}), which are no numbers; turn them into "
+            "some, for example days since the first one, the month and the weekday, or leave the "
+            "column out"
+        )
+    if dtype.is_nested():
+        raise DataError(
+            f"column {name} holds {dtype}; spread it over columns of single values, or leave it out"
+        )
+    form, default = _form(name, series)
+    kind = default if given is None else given
+    column = Column(kind, form=form, categories=_categories(series))
+    if not kind.has_levels:
+        if form in (TEXT, CATEGORY, ORDERED):
+            raise ParameterError(
+                f"types[{name}]={kind!r} needs numbers, but the column holds text; choose "
+                "Categorical() or Ordinal([...]), or turn it into numbers"
+            )
+        return _blank(column)
+    counts = series.drop_nulls().value_counts()
+    level, count = counts.columns
+    pairs = [
+        pair
+        for pair in zip(counts[level].to_list(), counts[count].to_list(), strict=True)
+        if pair[1]
+    ]
+    levels, numbers = [pair[0] for pair in pairs], [pair[1] for pair in pairs]
+    return _blank(_levelled(name, kind, column, levels, numbers))
+
+
+def _form(name: str, series: Any) -> tuple[str, ColumnType]:
+    """Return how a column came, and the type that its dtype stands for."""
+    dtype = series.dtype
+    if dtype.is_numeric():
+        return (WHOLE if dtype.is_integer() else NUMBER), NUMERIC
+    if dtype == nw.Boolean:
+        return BOOLEAN, Binary()
+    if isinstance(dtype, (nw.Enum, nw.Categorical)) or dtype in (nw.Enum, nw.Categorical):
+        ordered = nw.is_ordered_categorical(series)
+        return (ORDERED, Ordinal()) if ordered else (CATEGORY, Categorical())
+    if dtype == nw.String:
+        return TEXT, Categorical()
+    kinds = {type(value) for value in series.drop_nulls().to_list()}
+    if kinds <= {bool, np.bool_} and kinds:
+        return BOOLEAN, Binary()
+    if kinds <= {bool, int, float, np.bool_} or all(issubclass(k, np.number) for k in kinds):
+        return NUMBER, NUMERIC
+    if kinds == {str}:
+        return TEXT, Categorical()
+    listed = ", ".join(sorted(kind.__name__ for kind in kinds))
+    raise DataError(
+        f"column {name} holds values of several or unknown types ({listed}); make them all "
+        "numbers, or all text"
+    )
+
+
+def _categories(series: Any) -> tuple[Any, ...]:
+    if isinstance(series.dtype, nw.Enum):
+        return tuple(series.dtype.categories)
+    native = series.to_native()
+    if nw.dependencies.is_pandas_series(native) and series.dtype == nw.Categorical:
+        return tuple(native.cat.categories)
+    return ()
+
+
+def _levelled(
+    name: str, kind: ColumnType, column: Column, levels: list[Any], counts: list[int]
+) -> Column:
+    """Return a column with the levels that it has places for."""
+    ranks = {level: rank for rank, level in enumerate(column.categories)}
+    order = sorted(
+        range(len(levels)), key=lambda i: (ranks.get(levels[i], 0), _sortable(levels[i]))
+    )
+    levels, counts = [levels[i] for i in order], [counts[i] for i in order]
+    known = replace(column, categories=column.categories or tuple(levels))
+    if isinstance(kind, Binary):
+        if len(levels) > 2:
+            raise DataError(
+                f"column {name} is binary but has {len(levels)} levels, "
+                f"{', '.join(map(repr, levels[:4]))}, ...; set types= to Categorical()"
+            )
+        if column.form == BOOLEAN:
+            return replace(known, levels=(False, True), categories=())
+        return replace(known, levels=tuple(levels))
+    if isinstance(kind, Ordinal):
+        return replace(known, levels=tuple(_ranking(name, kind, column, levels)))
+    assert isinstance(kind, Categorical)
+    kept = [level for level, n in zip(levels, counts, strict=True) if n >= kind.min_count]
+    if not kept:  # all are rare, as in the smallest tables
+        kept = levels
+    return replace(known, levels=tuple(kept), pooled=len(kept) < len(levels))
+
+
+def _ranking(name: str, kind: Ordinal, column: Column, levels: list[Any]) -> list[Any]:
+    if kind.levels is not None:
+        foreign = [level for level in levels if level not in kind.levels]
+        if foreign:
+            advice = checks.nearest(str(foreign[0]), list(map(str, kind.levels)))
+            raise ParameterError(
+                f"types[{name}]={kind!r} does not have {foreign[0]!r}, which the column has"
+                + (f"; {advice}" if advice else "; add it where it belongs in the order")
+            )
+        return list(kind.levels)
+    if column.form == ORDERED:
+        return list(column.categories)
+    if column.form in (TEXT, CATEGORY):
+        raise ParameterError(
+            f"types[{name}]=Ordinal() leaves open the order of {', '.join(map(repr, levels[:4]))};"
+            " write Ordinal([lowest, ..., highest])"
+        )
+    return levels
+
+
+def _sortable(level: Any) -> tuple[str, Any]:
+    if isinstance(level, (bool, int, float)):
+        return "", float(level)
+    return type(level).__name__, str(level)

@@ -1,0 +1,450 @@
+"""Columns that are no plain numbers: detection, likelihoods, what comes back, what is refused."""
+
+from __future__ import annotations
+
+import datetime as dt
+import warnings
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import polars as pl
+import pytest
+import scipy.stats
+import torch
+
+import narrows
+from narrows import (
+    AnomalyDetector,
+    Autoencoder,
+    AutoencoderClassifier,
+    Binary,
+    Categorical,
+    Contraction,
+    Count,
+    GaussianNoise,
+    Layerwise,
+    Masking,
+    Ordinal,
+    Proportion,
+    View,
+    recipes,
+)
+from narrows.architectures.widened import Widened
+from narrows.data.columns import Column
+from narrows.errors import DataError, MissingWarning, ParameterError
+from narrows.forward import ForwardPass
+from narrows.likelihoods import likelihood
+
+FUSIONS = (
+    "early",
+    "intermediate",
+    "shared_private",
+    "product_of_experts",
+    "mixture_of_experts",
+    "mixture_of_products",
+)
+TYPES = {"visits": "count", "share": "proportion", "reads": Count("negative_binomial")}
+GRADES = ["low", "mid", "high"]
+
+
+def people(n: int = 120, seed: int = 0) -> pd.DataFrame:
+    """Return a table of all types, two of whose causes are continuous."""
+    random = np.random.RandomState(seed)
+    z = random.randn(n, 2)
+    cities = np.array(["ulm", "bonn", "kiel", "trier"])
+    grade = np.array(GRADES)[np.clip(z[:, 1] + 1.5, 0, 2).astype(int)]
+    return pd.DataFrame(
+        {
+            "age": 40 + 10 * z[:, 0],
+            "smoker": z[:, 1] > 0,
+            "city": cities[np.clip(z[:, 0] + 2, 0, 3).astype(int)],
+            "grade": pd.Categorical(grade, categories=GRADES, ordered=True),
+            "visits": random.poisson(np.exp(1 + 0.8 * z[:, 0])),
+            "share": 1 / (1 + np.exp(-2 * z[:, 1])),
+            "reads": random.negative_binomial(3, 3 / (3 + np.exp(3 + z[:, 1]))),
+        }
+    )
+
+
+def holed(table: pd.DataFrame, share: float = 0.1) -> pd.DataFrame:
+    holes = np.random.RandomState(1).rand(*table.shape) < share
+    return table.mask(pd.DataFrame(holes, columns=table.columns, index=table.index))
+
+
+def model(**settings: Any) -> Autoencoder:
+    return Autoencoder(**{"types": TYPES, "max_epochs": 3, "random_state": 0, **settings})
+
+
+def decided(fitted: Autoencoder) -> list[str]:
+    assert fitted.layout_.schema is not None
+    return [column.type.name for column in fitted.layout_.schema.columns]
+
+
+EXPECTED = ["numeric", "binary", "categorical", "ordinal", "count", "proportion", "count"]
+
+
+@pytest.mark.parametrize("library", ["pandas", "polars", "pyarrow"])
+def test_dtypes_say_what_columns_are(library: str) -> None:
+    table: Any = holed(people())
+    if library != "pandas":
+        table = pl.from_pandas(people()).with_columns(
+            pl.col("grade").cast(pl.String).cast(pl.Enum(GRADES))
+        )
+    if library == "pyarrow":
+        table = table.with_columns(pl.col("grade").cast(pl.String)).to_arrow()
+    given: dict[str, Any] = dict(TYPES)
+    if library == "pyarrow":
+        given["grade"] = Ordinal(GRADES)
+    assert decided(model(types=given).fit(table)) == EXPECTED
+
+
+def test_what_comes_back_of_pandas_has_its_dtypes_and_index() -> None:
+    table = people()
+    table.index = pd.Index([f"p{i}" for i in range(len(table))])
+    fitted = model().fit(holed(table))
+    filled = fitted.impute(holed(table))
+    assert filled["grade"].dtype == table["grade"].dtype
+    assert filled["city"].dtype == table["city"].dtype
+    assert filled["smoker"].dtype == bool
+    assert filled.index.equals(table.index)
+    assert not filled.isna().any().any()
+    measured = holed(table).notna()
+    for name in table.columns:
+        assert (filled[name][measured[name]] == table[name][measured[name]]).all(), name
+    back = fitted.inverse_transform(fitted.transform(table))
+    assert list(back.columns) == list(table.columns)
+    assert set(back["city"]) <= set(table["city"])
+    counts = back["visits"].to_numpy()
+    np.testing.assert_array_equal(counts, counts.round())
+    assert (counts >= 0).all()
+
+
+def test_what_comes_back_of_polars_has_its_dtypes() -> None:
+    table = pl.from_pandas(people()).with_columns(
+        pl.col("grade").cast(pl.String).cast(pl.Enum(GRADES)),
+        pl.col("city").cast(pl.Categorical),
+    )
+    fitted = model().fit(table)
+    for found in (fitted.reconstruct(table), fitted.impute(table)):
+        assert found.schema["grade"] == pl.Enum(GRADES)
+        assert found.schema["smoker"] == pl.Boolean
+        assert isinstance(found.schema["city"], (pl.Categorical, pl.Enum))
+        assert found.schema["visits"] == pl.Int64
+
+
+def test_nothing_is_lost_in_a_model_file(tmp_path: Path) -> None:
+    table = holed(people())
+    fitted = model(latent="gaussian", penalty="kl").fit(table)
+    fitted.save(tmp_path / "model")
+    again = narrows.load(tmp_path / "model")
+    pd.testing.assert_frame_equal(again.impute(table), fitted.impute(table))
+    np.testing.assert_array_equal(again.score_samples(table), fitted.score_samples(table))
+    pd.testing.assert_frame_equal(again.sample(5, random_state=0), fitted.sample(5, random_state=0))
+    pd.testing.assert_frame_equal(again.fit(table).impute(table), fitted.impute(table))
+
+
+def test_plain_numbers_are_read_as_ever() -> None:
+    table = people()[["age", "visits", "share"]]
+    fitted = Autoencoder(2, max_epochs=3, random_state=0).fit(table)
+    assert fitted.layout_.schema is None
+    array = Autoencoder(2, max_epochs=3, random_state=0).fit(table.to_numpy())
+    np.testing.assert_array_equal(
+        fitted.transform(table), np.asarray(array.transform(table.to_numpy()))
+    )
+    declared = Autoencoder(2, types={"visits": "numeric"}, max_epochs=3, random_state=0).fit(table)
+    np.testing.assert_array_equal(declared.transform(table), fitted.transform(table))
+
+
+def test_columns_of_an_array_have_the_types_that_are_given() -> None:
+    random = np.random.RandomState(0)
+    X = np.column_stack([random.randn(90), random.randint(0, 3, 90), random.poisson(3, 90)])
+    fitted = Autoencoder(2, types={1: "categorical", 2: "count"}, max_epochs=3, random_state=0).fit(
+        X
+    )
+    found = fitted.reconstruct(X)
+    assert set(found[:, 1]) <= {0.0, 1.0, 2.0}
+    np.testing.assert_array_equal(found[:, 2], found[:, 2].round())
+
+
+# The likelihoods --------------------------------------------------------------------------------
+
+
+def column(kind: Any, values: np.ndarray, n_levels: int = 0) -> Column:
+    levels = tuple(f"level {i}" for i in range(n_levels))
+    return Column(kind, levels=levels).measured(values.astype(float), None)
+
+
+def cases() -> dict[str, tuple[Column, np.ndarray]]:
+    random = np.random.RandomState(0)
+    places = random.choice(3, 500, p=[0.2, 0.5, 0.3]) + 1.0
+    yes = (random.rand(500) < 0.3).astype(float)
+    made = {
+        "binary": (Binary(), yes, 2),
+        "categorical": (Categorical(), places, 3),
+        "ordinal": (Ordinal(), places, 3),
+        "poisson": (Count(), random.poisson(4, 500).astype(float), 0),
+        "negative binomial": (
+            Count("negative_binomial"),
+            random.negative_binomial(2, 0.1, 500).astype(float),
+            0,
+        ),
+        "proportion": (Proportion(), random.rand(500), 0),
+    }
+    return {name: (column(kind, values, n), values) for name, (kind, values, n) in made.items()}
+
+
+def scaled(found: Column, values: np.ndarray) -> torch.Tensor:
+    shown = np.log1p(values) if isinstance(found.type, Count) else values
+    return torch.from_numpy((shown - found.center) / found.scale)[:, None]
+
+
+def lost(found: Column, x: torch.Tensor, raw: torch.Tensor) -> torch.Tensor:
+    forward: Any = ForwardPass(None, x, x, None, raw, raw)  # type: ignore[arg-type]
+    return likelihood([found]).entries(forward)
+
+
+@pytest.mark.parametrize("name", cases())
+def test_saying_nothing_loses_what_the_best_constant_does(name: str) -> None:
+    found, values = cases()[name]
+    x = scaled(found, values)
+    raw = torch.zeros(len(x), found.raw_width, dtype=torch.float64)
+    assert lost(found, x, raw).mean() == pytest.approx(1.0, rel=1e-6)
+
+
+@pytest.mark.parametrize("name", cases())
+def test_derivatives_of_likelihoods_are_right(name: str) -> None:
+    found, values = cases()[name]
+    x = scaled(found, values[:7])
+    raw = torch.randn(7, found.raw_width, dtype=torch.float64, requires_grad=True)
+    assert torch.autograd.gradcheck(lambda r: lost(found, x, r), raw)
+
+
+def test_counts_have_the_textbook_s_probabilities() -> None:
+    for name in ("poisson", "negative binomial"):
+        found, values = cases()[name]
+        raw = torch.full((len(values), found.raw_width), 0.3, dtype=torch.float64)
+        minus_log = likelihood([found]).minus_log(scaled(found, values), raw)[:, 0].numpy()
+        mean = found.shares[0] * np.exp(0.3 * found.scale)
+        if name == "poisson":
+            expected = scipy.stats.poisson(mean).logpmf(values)
+        else:
+            r = 1 / (found.shares[1] * np.exp(0.3))
+            expected = scipy.stats.nbinom(r, r / (r + mean)).logpmf(values)
+        np.testing.assert_allclose(-minus_log, expected, rtol=1e-9, atol=1e-9)
+
+
+@pytest.mark.parametrize("name", ["categorical", "ordinal"])
+def test_probabilities_of_levels_add_up_to_one(name: str) -> None:
+    found, _ = cases()[name]
+    raw = torch.randn(5, found.raw_width, dtype=torch.float64)
+    by_level = [
+        likelihood([found]).minus_log(torch.full((5, 1), place, dtype=torch.float64), raw).neg()
+        for place in (1.0, 2.0, 3.0)
+    ]
+    total = torch.cat(by_level, 1).exp().sum(1)
+    torch.testing.assert_close(total, torch.ones_like(total))
+
+
+@pytest.mark.parametrize("name", cases())
+def test_what_the_network_would_see_is_the_mean_of_what_it_sees(name: str) -> None:
+    found, values = cases()[name]
+    if name in ("poisson", "negative binomial"):
+        pytest.skip("the logarithm of the mean is not the mean of logarithms")
+    raw = torch.zeros(1, found.raw_width, dtype=torch.float64)
+    wide = Widened([found]).double()(scaled(found, values))
+    torch.testing.assert_close(likelihood([found]).shown(raw)[0], wide.mean(0), atol=1e-9, rtol=0)
+
+
+# Missing cells, noise, rare levels --------------------------------------------------------------
+
+
+def test_what_is_under_a_hole_never_counts() -> None:
+    table = people(40)
+    fitted = model(max_epochs=2).fit(table)
+    network, objective = fitted.network_, fitted._objective
+    rows = torch.from_numpy(fitted.encoding_.encode(fitted._rows(table), np.float32))
+    observed = torch.rand(rows.shape, generator=torch.Generator().manual_seed(0)) > 0.3
+    values = []
+    for junk in (0.0, 3.0, 1.0):
+        x = torch.where(observed, rows, torch.tensor(junk))
+        for parameter in network.parameters():
+            parameter.grad = None
+        value = objective(network(x, torch.where(observed, x, 0.0), observed=observed)).total
+        value.backward()
+        grads = [p.grad.clone() for p in network.parameters() if p.grad is not None]
+        values.append((value.detach(), grads))
+    for value, grads in values[1:]:
+        assert torch.equal(value, values[0][0])
+        assert all(map(torch.equal, grads, values[0][1]))
+
+
+def test_noise_leaves_levels_and_masking_hides_them() -> None:
+    class Seen:
+        low = high = torch.zeros(3)
+        views = ()
+        levelled = (1,)
+
+    x = torch.tensor([[0.5, 2.0, 0.1]] * 50)
+    generator = torch.Generator().manual_seed(0)
+    noisy = (GaussianNoise(0.5) + Masking(0.5)).done(x, Seen, generator)  # type: ignore[arg-type]
+    assert set(noisy[:, 1].tolist()) == {0.0, 2.0}
+    assert len(set(noisy[:, 0].tolist())) > 5
+
+
+def test_rare_and_unknown_levels_share_a_place() -> None:
+    table = people()
+    table.loc[0, "city"] = "jena"
+    fitted = model().fit(table)
+    assert fitted.layout_.schema is not None
+    assert "jena" not in fitted.layout_.schema.columns[2].levels
+    new = people(5)
+    new.loc[0, "city"] = "riga"
+    with pytest.warns(MissingWarning, match=r"'city' has levels .* not see, 'riga'; they share"):
+        assert np.isfinite(fitted.score_samples(new)).all()
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        kept = fitted.impute(table)
+        assert set(fitted.reconstruct(table)["city"]) <= {"ulm", "bonn", "kiel", "trier"}
+    assert kept.loc[0, "city"] == "jena"
+
+
+def test_unknown_levels_without_such_a_place_are_missing() -> None:
+    fitted = model(types={**TYPES, "city": Categorical(min_count=1)}).fit(people())
+    new, hole = people(5), people(5)
+    new.loc[0, "city"], hole.loc[0, "city"] = "riga", None
+    with pytest.warns(MissingWarning, match="they count as missing"):
+        found = fitted.transform(new)
+    np.testing.assert_array_equal(found, fitted.transform(hole))
+
+
+def test_many_levels_are_learned_as_vectors() -> None:
+    random = np.random.RandomState(0)
+    group = random.randint(0, 100, 600)
+    table = pd.DataFrame(
+        {"zip": [f"z{g}" for g in group], "rent": group / 10 + 0.1 * random.randn(600)}
+    )
+    fitted = Autoencoder(2, max_epochs=150, random_state=0).fit(table)
+    vectors = fitted.network_.widened.vectors["0"]  # type: ignore[union-attr]
+    assert vectors.shape == (101, 21)  # a level's place each, one for missing; 1.6 * 100^0.56
+    assert not vectors[0].any()
+    hole = table.assign(rent=np.nan)
+    guess = fitted.impute(hole)["rent"]
+    assert np.corrcoef(guess, table["rent"])[0, 1] > 0.8
+
+
+# With everything else ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("fusion", FUSIONS)
+def test_views_may_have_all_types(fusion: str) -> None:
+    views = {
+        "clinic": ["age", "smoker", "grade"],
+        "home": ["city", "share"],
+        "counts": View(["visits", "reads"], types="count"),
+    }
+    make = recipes.variational if "of_" in fusion else Autoencoder
+    fitted = make(
+        4, views=views, fusion=fusion, types={"share": "proportion"}, max_epochs=20, random_state=0
+    ).fit(holed(people()))
+    assert decided(fitted) == EXPECTED
+    told = fitted.translate(people().drop(columns=["city", "share"]), "home")
+    assert list(told.columns) == ["city", "share"]
+    assert told["share"].between(0, 1).all()
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"schedule": Layerwise(epochs=2, finetune=1), "architecture": (8,)},
+        {"penalty": Contraction(0.1)},
+        {"penalty": Contraction(0.1, estimator="hutchinson")},
+        {"corruption": "swap"},
+        {"corruption": "salt_and_pepper"},
+        {"scaling": "none"},
+        {"scaling": "minmax", "loss": "absolute_error"},
+        {"optimizer": "lbfgs", "max_epochs": 1},
+        {"architecture": narrows.Dense((8,), tied=True)},
+    ],
+    ids=repr,
+)
+def test_other_parts_go_with_types(settings: dict[str, Any]) -> None:
+    table = holed(people())
+    fitted = model(**settings).fit(table)
+    assert np.isfinite(fitted.score_samples(table)).all()
+    assert fitted.sample_contractive(people(), random_state=0).shape == table.shape
+
+
+def test_estimators_made_of_one_take_types() -> None:
+    table, y = people(), people()["age"] > 40
+    classifier = AutoencoderClassifier(model(), max_epochs=3, random_state=0).fit(table, y)
+    assert classifier.predict(table).shape == (len(table),)
+    detector = AnomalyDetector(model(), random_state=0).fit(table)
+    assert set(detector.predict(table)) == {-1, 1}
+
+
+# What is refused --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("change", "types", "message"),
+    [
+        (
+            {"born": [dt.datetime(2000, 1, 1)] * 120},
+            {},
+            r"'born' holds dates or times .* days since the first one",
+        ),
+        ({"city": 3.5}, {"city": "count"}, "'city' is a count but row 0 has 3.5"),
+        ({"share": 55.0}, {"share": "proportion"}, "'share' is a proportion but row 0 has 55"),
+        ({}, {"city": "binary"}, "'city' is binary but has 4 levels, 'bonn', 'kiel'"),
+        ({"city": [{1}] * 120}, {}, "several or unknown types"),
+        ({"city": [1, "a"] * 60}, {}, "several or unknown types"),
+    ],
+)
+def test_columns_that_cannot_be_are_named(
+    change: dict[str, Any], types: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(DataError, match=message):
+        model(types=types).fit(people().assign(**change))
+
+
+@pytest.mark.parametrize(
+    ("types", "message"),
+    [
+        ({"city": "ordinal"}, r"leaves open the order of 'bonn', 'kiel'.*Ordinal\(\[lowest"),
+        ({"city": Ordinal(["ulm", "bonn"])}, "does not have 'kiel'"),
+        ({"city": "count"}, "needs numbers, but the column holds text"),
+        ({"citi": "count"}, "names column 'citi'.*did you mean 'city'"),
+        ({"city": "kategorical"}, "type='kategorical' must be one of"),
+        ({"visits": Count("poison")}, "poisson"),
+        ({"city": Categorical(min_count=0)}, "min_count=0"),
+        ("count", "types='count' must map columns to types"),
+    ],
+)
+def test_types_that_cannot_be_are_refused(types: Any, message: str) -> None:
+    with pytest.raises(ParameterError, match=message):
+        model(types=types).fit(people())
+
+
+def test_a_model_of_a_frame_wants_a_frame() -> None:
+    fitted = model().fit(people())
+    with pytest.raises(DataError, match="give a data frame with the columns 'age', 'smoker'"):
+        fitted.transform(np.zeros((3, 7)))
+    with pytest.raises(DataError, match="Found array with 0 sample"):
+        fitted.transform(people().iloc[:0])
+    with pytest.raises(ValueError, match="feature names"):
+        fitted.transform(people()[people().columns[::-1]])
+    table = people()
+    table.columns = pd.Index(["age"] * 7)
+    with pytest.raises(DataError, match="two columns have the same name"):
+        model(types=None).fit(table)
+    with pytest.raises(ValueError, match="infinity"):
+        fitted.transform(people().assign(age=np.inf))
+
+
+def test_a_column_without_a_cell_is_remarked() -> None:
+    table = people().assign(city=None)
+    with pytest.warns(MissingWarning, match="no measured cell"):
+        fitted = model(types=TYPES).fit(table)
+    assert fitted.transform(table).shape == (120, 2)
