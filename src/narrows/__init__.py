@@ -9,6 +9,8 @@ __version__ = "0.1.0"
 
 # Where each public name lives. Resolved on first use, so that `import narrows` costs nothing.
 _HOME = {
+    "align": "codes",
+    "stability": "codes",
     "Binary": "data.column_types",
     "Categorical": "data.column_types",
     "Count": "data.column_types",
@@ -145,12 +147,14 @@ __all__ = [  # noqa: RUF022 - in plain order
     "View",
     "ViewDropout",
     "WeightDecay",
+    "align",
     "hamming_search",
     "join_views",
     "load",
     "mask_after",
     "pad_sequences",
     "split_views",
+    "stability",
     "unpad_sequences",
 ]
 
@@ -158,6 +162,7 @@ if TYPE_CHECKING:
     from narrows.architectures.convolutional import Convolutional
     from narrows.architectures.dense import Dense
     from narrows.architectures.recurrent import Recurrent
+    from narrows.codes import align, stability
     from narrows.corruptions import (
         CauchyNoise,
         GaussianNoise,

@@ -112,7 +112,7 @@ class Composition:
 
     def objective(self, layout: Layout) -> Objective:
         """Return the loss and the penalties as one function of a pass."""
-        return Objective(sides.loss(self._sides(layout)), self.penalty, self._weights(layout.views))
+        return Objective(sides.loss(self.sides(layout)), self.penalty, self._weights(layout.views))
 
     def network(self, layout: Layout, dtype: torch.dtype) -> Network:
         """Return a network for tables of that layout, its weights not yet drawn.
@@ -122,7 +122,7 @@ class Composition:
         ParameterError
             If parts do not go together.
         """
-        network = self._wired(layout, sides.link(self._sides(layout)))
+        network = self._wired(layout, sides.link(self.sides(layout)))
         objective = self.objective(layout)
         objective.check(network)
         objective.equip(network)
@@ -160,7 +160,7 @@ class Composition:
             experts = Experts(self.fusion, tuple(layout.of_views))
         return Network(layers, self.latent, link, n_seen, n_components, experts, widened)
 
-    def _sides(self, layout: Layout) -> list[Side]:
+    def sides(self, layout: Layout) -> list[Side]:
         """Return the columns with their losses and links: one side where all have the same."""
         whole = self.loss, self._link(self.architecture, self.loss)
         judged = [(placed.columns, self._judged(placed.view, whole)) for placed in layout.views]

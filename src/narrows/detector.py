@@ -63,7 +63,7 @@ class AnomalyDetector(
     >>> import numpy as np
     >>> from narrows import AnomalyDetector, Autoencoder
     >>> from sklearn.datasets import load_iris
-    >>> X = np.vstack([load_iris().data, [[9, 9, 9, 9]]])
+    >>> X = np.vstack([load_iris().data, [[8, 2, 1, 2.5]]])
     >>> model = AnomalyDetector(Autoencoder(1, max_epochs=20), contamination=0.01, random_state=0)
     >>> int(model.fit_predict(X)[-1])
     -1
@@ -137,7 +137,8 @@ class AnomalyDetector(
         """
         check_is_fitted(self, "offset_")
         self._read(X, reset=False)
-        return self.autoencoder_.score_samples(X)
+        found: Matrix = self.autoencoder_.score_samples(X)
+        return found
 
     def decision_function(self, X: Any) -> Matrix:
         """Return `score_samples` minus the offset: negative for anomalies.

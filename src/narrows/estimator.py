@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
-from sklearn.utils import Tags, check_array, check_consistent_length, column_or_1d
+from sklearn.utils import Bunch, Tags, check_array, check_consistent_length, column_or_1d
 from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
 
@@ -23,6 +23,7 @@ from narrows.data.layout import Layout
 from narrows.data.table import Table, make_table
 from narrows.data.views import View, place
 from narrows.errors import DataError, MissingWarning, OvercompleteWarning, ParameterError
+from narrows.explanation import Explanation, edges
 from narrows.generation import Generation
 from narrows.losses import Loss
 from narrows.missing import Imputation
@@ -41,6 +42,7 @@ Matrix = NDArray[Any]
 
 class Autoencoder(
     Storable,
+    Explanation,
     Generation,
     Imputation,
     ClassNamePrefixFeaturesOutMixin,  # type: ignore[misc]
@@ -237,6 +239,7 @@ class Autoencoder(
         """
         warm = bool(self.warm_start) and hasattr(self, "network_")
         job = self._prepare(X, y, sample_weight, fresh=not warm)
+        self._edges = job.edges
         outcome = job.trainer.fit(job.network, job.table)
         self._finish(job, outcome.history, outcome.stop_reason)
         return self
@@ -342,7 +345,7 @@ class Autoencoder(
             found[np.isnan(rows)] = np.nan
         return self._typed(found, X)
 
-    def score_samples(self, X: Any) -> Matrix:
+    def score_samples(self, X: Any, *, details: bool = False) -> Any:
         """Return how well each row is reconstructed: minus its loss, summed over scaled features.
 
         Higher is more like the training rows; an anomaly scores low.
@@ -351,13 +354,26 @@ class Autoencoder(
         ----------
         X : array, CSR array or data frame of shape (n_samples, n_features)
             Rows with the columns of fit.
+        details : bool, default=False
+            Whether to say, too, where each row's score comes from.
 
         Returns
         -------
         ndarray of shape (n_samples,)
+            With ``details``, a `sklearn.utils.Bunch` of it as ``scores``, of what each view adds to
+            it, ``views``, and of what each column does, ``columns`` of shape (n_samples,
+            n_features); 0 where a cell was not measured.
         """
         rows = self._rows(X)
         objective = self._objective
+        if details:
+
+            def cells(network: Network, x: Tensor, observed: Tensor | None) -> Tensor:
+                return -objective.per_cell(network(x, observed=observed, training=False))
+
+            columns = self._map(rows, cells, self.n_features_in_)
+            views = {v.name: columns[:, list(v.columns)].sum(1) for v in self.layout_.views}
+            return Bunch(scores=columns.sum(1), views=views, columns=columns)
 
         def losses(network: Network, x: Tensor, observed: Tensor | None) -> Tensor:
             return -objective.per_sample(network(x, observed=observed, training=False))[:, None]
@@ -422,6 +438,7 @@ class Autoencoder(
             layout = layout.measured(rows, weight)
             network = composition.network(layout, runtime.dtype)
         objective = composition.objective(layout)
+        ends = edges(rows)  # before they may be scaled in place
         if fresh:
             encoding = Encoding.fit(self.scaling, rows, weight, columns=layout.known)
         else:
@@ -457,7 +474,7 @@ class Autoencoder(
             progress.make(self.verbose),
         )
         network = network.to(runtime.device, runtime.dtype)
-        return _Job(composition, layout, network, encoding, table, trainer)
+        return _Job(composition, layout, network, encoding, table, trainer, ends)
 
     def _learned(self, X: Any) -> tuple[Rows, Layout]:
         """Return the rows to learn from, and what settings and dtypes say of their columns."""
@@ -538,6 +555,7 @@ class _Job:
     encoding: Encoding
     table: Table
     trainer: Trainer
+    edges: tuple[int, bytes, bytes]
 
 
 def _classes(y: Any, rows: Rows) -> Matrix:

@@ -13,11 +13,13 @@ from numpy.typing import NDArray
 from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
 
+from narrows import checks
 from narrows.composition import Composition
 from narrows.data import arrays
 from narrows.data.encoding import Encoding, Rows, blocks
 from narrows.data.layout import Layout
 from narrows.data.table import as_tensor, measured
+from narrows.errors import ParameterError
 from narrows.network import Network
 from narrows.objective import Objective
 
@@ -47,6 +49,15 @@ class Fitted:
     def _names(self) -> list[str] | None:
         names = getattr(self, "feature_names_in_", None)
         return None if names is None else list(names)
+
+    def _columns_of(self, view: str) -> list[int]:
+        """Return the numbers of a view's columns."""
+        known = {placed.name: list(placed.columns) for placed in self.layout_.views}
+        if len(known) < 2:
+            raise ParameterError(
+                f"view={view!r}: the model has no several views; fit it with views="
+            )
+        return known[checks.choice("view", view, known)]
 
     @property
     def _weight(self) -> Tensor:

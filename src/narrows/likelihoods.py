@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -48,7 +49,7 @@ class _Likelihood(Loss):
         """Return what the table would hold for outputs, shape (n_samples, n_columns)."""
         raise NotImplementedError
 
-    def shown(self, raw: Tensor) -> Tensor:
+    def shown(self, raw: Tensor, link: Any) -> Tensor:
         """Return the mean of what the network would see, shape (n_samples, n_shown)."""
         return self.reconstruction(raw)
 
@@ -129,7 +130,7 @@ class _DispersedCounts(_Counts):
     def reconstruction(self, raw: Tensor) -> Tensor:
         return super().reconstruction(self._pairs(raw)[0])
 
-    def shown(self, raw: Tensor) -> Tensor:
+    def shown(self, raw: Tensor, link: Any) -> Tensor:
         means, _ = self._pairs(raw)
         scaled = super().reconstruction(means)
         above = -torch.expm1(-self._log_mean(means).exp()) - 0.5
@@ -154,7 +155,7 @@ class _Categories(_Likelihood):
         rare = torch.arange(logs.shape[2], device=raw.device) >= named[:, None]
         return (logs.masked_fill(rare, -math.inf).argmax(2) + 1).to(raw.dtype)
 
-    def shown(self, raw: Tensor) -> Tensor:
+    def shown(self, raw: Tensor, link: Any) -> Tensor:
         return (self._logs(raw).exp() - self._shares(raw)).flatten(1)
 
     def _logs(self, raw: Tensor) -> Tensor:
@@ -183,7 +184,7 @@ class _Ranks(_Likelihood):
     def reconstruction(self, raw: Tensor) -> Tensor:
         return (self._chances(raw).argmax(2) + 1).to(raw.dtype)
 
-    def shown(self, raw: Tensor) -> Tensor:
+    def shown(self, raw: Tensor, link: Any) -> Tensor:
         beyond = self._odds(raw).sigmoid().cumprod(2)
         if self._n_levels < 2:
             return beyond.flatten(1) * 0

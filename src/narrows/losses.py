@@ -52,6 +52,11 @@ class Loss(Spec, axis="loss"):
             "AbsoluteError or CrossEntropy"
         )
 
+    def shown(self, raw: Tensor, link: Any) -> Tensor:
+        """Return what the network would see of rows with this output, (n_samples, n_shown)."""
+        found: Tensor = link(raw)
+        return found
+
     def check(self, output_activation: str) -> None:
         """Refuse an output activation this loss cannot work with, and impossible settings.
 

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from narrows import checks
 from narrows.data import arrays
-from narrows.errors import CompositionError, DataError, MissingWarning, ParameterError
+from narrows.errors import CompositionError, DataError, MissingWarning
 from narrows.fitted import Fitted
 from narrows.network import Network
 from narrows.training.runtime import seed
@@ -119,12 +119,6 @@ class Imputation(Fitted):
         if not return_std:
             return found
         return found, self._spread(rows, n_draws, random_state)[:, columns]
-
-    def _columns_of(self, view: str) -> list[int]:
-        known = {placed.name: list(placed.columns) for placed in self.layout_.views}
-        if len(known) < 2:
-            raise ParameterError(f"to={view!r}: the model has no several views; fit it with views=")
-        return known[checks.choice("to", view, known)]
 
     def _dense(self, X: Any) -> Matrix:
         rows = self._rows(X)

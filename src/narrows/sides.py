@@ -37,6 +37,10 @@ class Side:
     link: Activation
     outputs: tuple[int, ...]
 
+    def shown(self, raw: Tensor) -> Tensor:
+        """Return the mean of what the network would see of its columns, for all outputs."""
+        return self.loss.shown(take(raw, self.of_outputs), self.link)
+
     @functools.cached_property
     def of_table(self) -> slice | list[int]:
         """Where its columns stand in the table."""

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from narrows.data.column_types import Numeric
+from narrows.data.column_types import Categorical, Numeric
 from narrows.data.columns import Column
 from narrows.data.schema import Schema
 from narrows.data.views import Placed
@@ -94,6 +94,16 @@ class Layout:
             if not isinstance(column.type, Numeric):
                 groups.setdefault(f"{column.type!r} {column.n_places}", []).append(number)
         return [(tuple(found), [columns[number] for number in found]) for found in groups.values()]
+
+    @property
+    def indicated(self) -> tuple[Column, ...]:
+        """What each column is, categories with a place for each level instead of a vector."""
+        return tuple(
+            replace(column, type=Categorical(column.type.min_count, embedding=0))
+            if isinstance(column.type, Categorical)
+            else column
+            for column in self.known
+        )
 
     @property
     def n_seen(self) -> int:

@@ -223,7 +223,7 @@ class AdamW(Optimizer, name="adamw"):
     ----------
     weight_decay : float, default=0.3
         Share of every parameter, times the rate, taken off at each step. The default serves
-        small tables, and was chosen together with the rate of 0.002 over several of them.
+        small tables, and was chosen together with the rate of 0.004 over several of them.
     betas : tuple of two floats, default=(0.9, 0.999)
         Shares of the two running means that are kept at each step.
     eps : float, default=1e-8
@@ -247,8 +247,8 @@ class AdamW(Optimizer, name="adamw"):
         self.eps = eps
 
     def default_rate(self, n_features: int) -> float:
-        """Return 0.002."""
-        return 2e-3
+        """Return 0.004."""
+        return 4e-3
 
     def check(self) -> None:
         """Refuse a negative decay, shares outside [0, 1) or a negative eps."""

@@ -1,0 +1,130 @@
+"""Codes of several models beside each other: which components are the same, and how much."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.linalg import orthogonal_procrustes
+from scipy.optimize import linear_sum_assignment
+from sklearn.utils import check_array
+
+from narrows.errors import DataError
+
+__all__ = ["align", "stability"]
+
+Matrix = NDArray[Any]
+
+
+def align(codes: Any, reference: Any) -> Matrix:
+    """Return codes turned, mirrored, scaled and shifted to lie nearest to others of the same rows.
+
+    Parameters
+    ----------
+    codes : array of shape (n_samples, n_components)
+        To be moved.
+    reference : array of shape (n_samples, n_components)
+        Where to.
+
+    Returns
+    -------
+    ndarray of shape (n_samples, n_components)
+        The least-squares solution (orthogonal Procrustes).
+
+    Raises
+    ------
+    DataError
+        If they have not the same shape.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from narrows import align
+    >>> codes = np.random.default_rng(0).normal(size=(5, 2))
+    >>> np.allclose(align(3 * codes[:, ::-1] + 1, codes), codes)
+    True
+    """
+    moved, fixed = _pair(codes, reference)
+    start, end = moved.mean(0), fixed.mean(0)
+    turn, strength = orthogonal_procrustes(moved - start, fixed - end)
+    size = ((moved - start) ** 2).sum()
+    found: Matrix = (moved - start) @ turn * (strength / size if size else 0.0) + end
+    return found
+
+
+def matched(codes: Matrix, others: Matrix) -> NDArray[np.intp]:
+    """Return for each component the one of other codes that goes with it, each taken once."""
+    found: NDArray[np.intp] = linear_sum_assignment(-np.abs(_correlation(codes, others)))[1]
+    return found
+
+
+def stability(codes: Sequence[Any]) -> dict[str, Any]:
+    """Return how alike the codes are that several fits give to the same rows.
+
+    Parameters
+    ----------
+    codes : sequence of array of shape (n_samples, n_components)
+        One for each fit, say with another seed.
+
+    Returns
+    -------
+    dict
+        ``"procrustes"``: mean over pairs of fits of the share of variance that agrees after
+        `align`; 1 for codes that are turned copies of each other. ``"correlation"``: mean absolute
+        correlation of components matched one to one, 1 for codes that are the same up to order,
+        sign and scale. ``"components"``: the same for each component of the first fit.
+
+    Raises
+    ------
+    DataError
+        If there are fewer than two, or of different shapes.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from narrows import stability
+    >>> codes = np.random.default_rng(0).normal(size=(50, 2))
+    >>> found = stability([codes, -codes[:, ::-1]])
+    >>> round(found["procrustes"], 6), round(found["correlation"], 6)
+    (1.0, 1.0)
+    """
+    if len(codes) < 2:
+        raise DataError(f"codes has {len(codes)} entry; give those of at least two fits")
+    agreed, correlations, components = [], [], []
+    for i, first in enumerate(codes):
+        for second in codes[i + 1 :]:
+            one, two = _pair(first, second)
+            spread = ((two - two.mean(0)) ** 2).sum()
+            left = ((align(one, two) - two) ** 2).sum()
+            agreed.append(1 - left / spread if spread else 0.0)
+            table = np.abs(_correlation(one, two))
+            pairs = table[np.arange(len(table)), matched(one, two)]
+            correlations.append(pairs.mean())
+            if i == 0:
+                components.append(pairs)
+    return {
+        "procrustes": float(np.mean(agreed)),
+        "correlation": float(np.mean(correlations)),
+        "components": np.mean(components, axis=0).tolist(),
+    }
+
+
+def _pair(one: Any, two: Any) -> tuple[Matrix, Matrix]:
+    first = check_array(one, dtype=np.float64, input_name="codes")
+    second = check_array(two, dtype=np.float64, input_name="codes")
+    if first.shape != second.shape:
+        raise DataError(
+            f"codes have shapes {first.shape} and {second.shape}; give codes of the same rows and "
+            "the same length"
+        )
+    return first, second
+
+
+def _correlation(one: Matrix, two: Matrix) -> Matrix:
+    """Return correlations of components, 0 for one that never varies."""
+    first, second = one - one.mean(0), two - two.mean(0)
+    norms = np.outer(np.linalg.norm(first, axis=0), np.linalg.norm(second, axis=0))
+    found: Matrix = np.divide(first.T @ second, norms, out=np.zeros_like(norms), where=norms > 0)
+    return found
