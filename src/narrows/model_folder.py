@@ -179,7 +179,6 @@ def _card(estimator: Any, config: Mapping[str, Any]) -> str:
     fitted = config["fitted"]
     history = fitted.get("history") or [{}]
     settings = {key: _inert(repr(value)) for key, value in estimator.get_params(False).items()}
-    names = fitted["feature_names_in"] or [f"x{i}" for i in range(fitted["n_features_in"])]
     use = "results = model.transform(X)" if hasattr(estimator, "transform") else "model"
     return f"""---
 library_name: narrows
@@ -211,8 +210,22 @@ model = narrows.load("this folder")
 
 ## Columns
 
-{_lines(f"- {_inert(name)}" for name in names)}
+{_columns(estimator, fitted)}
 """
+
+
+def _columns(estimator: Any, fitted: Mapping[str, Any]) -> str:
+    """Return the columns as a table, with what was decided about each where anything was."""
+    names = fitted["feature_names_in"] or [f"x{i}" for i in range(fitted["n_features_in"])]
+    known = getattr(estimator, "columns_", None)
+    if known is None:
+        return _lines(f"- {_inert(name)}" for name in names)
+    rows = [
+        f"| {_inert(name)} | {'' if column['view'] is None else _inert(column['view'])} "
+        f"| {column['type']} | {column['missing']:.1%} |"
+        for name, column in zip(names, known, strict=True)
+    ]
+    return _lines(["| column | view | type | missing in fit |", "|---|---|---|---|", *rows])
 
 
 def _title(config: Mapping[str, Any]) -> str:

@@ -525,7 +525,7 @@ def test_a_model_that_was_closed_to_others_stays_closed(model: Autoencoder, fold
 def test_a_card_cannot_act_as_markdown(rows: NDArray[np.float64], tmp_path: Path) -> None:
     table = pd.DataFrame(rows[:, :2], columns=["`<script>|", "a\n# b"])
     card = saved(fitted(table, n_components=1), tmp_path / "model") / persistence.CARD
-    assert "- `'<script>\\|`\n- `a # b`\n" in card.read_text()
+    assert "| `'<script>\\|` |  | numeric | 0.0% |\n| `a # b` |" in card.read_text()
 
 
 @pytest.mark.parametrize("path", SOURCES, ids=lambda path: path.name)

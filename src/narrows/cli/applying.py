@@ -1,14 +1,15 @@
-"""What encode, decode, reconstruct and score have in common: a model applied to a table."""
+"""What the verbs that apply a model to a table have in common."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
+import narwhals as nw
+import numpy as np
 import pyarrow as pa
-from numpy.typing import NDArray
 
-from narrows.cli import output, tables
+from narrows.cli import joining, models, output, tables
 from narrows.data import files
 
 
@@ -19,39 +20,75 @@ class Input(NamedTuple):
     ids: pa.Table
 
 
-def read(
-    path: str, names: Sequence[str] | None, n_columns: int, *, quiet: bool, **selection: Any
-) -> Input:
-    """Return the columns of a file that a model asks for; others are left out, and said to be.
+def read(fitted: Any, data: Sequence[str], *, quiet: bool, **selection: Any) -> Input:
+    """Return the columns of files that a model asks for; others are left out, and said to be.
 
     Parameters
     ----------
-    path : str
-        The data.
-    names : sequence of str, optional
-        What the model calls its columns, if it calls them anything.
-    n_columns : int
-        How many it needs.
+    fitted : Autoencoder
+        The model.
+    data : sequence of str
+        The files.
     quiet : bool
-        Whether not to mention columns that are left out.
+        Whether not to mention columns that are left out, or views that are not there.
     **selection
-        As for `narrows.cli.tables.choose`.
+        As for `narrows.cli.joining.choose`.
     """
+    names = models.names(fitted)
+    chosen = joining.choose(data, known=names, text=models.text_columns(fitted), **selection)
+    if names is not None:
+        chosen = _completed(chosen, fitted, quiet=quiet)
+    return _matching(chosen, names, fitted.n_features_in_, quiet=quiet)
+
+
+def read_codes(path: str, names: Sequence[str], *, quiet: bool, **selection: Any) -> Input:
+    """Return the columns of a file of codes, all of them measured numbers."""
     chosen = tables.choose(path, **selection)
+    found = _matching(chosen, names, len(names), quiet=quiet)
+    return found._replace(rows=tables.numbers(found.rows, chosen.where))
+
+
+def _matching(
+    chosen: tables.Chosen, names: Sequence[str] | None, n_columns: int, *, quiet: bool
+) -> Input:
     rows = tables.matching(chosen, names, n_columns)
     extra = [name for name in chosen.features.column_names if name not in set(rows.column_names)]
     if extra:
         listed = ", ".join(extra[:5]) + ", ..." * (len(extra) > 5)
         output.message(f"columns the model does not use: {listed}", quiet=quiet)
-    return Input(tables.numbers(rows, chosen.where), chosen.ids)
+    return Input(rows, chosen.ids)
 
 
-def write(
-    names: Sequence[str], array: NDArray[Any], path: str, ids: pa.Table, *, quiet: bool
-) -> None:
-    """Write a result as `narrows.data.files.write_table` does, and say where."""
+def _completed(chosen: tables.Chosen, fitted: Any, *, quiet: bool) -> tables.Chosen:
+    """Return the columns with empty ones for each view that is not there at all."""
+    there = set(chosen.features.column_names)
+    features, absent = chosen.features, []
+    for view, names in models.views(fitted).items():
+        if there.isdisjoint(names):
+            absent.append(view)
+            for name in names:
+                features = features.append_column(name, pa.nulls(features.num_rows))
+    if absent and len(absent) < len(models.views(fitted)):
+        output.message(f"views that are missing here: {', '.join(absent)}", quiet=quiet)
+        return chosen._replace(features=features)
+    return chosen
+
+
+def write(names: Sequence[str], found: Any, path: str, ids: pa.Table, *, quiet: bool) -> None:
+    """Write a result, an array or a table, whole or not at all, and say where."""
+    front = ids if ids.num_columns else None
     with output.writing():
-        files.write_table(names, array, path, ids if ids.num_columns else None)
+        if isinstance(found, pa.Table):
+            files.write_frame(found, path, front)
+        else:
+            files.write_table(names, found, path, front)
     if path != files.STANDARD_STREAM:
         columns = len(names) + ids.num_columns
-        output.message(f"wrote {len(array):,} rows x {columns:,} columns to {path}", quiet=quiet)
+        output.message(f"wrote {len(found):,} rows x {columns:,} columns to {path}", quiet=quiet)
+
+
+def as_table(found: Any) -> Any:
+    """Return a data frame of whatever library as one of pyarrow; an array stays as it is."""
+    if isinstance(found, (np.ndarray, pa.Table)):
+        return found
+    return nw.from_native(found, eager_only=True).to_arrow()

@@ -11,11 +11,12 @@ from narrows.cli.verb import verb
 @verb(name="encode")
 @options.MODEL
 @options.DATA
+@options.ON
 @options.OUTPUT
 @options.selection
 @options.QUIET
 @options.TRACEBACK
-def command(model: str, data: str, output: str, quiet: bool, **selection: Any) -> None:
+def command(model: str, data: tuple[str, ...], output: str, quiet: bool, **selection: Any) -> None:
     """Fuse the columns of DATA into codes, with a fitted MODEL.
 
     Columns are found by name; columns the model does not know are left out.
@@ -29,8 +30,6 @@ def command(model: str, data: str, output: str, quiet: bool, **selection: Any) -
 
     files.check_writable(output)
     fitted = models.load(model)
-    found = applying.read(
-        data, models.names(fitted), fitted.n_features_in_, quiet=quiet, **selection
-    )
+    found = applying.read(fitted, data, quiet=quiet, **selection)
     codes = fitted.transform(models.accepted(fitted, found.rows))
     applying.write(fitted.get_feature_names_out(), codes, output, found.ids, quiet=quiet)

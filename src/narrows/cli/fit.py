@@ -25,7 +25,11 @@ if TYPE_CHECKING:
 class Request:
     """What was asked for on the command line, settings of the estimator apart."""
 
-    data: str | None
+    data: tuple[str, ...]
+    on: str | None
+    grouping: str | None
+    named_views: tuple[str, ...]
+    kinds: tuple[str, ...]
     model: str | None
     columns: tuple[str, ...]
     drop: tuple[str, ...]
@@ -39,7 +43,7 @@ class Request:
 
 
 @verb(name="fit")
-@click.argument("data", metavar="DATA", type=click.Path(), required=False)
+@click.argument("data", metavar="DATA...", type=click.Path(), nargs=-1)
 @click.option("-o", "--output", "model", metavar="MODEL", help="The folder to save the model in.")
 @click.option("-k", "--components", type=int, help="Length of the code [default: 2].")
 @click.option(
@@ -59,6 +63,29 @@ class Request:
 @click.option("--force", is_flag=True, help="Replace a model that is already there.")
 @click.option("--print-config", is_flag=True, help="Print all settings as TOML, and stop.")
 @click.option("--dry-run", is_flag=True, help="Read and check everything, and stop.")
+@options.ON
+@click.option(
+    "--views",
+    "grouping",
+    type=click.Choice(["auto", "none"]),
+    help="Several files are a view each (auto), or one table (none); of one file, auto goes by "
+    "columns called VIEW__COLUMN.",
+)
+@click.option(
+    "--view",
+    "named_views",
+    metavar="NAME=COLUMNS",
+    multiple=True,
+    help="A view by its columns, with commas and wildcards: --view 'genes=gene_*'.",
+)
+@click.option(
+    "--type",
+    "kinds",
+    metavar="COLUMN=TYPE",
+    multiple=True,
+    help="What a column is: numeric, binary, categorical, ordinal, count, proportion, or such as "
+    '\'grade=Ordinal(("low", "high"))\'.',
+)
 @options.selection
 @options.JSON
 @options.QUIET
@@ -81,11 +108,15 @@ def command(
 ) -> None:
     """Fit an autoencoder to the columns of DATA and save it in MODEL.
 
+    Several files are joined on a column and become a view each. Text is a category, an empty cell
+    a value that was not measured.
+
     Settings come from --config, then --set, then the options of their own (-k, --seed, --epochs,
     --device); what comes later counts.
 
     \b
     narrows fit patients.csv -k 8 -o model
+    narrows fit clinical.csv genes.parquet --on patient -k 16 -o model
     narrows fit patients.csv --drop diagnosis --set 'architecture=(256, 64)' -o model
     """
     asked = Request(**request)
@@ -99,7 +130,7 @@ def command(
     if print_config:
         _print_config(model)
         return
-    if asked.data is None:
+    if not asked.data:
         raise click.UsageError("Missing argument 'DATA': the table to fit to.", context)
     if asked.model is None and not dry_run:
         raise click.UsageError("Missing option '-o': the folder to save the model in.", context)
@@ -136,34 +167,47 @@ def _print_config(model: Any) -> None:
 
 def _prepared(model: Any, asked: Request) -> pa.Table:
     """Return the features, after everything that can be refused before a fit was checked."""
-    from narrows.cli import models, tables
+    from narrows.cli import joining, models, tables, viewing
     from narrows.composition import Composition
 
-    assert asked.data is not None
     if asked.model is not None:
         onto_itself = models.same_folder(asked.model, asked.warm_start)
         models.check_target(asked.model, replace=asked.force or onto_itself)
     Composition.of(model.get_params(deep=False))
-    chosen = tables.choose(
-        asked.data, columns=asked.columns, drop=asked.drop, ids=asked.ids, header=asked.header
+    warm = asked.warm_start is not None
+    free = viewing.typed(model, asked.kinds)
+    chosen = joining.choose(
+        asked.data,
+        on=asked.on,
+        known=models.names(model) if warm else None,
+        text=models.text_columns(model) if warm else None,
+        free=free,
+        columns=asked.columns,
+        drop=asked.drop,
+        ids=asked.ids,
+        header=asked.header,
     )
-    features = chosen.features
-    if asked.warm_start is not None:
-        features = tables.matching(chosen, models.names(model), model.n_features_in_)
-    return tables.numbers(features, chosen.where)
+    if warm:
+        return tables.matching(chosen, models.names(model), model.n_features_in_)
+    viewing.settle(model, chosen, asked.grouping, asked.named_views, asked.kinds)
+    return chosen.features
 
 
 def _report_plan(model: Any, features: pa.Table, asked: Request) -> None:
     import torch
+    from sklearn.base import clone
 
+    from narrows.cli.tables import missing_cells
     from narrows.composition import Composition
-    from narrows.data.layout import Layout
 
     composition = Composition.of(model.get_params(deep=False))
-    network = composition.network(Layout(features.num_columns), torch.float32)
+    rows, layout = clone(model)._learned(features)
+    network = composition.network(layout.measured(rows, None), torch.float32)
     plan = {
         "rows": features.num_rows,
         "columns": features.num_columns,
+        "missing": sum(map(missing_cells, features.columns)),
+        "views": {view.name: len(view.columns) for view in layout.views},
         "n_components": composition.n_components,
         "n_parameters": sum(parameter.numel() for parameter in network.trained_parameters()),
     }
@@ -207,17 +251,17 @@ def _verbosity(model: Any, asked: Request) -> int:
 
 
 def _next_command(asked: Request) -> str:
-    assert asked.model is not None and asked.data is not None
+    assert asked.model is not None
     return shlex.join(
-        ["narrows", "encode", asked.model, asked.data, *_carried(asked), "-o", "codes.csv"]
+        ["narrows", "encode", asked.model, *asked.data, *_carried(asked), "-o", "codes.csv"]
     )
 
 
 def _resume_command(asked: Request) -> str:
-    assert asked.model is not None and asked.data is not None
+    assert asked.model is not None
     return shlex.join(
         [
-            *("narrows", "fit", asked.data, "-o", asked.model, "--warm-start", asked.model),
+            *("narrows", "fit", *asked.data, "-o", asked.model, "--warm-start", asked.model),
             *_carried(asked),
         ]
     )
@@ -226,4 +270,5 @@ def _resume_command(asked: Request) -> str:
 def _carried(asked: Request) -> list[str]:
     """Return the options another command on the same data needs; columns go by name anyway."""
     header = {None: [], True: ["--header"], False: ["--no-header"]}[asked.header]
-    return [*(part for name in asked.ids for part in ("--id", name)), *header]
+    joined = [] if asked.on is None else ["--on", asked.on]
+    return [*joined, *(part for name in asked.ids for part in ("--id", name)), *header]

@@ -5,6 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from rich.markup import escape
+from rich.table import Table
+
 from narrows import registry
 from narrows.cli import models, output, settings
 
@@ -22,7 +25,10 @@ def show(folder: str, *, as_json: bool) -> None:
     found["settings"] = f"\n{output.aligned(written)}"
     found["last_epoch"] = f"\n{output.aligned(last)}"
     found["feature_names"] = ", ".join(found["feature_names"] or ["(none)"])
+    columns = found.pop("columns")
     output.text(output.aligned(found, indent=""))
+    if columns:
+        _show_columns(columns)
 
 
 def describe(model: Any, folder: str) -> dict[str, Any]:
@@ -38,8 +44,19 @@ def describe(model: Any, folder: str) -> dict[str, Any]:
         "stop_reason": model.stop_reason_,
         "last_epoch": history[-1],
         "feature_names": models.names(model),
+        "columns": getattr(model, "columns_", []),
         "settings": registry.to_config(model.get_params(deep=False)),
     }
+
+
+def _show_columns(columns: list[dict[str, Any]]) -> None:
+    grid = Table(title="columns")
+    for heading in columns[0]:
+        grid.add_column(heading, overflow="fold")
+    for column in columns:
+        shown = {**column, "levels": ", ".join(map(str, column["levels"]))}
+        grid.add_row(*(escape(output.shown(value)) for value in shown.values()))
+    output.table(grid)
 
 
 def _size(folder: Path) -> int | None:

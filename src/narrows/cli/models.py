@@ -46,9 +46,38 @@ def names(model: Any) -> list[str] | None:
     return None if found is None else list(found)
 
 
+def text_columns(model: Any) -> list[str]:
+    """Return the columns a model was fitted to that held text."""
+    known = names(model)
+    layout = getattr(model, "layout_", None)
+    if known is None or layout is None:
+        return []
+    return [
+        name
+        for name, column in zip(known, layout.known, strict=False)
+        if column.form in ("text", "category", "ordered")
+    ]
+
+
+def views(model: Any) -> dict[str, list[str]]:
+    """Return the names of each view's columns; empty for a model of one table."""
+    known = names(model)
+    layout = getattr(model, "layout_", None)
+    if known is None or layout is None or len(layout.views) < 2:
+        return {}
+    return {placed.name: [known[i] for i in placed.columns] for placed in layout.views}
+
+
 def output_names(model: Any) -> list[str]:
     """Return what the columns of a reconstruction are called."""
     return names(model) or [f"x{i}" for i in range(model.n_features_in_)]
+
+
+def view_names(model: Any, view: str) -> list[str]:
+    """Return what the columns of one view are called."""
+    called = output_names(model)
+    placed = {found.name: found.columns for found in model.layout_.views}
+    return [called[column] for column in placed[view]]
 
 
 def accepted(model: Any, table: pa.Table) -> Any:

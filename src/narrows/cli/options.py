@@ -10,7 +10,7 @@ import click
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 MODEL = click.argument("model", metavar="MODEL", type=click.Path())
-DATA = click.argument("data", metavar="DATA", type=click.Path())
+DATA = click.argument("data", metavar="DATA...", type=click.Path(), nargs=-1, required=True)
 
 OUTPUT = click.option(
     "-o",
@@ -26,6 +26,14 @@ TRACEBACK = click.option(
     is_flag=True,
     expose_value=False,
     help="Show where an error arose (as does NARROWS_DEBUG=1).",
+)
+ON = click.option(
+    "--on", metavar="COLUMN", help="What says which sample a row is; joins several DATA files."
+)
+STD = click.option(
+    "--std",
+    metavar="FILE",
+    help="Where to write how far draws spread (variational codes only).",
 )
 HEADER = click.option(
     "--header/--no-header",

@@ -11,11 +11,12 @@ from narrows.cli.verb import verb
 @verb(name="reconstruct")
 @options.MODEL
 @options.DATA
+@options.ON
 @options.OUTPUT
 @options.selection
 @options.QUIET
 @options.TRACEBACK
-def command(model: str, data: str, output: str, quiet: bool, **selection: Any) -> None:
+def command(model: str, data: tuple[str, ...], output: str, quiet: bool, **selection: Any) -> None:
     """Encode and decode DATA: what is left of it after the code of MODEL.
 
     \b
@@ -26,8 +27,6 @@ def command(model: str, data: str, output: str, quiet: bool, **selection: Any) -
 
     files.check_writable(output)
     fitted = models.load(model)
-    found = applying.read(
-        data, models.names(fitted), fitted.n_features_in_, quiet=quiet, **selection
-    )
-    rows = fitted.reconstruct(models.accepted(fitted, found.rows))
+    found = applying.read(fitted, data, quiet=quiet, **selection)
+    rows = applying.as_table(fitted.reconstruct(models.accepted(fitted, found.rows)))
     applying.write(models.output_names(fitted), rows, output, found.ids, quiet=quiet)

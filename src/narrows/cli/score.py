@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 @verb(name="score")
 @options.MODEL
 @options.DATA
+@options.ON
 @click.option(
     "-o", "--output", metavar="FILE", help="Where to write the scores (CSV to stdout by default)."
 )
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
 def command(
     *,
     model: str,
-    data: str,
+    data: tuple[str, ...],
     output: str | None,
     summary: bool,
     as_json: bool,
@@ -51,9 +52,7 @@ def command(
     target = files.STANDARD_STREAM if output is None else output
     files.check_writable(target)
     fitted = models.load(model)
-    found = applying.read(
-        data, models.names(fitted), fitted.n_features_in_, quiet=quiet, **selection
-    )
+    found = applying.read(fitted, data, quiet=quiet, **selection)
     scores = fitted.score_samples(models.accepted(fitted, found.rows))
     if output is not None or not (summary or as_json):
         applying.write(["score"], scores[:, None], target, found.ids, quiet=quiet)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Any
 
 import numpy as np
@@ -33,6 +34,9 @@ def of_fit(model: Any, features: pa.Table, folder: str, seconds: float) -> dict[
         "model": folder,
         "rows": features.num_rows,
         "columns": features.num_columns,
+        "missing": sum(map(tables.missing_cells, features.columns)),
+        "views": {view.name: len(view.columns) for view in model.layout_.views},
+        "types": dict(Counter(column["type"] for column in model.columns_)),
         "n_components": model.n_components,
         "n_parameters": model.n_parameters_,
         "epochs": model.n_iter_,
@@ -45,17 +49,26 @@ def of_fit(model: Any, features: pa.Table, folder: str, seconds: float) -> dict[
 
 
 def unexplained_variance(model: Any, features: pa.Table) -> dict[str, float]:
-    """Return 1 - R^2 of each column's reconstruction; columns that never vary are left out."""
-    x = tables.array(features).astype(float)
-    error = np.square(model.reconstruct(models.accepted(model, features)) - x).sum(axis=0)
-    spread = np.square(x - x.mean(axis=0)).sum(axis=0)
+    """Return 1 - R^2 of each number's reconstruction; columns that never vary are left out."""
+    said = model.reconstruct(models.accepted(model, features))
     names = models.output_names(model)
-    return {name: float(error[i] / spread[i]) for i, name in enumerate(names) if spread[i] > 0}
+    found = {}
+    for number in model.layout_.numbers(range(features.num_columns)):
+        x = _floats(features.column(number))
+        r = said[:, number] if isinstance(said, np.ndarray) else _floats(said.column(number))
+        if np.isfinite(x).any() and (spread := np.nansum(np.square(x - np.nanmean(x)))) > 0:
+            found[names[number]] = float(np.nansum(np.square(r - x)) / spread)
+    return found
+
+
+def _floats(column: pa.ChunkedArray) -> np.ndarray[Any, Any]:
+    return np.asarray(column.cast(pa.float64()).to_numpy(), float)
 
 
 def show(found: dict[str, Any], next_command: str) -> None:
     """Write the summary to stderr."""
     lines = {
+        **_described(found),
         "trained": f"{found['epochs']} epochs in {found['seconds']:.1f} s ({found['stop_reason']})",
         "loss": _losses(found),
         "unexplained": _unexplained(found),
@@ -67,6 +80,19 @@ def show(found: dict[str, Any], next_command: str) -> None:
         f"{found['n_components']} components, {found['n_parameters']:,} parameters\n"
         f"{output.aligned(lines)}"
     )
+
+
+def _described(found: dict[str, Any]) -> dict[str, str]:
+    """Return lines for what not every table has: views, other types than numbers, holes."""
+    lines = {}
+    if found["views"]:
+        lines["views"] = ", ".join(f"{name} ({n})" for name, n in found["views"].items())
+    if set(found["types"]) != {"numeric"}:
+        lines["types"] = ", ".join(f"{n} {name}" for name, n in found["types"].items())
+    if found["missing"]:
+        share = found["missing"] / (found["rows"] * found["columns"])
+        lines["missing"] = f"{found['missing']:,} cells ({share:.1%}) were not measured"
+    return lines
 
 
 def _losses(found: dict[str, Any]) -> str:

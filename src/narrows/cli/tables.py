@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -15,7 +15,9 @@ from narrows.data import files
 from narrows.errors import SourceError
 
 SHOWN = 5
+MOST_SINGLE = 20  # rows up to which levels that stand once each may be categories
 NUMBER = r"^\s*[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?\s*$"
+NOTHING = ["", "NA", "NaN", "nan", "null", "NULL", "N/A", "n/a", "#N/A", "<NA>"]  # in a text cell
 DECIMAL_COMMA = r"^\s*[+-]?\d+(,\d+)?\s*$"
 INDEX_NAME = re.compile(r"|__index_level_\d+__")  # how pandas and R leave a row index in a file
 
@@ -26,6 +28,7 @@ class Chosen(NamedTuple):
     where: str
     features: pa.Table
     ids: pa.Table
+    views: dict[str, list[str]] = {}  # noqa: RUF012 - of a named tuple, never changed
 
 
 def choose(
@@ -35,6 +38,7 @@ def choose(
     drop: Sequence[str] = (),
     ids: Sequence[str] = (),
     header: bool | None = None,
+    text: Sequence[str] = (),
 ) -> Chosen:
     """Read a file and choose among its columns by name.
 
@@ -46,6 +50,8 @@ def choose(
         Names, or several names separated by commas: features, not features, carried along.
     header : bool, optional
         Whether a delimited file has one.
+    text : sequence of str
+        Columns of a delimited file to keep as they are written.
 
     Raises
     ------
@@ -54,7 +60,7 @@ def choose(
     """
     where = "standard input" if path == files.STANDARD_STREAM else path
     # Which names a list holds is known only with the table; text is asked for by either reading.
-    table = files.read_table(path, header=header, text=[*ids, *_split(ids)])
+    table = files.read_table(path, header=header, text=[*ids, *split(ids), *text])
     carried = _named(where, ids, table)
     left_out = {*carried, *_named(where, drop, table)}
     wanted = _named(where, columns, table) or table.column_names
@@ -108,6 +114,47 @@ def numbers(table: pa.Table, where: str) -> pa.Table:
     return result
 
 
+def features(
+    table: pa.Table, where: str, *, text: Collection[str] | None = None, free: Collection[str] = ()
+) -> pa.Table:
+    """Return the table as a model takes it: numbers, and levels of categories; holes stay holes.
+
+    Parameters
+    ----------
+    table : pyarrow.Table
+        The columns that are to be features.
+    where : str
+        What errors call the file.
+    text : collection of str, optional
+        Which columns may hold text, for a model that was fitted before; by default those may that
+        look like categories.
+    free : collection of str
+        Columns that somebody has said the type of.
+
+    Raises
+    ------
+    SourceError
+        If a column is a row index, holds dates, infinite cells, or text that is no category.
+    """
+    _refuse_index(table, where)
+    _refuse_times(table, where)
+    table = pa.table({name: _emptied(table[name]) for name in table.column_names})
+    levelled = {name for name in table.column_names if holds_text(table[name].type)}
+    if text is not None:
+        _refuse_text(table.select([n for n in table.column_names if n not in text]), where)
+    else:
+        for name in sorted(levelled - set(free), key=table.column_names.index):
+            _refuse_no_category(name, table[name], where)
+    found = {}
+    for name in table.column_names:
+        keeps = name in levelled or pa.types.is_boolean(table[name].type)
+        found[name] = table[name] if keeps else _as_number(table[name])
+    result = pa.table(found)
+    numeric = [n for n in result.column_names if pa.types.is_floating(result[n].type)]
+    _refuse_cells(result.select(numeric), where, "infinite", _infinite, "replace them first, or")
+    return result
+
+
 def array(table: pa.Table) -> NDArray[Any]:
     """Return a table of numbers as one array, without the names of its columns."""
     return np.column_stack([column.to_numpy() for column in table.columns])
@@ -135,12 +182,13 @@ def _named(where: str, given: Sequence[str], table: pa.Table) -> list[str]:
     """Return column names from options: a name with a comma in it is a name if the table has it."""
     found: list[str] = []
     for entry in given:
-        names = [entry] if entry in table.column_names else _split([entry])
+        names = [entry] if entry in table.column_names else split([entry])
         found.extend(files.known_columns(where, names, table))
     return list(dict.fromkeys(found))
 
 
-def _split(given: Sequence[str]) -> list[str]:
+def split(given: Sequence[str]) -> list[str]:
+    """Return names from options that may hold several, with commas."""
     return [name.strip() for entry in given for name in entry.split(",")]
 
 
@@ -161,6 +209,62 @@ def _refuse_index(table: pa.Table, where: str) -> None:
                 + (f"({name}) is a row index" if name else "has no name (a row index?)")
                 + f"; leave it out with --drop '{name}', or carry it along with --id '{name}'"
             )
+
+
+def holds_text(kind: pa.DataType) -> bool:
+    """Return whether cells of an Arrow type are text."""
+    if pa.types.is_dictionary(kind):
+        return holds_text(kind.value_type)
+    return _is_text(kind)
+
+
+def _emptied(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Return text with no value where it says that there is none."""
+    if not holds_text(column.type):
+        return column
+    text = column.cast(pa.string())
+    nothing = pc.is_in(pc.utf8_trim_whitespace(text), value_set=pa.array(NOTHING))
+    return pc.if_else(nothing, None, text)
+
+
+def _refuse_times(table: pa.Table, where: str) -> None:
+    for name in table.column_names:
+        kind = table[name].type
+        if pa.types.is_temporal(kind):
+            raise SourceError(
+                f"{where}: column {name!r} holds dates or times ({kind}), which are no numbers; "
+                "turn them into some (days since the first one, the month, the weekday), leave "
+                f"the column out with --drop '{name}', or carry it along with --id '{name}'"
+            )
+        if pa.types.is_nested(kind):
+            raise SourceError(
+                f"{where}: column {name!r} holds {kind}; spread it over columns of single values, "
+                f"or leave it out with --drop '{name}'"
+            )
+
+
+def _refuse_no_category(name: str, column: pa.ChunkedArray, where: str) -> None:
+    """Refuse text that is a column of numbers with a slip in it, or a name for each row."""
+    values = pc.drop_null(column.cast(pa.string()))
+    if not len(values):
+        return
+    advice = (
+        f"leave it out with --drop '{name}', carry it along with --id '{name}', or say what it is "
+        f"with --type '{name}=categorical'"
+    )
+    place = f"{where}: column {_offender(name, column)}"
+    numeric = pc.sum(pc.match_substring_regex(values, NUMBER)).as_py() or 0
+    commas = pc.sum(pc.match_substring_regex(values, DECIMAL_COMMA)).as_py() or 0
+    if commas > len(values) / 2 and commas > numeric:
+        raise SourceError(f"{place} has decimal commas; write 1.5, not 1,5, or {advice}")
+    if numeric > len(values) / 2:
+        raise SourceError(
+            f"{place} is no number where most of the column is; leave the cell empty if nothing "
+            f"was measured, or {advice}"
+        )
+    distinct = pc.count_distinct(values).as_py()
+    if distinct == len(values) and distinct > MOST_SINGLE:
+        raise SourceError(f"{place} names each row differently, which is no category; {advice}")
 
 
 def _refuse_text(table: pa.Table, where: str) -> None:

@@ -82,7 +82,29 @@ def write_table(
     names : sequence of str
         Names of the columns.
     array : ndarray of shape (n_samples, n_columns)
-        Floats are written with the fewest digits that give the same value back.
+        Floats are written with the fewest digits that give the same value back; NaN is an empty
+        cell.
+    path : str or path
+        As in `read_table`; ``"-"`` is CSV on standard output.
+    ids : pyarrow.Table of n_samples rows, optional
+        Columns to put in front, unchanged.
+
+    Raises
+    ------
+    SourceError
+        If the file cannot be written.
+    """
+    back = {name: pa.array(array[:, i], from_pandas=True) for i, name in enumerate(names)}
+    write_frame(pa.table(back), path, ids)
+
+
+def write_frame(table: pa.Table, path: str | os.PathLike[str], ids: pa.Table | None = None) -> None:
+    """Write a table, so that a reader of the file sees all of it or none of it.
+
+    Parameters
+    ----------
+    table : pyarrow.Table of n_samples rows
+        What to write.
     path : str or path
         As in `read_table`; ``"-"`` is CSV on standard output.
     ids : pyarrow.Table of n_samples rows, optional
@@ -94,11 +116,10 @@ def write_table(
         If the file cannot be written.
     """
     front = {} if ids is None else dict(zip(ids.column_names, ids.columns, strict=True))
-    both = sorted(front.keys() & set(names))
+    both = sorted(front.keys() & set(table.column_names))
     if both:
         raise SourceError(f"column {both[0]!r} cannot be carried along: the result has one too")
-    back = {name: pa.array(array[:, i]) for i, name in enumerate(names)}
-    table = pa.table({**front, **back})
+    table = pa.table({**front, **dict(zip(table.column_names, table.columns, strict=True))})
     name = os.fspath(path)
     if name == STANDARD_STREAM:
         _write_delimited(table, sys.stdout.buffer, ",")

@@ -39,6 +39,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory, frame: pd.DataFrame) -> Pat
     found = tmp_path_factory.mktemp("cli")
     frame.to_csv(found / "wdbc.csv", index=False)
     frame.to_parquet(found / "wdbc.parquet", index=False)
+    (found / "slip.csv").write_text("x,y\n1,2\nn/k,3\n4,5\n")
     result = _run(
         *("fit", found / "wdbc.csv", "-k", 2, "--drop", "diagnosis", "--id", "patient"),
         *("--epochs", 3, "--seed", 0, "-o", found / "model"),

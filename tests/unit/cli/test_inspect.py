@@ -16,7 +16,7 @@ def test_a_data_file_is_described_column_by_column(run, frame) -> None:
     assert (radius["type"], radius["missing"], radius["note"]) == ("double", 0, "")
     assert radius["min"] == frame["mean radius"].min()
     assert abs(radius["mean"] - frame["mean radius"].mean()) < 1e-12
-    assert columns["diagnosis"]["note"] == "not numeric, 2 distinct"
+    assert columns["diagnosis"]["note"] == "categorical, 2 levels"
     assert columns["diagnosis"]["mean"] is None
 
 
@@ -37,7 +37,7 @@ def test_a_table_without_a_terminal_is_whole_lines(run) -> None:
     assert "569 rows, 32 columns" in lines[0]
     assert lines[1].split() == ["name", "type", "missing", "min", "mean", "max", "note"]
     assert len(lines) == 34
-    assert "not numeric, 2 distinct" in lines[-1]
+    assert "categorical, 2 levels" in lines[-1]
 
 
 def test_names_are_never_taken_for_markup(run, tmp_path: Path) -> None:

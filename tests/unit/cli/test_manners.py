@@ -28,7 +28,7 @@ FIT = ("fit", "wdbc.csv", "--drop", "diagnosis,patient", "--epochs", 2, "--seed"
         ([*FIT, "-o", "m", "-k", 0], 2, "n_components=0 must be"),
         ([*FIT, "-o", "m", "--device", "tpu"], 2, "device="),
         ([*FIT, "-o", "m", "--set", "batch_size=0"], 2, "batch_size=0"),
-        (["fit", "wdbc.csv", "-o", "m"], 3, "1 column is not numeric: 'diagnosis' (row 1: 'mali"),
+        (["fit", "slip.csv", "-o", "m"], 3, "slip.csv: column 'x' (row 2: 'n/k') is no number"),
         (["fit", "wdcb.csv", "-o", "m"], 3, "did you mean 'wdbc.csv'?"),
         (["encode", "model", "wdbc.csv", "-o", "x.xls"], 3, "must be one of .csv"),
         (["encode", "model", "wdbc.csv", "-o", "no/x.csv"], 3, "there is no folder no"),

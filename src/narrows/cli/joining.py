@@ -1,0 +1,233 @@
+"""Joining: several files about the same samples, as one table with a view for each."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from narrows.checks import nearest
+from narrows.cli import tables
+from narrows.cli.tables import Chosen
+from narrows.data import files
+from narrows.data.views import SEPARATOR
+from narrows.errors import SourceError
+
+
+class Source(NamedTuple):
+    """One file, and what its view is called."""
+
+    view: str
+    path: str
+
+
+def choose(
+    data: Sequence[str],
+    *,
+    on: str | None = None,
+    known: Sequence[str] | None = None,
+    text: Collection[str] | None = None,
+    free: Collection[str] = (),
+    columns: Sequence[str] = (),
+    drop: Sequence[str] = (),
+    ids: Sequence[str] = (),
+    header: bool | None = None,
+) -> Chosen:
+    """Read one file, or several that are joined on a key, and choose among their columns.
+
+    Parameters
+    ----------
+    data : sequence of str
+        Paths, or ``NAME=PATH`` to say what the view is called; by default the file's name is.
+    on : str, optional
+        The column that says which sample a row is; it is carried along.
+    known : sequence of str, optional
+        What a model calls its columns: those of a file are called so where that makes them known.
+    text, free : collection of str
+        As `narrows.cli.tables.features` has them, by the names that the joined table has.
+    columns, drop, ids, header
+        As `narrows.cli.tables.choose` has them; a name may be of any of the files.
+
+    Returns
+    -------
+    Chosen
+        Columns of several files are called ``view__column``. A sample that a file lacks has no
+        values there. Rows are in the order of the first file, then of what the others add.
+
+    Raises
+    ------
+    SourceError
+        If a file cannot be used, has a sample twice, or shares none with the others.
+    """
+    sources = [_source(entry, alone=len(data) == 1) for entry in data]
+    _check_names(sources, on)
+    asked = {"--columns": columns, "--drop": drop, "--id": ids}
+    wanted = {option: tables.split(given) for option, given in asked.items()}
+    several = len(sources) > 1
+    parts = []
+    for source in sources:
+        text_here = [] if text is None else [_bare(name, source.view) for name in text]
+        found = tables.choose(
+            source.path,
+            columns=_of(source, columns, wanted["--columns"], several, header),
+            drop=_of(source, drop, wanted["--drop"], several, header),
+            ids=[*([on] if on else []), *_of(source, ids, wanted["--id"], several, header)],
+            header=header,
+            text=text_here,
+        )
+        prefix = _prefix(source, found.features.column_names, known, several=several)
+        named = found.features.rename_columns([prefix + n for n in found.features.column_names])
+        checked = _checked(named, found.where, known=known, text=text, free=free)
+        parts.append(Chosen(found.where, checked, found.ids))
+    if several:
+        _check_asked(wanted, sources, header)
+        assert on is not None
+        return _joined(sources, parts, on)
+    return parts[0]._replace(views={})
+
+
+def _checked(
+    table: pa.Table,
+    where: str,
+    *,
+    known: Sequence[str] | None,
+    text: Collection[str] | None,
+    free: Collection[str],
+) -> pa.Table:
+    """Return the columns as features; those that a model does not know are left as they are."""
+    names = table.column_names
+    looked_at = names if known is None else [name for name in names if name in set(known)]
+    said = {name for name in names if name in free or name.partition(SEPARATOR)[2] in free}
+    found = tables.features(table.select(looked_at), where, text=text, free=said)
+    return pa.table({n: found[n] if n in found.column_names else table[n] for n in names})
+
+
+def by_prefix(names: Sequence[str]) -> dict[str, list[str]]:
+    """Return the views that columns called ``view__column`` belong to.
+
+    Raises
+    ------
+    SourceError
+        If a column is not called so.
+    """
+    views: dict[str, list[str]] = {}
+    for name in names:
+        view, separator, _ = name.partition(SEPARATOR)
+        if not separator:
+            raise SourceError(
+                f"column {name!r} names no view; with --views auto, the columns of one file are "
+                f"called VIEW{SEPARATOR}COLUMN; give several files, or --view NAME=COLUMNS"
+            )
+        views.setdefault(view, []).append(name)
+    return views
+
+
+def _source(entry: str, *, alone: bool) -> Source:
+    name, equals, path = entry.partition("=")
+    if equals and name.isidentifier() and not Path(entry).exists():
+        return Source(name, path)
+    stem = Path(entry).name
+    return Source(stem.partition(".")[0] if stem != files.STANDARD_STREAM else "stdin", entry)
+
+
+def _check_names(sources: Sequence[Source], on: str | None) -> None:
+    if len(sources) > 1 and on is None:
+        raise SourceError(
+            f"{len(sources)} files need a column that says which sample a row is; name it with --on"
+        )
+    twice = [name for name, count in Counter(s.view for s in sources).items() if count > 1]
+    if twice:
+        raise SourceError(
+            f"two files would be the view {twice[0]!r}; name them, as in {twice[0]}_a=FILE"
+        )
+
+
+def _of(
+    source: Source, given: Sequence[str], names: Sequence[str], several: bool, header: bool | None
+) -> list[str]:
+    """Return those of the names that one of several files has."""
+    if not several or not given:
+        return list(given)
+    there = files.read_table(source.path, header=header).column_names
+    bare = [_bare(name, source.view) for name in names]
+    return [name for name in bare if name in there]
+
+
+def _check_asked(
+    wanted: dict[str, list[str]], sources: Sequence[Source], header: bool | None
+) -> None:
+    asked = [(option, name) for option, names in wanted.items() for name in names]
+    if not asked:
+        return
+    there = {
+        name
+        for source in sources
+        for column in files.read_table(source.path, header=header).column_names
+        for name in (column, f"{source.view}{SEPARATOR}{column}")
+    }
+    for option, name in asked:
+        if name not in there:
+            advice = nearest(name, sorted(there))
+            raise SourceError(
+                f"{option} {name!r}: none of the {len(sources)} files has that column"
+                + (f"; {advice}" if advice else "")
+            )
+
+
+def _bare(name: str, view: str) -> str:
+    return name.removeprefix(f"{view}{SEPARATOR}")
+
+
+def _prefix(
+    source: Source, columns: Sequence[str], known: Sequence[str] | None, *, several: bool
+) -> str:
+    prefix = f"{source.view}{SEPARATOR}"
+    if known is None:
+        return prefix if several else ""
+    as_they_are = any(name in known for name in columns)
+    return prefix if not as_they_are and any(prefix + name in known for name in columns) else ""
+
+
+def _joined(sources: Sequence[Source], parts: Sequence[Chosen], on: str) -> Chosen:
+    keys = [_keys(part, on) for part in parts]
+    whole = pc.unique(pa.chunked_array([chunk for key in keys for chunk in key.chunks]))
+    if len(whole) == sum(map(len, keys)):
+        raise SourceError(
+            f"no {on} is in two of {', '.join(part.where for part in parts)}; look at how they "
+            f"write it: {whole[0].as_py()!r} and {keys[-1][0].as_py()!r}"
+        )
+    features: dict[str, pa.ChunkedArray] = {}
+    ids: dict[str, pa.ChunkedArray] = {on: pa.chunked_array([whole])}
+    views: dict[str, list[str]] = {}
+    for source, part, key in zip(sources, parts, keys, strict=True):
+        rows = pc.index_in(whole, value_set=key.combine_chunks())
+        taken = part.features.take(rows)
+        views[source.view] = taken.column_names
+        features.update(zip(taken.column_names, taken.columns, strict=True))
+        carried = part.ids.take(rows)
+        for name in carried.column_names:
+            ids.setdefault(name, carried[name])
+    where = " and ".join(part.where for part in parts)
+    return Chosen(where, pa.table(features), pa.table(ids), views)
+
+
+def _keys(part: Chosen, on: str) -> pa.ChunkedArray:
+    """Return the samples of a file as text, each there once."""
+    key = part.ids[on].cast(pa.string())
+    empty = pc.equal(pc.utf8_trim_whitespace(pc.fill_null(key, "")), "")
+    if pc.any(empty).as_py():
+        row = pc.index(empty, True).as_py() + 1
+        raise SourceError(f"{part.where}, row {row}: {on!r} is empty; every row needs a sample")
+    seen: dict[str, int] = {}
+    for row, value in enumerate(key.to_pylist(), start=1):
+        if value in seen:
+            raise SourceError(
+                f"{part.where}, row {row}: {on} {value!r} is there more than once (row "
+                f"{seen[value]}); keep one row per sample"
+            )
+        seen[value] = row
+    return key

@@ -1,0 +1,91 @@
+"""Viewing: what options say of views and types, put into a model's settings."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from fnmatch import fnmatchcase
+from typing import Any
+
+from narrows import registry
+from narrows.cli import joining, tables
+from narrows.cli.tables import Chosen
+from narrows.data.views import SEPARATOR
+from narrows.errors import ParameterError
+
+
+def typed(model: Any, kinds: Sequence[str]) -> list[str]:
+    """Return the columns whose type the model's settings or ``COLUMN=TYPE`` options say."""
+    given = model.types if isinstance(model.types, dict) else {}
+    return [*map(str, given), *(_split(kind, "--type")[0] for kind in kinds)]
+
+
+def settle(
+    model: Any,
+    chosen: Chosen,
+    grouping: str | None,
+    named: Sequence[str],
+    kinds: Sequence[str],
+) -> None:
+    """Set the views and the types of a model.
+
+    Parameters
+    ----------
+    model : Autoencoder
+        Changed in place.
+    chosen : Chosen
+        What is to be learned from.
+    grouping : {"auto", "none"} or None
+        Whether files, or prefixes of names, are views; several files are by default.
+    named : sequence of str
+        ``NAME=COLUMNS``, which go before that.
+    kinds : sequence of str
+        ``COLUMN=TYPE``.
+
+    Raises
+    ------
+    ParameterError
+        If an option names no column.
+    """
+    columns = chosen.features.column_names
+    if named:
+        model.set_params(views=_named(named, columns))
+    elif grouping != "none" and chosen.views:
+        model.set_params(views=chosen.views)
+    elif grouping == "auto":
+        model.set_params(views=joining.by_prefix(columns))
+    if kinds:
+        given = dict(model.types or {})
+        for kind in kinds:
+            name, text = _split(kind, "--type")
+            for column in _matching("--type", [name], columns):
+                given[column] = registry.parse(text)
+        model.set_params(types=given)
+
+
+def _named(named: Sequence[str], columns: Sequence[str]) -> dict[str, list[str]]:
+    views = {}
+    for entry in named:
+        name, patterns = _split(entry, "--view")
+        views[name] = _matching("--view", tables.split([patterns]), columns)
+    return views
+
+
+def _matching(option: str, patterns: Sequence[str], columns: Sequence[str]) -> list[str]:
+    found: list[str] = []
+    for pattern in patterns:
+        exact = [c for c in columns if pattern in (c, c.partition(SEPARATOR)[2])]
+        hits = exact or [c for c in columns if fnmatchcase(c, pattern)]
+        if not hits:
+            raise ParameterError(
+                f"{option} {pattern!r} is no column; there are {', '.join(columns[:8])}"
+                + ", ..." * (len(columns) > 8)
+            )
+        found += [hit for hit in hits if hit not in found]
+    return found
+
+
+def _split(entry: str, option: str) -> tuple[str, str]:
+    name, equals, value = entry.partition("=")
+    if not (equals and name and value):
+        raise ParameterError(f"{option} {entry!r} has no value; write {option} NAME=VALUE")
+    return name.strip(), value.strip()
