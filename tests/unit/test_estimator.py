@@ -394,7 +394,7 @@ def test_a_pickled_model_goes_on_as_if_nothing_had_been(
 
 
 def test_partial_fit_goes_on_from_fit(breast_cancer: Table) -> None:
-    model = quick().fit(breast_cancer)
+    model = quick(learning_rate=1e-3).fit(breast_cancer)  # constant, as in partial_fit
     before = model.score(breast_cancer)
     model.partial_fit(breast_cancer)
     assert model.n_iter_ == 4
