@@ -10,12 +10,14 @@ import numpy as np
 import scipy.sparse
 from numpy.typing import NDArray
 from sklearn.utils import column_or_1d
+from sklearn.utils.validation import check_is_fitted
 
 from narrows import checks
 from narrows.errors import DataError, ParameterError
 from narrows.explanation import Explanation, edges
 
 Columns = NDArray[np.int64]
+TITLE = "What the code keeps"
 
 
 class Reporting(Explanation):
@@ -32,7 +34,7 @@ class Reporting(Explanation):
         comparison: Any = None,
         image_shape: Sequence[int] | None = None,
         sequence_shape: Sequence[int] | None = None,
-        title: str = "What the code keeps",
+        title: str = TITLE,
     ) -> None:
         """Write a report about the model and rows: an HTML file for people, JSON beside it.
 
@@ -72,17 +74,18 @@ class Reporting(Explanation):
         SourceError
             If the file cannot be written.
         """
-        # jinja2 is for those who want a report.
-        from narrows.report import gathering, page
-
-        target = page.check_path(path)
-        data = gathering.gathered(
-            self._subject(X, y, train, ids, self._drawn(image_shape, sequence_shape)),
-            title=str(title),
-            call=_call(path, y, train, ids, comparison, image_shape, sequence_shape),
-            compared=comparison,
+        write(
+            self,
+            path,
+            X,
+            y=y,
+            train=train,
+            ids=ids,
+            comparison=comparison,
+            image_shape=image_shape,
+            sequence_shape=sequence_shape,
+            title=title,
         )
-        page.write(data, target)
 
     def _subject(self, X: Any, y: Any, train: Any, ids: Any, shape: Columns | None) -> Any:
         from narrows.report.subject import Subject, share_of_known
@@ -102,7 +105,7 @@ class Reporting(Explanation):
 
     def _drawn(self, image: Any, sequence: Any) -> Columns | None:
         """Return the columns' numbers as they lie in what a row holds; None for plain rows."""
-        n_features = int(self.n_features_in_) if hasattr(self, "n_features_in_") else 0
+        n_features = int(self.n_features_in_)
         if image is not None and sequence is not None:
             raise ParameterError(
                 f"image_shape={image!r} and sequence_shape={sequence!r} cannot both be; give one"
@@ -112,9 +115,42 @@ class Reporting(Explanation):
         if sequence is not None:
             found = _laid_out("sequence_shape", sequence, n_features, (1, 2))
             return found.reshape(len(found), -1).T
-        if not n_features or len(self.layout_.views) > 1 or self.layout_.schema is not None:
+        if len(self.layout_.views) > 1 or self.layout_.schema is not None:
             return None
         return self._composition.architecture.drawn(n_features)
+
+
+def write(
+    model: Reporting,
+    path: str | os.PathLike[str],
+    X: Any,
+    *,
+    y: Any = None,
+    train: Any = None,
+    ids: Any = None,
+    comparison: Any = None,
+    image_shape: Sequence[int] | None = None,
+    sequence_shape: Sequence[int] | None = None,
+    title: str | None = None,
+    command: str | None = None,
+) -> dict[str, Any]:
+    """Write a report as `Reporting.report` does, and return its data.
+
+    ``command`` is the command line that asked for it, if one did.
+    """
+    from narrows.report import gathering, page  # jinja2 is for those who want a report
+
+    check_is_fitted(model, "network_")
+    target = page.check_path(path)
+    data = gathering.gathered(
+        model._subject(X, y, train, ids, model._drawn(image_shape, sequence_shape)),
+        title=TITLE if title is None else str(title),
+        call=_call(path, y, train, ids, comparison, image_shape, sequence_shape),
+        command=command,
+        compared=comparison,
+    )
+    page.write(data, target)
+    return data
 
 
 def _laid_out(name: str, shape: Any, n_features: int, axes: tuple[int, ...]) -> Columns:

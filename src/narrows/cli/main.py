@@ -20,6 +20,7 @@ VERBS = {
     "decode": "Turn codes back into columns.",
     "reconstruct": "Encode and decode a table.",
     "score": "Say for each row how well the model reconstructs it.",
+    "report": "Write a page about a model and rows, to look at and to show.",
     "inspect": "Describe a model folder or a data file.",
     "demo": "Fuse two real data sets and leave pictures to look at.",
 }
