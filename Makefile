@@ -11,7 +11,7 @@ READY  := $(VENV)/.ready
 help:  ## list these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-demo: $(READY)  ## fuse two real data sets; leaves a model, codes and pictures in demo/
+demo: $(READY)  ## fuse two real data sets; leaves models, codes and reports in demo/
 	$(BIN)/narrows demo --output demo
 
 test: $(READY)  ## tests and the examples of the docstrings

@@ -60,7 +60,6 @@ FLOORS = {
     7.0: ["detector", "recipes", "supervised.headed", "supervised.labels"],
     7.1: ["supervised.fine_tuned"],
     7.2: ["supervised.*"],
-    7.9: ["demo_pictures"],
     8.0: ["demo", "loading"],
     9.0: ["cli.options", "cli.output", "cli.settings"],
     9.1: ["cli.exits", "cli.tables"],
