@@ -739,6 +739,7 @@
   errors();
   comparison();
   redraw();
+  byId("no-script").remove();
   let waiting = 0, width = innerWidth;
   addEventListener("resize", () => {
     if (innerWidth === width) return; // a phone's bars come and go
