@@ -88,7 +88,7 @@ class Reporting(Explanation):
         )
 
     def _subject(self, X: Any, y: Any, train: Any, ids: Any, shape: Columns | None) -> Any:
-        from narrows.report.subject import Subject, share_of_known
+        from narrows.report.subject import Subject, known_rows
 
         X, train = _table(X), None if train is None else _table(train)
         rows = self._rows(X)
@@ -96,12 +96,15 @@ class Reporting(Explanation):
             self._rows(train)
         held_out = None if self._edges is None else self._edges != edges(rows)
         names = self._names or [f"x{number}" for number in range(self.n_features_in_)]
-        if train is not None and held_out is not False:
-            held_out = share_of_known(X, train, names) < 1
+        known = None if train is None else known_rows(X, train, names)
+        if known is not None and held_out is not False:
+            held_out = not known.all()
         y, ids = (
             _one_per_row(name, values, rows.shape[0]) for name, values in (("y", y), ("ids", ids))
         )
-        return Subject(self, X, y=y, train=train, ids=ids, held_out=held_out, shape=shape)
+        return Subject(
+            self, X, y=y, train=train, ids=ids, held_out=held_out, known=known, shape=shape
+        )
 
     def _drawn(self, image: Any, sequence: Any) -> Columns | None:
         """Return the columns' numbers as they lie in what a row holds; None for plain rows."""

@@ -97,7 +97,7 @@ def command(
     fitted = models.load(model)
     if not hasattr(fitted, "report"):
         raise ModelFileError(
-            f"{model} holds an {type(fitted).__name__}, which has no report; give the model of an "
+            f"{model} holds {type(fitted).__name__}, which has no report; give the folder of an "
             "Autoencoder"
         )
     names = models.names(fitted)

@@ -130,13 +130,17 @@ def _train(subject: Subject) -> Any:
 
 def _difference(subject: Subject, train: Any) -> dict[str, Any] | None:
     """Return how much more than the PCA the code keeps, over parts of the held-out rows."""
-    count = min(PARTS, len(subject.examined) // ROWS_OF_PART)
+    assert subject.known is not None
+    # Rows that are in train, too, are dealt out last: a part of them alone would not be held out.
+    random = np.random.default_rng(0)
+    new, known = (subject.examined[own] for own in (~subject.known, subject.known))
+    dealt = np.concatenate([random.permutation(new), random.permutation(known)])
+    count = min(PARTS, len(new), len(dealt) // ROWS_OF_PART)
     if count < FEWEST_PARTS:
         return None
-    mixed = np.random.default_rng(0).permutation(subject.examined)
     found = []
-    for part in np.array_split(mixed, count):
-        rows = take(subject.X, np.sort(part))
+    for part in range(count):
+        rows = take(subject.X, np.sort(dealt[part::count]))
         total = subject.model.explained_variance(rows, train=train)
         kept = next(r for r in total if r["view"] == "all" and r["component"] == "total")
         found.append(kept["explained"] - kept["pca"])

@@ -6,10 +6,9 @@ from collections.abc import Iterator
 from typing import Any
 
 from narrows.report import codes
-from narrows.report.plain import figure
 from narrows.report.subject import Subject
 
-DRIFT, OVERFIT, HOLES, ALONE, LISTED = 0.05, 1.5, 0.2, 0.2, 5
+DRIFT, OVERFIT, HOLES, ALONE, LEAK, LISTED = 0.05, 1.5, 0.2, 0.2, 0.05, 5
 MINUS = "\N{MINUS SIGN}"
 
 Section = dict[str, Any]
@@ -47,7 +46,7 @@ def beside_pca(explained: Section, n_components: int) -> dict[str, str]:
             "state": "better" if kept > linear else "worse",
             "text": f"{beside}: {better} than PCA, on too few rows to say whether by chance.",
         }
-    over = f"(95% interval {_points(difference['low'])} to {_points(difference['high'])} points)"
+    over = f"(95% interval {points(difference['low'])} to {points(difference['high'])} points)"
     if difference["low"] > 0:
         return {"state": "better", "text": f"{beside}: better than PCA {over}."}
     if difference["high"] < 0:
@@ -71,7 +70,8 @@ def compared(comparison: Section | None) -> Iterator[dict[str, str]]:
         if worse:
             said += f"; worse: {_listed(worse)}"
         state = "better" if better else "worse" if worse and not equal else "equal"
-        yield {"state": state, "text": f"{found['label']}, folds paired: {said}."}
+        label = f"{found['label'][:1].upper()}{found['label'][1:]}"
+        yield {"state": state, "text": f"{label}, compared fold by fold: {said}."}
 
 
 def _facts(subject: Subject, sections: dict[str, Any]) -> list[dict[str, str]]:
@@ -90,7 +90,7 @@ def _facts(subject: Subject, sections: dict[str, Any]) -> list[dict[str, str]]:
     facts.append(
         {
             "value": f"{training['n_epochs']:,}",
-            "label": f"epochs in {figure(training['seconds'])} s",
+            "label": f"epochs in {training['seconds']:.3g} s",
         }
     )
     return facts
@@ -119,6 +119,13 @@ def _of_rows(subject: Subject) -> Iterator[dict[str, str]]:
             "overview",
             "The model came from a file and the rows of fit were not given, so nobody can tell "
             "whether fit saw these rows; if it did, the figures flatter the model.",
+        )
+    elif subject.known is not None and subject.known.any():
+        yield _alert(
+            "problem" if subject.known.mean() > LEAK else "note",
+            "data",
+            f"{subject.known.mean():.1%} of the rows are among the rows of fit, too, so they are "
+            "not held out.",
         )
 
 
@@ -195,7 +202,8 @@ def _alert(level: str, section: str, text: str) -> dict[str, str]:
     return {"level": level, "section": section, "text": text}
 
 
-def _points(share: float) -> str:
+def points(share: float) -> str:
+    """Return a difference of two shares in points of a hundred."""
     return f"{100 * share:+.1f}".replace("-", MINUS)
 
 

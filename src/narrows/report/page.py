@@ -15,6 +15,7 @@ from markupsafe import Markup
 
 from narrows.data import files
 from narrows.errors import ParameterError
+from narrows.report import overview
 from narrows.report.plain import as_json, as_script, figure, plain
 
 HERE = resources.files("narrows.report")
@@ -78,6 +79,8 @@ def rendered(data: Mapping[str, Any]) -> str:
         n_components=len(texts["code"]["components"]),
         figure=figure,
         number=_number,
+        aligned=_aligned,
+        points=overview.points,
         heat=_heat,
     )
 
@@ -94,6 +97,13 @@ def _hash(text: str) -> str:
 def _number(value: float | None) -> str:
     """Return a figure with four digits, and a dash where there is none."""
     return DASH if value is None else figure(float(f"{value:.4g}"))
+
+
+def _aligned(value: float | None) -> str:
+    """Return a figure with as many places as those above and below it in a column."""
+    if value is None:
+        return DASH
+    return f"{value:.3f}" if abs(value) < 100 else f"{value:,.1f}"
 
 
 def _heat(value: float | None) -> str:

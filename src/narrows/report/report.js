@@ -11,7 +11,7 @@
   };
   const RAMPS = {
     light: ["#b9c9dd", "#86aacd", "#4f86b8", "#2c5f93", "#143a63", "#0a1f3a"],
-    dark: ["#2c4a6b", "#34699c", "#4a8cc4", "#7db0dc", "#b4d3ee", "#edf5fc"],
+    dark: ["#3c5f8a", "#3a73a8", "#4a8cc4", "#7db0dc", "#b4d3ee", "#edf5fc"],
   };
   let printing = false;
   const redraws = [];

@@ -27,7 +27,7 @@ def recipe(model: Any, call: str, command: str | None) -> dict[str, Any]:
     """
     seed = model.random_state
     return {
-        "made": dt.datetime.now(dt.UTC).isoformat(timespec="seconds"),
+        "made": dt.datetime.now(dt.UTC).strftime("%Y-%m-%d %H:%M UTC"),
         "versions": {
             "narrows": narrows.__version__,
             "Python": platform.python_version(),

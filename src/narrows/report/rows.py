@@ -12,7 +12,7 @@ from narrows.report.plain import Quantised
 from narrows.report.subject import Subject, n_rows, take
 
 Matrix = NDArray[Any]
-GALLERY = {"image": 8, "curves": 4, "table": 3}
+GALLERY = {"image": 8, "curves": 3, "table": 3}
 COLUMNS_SHOWN, REASONS, STRANGEST = 8, 3, 20
 DEVIATES = 1.0  # standard deviations from which a cell is marked
 STEPS_SHOWN, CURVES_SHOWN = 400, 4

@@ -38,6 +38,8 @@ class Subject:
         What the rows are called.
     held_out : bool or None
         Whether fit did not see them; None if nobody can tell.
+    known : bool ndarray or None
+        Which of the examined rows stand in ``train``, too; None without it.
     shape : int ndarray or None
         Column numbers as they lie in what a row holds: (channels, steps) of curves, (channels,
         height, width) of an image.
@@ -49,6 +51,7 @@ class Subject:
     train: Any = None
     ids: Sequence[str] | None = None
     held_out: bool | None = None
+    known: NDArray[np.bool_] | None = None
     shape: NDArray[np.int64] | None = None
 
     @property
@@ -202,15 +205,15 @@ def take(X: Any, numbers: Matrix) -> Any:
     return X[numbers]
 
 
-def share_of_known(X: Any, train: Any, names: Sequence[str]) -> float:
-    """Return which share of the examined rows of X stands in ``train``, too."""
+def known_rows(X: Any, train: Any, names: Sequence[str]) -> NDArray[np.bool_]:
+    """Return which of the examined rows of X stand in ``train``, too."""
     examined = Cells.of(take(X, _sample(n_rows(X), EXAMINED)), names)
     known: set[int] = set()
     total = n_rows(train)
     for start in range(0, total, EXAMINED):
         block = Cells.of(take(train, np.arange(start, min(start + EXAMINED, total))), names)
         known.update(_marks(block))
-    return float(np.mean([mark in known for mark in _marks(examined)]))
+    return np.array([mark in known for mark in _marks(examined)])
 
 
 def _marks(cells: Cells) -> list[int]:

@@ -82,6 +82,27 @@ def test_rows_that_are_all_among_those_of_fit_are_noticed(made: Made, table: Any
     assert data["explained"]["needs"]
 
 
+def test_rows_that_are_partly_among_those_of_fit_are_counted(made: Made, table: Any) -> None:
+    _, data = made(X=table[40:180], train=table[:160])
+    leak = next(a for a in data["overview"]["alerts"] if "among the rows of fit" in a["text"])
+    assert leak["level"] == "problem"
+    assert "85.7%" in leak["text"]
+    assert data["explained"]["difference"]["parts"] == 10
+
+
+def test_a_frame_with_numbers_for_names_and_32_bits_is_taken(made: Made, table: Any) -> None:
+    X = pd.DataFrame(table.to_numpy(np.float32))
+    model = Autoencoder(2, max_epochs=2, random_state=0).fit(X[:160])
+    _, data = made(model, X[160:], train=X[:160], y=pl.Series(range(80)))
+    assert data["data"]["columns"][0]["column"] == "x0"
+    assert data["code"]["classes"]["kind"] == "number"
+
+
+def test_a_single_row_has_a_page_that_says_what_it_cannot(made: Made, table: Any) -> None:
+    _, data = made(X=table[160:161])
+    assert "at least two rows" in data["explained"]["needs"]
+
+
 def test_a_loaded_model_says_that_nobody_knows_what_it_was_fitted_to(
     made: Made, fitted: Any, table: Any, tmp_path: Path
 ) -> None:
