@@ -6,12 +6,12 @@ BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-full check bench reproduce clean
+.PHONY: help demo test test-full browser-test check bench reproduce clean
 
 help:  ## list these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-demo: $(READY)  ## fuse two real data sets; leaves a model, codes and pictures in demo/
+demo: $(READY)  ## fuse two real data sets; leaves models, codes and reports in demo/
 	$(BIN)/narrows demo --output demo
 
 test: $(READY)  ## tests and the examples of the docstrings
@@ -19,6 +19,12 @@ test: $(READY)  ## tests and the examples of the docstrings
 
 test-full: $(READY)  ## the same, slow tests in their full sizes included
 	$(BIN)/pytest --doctest-modules -m "" src tests
+
+browser-test: $(VENV)/.ready-browser  ## the report in a real browser; root gets Chromium from Debian
+	@command -v chromium >/dev/null || { [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null \
+	    && apt-get update -qq && apt-get install -y -qq chromium; } \
+	    || echo "no Chromium, and none could be installed: these tests are skipped" >&2
+	$(BIN)/pytest -m browser tests/browser
 
 check: $(READY)  ## style, types, floors and public names
 	$(BIN)/ruff check .
@@ -37,6 +43,10 @@ clean:  ## remove what the other commands made
 
 $(VENV)/.ready-bench: $(READY)
 	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[bench]'
+	@touch $@
+
+$(VENV)/.ready-browser: $(READY)
+	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[browser]'
 	@touch $@
 
 # One stamp for the whole environment: made again when what it was made from has changed.

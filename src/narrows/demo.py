@@ -1,28 +1,28 @@
-"""Demo: two real tables fused to short codes, judged beside PCA on held-out rows."""
+"""Demo: two real tables fused to short codes, judged beside PCA, each with a report to open."""
 
 from __future__ import annotations
 
 import functools
 import json
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 from numpy.typing import NDArray
 from rich.console import Console
 from rich.table import Table as RichTable
 from sklearn.datasets import load_breast_cancer, load_digits
 from sklearn.decomposition import PCA
 from sklearn.linear_model import LogisticRegression
-from sklearn.model_selection import StratifiedKFold
+from sklearn.model_selection import StratifiedKFold, train_test_split
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from narrows import demo_pictures
 from narrows.data.files import write_table
 from narrows.estimator import Autoencoder
 
@@ -34,7 +34,7 @@ MEASURES = ("unexplained", "knn", "logistic")
 class Study:
     """One table of the demo.
 
-    ``image_shape`` is None where a row is no picture.
+    ``views`` is None where there are no several, ``image_shape`` where a row is no picture.
     """
 
     name: str
@@ -44,7 +44,12 @@ class Study:
     columns: Sequence[str]
     classes: Sequence[str]
     n_components: int
+    views: Mapping[str, slice] | None = None
     image_shape: tuple[int, int] | None = None
+
+    def table(self, rows: Any = slice(None)) -> pa.Table:
+        """Return rows with the names of their columns."""
+        return pa.table({name: self.X[rows, i] for i, name in enumerate(self.columns)})
 
 
 @dataclass(frozen=True)
@@ -72,6 +77,7 @@ def studies() -> list[Study]:
             list(cancer.feature_names),
             list(cancer.target_names),
             2,
+            views={"mean": slice(0, 10), "error": slice(10, 20), "worst": slice(20, 30)},
         ),
         Study(
             "digits",
@@ -81,7 +87,7 @@ def studies() -> list[Study]:
             list(digits.feature_names),
             [str(name) for name in digits.target_names],
             8,
-            (8, 8),
+            image_shape=(8, 8),
         ),
     ]
 
@@ -107,28 +113,30 @@ def run(
     console = Console(quiet=quiet)
     output.mkdir(parents=True, exist_ok=True)
     results: list[dict[str, Any]] = []
-    pages: list[dict[str, Any]] = []
+    reports: list[Path] = []
     for study in studies():
         n_rows, n_columns = study.X.shape
         console.print(
             f"[bold]{study.title}[/]: {n_rows} rows x {n_columns} columns into "
             f"{study.n_components} components; {folds} folds"
         )
-        fused = functools.partial(
-            Autoencoder, study.n_components, random_state=seed, max_epochs=max_epochs
-        )
+        fused = functools.partial(_autoencoder, study, seed, max_epochs)
         ours = _cross_validate("narrows", study, fused, folds, seed)
         pca = _cross_validate("PCA", study, functools.partial(_pca, study, seed), folds, seed)
         console.print(_table([ours, pca]))
         verdict = _verdict(ours, pca, study)
         console.print(f"{verdict}\n")
         results.append(_record(study, [ours, pca], verdict))
-        pictures = _leave(output / study.name, study, seed, max_epochs)
-        pages.append({**results[-1], "pictures": pictures})
+        reports.append(_leave(output / study.name, study, fused(), seed))
     (output / "results.json").write_text(json.dumps(results, indent=2), encoding="utf-8")
-    page = output / "index.html"
-    page.write_text(demo_pictures.page(pages, folds), encoding="utf-8")
-    console.print(f"Open [bold]{page}[/]", soft_wrap=True)
+    for path in reports:
+        console.print(f"Open [bold]{path}[/]", soft_wrap=True)
+
+
+def _autoencoder(study: Study, seed: int, max_epochs: Any) -> Autoencoder:
+    return Autoencoder(
+        study.n_components, views=study.views, random_state=seed, max_epochs=max_epochs
+    )
 
 
 def _pca(study: Study, seed: int) -> Pipeline:
@@ -220,25 +228,30 @@ def _record(study: Study, methods: list[Method], verdict: str) -> dict[str, Any]
     }
 
 
-def _leave(folder: Path, study: Study, seed: int, max_epochs: Any) -> list[dict[str, str]]:
-    """Fit on all rows and leave model, codes, history and pictures; return the pictures."""
+def _leave(
+    folder: Path, study: Study, model: Autoencoder, seed: int, comparison: Any = None
+) -> Path:
+    """Fit on three quarters of the rows; leave model, codes, history and a report on the rest."""
     folder.mkdir(exist_ok=True)
-    model = Autoencoder(study.n_components, random_state=seed, max_epochs=max_epochs)
-    codes = model.fit_transform(study.X)
+    train, test = train_test_split(
+        np.arange(len(study.X)), test_size=0.25, stratify=study.y, random_state=seed
+    )
+    codes = model.fit(study.table(train)).transform(study.table())
     model.save(folder / "model")
     names = [*model.get_feature_names_out(), "class"]
     write_table(names, np.column_stack([codes, study.y]), folder / "codes.csv")
     numbers = [key for key in model.history_[0] if key != "phase"]
     rows = np.array([[row[key] for key in numbers] for row in model.history_])
     write_table(numbers, rows, folder / "history.csv")
-    linear = _pca(study, seed).fit_transform(study.X)
-    pictures = [
-        demo_pictures.losses(model.history_, study.title),
-        demo_pictures.codes(codes, linear, study.y, study.classes),
-        demo_pictures.reconstructions(
-            study.X, model.reconstruct(study.X), study.y, study.columns, study.image_shape
-        ),
-    ]
-    for picture in pictures:
-        (folder / f"{picture['name']}.svg").write_text(picture["svg"], encoding="utf-8")
-    return pictures
+    path = folder / "report.html"
+    model.report(
+        path,
+        study.table(test),
+        y=np.array(study.classes)[study.y[test]],
+        train=study.table(train),
+        ids=test,
+        comparison=comparison,
+        image_shape=study.image_shape,
+        title=f"{study.title}: {study.X.shape[1]} columns into {study.n_components}",
+    )
+    return path

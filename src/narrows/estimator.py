@@ -23,12 +23,13 @@ from narrows.data.layout import Layout
 from narrows.data.table import Table, make_table
 from narrows.data.views import View, place
 from narrows.errors import DataError, MissingWarning, OvercompleteWarning, ParameterError
-from narrows.explanation import Explanation, edges
+from narrows.explanation import edges
 from narrows.generation import Generation
 from narrows.losses import Loss
 from narrows.missing import Imputation
 from narrows.model_folder import State, Storable
 from narrows.network import Network
+from narrows.reporting import Reporting
 from narrows.training import progress
 from narrows.training.optimizers import Stepper
 from narrows.training.runtime import Randomness, resolve, seed
@@ -42,7 +43,7 @@ Matrix = NDArray[Any]
 
 class Autoencoder(
     Storable,
-    Explanation,
+    Reporting,
     Generation,
     Imputation,
     ClassNamePrefixFeaturesOutMixin,  # type: ignore[misc]

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, NamedTuple, Self
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from narrows.activations import Activation
@@ -86,6 +88,14 @@ class Architecture(Spec, axis="architecture"):
     def build(self, n_features: int, n_components: int) -> Layers:
         """Return fresh blocks for tables of ``n_features`` columns, without drawn weights."""
         raise NotImplementedError
+
+    def drawn(self, n_features: int) -> NDArray[np.int64] | None:
+        """Return the numbers of the columns as they lie in what a row holds.
+
+        Shape (channels, steps) where a row is a sequence, (channels, height, width) where it is an
+        image; None where it is just a row.
+        """
+        return None
 
     @classmethod
     def of(cls, value: Any) -> Self:

@@ -7,7 +7,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -341,6 +343,16 @@ class Convolutional(Architecture):
             for block, activation in zip(reversed(encoder), reversed(seen), strict=True)
         ]
         return Layers(encoder, decoder)
+
+    def drawn(self, n_features: int) -> NDArray[np.int64]:
+        """Return the numbers of the columns as they lie in what a row holds.
+
+        Shape (channels, length) of a signal, (channels, height, width) of an image; of a volume,
+        its middle slice.
+        """
+        channels, size = self._input(n_features)
+        found = np.arange(n_features).reshape(channels, *size)
+        return found if len(size) < 3 else found[:, size[0] // 2]
 
     def _convolutions(self, n_features: int) -> list[Convolution]:
         """Return the encoder's convolutions, each of the size that the one before leaves."""

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from narrows import activations, checks
@@ -343,6 +345,10 @@ class Recurrent(Architecture):
             outer.mirror(tied=False, activation=activations.ACTIVATIONS["linear"]),
         ]
         return Layers([outer, inner], decoder)
+
+    def drawn(self, n_features: int) -> NDArray[np.int64]:
+        """Return the numbers of the columns as (channels, steps)."""
+        return np.arange(n_features).reshape(self._shape(n_features)).T
 
     def _layout(self, n_features: int) -> Layout:
         n_steps, n_channels = self._shape(n_features)

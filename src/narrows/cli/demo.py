@@ -1,4 +1,4 @@
-"""``narrows demo``: two real data sets fused, and pictures to look at."""
+"""``narrows demo``: two real data sets fused, and reports to open."""
 
 from __future__ import annotations
 

@@ -23,8 +23,9 @@ VERBS = {
     "translate": "Predict one view from the others.",
     "explain": "Say what of each view a code keeps, and which columns move it.",
     "score": "Say for each row how well the model reconstructs it.",
+    "report": "Write a page about a model and rows, to look at and to show.",
     "inspect": "Describe a model folder or a data file.",
-    "demo": "Fuse two real data sets and leave pictures to look at.",
+    "demo": "Fuse two real data sets and leave reports to look at.",
 }
 
 

@@ -130,6 +130,18 @@ def write_frame(table: pa.Table, path: str | os.PathLike[str], ids: pa.Table | N
         _format(Path(name), name).write(table, stream)
 
 
+def write_bytes(content: bytes, path: str | os.PathLike[str]) -> None:
+    """Write a file, so that a reader sees all of it or none of it.
+
+    Raises
+    ------
+    SourceError
+        If the file cannot be written.
+    """
+    with _named(os.fspath(path), "write"), replacing(Path(path)) as stream:
+        stream.write(content)
+
+
 def check_writable(path: str | os.PathLike[str]) -> None:
     """Refuse a path that `write_table` could not write, before the work that makes the table.
 
@@ -141,10 +153,22 @@ def check_writable(path: str | os.PathLike[str]) -> None:
     name = os.fspath(path)
     if name == STANDARD_STREAM:
         return
-    target = Path(name)
+    if not Path(name).is_dir():
+        _format(Path(name), name)
+    check_place(name)
+
+
+def check_place(path: str | os.PathLike[str]) -> None:
+    """Refuse a path at which no file could be written.
+
+    Raises
+    ------
+    SourceError
+        If it is a folder, its own folder is absent, or writing is not permitted.
+    """
+    name, target = os.fspath(path), Path(path)
     if target.is_dir():
         raise SourceError(f"cannot write {name}: it is a folder; give the name of a file in it")
-    _format(target, name)
     if not target.parent.is_dir():
         raise SourceError(f"cannot write {name}: there is no folder {target.parent}; create it")
     if not os.access(target if target.exists() else target.parent, os.W_OK):

@@ -1,0 +1,1 @@
+"""Report: one offline page about a fitted model, gathered from what its public methods say."""

@@ -1,0 +1,179 @@
+"""Components: what of each view they keep, which columns move them, and what moves with them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import stats
+
+from narrows.report.cells import Cells
+from narrows.report.codes import by_spread
+from narrows.report.plain import Quantised
+from narrows.report.rows import curves, extent, laid_out
+from narrows.report.subject import Subject, take
+
+Matrix = NDArray[Any]
+COMPONENTS, STEPS, MOVED, TOP = 16, 11, 12, 10
+IMPORTANCE_ROWS = 1_000
+PARTS, ROWS_OF_PART, FEWEST_PARTS = 10, 10, 4
+CONFIDENCE = 0.95
+
+
+def explained(subject: Subject) -> dict[str, Any]:
+    """Return the share of the variance that is kept, by view and component, beside a PCA."""
+    missing = _lacking(subject)
+    if missing:
+        return {"needs": missing}
+    rows, train = take(subject.X, subject.examined), _train(subject)
+    found = subject.model.explained_variance(rows, train=train)
+    views = list(dict.fromkeys(row["view"] for row in found))
+    cells = {(row["view"], row["component"]): row for row in found}
+    components = by_spread(subject.codes)[:COMPONENTS]
+    table = [
+        {
+            "view": view,
+            "total": cells[view, "total"]["explained"],
+            "pca": cells[view, "total"]["pca"],
+            "shared": cells.get((view, "shared"), {}).get("explained"),
+            "specific": cells.get((view, "specific"), {}).get("explained"),
+            "components": [cells[view, int(c)]["explained"] for c in components],
+        }
+        for view in views
+    ]
+    return {
+        "needs": None,
+        "components": components,
+        "table": table,
+        "total": table[-1]["total"],
+        "pca": table[-1]["pca"],
+        "difference": _difference(subject, train) if train is not None else None,
+        "n_examined": len(subject.examined),
+        "n_train": None if train is None else train.shape[0],
+    }
+
+
+def importance(subject: Subject) -> dict[str, Any]:
+    """Return the columns that move each component most."""
+    numbers = subject.examined[:: -(-len(subject.examined) // IMPORTANCE_ROWS)]
+    rows = take(subject.X, numbers)
+    shown = by_spread(subject.codes)[:COMPONENTS]
+    names = dict(zip((c["column"] for c in subject.model.columns_), subject.names, strict=True))
+    found = []
+    for component in shown:
+        ranked = subject.model.feature_importance(rows, int(component))
+        total = sum(row["importance"] for row in ranked) or 1.0
+        found.append(
+            {
+                "component": component,
+                "columns": [
+                    {
+                        "column": names[row["column"]],
+                        "view": row["view"],
+                        "importance": row["importance"],
+                        "share": row["importance"] / total,
+                    }
+                    for row in ranked[:TOP]
+                ],
+                "image": _by_place(subject, ranked) if subject.is_image else None,
+            }
+        )
+    size = extent(subject) if subject.is_image else {}
+    return {"components": found, "n_rows": len(numbers), "n_columns": len(names), **size}
+
+
+def traversal(subject: Subject) -> dict[str, Any]:
+    """Return what rows become along each component, the others at their medians."""
+    codes = subject.codes
+    low, high = np.quantile(codes, [0.02, 0.98], axis=0)
+    middle = np.median(codes, axis=0)
+    mean, deviation = subject.reference.spread()
+    found = []
+    for component in by_spread(codes)[:COMPONENTS]:
+        walked = np.tile(middle, (STEPS, 1))
+        walked[:, component] = np.linspace(low[component], high[component], STEPS)
+        decoded = subject.model.inverse_transform(walked)
+        cells = Cells.of(decoded, subject.names, subject.cells)
+        found.append(
+            {
+                "component": component,
+                "values": walked[:, component],
+                **_along(subject, cells, mean, deviation),
+            }
+        )
+    kind = "table" if subject.shape is None else "image" if subject.is_image else "curves"
+    size = extent(subject) if subject.is_image else {}
+    return {"kind": kind, "components": found, "steps": STEPS, **size}
+
+
+def _lacking(subject: Subject) -> str | None:
+    """Return what has to be given before anything can be said of kept variance."""
+    if subject.held_out is False:
+        return (
+            "These rows are those of fit, of which a code always keeps more than of others. Give "
+            "rows that fit did not see: model.report(path, X_test, train=X_train), or "
+            "narrows report MODEL test.csv --train train.csv."
+        )
+    if subject.n_rows < 2:
+        return "A single row has no variance. Give at least two rows that fit did not see."
+    return None
+
+
+def _train(subject: Subject) -> Any:
+    if subject.train is None:
+        return None
+    count, most = subject.train.shape[0], len(subject.reference)
+    chosen = np.unique(np.linspace(0, count - 1, most).astype(int))
+    return take(subject.train, chosen)
+
+
+def _difference(subject: Subject, train: Any) -> dict[str, Any] | None:
+    """Return how much more than the PCA the code keeps, over parts of the held-out rows."""
+    assert subject.known is not None
+    # Rows that are in train, too, are dealt out last: a part of them alone would not be held out.
+    random = np.random.default_rng(0)
+    new, known = (subject.examined[own] for own in (~subject.known, subject.known))
+    dealt = np.concatenate([random.permutation(new), random.permutation(known)])
+    count = min(PARTS, len(new), len(dealt) // ROWS_OF_PART)
+    if count < FEWEST_PARTS:
+        return None
+    found = []
+    for part in range(count):
+        rows = take(subject.X, np.sort(dealt[part::count]))
+        total = subject.model.explained_variance(rows, train=train)
+        kept = next(r for r in total if r["view"] == "all" and r["component"] == "total")
+        found.append(kept["explained"] - kept["pca"])
+    differences = np.array(found)
+    mean, error = float(differences.mean()), float(differences.std(ddof=1) / np.sqrt(count))
+    reach = float(stats.t.ppf((1 + CONFIDENCE) / 2, count - 1)) * error
+    return {"mean": mean, "low": mean - reach, "high": mean + reach, "parts": count}
+
+
+def _by_place(subject: Subject, ranked: list[dict[str, Any]]) -> Quantised:
+    """Return the importance of every column, laid out as the image is."""
+    places = {c["column"]: i for i, c in enumerate(subject.model.columns_)}
+    values = np.zeros((len(places), 1))
+    for row in ranked:
+        values[places[row["column"]]] = row["importance"]
+    assert subject.shape is not None
+    return Quantised(values[subject.shape.ravel()], 8)
+
+
+def _along(subject: Subject, cells: Cells, mean: Matrix, deviation: Matrix) -> dict[str, Any]:
+    if subject.is_image:
+        return {"images": Quantised(laid_out(subject, cells.values).reshape(len(cells), -1).T, 8)}
+    if subject.shape is not None:
+        return {"curves": curves(subject, cells.values)}
+    standard = (cells.values - mean) / deviation
+    moved = np.argsort(-np.nan_to_num(np.ptp(standard, axis=0)), kind="stable")[:MOVED]
+    columns = [
+        {
+            "column": subject.names[column],
+            "view": subject.columns[column]["view"],
+            "texts": [cells.text(step, column) for step in range(len(cells))],
+            "places": None if cells.levels[column] is not None else standard[:, column],
+        }
+        for column in moved
+    ]
+    return {"columns": columns}

@@ -1,0 +1,67 @@
+"""Gathering: a fitted model and rows in, the data of every section out."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from narrows.report import (
+    codes,
+    comparison,
+    components,
+    overview,
+    reproduction,
+    rows,
+    table,
+    training,
+)
+from narrows.report.subject import Subject
+
+FORMAT, VERSION = "narrows report", 1
+
+
+def gathered(
+    subject: Subject,
+    *,
+    title: str,
+    call: str,
+    command: str | None = None,
+    compared: Any = None,
+) -> dict[str, Any]:
+    """Return all that a report says, as rows, arrays and texts.
+
+    Parameters
+    ----------
+    subject : Subject
+        What the report is of.
+    title : str
+        Its heading.
+    call, command : str
+        How it was asked for.
+    compared : Comparison, mapping or path, optional
+        Other methods on the same data.
+
+    Raises
+    ------
+    ParameterError
+        If ``compared`` is no comparison.
+    """
+    found = comparison.given(compared)  # before the work, not after it
+    sections = {
+        "data": table.described(subject),
+        "training": training.curves(subject.model),
+        "code": codes.picture(subject),
+        "gallery": rows.gallery(subject),
+        "explained": components.explained(subject),
+        "importance": components.importance(subject),
+        "traversal": components.traversal(subject),
+        "anomalies": rows.anomalies(subject),
+        "comparison": comparison.described(found),
+        "reproduction": reproduction.recipe(subject.model, call, command),
+    }
+    return {
+        "format": FORMAT,
+        "version": VERSION,
+        "title": title,
+        "overview": overview.described(subject, sections),
+        **sections,
+    }

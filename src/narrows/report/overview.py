@@ -1,0 +1,212 @@
+"""Overview: what to know first, whether it is better than PCA, and what to worry about."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from narrows.report import codes
+from narrows.report.subject import Subject
+
+DRIFT, OVERFIT, HOLES, ALONE, LEAK, LISTED = 0.05, 1.5, 0.2, 0.2, 0.05, 5
+MINUS = "\N{MINUS SIGN}"
+
+Section = dict[str, Any]
+
+
+def described(subject: Subject, sections: dict[str, Any]) -> dict[str, Any]:
+    """Return facts, the verdict beside PCA, and alerts, the most urgent first."""
+    alerts = [*_alerts(subject, sections)]
+    alerts.sort(key=lambda alert: ("problem", "note").index(alert["level"]))
+    return {
+        "facts": _facts(subject, sections),
+        "verdicts": [
+            beside_pca(sections["explained"], subject.n_components),
+            *compared(sections["comparison"]),
+        ],
+        "alerts": alerts,
+    }
+
+
+def beside_pca(explained: Section, n_components: int) -> dict[str, str]:
+    """Return whether the code keeps more of the held-out variance than a PCA of equal size."""
+    if explained.get("needs"):
+        text = "Whether the code beats PCA cannot be said of the rows of fit."
+        return {"state": "unknown", "text": f"{text} {explained['needs']}"}
+    kept, linear = explained["total"], explained["pca"]
+    size = f"{n_components} component" + "s" * (n_components > 1)
+    if linear != linear:  # NaN: no rows of fit to make a PCA of
+        text = f"The code keeps {kept:.1%} of the variance. Give train= for a PCA beside it."
+        return {"state": "unknown", "text": text}
+    beside = f"{size} keep {kept:.1%} of the held-out variance; a PCA of the same size {linear:.1%}"
+    difference = explained["difference"]
+    if difference is None:
+        better = "more" if kept > linear else "not more"
+        return {
+            "state": "better" if kept > linear else "worse",
+            "text": f"{beside}: {better} than PCA, on too few rows to say whether by chance.",
+        }
+    over = f"(95% interval {points(difference['low'])} to {points(difference['high'])} points)"
+    if difference["low"] > 0:
+        return {"state": "better", "text": f"{beside}: better than PCA {over}."}
+    if difference["high"] < 0:
+        return {"state": "worse", "text": f"{beside}: not better than PCA, but worse {over}."}
+    return {"state": "equal", "text": f"{beside}: not better than PCA beyond chance {over}."}
+
+
+def compared(comparison: Section | None) -> Iterator[dict[str, str]]:
+    """Yield for each metric what differs from the reference beyond chance."""
+    if comparison is None:
+        return
+    reference = comparison["reference"]
+    for found in comparison["verdicts"]:
+        better, worse, equal = (found[key] for key in ("better", "worse", "equal"))
+        if not better and not worse and not equal:
+            continue
+        if better:
+            said = f"better than {reference}: {_listed(better)}"
+        else:
+            said = f"nothing is better than {reference} beyond chance"
+        if worse:
+            said += f"; worse: {_listed(worse)}"
+        state = "better" if better else "worse" if worse and not equal else "equal"
+        label = f"{found['label'][:1].upper()}{found['label'][1:]}"
+        yield {"state": state, "text": f"{label}, compared fold by fold: {said}."}
+
+
+def _facts(subject: Subject, sections: dict[str, Any]) -> list[dict[str, str]]:
+    training, explained = sections["training"], sections["explained"]
+    rows = {True: "held-out rows", False: "rows of fit", None: "rows"}[subject.held_out]
+    views = f"columns in {len(subject.views)} views" if subject.views else "columns"
+    facts = [
+        {"value": f"{subject.n_rows:,}", "label": rows},
+        {"value": f"{len(subject.columns):,}", "label": views},
+        {"value": f"{subject.n_components}", "label": "components"},
+    ]
+    if not explained.get("needs"):
+        facts.append({"value": f"{explained['total']:.1%}", "label": "of the variance kept"})
+        if explained["pca"] == explained["pca"]:
+            facts.append({"value": f"{explained['pca']:.1%}", "label": "by a PCA of equal size"})
+    facts.append(
+        {
+            "value": f"{training['n_epochs']:,}",
+            "label": f"epochs in {training['seconds']:.3g} s",
+        }
+    )
+    return facts
+
+
+def _alerts(subject: Subject, sections: dict[str, Any]) -> Iterator[dict[str, str]]:
+    yield from _of_rows(subject)
+    yield from _of_training(sections["training"])
+    yield from _of_code(subject)
+    yield from _of_data(subject, sections["data"])
+    yield from _of_errors(sections["anomalies"])
+    if sections["reproduction"]["seed"] is None:
+        yield _alert("note", "reproduction", "No seed was set: another fit gives another model.")
+
+
+def _of_rows(subject: Subject) -> Iterator[dict[str, str]]:
+    if subject.held_out is False:
+        yield _alert(
+            "note",
+            "overview",
+            "All figures are of the rows of fit, which look better than others would.",
+        )
+    elif subject.held_out is None:
+        yield _alert(
+            "note",
+            "overview",
+            "The model came from a file and the rows of fit were not given, so nobody can tell "
+            "whether fit saw these rows; if it did, the figures flatter the model.",
+        )
+    elif subject.known is not None and subject.known.any():
+        yield _alert(
+            "problem" if subject.known.mean() > LEAK else "note",
+            "data",
+            f"{subject.known.mean():.1%} of the rows are among the rows of fit, too, so they are "
+            "not held out.",
+        )
+
+
+def _of_training(training: Section) -> Iterator[dict[str, str]]:
+    reason = training["stop_reason"]
+    if reason in ("diverged", "interrupted"):
+        yield _alert("problem", "training", f"Training {reason}; the best weights were kept.")
+    share = training["still_falling"]
+    if share is not None and reason == "max_epochs":
+        yield _alert(
+            "note",
+            "training",
+            f"The objective still fell by {share:.1%} in the last tenth of the epochs; more "
+            "max_epochs may help.",
+        )
+
+
+def _of_code(subject: Subject) -> Iterator[dict[str, str]]:
+    quiet = codes.silent(subject.codes)
+    if quiet:
+        names = ", ".join(map(str, quiet[:LISTED]))
+        more = f" and {len(quiet) - LISTED} more" if len(quiet) > LISTED else ""
+        yield _alert(
+            "problem",
+            "code",
+            f"Components {names}{more} hardly move from row to row: they carry nothing. Choose "
+            "fewer components.",
+        )
+
+
+def _of_data(subject: Subject, data: Section) -> Iterator[dict[str, str]]:
+    columns = data["columns"]
+    holes = [c["column"] for c in columns if HOLES < c["missing"] < 1]
+    unseen = [c["column"] for c in columns if c["missing"] == 1]
+    constant = [c["column"] for c in columns if c["missing"] < 1 and len(c["counts"]) == 1]
+    for found, level, said in (
+        (unseen, "problem", "have no measured cell"),
+        (holes, "note", f"lack more than {HOLES:.0%} of their cells"),
+        (constant, "note", "are constant here"),
+    ):
+        if found:
+            yield _alert(level, "data", f"{len(found)} columns {said}: {_listed(found)}.")
+
+
+def _of_errors(anomalies: Section) -> Iterator[dict[str, str]]:
+    alone, found = anomalies["share_of_worst"], anomalies["histogram"]
+    if alone is not None and alone > ALONE and len(anomalies["rows"]) > 1:
+        yield _alert(
+            "problem",
+            "anomalies",
+            f"Row {anomalies['rows'][0]['name']} alone has {alone:.0%} of all error: look at it, "
+            "and do not trust means that it is part of, the variance kept among them.",
+        )
+    if "beyond" not in found:
+        return
+    if found["beyond"] > DRIFT:
+        yield _alert(
+            "problem",
+            "anomalies",
+            f"{found['beyond']:.1%} of the rows have an error that only 1% of the rows of fit "
+            "have: these rows are unlike them, or the model learned its rows by heart.",
+        )
+    median, usual = anomalies["median"], found["train_median"]
+    if usual > 0 and median > OVERFIT * usual:
+        yield _alert(
+            "note",
+            "anomalies",
+            f"The median error is {median / usual:.1f} times that of the rows of fit; fewer "
+            "epochs, early_stopping=True or a penalty may help.",
+        )
+
+
+def _alert(level: str, section: str, text: str) -> dict[str, str]:
+    return {"level": level, "section": section, "text": text}
+
+
+def points(share: float) -> str:
+    """Return a difference of two shares in points of a hundred."""
+    return f"{100 * share:+.1f}".replace("-", MINUS)
+
+
+def _listed(names: list[str]) -> str:
+    shown = ", ".join(map(str, names[:LISTED]))
+    return shown + (f" and {len(names) - LISTED} more" if len(names) > LISTED else "")

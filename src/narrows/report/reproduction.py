@@ -1,0 +1,74 @@
+"""Reproduction: versions, seed, settings and the calls that lead to the same report."""
+
+from __future__ import annotations
+
+import datetime as dt
+import importlib.metadata
+import inspect
+import platform
+from typing import Any
+
+import narrows
+
+PACKAGES = ("torch", "numpy", "scikit-learn", "scipy")
+
+
+def recipe(model: Any, call: str, command: str | None) -> dict[str, Any]:
+    """Return all that is needed to get the same model and the same report again.
+
+    Parameters
+    ----------
+    model : Autoencoder
+        Fitted.
+    call : str
+        How this report was asked for.
+    command : str or None
+        The command line that did, if one did.
+    """
+    seed = model.random_state
+    return {
+        "made": dt.datetime.now(dt.UTC).strftime("%Y-%m-%d %H:%M UTC"),
+        "versions": {
+            "narrows": narrows.__version__,
+            "Python": platform.python_version(),
+            **{name: importlib.metadata.version(name) for name in PACKAGES},
+        },
+        "machine": f"{platform.system()} {platform.machine()}",
+        "seed": None if seed is None else repr(seed),
+        "model": expression(model),
+        "call": call,
+        "command": command,
+        "n_parameters": int(model.n_parameters_),
+    }
+
+
+def expression(model: Any) -> str:
+    """Return the call that makes the unfitted model: settings that are not at their defaults."""
+    defaults = inspect.signature(type(model)).parameters
+    settings = model.get_params(deep=False)
+    written = [
+        f"    {name}={_written(value)},"
+        for name, value in settings.items()
+        if repr(value) != repr(defaults[name].default)
+    ]
+    name = type(model).__name__
+    return "\n".join([f"{name}(", *written, ")"]) if written else f"{name}()"
+
+
+def _written(value: Any) -> str:
+    if isinstance(value, dict):
+        inner = (f"        {key!r}: {_written(item)}," for key, item in value.items())
+        return "\n".join(["{", *inner, "    }"])
+    # scikit-learn cuts long parts short; one line each is what a person can copy.
+    if hasattr(value, "get_params"):
+        defaults = inspect.signature(type(value)).parameters
+        settings = value.get_params(deep=False).items()
+        changed = [
+            f"{name}={_written(item)}"
+            for name, item in settings
+            if name in defaults and repr(item) != repr(defaults[name].default)
+        ]
+        return f"{type(value).__name__}({', '.join(changed)})"
+    if isinstance(value, (list, tuple)) and any(hasattr(item, "get_params") for item in value):
+        return repr(value)
+    return repr(value.tolist()) if hasattr(value, "tolist") else repr(value)

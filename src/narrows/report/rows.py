@@ -1,0 +1,196 @@
+"""Rows: the best, median and worst reconstructions, the strangest rows, and why they are so."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from narrows.report.cells import Cells, histogram
+from narrows.report.plain import Quantised
+from narrows.report.subject import Subject, n_rows, take
+
+Matrix = NDArray[Any]
+GALLERY = {"image": 8, "curves": 3, "table": 3}
+COLUMNS_SHOWN, REASONS, STRANGEST = 8, 3, 20
+DEVIATES = 1.0  # standard deviations from which a cell is marked
+STEPS_SHOWN, CURVES_SHOWN = 400, 4
+
+
+def gallery(subject: Subject) -> dict[str, Any]:
+    """Return the best, median and worst reconstructions."""
+    kind = "table" if subject.shape is None else "image" if subject.is_image else "curves"
+    count = min(GALLERY[kind], max(subject.n_rows // 3, 1))
+    order, middle = subject.order, (subject.n_rows - count) // 2
+    chosen = {
+        "best": order[:count],
+        "median": order[middle : middle + count],
+        "worst": order[::-1][:count],
+    }
+    groups = [
+        {"name": name, "rows": _entries(subject, numbers, kind)} for name, numbers in chosen.items()
+    ]
+    return {"kind": kind, "groups": groups, **(extent(subject) if kind == "image" else {})}
+
+
+def anomalies(subject: Subject) -> dict[str, Any]:
+    """Return the rows of greatest error, what they are off in, and how errors are spread."""
+    numbers = subject.order[::-1][:STRANGEST]
+    median = float(np.median(subject.errors))
+    judged = Judged.of(subject, numbers)
+    rows = []
+    for place, number in enumerate(numbers):
+        rows.append(
+            {
+                **_named(subject, int(number)),
+                "times_median": float(subject.errors[number]) / median if median > 0 else None,
+                "reasons": [judged.reason(place, c) for c in judged.deviating(place, REASONS)],
+                "views": [judged.share_of(place, view) for view in subject.views],
+            }
+        )
+    total = float(subject.errors.sum())
+    return {
+        "rows": rows,
+        "views": subject.views,
+        "median": median,
+        "share_of_worst": float(subject.errors.max()) / total if total > 0 else None,
+        **_spread(subject),
+    }
+
+
+class Judged:
+    """Some rows beside what the model gives back, and what each cell adds to the error."""
+
+    def __init__(self, subject: Subject, given: Cells, back: Cells, loss: Matrix) -> None:
+        self.subject, self.given, self.back, self.loss = subject, given, back, loss
+        self.mean, self.deviation = subject.reference.spread()
+
+    @classmethod
+    def of(cls, subject: Subject, numbers: Matrix) -> Judged:
+        """Judge the rows of these numbers."""
+        given = subject.read(numbers)
+        details = subject.model.score_samples(take(subject.X, numbers), details=True)
+        loss = -np.asarray(details.columns, np.float64)
+        return cls(subject, given, subject.given_back(numbers, given), loss)
+
+    def deviating(self, row: int, count: int) -> Matrix:
+        """Return the columns that add most to a row's error."""
+        return np.argsort(-self.loss[row], kind="stable")[:count]
+
+    def reason(self, row: int, column: int) -> dict[str, Any]:
+        """Return what a cell is, what the code says, and how far these are apart."""
+        levels = self.given.levels[column]
+        measured, expected = self.standard(row, column)
+        off = measured - expected
+        differs = levels is not None and bool(off != 0)
+        total = self.loss[row].sum()
+        return {
+            "column": self.given.names[column],
+            "view": self.subject.columns[column]["view"],
+            "measured": self.given.text(row, column),
+            "expected": self.back.text(row, column),
+            "off": None if levels is not None else float(off),
+            "places": [measured, expected] if levels is None else None,
+            "share": float(self.loss[row, column] / total) if total > 0 else None,
+            "marked": differs or bool(levels is None and abs(off) > DEVIATES),
+        }
+
+    def standard(self, row: int, column: int) -> tuple[float, float]:
+        """Return a cell and its reconstruction in standard deviations from the mean."""
+        found = [
+            float((cells.values[row, column] - self.mean[column]) / self.deviation[column])
+            for cells in (self.given, self.back)
+        ]
+        return found[0], found[1]
+
+    def share_of(self, row: int, view: str) -> float | None:
+        """Return which share of a row's error a view has."""
+        own = [c["view"] == view for c in self.subject.columns]
+        total = self.loss[row].sum()
+        return float(self.loss[row, own].sum() / total) if total > 0 else None
+
+
+def laid_out(subject: Subject, values: Matrix) -> Matrix:
+    """Return rows as they lie in what they hold: (n_rows, channels, steps) or an image each."""
+    assert subject.shape is not None
+    return values[:, subject.shape]
+
+
+def curves(subject: Subject, values: Matrix) -> Matrix:
+    """Return rows as (n_rows, channels, steps), thinned out where there are very many steps."""
+    found = laid_out(subject, values)[:, :CURVES_SHOWN]
+    every = -(-found.shape[2] // STEPS_SHOWN)
+    return found[:, :, ::every]
+
+
+def _entries(subject: Subject, numbers: Matrix, kind: str) -> list[dict[str, Any]]:
+    judged = Judged.of(subject, numbers)
+    names = [_named(subject, int(number)) for number in numbers]
+    if kind == "table":
+        return [
+            {
+                **name,
+                "columns": [judged.reason(row, c) for c in judged.deviating(row, COLUMNS_SHOWN)],
+                "n_marked": sum(judged.reason(row, c)["marked"] for c in range(len(subject.names))),
+            }
+            for row, name in enumerate(names)
+        ]
+    both = [judged.given.values, judged.back.values]
+    if kind == "image":
+        drawn = [laid_out(subject, values).reshape(len(values), -1) for values in both]
+        return [
+            {
+                **name,
+                "measured": Quantised(drawn[0][[row]].T, 8),
+                "expected": Quantised(drawn[1][[row]].T, 8),
+            }
+            for row, name in enumerate(names)
+        ]
+    drawn = [curves(subject, values) for values in both]
+    return [
+        {**name, "measured": drawn[0][row], "expected": drawn[1][row]}
+        for row, name in enumerate(names)
+    ]
+
+
+def extent(subject: Subject) -> dict[str, Any]:
+    """Return the size of an image, and between which values it goes from white to black."""
+    assert subject.shape is not None
+    values = subject.cells.values[:, subject.shape.ravel()]
+    low, high = float(np.nanmin(values)), float(np.nanmax(values))
+    return {"shape": list(subject.shape.shape), "low": low, "high": high}
+
+
+def _named(subject: Subject, number: int) -> dict[str, Any]:
+    return {
+        "row": number,
+        "name": subject.name(number),
+        "class": subject.classes.text(number),
+        "error": float(subject.errors[number]),
+    }
+
+
+def _spread(subject: Subject) -> dict[str, Any]:
+    """Return how many rows have which error; on a logarithmic scale where all are positive."""
+    errors = subject.errors[np.isfinite(subject.errors)]
+    log = bool(errors.min() > 0 and errors.max() > 20 * errors.min())
+    known = [errors]
+    if subject.train is not None:
+        numbers = np.linspace(0, n_rows(subject.train) - 1, min(n_rows(subject.train), 10_000))
+        rows = take(subject.train, np.unique(numbers.astype(int)))
+        known.append(-np.asarray(subject.model.score_samples(rows), np.float64))
+    scaled = [np.log10(np.maximum(values, errors.min())) if log else values for values in known]
+    low = min(float(values.min()) for values in scaled)
+    high = max(float(values.max()) for values in scaled)
+    counts = [histogram(values, low, high, 40) / len(values) for values in scaled]
+    found = {"low": low, "high": high, "log": log, "counts": counts[0]}
+    if len(counts) > 1:
+        usual = float(np.quantile(known[1], 0.99))
+        found |= {
+            "train_counts": counts[1],
+            "train_quantile_99": usual,
+            "beyond": float((subject.errors > usual).mean()),
+            "train_median": float(np.median(known[1])),
+        }
+    return {"histogram": found}

@@ -1,0 +1,244 @@
+"""Subject: what a report is of: a fitted model, rows, and which of these are looked at closely."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import narwhals as nw
+import numpy as np
+from numpy.typing import NDArray
+
+from narrows.report.cells import Cells, level
+
+Matrix = NDArray[Any]
+EXAMINED = 10_000
+CELLS_SHOWN, FEWEST, MOST = 300_000, 500, 5_000
+CLASSES = 20
+SEED = 0
+
+
+@dataclass(frozen=True)
+class Subject:
+    """A fitted model and the rows that a report shows.
+
+    Parameters
+    ----------
+    model : Autoencoder
+        Asked by its public methods and attributes alone.
+    X : array, CSR array or data frame of shape (n_rows, n_features)
+        The rows.
+    y : ndarray of shape (n_rows,) or None
+        A class or a number for each row.
+    train : array, CSR array or data frame, or None
+        The rows of fit.
+    ids : list of str or None
+        What the rows are called.
+    held_out : bool or None
+        Whether fit did not see them; None if nobody can tell.
+    known : bool ndarray or None
+        Which of the examined rows stand in ``train``, too; None without it.
+    shape : int ndarray or None
+        Column numbers as they lie in what a row holds: (channels, steps) of curves, (channels,
+        height, width) of an image.
+    """
+
+    model: Any
+    X: Any
+    y: Matrix | None = None
+    train: Any = None
+    ids: Sequence[str] | None = None
+    held_out: bool | None = None
+    known: NDArray[np.bool_] | None = None
+    shape: NDArray[np.int64] | None = None
+
+    @property
+    def n_rows(self) -> int:
+        """How many rows there are."""
+        return n_rows(self.X)
+
+    @property
+    def n_components(self) -> int:
+        """Length of the code."""
+        return int(self.model.n_components_)
+
+    @cached_property
+    def columns(self) -> list[dict[str, Any]]:
+        """What is known of each column."""
+        return [{**found, "column": self._called(found)} for found in self.model.columns_]
+
+    @property
+    def names(self) -> list[str]:
+        """What the columns are called."""
+        return [str(found["column"]) for found in self.columns]
+
+    def _called(self, found: dict[str, Any]) -> str:
+        return f"x{found['column']}" if isinstance(found["column"], int) else found["column"]
+
+    @cached_property
+    def views(self) -> list[str]:
+        """The views, in the order of their columns; empty where there are no several."""
+        found = list(dict.fromkeys(c["view"] for c in self.columns if c["view"] is not None))
+        return found if len(found) > 1 else []
+
+    @cached_property
+    def errors(self) -> Matrix:
+        """The loss of each row: minus its score."""
+        found: Matrix = -np.asarray(self.model.score_samples(self.X), np.float64)
+        return found
+
+    @cached_property
+    def order(self) -> Matrix:
+        """The numbers of the rows, best reconstructed first."""
+        return np.argsort(self.errors, kind="stable")
+
+    @cached_property
+    def examined(self) -> Matrix:
+        """Numbers of the rows that statistics are made of: all, or a random sample."""
+        return _sample(self.n_rows, EXAMINED)
+
+    @cached_property
+    def shown(self) -> Matrix:
+        """Places among the examined rows of those that are points on the page."""
+        per_row = max(self.model.n_features_in_ // (2 if self.is_image else 1), 1)
+        most = int(np.clip(CELLS_SHOWN // per_row, FEWEST, MOST))
+        return _sample(len(self.examined), most)
+
+    @property
+    def is_image(self) -> bool:
+        """Whether a row is a picture."""
+        return self.shape is not None and self.shape.ndim == 3
+
+    @cached_property
+    def cells(self) -> Cells:
+        """The examined rows as people read them."""
+        return self.read(self.examined)
+
+    @cached_property
+    def reference(self) -> Cells:
+        """Rows that say how far a column usually spreads: those of fit, if they are there."""
+        if self.train is None:
+            return self.cells
+        numbers = _sample(n_rows(self.train), EXAMINED)
+        return Cells.of(take(self.train, numbers), self.names, self.cells)
+
+    @cached_property
+    def codes(self) -> Matrix:
+        """The codes of the examined rows."""
+        found = self.model.transform(take(self.X, self.examined))
+        return np.asarray(found, np.float64)
+
+    def read(self, numbers: Matrix) -> Cells:
+        """Return rows as people read them."""
+        return Cells.of(take(self.X, numbers), self.names)
+
+    def given_back(self, numbers: Matrix, like: Cells) -> Cells:
+        """Return what the model makes of rows, their levels in the places that ``like`` has."""
+        found = self.model.reconstruct(take(self.X, numbers))
+        return Cells.of(found, self.names, like)
+
+    def name(self, row: int) -> str:
+        """Return what a row is called."""
+        return str(row) if self.ids is None else str(self.ids[row])
+
+    @cached_property
+    def classes(self) -> Classes:
+        """What y says."""
+        return Classes.of(self.y)
+
+
+@dataclass(frozen=True)
+class Classes:
+    """A class or a number for each row.
+
+    Parameters
+    ----------
+    kind : {"none", "classes", "number"}
+        Which.
+    names : list of str
+        Of the classes; the last may stand for many rare ones.
+    values : float64 ndarray of shape (n_rows,)
+        Places in ``names``, or numbers; NaN where nothing is known.
+    """
+
+    kind: str
+    names: list[str]
+    values: Matrix
+
+    @classmethod
+    def of(cls, y: Any) -> Classes:
+        """Return numbers if there are many different ones, else classes."""
+        if y is None:
+            return cls("none", [], np.empty(0))
+        given = y.tolist()
+        known = {value for value in given if value is not None and value == value}
+        numeric = all(isinstance(v, (int, float)) and not isinstance(v, bool) for v in known)
+        if numeric and len(known) > CLASSES:
+            numbers = [np.nan if value is None else float(value) for value in given]
+            return cls("number", [], np.array(numbers))
+        texts = [level(value) if value is not None and value == value else None for value in given]
+        names = _frequent(texts, sorted(known) if numeric else sorted({level(v) for v in known}))
+        places = {name: place for place, name in enumerate(names)}
+        rest = len(names) - 1
+        found = [np.nan if text is None else places.get(text, rest) for text in texts]
+        return cls("classes", names, np.array(found, np.float64))
+
+    def text(self, row: int) -> str | None:
+        """Return what a row's class or number is called; None if there is none."""
+        if self.kind == "none" or np.isnan(self.values[row]):
+            return None
+        value = float(self.values[row])
+        return self.names[int(value)] if self.kind == "classes" else f"{value:.6g}"
+
+
+def n_rows(X: Any) -> int:
+    """Return how many rows a table has."""
+    return int(X.shape[0])
+
+
+def take(X: Any, numbers: Matrix) -> Any:
+    """Return rows of an array, CSR array or data frame by number."""
+    if nw.dependencies.is_into_dataframe(X):
+        return nw.from_native(X, eager_only=True)[numbers.tolist()].to_native()
+    return X[numbers]
+
+
+def known_rows(X: Any, train: Any, names: Sequence[str]) -> NDArray[np.bool_]:
+    """Return which of the examined rows of X stand in ``train``, too."""
+    examined = Cells.of(take(X, _sample(n_rows(X), EXAMINED)), names)
+    known: set[int] = set()
+    total = n_rows(train)
+    for start in range(0, total, EXAMINED):
+        block = Cells.of(take(train, np.arange(start, min(start + EXAMINED, total))), names)
+        known.update(_marks(block))
+    return np.array([mark in known for mark in _marks(examined)])
+
+
+def _marks(cells: Cells) -> list[int]:
+    """Return a number for each row; rows of the same cells have the same."""
+    values = cells.values + 0.0  # -0.0 is 0.0
+    named = [column for column, levels in enumerate(cells.levels) if levels is not None]
+    found = []
+    for row, numbers in enumerate(np.delete(values, named, axis=1)):
+        found.append(hash((numbers.tobytes(), *(cells.text(row, column) for column in named))))
+    return found
+
+
+def _frequent(texts: list[str | None], ordered: Sequence[Any]) -> list[str]:
+    names = [level(value) for value in ordered]
+    if len(names) <= CLASSES:
+        return names
+    counts = dict.fromkeys(names, 0)
+    for text in texts:
+        if text is not None:
+            counts[text] += 1
+    most = set(sorted(names, key=lambda name: -counts[name])[: CLASSES - 1])
+    return [*(name for name in names if name in most), f"{len(names) - CLASSES + 1} others"]
+
+
+def _sample(count: int, most: int) -> Matrix:
+    if count <= most:
+        return np.arange(count)
+    return np.sort(np.random.default_rng(SEED).choice(count, most, replace=False))

@@ -1,0 +1,75 @@
+"""Training: the history as curves, one for each named part, and the phases they were in."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from typing import Any
+
+EPOCHS_SHOWN = 600
+NO_PART = {"phase", "epoch", "seconds", "learning_rate", "loss_per_feature"}
+STILL_FALLING, LAST = 0.01, 0.1
+
+
+def curves(model: Any) -> dict[str, Any]:
+    """Return the curves of the history, and in which phase each epoch was."""
+    history = model.history_
+    every = -(-len(history) // EPOCHS_SHOWN)
+    kept = [*history[:-1:every], history[-1]]
+    names = list(dict.fromkeys(key for row in history for key in row if key not in NO_PART))
+    base = [name for name in names if not name.startswith("valid_")]
+    parts = [
+        {
+            "name": name,
+            "train": [row.get(name) for row in kept],
+            "valid": [row.get(f"valid_{name}") for row in kept],
+        }
+        for name in base
+    ]
+    per_feature = [row.get("loss_per_feature") for row in kept]
+    rates = [row.get("learning_rate") for row in kept]
+    return {
+        "n_epochs": len(history),
+        "n_shown": len(kept),
+        "seconds": sum(row.get("seconds", 0.0) for row in history),
+        "stop_reason": model.stop_reason_,
+        "epochs": _numbers(history, every),
+        "phases": _phases(history),
+        "parts": [
+            *_without_repetition(parts),
+            {"name": "learning rate", "train": rates, "valid": []},
+        ],
+        "loss_per_feature": per_feature[-1],
+        "still_falling": still_falling(history),
+    }
+
+
+def still_falling(history: list[dict[str, Any]]) -> float | None:
+    """Return by which share of itself the objective fell in the last tenth; None if hardly."""
+    last = max(int(len(history) * LAST), 1)
+    if len(history) < 2 * last or history[-1].get("phase") != history[-1 - last].get("phase"):
+        return None
+    before, now = (float(history[i].get("objective", math.nan)) for i in (-1 - last, -1))
+    share = (before - now) / abs(before) if before else 0.0
+    return share if share > STILL_FALLING else None
+
+
+def _numbers(history: list[dict[str, Any]], every: int) -> list[int]:
+    """Return which epoch of all each kept row is, from 1; epochs of a phase begin at 0 again."""
+    return [*range(1, len(history), every), len(history)]
+
+
+def _phases(history: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    found, start = [], 1
+    for name, rows in itertools.groupby(history, key=lambda row: row.get("phase")):
+        count = len(list(rows))
+        found.append({"name": str(name), "first": start, "last": start + count - 1})
+        start += count
+    return found
+
+
+def _without_repetition(parts: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Leave the loss out where it is all there is of the objective."""
+    by_name = {part["name"]: part for part in parts}
+    same = "loss" in by_name and by_name["loss"]["train"] == by_name["objective"]["train"]
+    return [part for part in parts if not (same and part["name"] == "loss")]
