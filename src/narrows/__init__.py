@@ -9,6 +9,8 @@ __version__ = "0.1.0"
 
 # Where each public name lives. Resolved on first use, so that `import narrows` costs nothing.
 _HOME = {
+    "Baseline": "baselines.baseline",
+    "SammonMapping": "baselines.sammon",
     "align": "codes",
     "stability": "codes",
     "Binary": "data.column_types",
@@ -93,6 +95,7 @@ __all__ = [  # noqa: RUF022 - in plain order
     "Autoencoder",
     "AutoencoderClassifier",
     "AutoencoderRegressor",
+    "Baseline",
     "Binary",
     "BinaryCode",
     "Categorical",
@@ -138,6 +141,7 @@ __all__ = [  # noqa: RUF022 - in plain order
     "Recurrent",
     "SGD",
     "SaltAndPepper",
+    "SammonMapping",
     "SharedPrivate",
     "Sparsity",
     "SquaredError",
@@ -162,6 +166,8 @@ if TYPE_CHECKING:
     from narrows.architectures.convolutional import Convolutional
     from narrows.architectures.dense import Dense
     from narrows.architectures.recurrent import Recurrent
+    from narrows.baselines.baseline import Baseline
+    from narrows.baselines.sammon import SammonMapping
     from narrows.codes import align, stability
     from narrows.corruptions import (
         CauchyNoise,

@@ -1,0 +1,1 @@
+"""Baselines: the methods that an autoencoder is compared with."""
