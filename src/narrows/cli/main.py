@@ -20,6 +20,7 @@ VERBS = {
     "decode": "Turn codes back into columns.",
     "reconstruct": "Encode and decode a table.",
     "score": "Say for each row how well the model reconstructs it.",
+    "compare": "Compare methods on a table: autoencoders, PCA and many others.",
     "inspect": "Describe a model folder or a data file.",
     "demo": "Fuse two real data sets and leave pictures to look at.",
 }

@@ -100,12 +100,29 @@ def numbers(table: pa.Table, where: str) -> pa.Table:
     SourceError
         If a column is an unnamed row index, is not numeric, or has missing or infinite cells.
     """
-    _refuse_index(table, where)
+    refuse_index(table, where)
     _refuse_text(table, where)
     result = pa.table({name: _as_number(table[name]) for name in table.column_names})
     _refuse_cells(result, where, "missing", _missing, "fill or remove them first, or")
     _refuse_cells(result, where, "infinite", _infinite, "replace them first, or")
     return result
+
+
+def refuse_index(table: pa.Table, where: str) -> None:
+    """Refuse a column that is the index of a data frame, which says nothing of a row.
+
+    Raises
+    ------
+    SourceError
+        If there is one.
+    """
+    for position, name in enumerate(table.column_names, start=1):
+        if INDEX_NAME.fullmatch(name):
+            raise SourceError(
+                f"{where}: column {position} of the features "
+                + (f"({name}) is a row index" if name else "has no name (a row index?)")
+                + f"; leave it out with --drop '{name}', or carry it along with --id '{name}'"
+            )
 
 
 def array(table: pa.Table) -> NDArray[Any]:
@@ -151,16 +168,6 @@ def _as_number(column: pa.ChunkedArray) -> pa.ChunkedArray:
     if pa.types.is_dictionary(kind):
         return _as_number(column.cast(kind.value_type))
     return column.cast(pa.float64())
-
-
-def _refuse_index(table: pa.Table, where: str) -> None:
-    for position, name in enumerate(table.column_names, start=1):
-        if INDEX_NAME.fullmatch(name):
-            raise SourceError(
-                f"{where}: column {position} of the features "
-                + (f"({name}) is a row index" if name else "has no name (a row index?)")
-                + f"; leave it out with --drop '{name}', or carry it along with --id '{name}'"
-            )
 
 
 def _refuse_text(table: pa.Table, where: str) -> None:

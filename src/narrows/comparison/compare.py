@@ -19,7 +19,7 @@ from sklearn.utils.multiclass import type_of_target
 
 from narrows import checks
 from narrows.comparison import measures, methods, progress, runner
-from narrows.comparison.comparison import FORMAT, VERSION, Comparison
+from narrows.comparison.comparison import Comparison
 from narrows.comparison.journal import Journal, fingerprint
 from narrows.comparison.memory import Peak
 from narrows.comparison.methods import Method
@@ -154,29 +154,22 @@ def compare(
         measures.chosen(_several(metrics), situation),
         *(settings.noise, settings.time_budget, settings.random_state),
     )
-    first = next(iter(made)) if reference is None else reference
-    chosen = (
-        "pca" if reference is None and "pca" in made else checks.choice("reference", first, made)
-    )
+    first = ("pca" if "pca" in made else next(iter(made))) if reference is None else reference
+    checks.choice("reference", first, made)
     journal = Journal(
         resume,
-        _bound(plan, target, extension, anomaly),
+        _bound(plan, whole, target, extension, anomaly),
         {method.name: method.description for method in plan.methods},
     )
     cells, interrupted = runner.run(plan, journal, progress.make(verbose))
     if interrupted:
         _warn(len(cells), plan.n_cells, resume)
+    stated = {"interrupted": interrupted, "peak_memory_mb": Peak.highest}
     return Comparison(
         {
-            "format": FORMAT,
-            "version": VERSION,
             "data": _described(whole, target, len(X)),
-            "settings": {
-                **_stated(plan, whole, X, extension),
-                "interrupted": interrupted,
-                "peak_memory_mb": Peak.highest,
-            },
-            "reference": chosen,
+            "settings": {**_stated(plan, whole, X, extension), **stated},
+            "reference": first,
             "metrics": [metric.described() for metric in plan.metrics],
             "cells": cells,
         }
@@ -308,10 +301,11 @@ def _sizes(whole: Space, splits: Sequence[Split]) -> list[int]:
     return [size for size in SIZES if size < bound] or [1]
 
 
-def _bound(plan: Plan, target: _Target, extension: bool, anomaly: Any) -> Json:
+def _bound(plan: Plan, whole: Space, target: _Target, extension: bool, anomaly: Any) -> Json:
     """Return what a finished cell depends on, its method and length apart."""
+    views = [(view.name, view.columns) for view in whole.layout_.views]
     return {
-        "data": fingerprint(plan.X, target.values, plan.views, plan.types),
+        "data": fingerprint(plan.X, target.values, views, plan.types),
         "folds": fingerprint(*(rows for split in plan.splits for rows in split)),
         "seeds": list(plan.seeds),
         "metrics": [metric.name for metric in plan.metrics],
@@ -366,14 +360,14 @@ def _notes(whole: Space, X: Any) -> list[str]:
     missing = int((~whole.rows(X).observed[:, first]).sum())
     if missing:
         notes.append(
-            f"{missing} cells are missing: autoencoders know which, all other methods got the mean "
-            "of the training rows there, and no error is counted there."
+            f"missing cells: {missing}; autoencoders know which, all other methods got the mean of "
+            "the training rows there, and no error is counted there"
         )
     levelled = whole.layout_.levelled
     if levelled:
         notes.append(
-            f"{len(levelled)} columns hold levels: autoencoders got them as they are, all other "
-            "methods a column for each level."
+            f"columns of levels: {len(levelled)}; autoencoders got them as they are, all other "
+            "methods a column for each level"
         )
     return notes
 

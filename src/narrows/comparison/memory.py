@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import gc
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -32,7 +31,6 @@ class Peak:
         self.rise: float | None = None
 
     def __enter__(self) -> Self:
-        gc.collect()
         self._remember(_read("VmHWM"))
         self._measures = _set_back()
         self._before = _read("VmRSS")

@@ -169,7 +169,8 @@ class Runner:
             else:
                 code = self._fit(cell, method, fold)
             seconds = time.perf_counter() - started
-            self._charge(cell, seconds) if cell["status"] != "out of time" else None
+            if cell["status"] != "out of time":
+                self._charge(cell, seconds)
             cells.append((cell, seconds))
             codes.append(code)
             if interrupt.requested and len(cells) < len(self._plan.seeds):

@@ -305,8 +305,8 @@ def test_missing_cells_levels_and_views_are_taken_as_they_are() -> None:
     assert names[:3] == ["reconstruction", "reconstruction[first]", "reconstruction[rest]"]
     assert found.data["views"] == {"first": 2, "rest": 3}
     cells, levels = found.settings["notes"]
-    assert cells.startswith("26 cells are missing")
-    assert levels.startswith("1 columns hold levels")
+    assert cells.startswith("missing cells: 26;")
+    assert levels.startswith("columns of levels: 1;")
     assert len(found.cells[0]["columns"]) == 5
 
 
