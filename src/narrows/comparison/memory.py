@@ -6,7 +6,7 @@ import contextlib
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from types import TracebackType
+from types import ModuleType, TracebackType
 from typing import Any, Self
 
 import numpy as np
@@ -97,5 +97,6 @@ def _parts(value: Any) -> Iterator[Any]:
         yield from value
     elif hasattr(value, "get_arrays"):  # the trees of scikit-learn
         yield from (part for part in value.get_arrays() if hasattr(part, "__array_interface__"))
-    else:
-        yield from getattr(value, "__dict__", {}).values()
+    elif not callable(value) and not isinstance(value, ModuleType):  # code is no part of a model
+        held = getattr(value, "__dict__", None)
+        yield from held.values() if isinstance(held, dict) else ()

@@ -44,3 +44,9 @@ def test_rows_kept_in_a_tree_and_weights_of_a_network_count() -> None:
     assert model_bytes(tree) >= ROWS.nbytes
     model = Autoencoder(2, max_epochs=1, random_state=0).fit(ROWS)
     assert model_bytes(model) >= 4 * model.n_parameters_
+
+
+def test_code_and_modules_are_no_part_of_a_model() -> None:
+    assert model_bytes({"library": np, "function": np.mean, "kind": PCA, "rows": ROWS}) == (
+        ROWS.nbytes
+    )
