@@ -11,6 +11,8 @@ __version__ = "0.1.0"
 _HOME = {
     "Baseline": "baselines.baseline",
     "SammonMapping": "baselines.sammon",
+    "Comparison": "comparison.comparison",
+    "compare": "comparison.compare",
     "align": "codes",
     "stability": "codes",
     "Binary": "data.column_types",
@@ -100,6 +102,7 @@ __all__ = [  # noqa: RUF022 - in plain order
     "BinaryCode",
     "Categorical",
     "CauchyNoise",
+    "Comparison",
     "ConjugateGradient",
     "Constant",
     "Contraction",
@@ -152,6 +155,7 @@ __all__ = [  # noqa: RUF022 - in plain order
     "ViewDropout",
     "WeightDecay",
     "align",
+    "compare",
     "hamming_search",
     "join_views",
     "load",
@@ -169,6 +173,8 @@ if TYPE_CHECKING:
     from narrows.baselines.baseline import Baseline
     from narrows.baselines.sammon import SammonMapping
     from narrows.codes import align, stability
+    from narrows.comparison.compare import compare
+    from narrows.comparison.comparison import Comparison
     from narrows.corruptions import (
         CauchyNoise,
         GaussianNoise,

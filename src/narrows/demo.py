@@ -1,11 +1,8 @@
-"""Demo: two real tables fused to short codes, judged beside PCA, each with a report to open."""
+"""Demo: two real tables fused to short codes, compared, and each with a report to open."""
 
 from __future__ import annotations
 
-import functools
-import json
-import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,18 +13,16 @@ from numpy.typing import NDArray
 from rich.console import Console
 from rich.table import Table as RichTable
 from sklearn.datasets import load_breast_cancer, load_digits
-from sklearn.decomposition import PCA
-from sklearn.linear_model import LogisticRegression
-from sklearn.model_selection import StratifiedKFold, train_test_split
-from sklearn.neighbors import KNeighborsClassifier
-from sklearn.pipeline import Pipeline, make_pipeline
-from sklearn.preprocessing import StandardScaler
+from sklearn.model_selection import train_test_split
 
+from narrows.comparison.compare import compare
+from narrows.comparison.comparison import Comparison
 from narrows.data.files import write_table
 from narrows.estimator import Autoencoder
 
 Matrix = NDArray[Any]
-MEASURES = ("unexplained", "knn", "logistic")
+MEASURES = ("reconstruction", "knn", "logistic")
+BESIDE = ("pca", "factor_analysis", "kernel_pca")
 
 
 @dataclass(frozen=True)
@@ -50,19 +45,6 @@ class Study:
     def table(self, rows: Any = slice(None)) -> pa.Table:
         """Return rows with the names of their columns."""
         return pa.table({name: self.X[rows, i] for i, name in enumerate(self.columns)})
-
-
-@dataclass(frozen=True)
-class Method:
-    """How one method did on each fold: arrays of shape (n_folds,)."""
-
-    name: str
-    scores: dict[str, Matrix]
-    seconds: float
-
-    def mean(self, measure: str) -> float:
-        """Return the mean over folds."""
-        return float(self.scores[measure].mean())
 
 
 def studies() -> list[Study]:
@@ -112,7 +94,6 @@ def run(
     """
     console = Console(quiet=quiet)
     output.mkdir(parents=True, exist_ok=True)
-    results: list[dict[str, Any]] = []
     reports: list[Path] = []
     for study in studies():
         n_rows, n_columns = study.X.shape
@@ -120,15 +101,23 @@ def run(
             f"[bold]{study.title}[/]: {n_rows} rows x {n_columns} columns into "
             f"{study.n_components} components; {folds} folds"
         )
-        fused = functools.partial(_autoencoder, study, seed, max_epochs)
-        ours = _cross_validate("narrows", study, fused, folds, seed)
-        pca = _cross_validate("PCA", study, functools.partial(_pca, study, seed), folds, seed)
-        console.print(_table([ours, pca]))
-        verdict = _verdict(ours, pca, study)
-        console.print(f"{verdict}\n")
-        results.append(_record(study, [ours, pca], verdict))
-        reports.append(_leave(output / study.name, study, fused(), seed))
-    (output / "results.json").write_text(json.dumps(results, indent=2), encoding="utf-8")
+        model = _autoencoder(study, seed, max_epochs)
+        found = compare(
+            study.table(),
+            np.array(study.classes)[study.y],
+            methods=[*BESIDE, ("narrows", model)],
+            n_components=study.n_components,
+            folds=folds,
+            metrics=MEASURES,
+            random_state=seed,
+        )
+        console.print(_table(found))
+        for measure in MEASURES:
+            console.print(found.verdict("narrows", measure))
+        console.print()
+        (output / study.name).mkdir(exist_ok=True)
+        found.save(output / study.name / "comparison.json")
+        reports.append(_leave(output / study.name, study, model, seed, found))
     for path in reports:
         console.print(f"Open [bold]{path}[/]", soft_wrap=True)
 
@@ -139,100 +128,24 @@ def _autoencoder(study: Study, seed: int, max_epochs: Any) -> Autoencoder:
     )
 
 
-def _pca(study: Study, seed: int) -> Pipeline:
-    return make_pipeline(StandardScaler(), PCA(study.n_components, random_state=seed))
-
-
-def _cross_validate(
-    name: str, study: Study, make: Callable[[], Any], folds: int, seed: int
-) -> Method:
-    """Fit on each fold's training rows, judge on its held-out rows."""
-    splitter = StratifiedKFold(folds, shuffle=True, random_state=seed)
-    scores: dict[str, list[float]] = {measure: [] for measure in MEASURES}
-    seconds = 0.0
-    for train, test in splitter.split(study.X, study.y):
-        started = time.perf_counter()
-        model = make().fit(study.X[train])
-        seconds += time.perf_counter() - started
-        found = _judge(model, study, train, test)
-        for measure in MEASURES:
-            scores[measure].append(found[measure])
-    return Method(name, {key: np.array(value) for key, value in scores.items()}, seconds / folds)
-
-
-def _judge(model: Any, study: Study, train: Matrix, test: Matrix) -> dict[str, float]:
-    """Return the share of variance lost and the accuracies on the held-out rows of one fold."""
-    scaler = StandardScaler().fit(study.X[train])
-    codes, held_out = model.transform(study.X[train]), model.transform(study.X[test])
-    truth = scaler.transform(study.X[test])
-    lost = truth - scaler.transform(model.inverse_transform(held_out))
-    found = {"unexplained": float((lost**2).sum() / (truth**2).sum())}
-    classifiers = {
-        "knn": KNeighborsClassifier(5),
-        "logistic": LogisticRegression(max_iter=5000),
-    }
-    for name, classifier in classifiers.items():
-        pipeline = make_pipeline(StandardScaler(), classifier)
-        found[name] = float(pipeline.fit(codes, study.y[train]).score(held_out, study.y[test]))
-    return found
-
-
-def _table(methods: list[Method]) -> RichTable:
+def _table(found: Comparison) -> RichTable:
     table = RichTable()
     table.add_column("held-out rows")
-    for heading in ("variance lost", "5-NN", "logistic", "s per fit"):
+    for heading in (*(metric["label"] for metric in found.metrics), "s per fit"):
         table.add_column(heading, justify="right", no_wrap=True)
-    for method in methods:
-        cells = [
-            f"{method.mean(key):.3f} ± {method.scores[key].std(ddof=1):.3f}" for key in MEASURES
-        ]
-        table.add_row(method.name, *cells, f"{method.seconds:.2f}")
+    for entry in found.summary:
+        cells = []
+        for measure in MEASURES:
+            value = entry["values"][measure]
+            cells.append(f"{value['mean']:.3f} ± {value['high'] - value['mean']:.3f}")
+        table.add_row(entry["method"], *cells, f"{entry['fit_seconds']:.2f}")
     return table
 
 
-def _verdict(ours: Method, pca: Method, study: Study) -> str:
-    """Return a sentence that says whether it is better than PCA here, also when it is not."""
-    parts = [_compared("loses", "of the variance", ours, pca, "unexplained", lower=True)]
-    parts.append(_compared("classifies", "with 5-NN", ours, pca, "knn", lower=False))
-    return f"With {study.n_components} components, narrows " + " and ".join(parts) + "."
-
-
-def _compared(verb: str, what: str, ours: Method, pca: Method, measure: str, *, lower: bool) -> str:
-    """Compare over the folds: a difference within two standard errors is called none."""
-    difference = ours.scores[measure] - pca.scores[measure]
-    error = float(difference.std(ddof=1) / np.sqrt(len(difference)))
-    mean = float(difference.mean())
-    share = f"{ours.mean(measure):.1%} {what} (PCA {pca.mean(measure):.1%}"
-    if abs(mean) <= 2 * error:
-        return f"{verb} {share}: no clear difference)"
-    return f"{verb} {share}: {'better' if (mean < 0) == lower else 'worse'})"
-
-
-def _record(study: Study, methods: list[Method], verdict: str) -> dict[str, Any]:
-    return {
-        "name": study.name,
-        "title": study.title,
-        "n_rows": len(study.X),
-        "n_columns": study.X.shape[1],
-        "n_components": study.n_components,
-        "verdict": verdict,
-        "methods": [
-            {
-                "name": method.name,
-                "seconds_per_fit": method.seconds,
-                **{key: method.mean(key) for key in MEASURES},
-                "folds": {key: method.scores[key].tolist() for key in MEASURES},
-            }
-            for method in methods
-        ],
-    }
-
-
 def _leave(
-    folder: Path, study: Study, model: Autoencoder, seed: int, comparison: Any = None
+    folder: Path, study: Study, model: Autoencoder, seed: int, comparison: Comparison
 ) -> Path:
     """Fit on three quarters of the rows; leave model, codes, history and a report on the rest."""
-    folder.mkdir(exist_ok=True)
     train, test = train_test_split(
         np.arange(len(study.X)), test_size=0.25, stratify=study.y, random_state=seed
     )

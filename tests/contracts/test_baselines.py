@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -137,3 +138,13 @@ def test_a_baseline_passes_the_checks_of_scikit_learn(name: str) -> None:
 def test_codes_of_a_frame_have_names(breast_cancer: NDArray[np.float64]) -> None:
     model = Baseline("pca", 2).set_output(transform="pandas").fit(breast_cancer)
     assert list(model.transform(breast_cancer).columns) == ["baseline0", "baseline1"]
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_the_page_says_what_a_baseline_is_and_can_do(name: str) -> None:
+    page = (Path(__file__).parents[2] / "docs" / "compare.md").read_text(encoding="utf-8")
+    rows = [line.split(" | ") for line in page.splitlines() if line.startswith(f"| `{name}` |")]
+    kind = KINDS[name]
+    able = ["yes" if can else "no" for can in (kind.maps, kind.reconstructs)]
+    described = [row[2:] for row in rows if len(row) == 5]
+    assert described == [[kind.source, able[0], f"{able[1]} |"]]

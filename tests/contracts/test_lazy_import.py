@@ -56,8 +56,9 @@ def test_fitting_an_array_imports_nothing_for_pictures_or_other_tables() -> None
         (["--help"], "Usage: narrows"),
         (["--version"], "narrows"),
         (["fit", "--help"], "Usage: narrows fit"),
+        (["compare", "--help"], "Usage: narrows compare"),
     ],
-    ids=["help", "version", "fit help"],
+    ids=["help", "version", "fit help", "compare help"],
 )
 def test_help_imports_nothing_heavy(arguments: list[str], expected: str) -> None:
     code = HELP.format(arguments=arguments, expected=expected)

@@ -64,20 +64,8 @@ class Request:
 @click.option("--print-config", is_flag=True, help="Print all settings as TOML, and stop.")
 @click.option("--dry-run", is_flag=True, help="Read and check everything, and stop.")
 @options.ON
-@click.option(
-    "--views",
-    "grouping",
-    type=click.Choice(["auto", "none"]),
-    help="Several files are a view each (auto), or one table (none); of one file, auto goes by "
-    "columns called VIEW__COLUMN.",
-)
-@click.option(
-    "--view",
-    "named_views",
-    metavar="NAME=COLUMNS",
-    multiple=True,
-    help="A view by its columns, with commas and wildcards: --view 'genes=gene_*'.",
-)
+@options.GROUPING
+@options.NAMED_VIEWS
 @click.option(
     "--type",
     "kinds",

@@ -24,6 +24,7 @@ VERBS = {
     "explain": "Say what of each view a code keeps, and which columns move it.",
     "score": "Say for each row how well the model reconstructs it.",
     "report": "Write a page about a model and rows, to look at and to show.",
+    "compare": "Compare methods on a table: autoencoders, PCA and many others.",
     "inspect": "Describe a model folder or a data file.",
     "demo": "Fuse two real data sets and leave reports to look at.",
 }

@@ -30,6 +30,20 @@ TRACEBACK = click.option(
 ON = click.option(
     "--on", metavar="COLUMN", help="What says which sample a row is; joins several DATA files."
 )
+GROUPING = click.option(
+    "--views",
+    "grouping",
+    type=click.Choice(["auto", "none"]),
+    help="Several files are a view each (auto), or one table (none); of one file, auto goes by "
+    "columns called VIEW__COLUMN.",
+)
+NAMED_VIEWS = click.option(
+    "--view",
+    "named_views",
+    metavar="NAME=COLUMNS",
+    multiple=True,
+    help="A view by its columns, with commas and wildcards: --view 'genes=gene_*'.",
+)
 STD = click.option(
     "--std",
     metavar="FILE",

@@ -91,7 +91,7 @@ def command(
     narrows report model test.csv --train train.csv --target diagnosis -o report.html
     """
     from narrows import reporting
-    from narrows.cli import applying, models
+    from narrows.cli import applying, models, tables
     from narrows.report import page
 
     shapes = {name: rest.pop(name) for name in ("image_shape", "sequence_shape")}
@@ -116,7 +116,7 @@ def command(
         fitted,
         output,
         models.accepted(fitted, found.rows),
-        y=None if target is None else _values(found.ids[target]),
+        y=None if target is None else tables.values(found.ids[target]),
         train=None if known is None else models.accepted(fitted, known),
         ids=_called(found.ids, target),
         comparison=comparison,
@@ -143,15 +143,3 @@ def _called(ids: pa.Table, target: str | None) -> list[str] | None:
     """Return what the rows are called: the first column that was carried along."""
     names = [name for name in ids.column_names if name != target]
     return None if not names else [str(value) for value in ids[names[0]].to_pylist()]
-
-
-def _values(column: pa.ChunkedArray) -> Any:
-    """Return a column as numbers if it holds nothing else; text files have no types."""
-    import numpy as np
-
-    given = column.to_pylist()
-    texts = [None if value in (None, "") else value for value in given]
-    try:
-        return np.array([np.nan if text is None else float(text) for text in texts])
-    except ValueError:  # not all are numbers: so they are classes
-        return np.array(texts, dtype=object)

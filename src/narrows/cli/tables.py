@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 from collections.abc import Collection, Sequence
 from typing import Any, NamedTuple
@@ -158,6 +159,18 @@ def features(
 def array(table: pa.Table) -> NDArray[Any]:
     """Return a table of numbers as one array, without the names of its columns."""
     return np.column_stack([column.to_numpy() for column in table.columns])
+
+
+def values(column: pa.ChunkedArray) -> NDArray[Any]:
+    """Return a column as whole numbers, as numbers with NaN for holes, or as it is."""
+    if holds_text(column.type):
+        column = _emptied(column)
+        for kind in (pa.int64(), pa.float64()):
+            with contextlib.suppress(pa.ArrowInvalid):  # not all of it is of that kind
+                return values(column.cast(kind))
+        return np.array(column.to_pylist(), dtype=object)
+    found: NDArray[Any] = column.to_numpy()
+    return found
 
 
 def is_numeric(kind: pa.DataType) -> bool:

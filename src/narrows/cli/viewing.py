@@ -47,12 +47,9 @@ def settle(
         If an option names no column.
     """
     columns = chosen.features.column_names
-    if named:
-        model.set_params(views=_named(named, columns))
-    elif grouping != "none" and chosen.views:
-        model.set_params(views=chosen.views)
-    elif grouping == "auto":
-        model.set_params(views=joining.by_prefix(columns))
+    views = grouped(chosen, grouping, named)
+    if views is not None:
+        model.set_params(views=views)
     if kinds:
         given = dict(model.types or {})
         for kind in kinds:
@@ -60,6 +57,17 @@ def settle(
             for column in _matching("--type", [name], columns):
                 given[column] = registry.parse(text)
         model.set_params(types=given)
+
+
+def grouped(
+    chosen: Chosen, grouping: str | None, named: Sequence[str]
+) -> dict[str, list[str]] | None:
+    """Return the views that options describe, as `settle` has them; None for one table."""
+    if named:
+        return _named(named, chosen.features.column_names)
+    if grouping != "none" and chosen.views:
+        return chosen.views
+    return joining.by_prefix(chosen.features.column_names) if grouping == "auto" else None
 
 
 def _named(named: Sequence[str], columns: Sequence[str]) -> dict[str, list[str]]:

@@ -1,0 +1,102 @@
+"""Memory: what a fit takes while it runs, and what a fitted model keeps."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from types import ModuleType, TracebackType
+from typing import Any, Self
+
+import numpy as np
+from torch import nn
+
+STATUS, CLEAR = Path("/proc/self/status"), Path("/proc/self/clear_refs")
+MEGABYTE = 1 << 20
+
+
+class Peak:
+    """Context that measures by how much the process's resident memory rises above its beginning.
+
+    By the high-water mark that Linux keeps for the process, which is set back at the beginning, so
+    that memory of every library counts. Memory that the allocator holds from earlier work can be
+    used again without a rise; what is measured is what had to be added. ``rise`` is None where the
+    system keeps no such mark, or does not let it be set back.
+    """
+
+    highest: float | None = None  # of the process while any Peak looked, in MB
+
+    def __init__(self) -> None:
+        self.rise: float | None = None
+
+    def __enter__(self) -> Self:
+        self._remember(_read("VmHWM"))
+        self._measures = _set_back()
+        self._before = _read("VmRSS")
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        after = _read("VmHWM")
+        self._remember(after)
+        if self._measures and after is not None and self._before is not None:
+            self.rise = max(0.0, after - self._before)
+
+    @classmethod
+    def _remember(cls, mark: float | None) -> None:
+        if mark is not None:
+            cls.highest = max(mark, cls.highest or 0.0)
+
+
+def _read(field: str) -> float | None:
+    """Return a field of the process's status in MB; None where there is no such file."""
+    try:
+        text = STATUS.read_text(encoding="ascii", errors="replace")
+    except OSError:  # not Linux
+        return None
+    found = re.search(rf"^{field}:\s+(\d+) kB$", text, re.MULTILINE)
+    return None if found is None else int(found[1]) / 1024
+
+
+def _set_back() -> bool:
+    """Set the high-water mark back; return whether the system lets us."""
+    with contextlib.suppress(OSError):  # not Linux, or a container that forbids it
+        CLEAR.write_text("5", encoding="ascii")
+        return True
+    return False
+
+
+def model_bytes(model: object) -> int:
+    """Return the bytes of all arrays that a fitted estimator keeps, each counted once."""
+    return sum({id(array): array.nbytes for array in _arrays(model, set())}.values())
+
+
+def _arrays(value: Any, seen: set[int]) -> Iterator[Any]:
+    if id(value) in seen:
+        return
+    seen.add(id(value))
+    if isinstance(value, np.ndarray):
+        yield value
+    elif isinstance(value, nn.Module):
+        yield from value.parameters()
+    else:
+        for part in _parts(value):
+            yield from _arrays(part, seen)
+
+
+def _parts(value: Any) -> Iterator[Any]:
+    """Yield what a container or an object of a library holds; a tree's arrays are views."""
+    if isinstance(value, dict):
+        yield from value.values()
+    elif isinstance(value, (list, tuple)):
+        yield from value
+    elif hasattr(value, "get_arrays"):  # the trees of scikit-learn
+        yield from (part for part in value.get_arrays() if hasattr(part, "__array_interface__"))
+    elif not callable(value) and not isinstance(value, ModuleType):  # code is no part of a model
+        held = getattr(value, "__dict__", None)
+        yield from held.values() if isinstance(held, dict) else ()

@@ -1,0 +1,158 @@
+"""Space: where rows of any table are compared, learned from the training rows of a fold."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple, Self
+
+import narwhals as nw
+import numpy as np
+import scipy.sparse
+import torch
+from numpy.typing import NDArray
+from sklearn.base import BaseEstimator
+
+from narrows.architectures.widened import Widened
+from narrows.data import arrays, detection
+from narrows.data.encoding import Encoding
+from narrows.data.layout import Layout
+from narrows.data.schema import frame_of
+from narrows.data.views import place
+from narrows.errors import DataError
+
+Matrix = NDArray[np.float64]
+Mask = NDArray[np.bool_]
+
+
+class Rows(NamedTuple):
+    """Rows of the table, as they are and as they are compared.
+
+    Parameters
+    ----------
+    table : array or data frame
+        As a person has them.
+    shown : ndarray of shape (n_samples, n_shown)
+        Standardised numbers and a column per level; 0, the mean, where nothing was measured.
+    observed : ndarray of bool of shape (n_samples, n_shown)
+        True where a cell was measured.
+    """
+
+    table: Any
+    shown: Matrix
+    observed: Mask
+
+    def take(self, numbers: Any) -> Rows:
+        """Return some of the rows."""
+        return Rows(taken(self.table, numbers), self.shown[numbers], self.observed[numbers])
+
+
+class Space(BaseEstimator):  # type: ignore[misc]
+    """Numbers standardised, and a column per level less its share, by what the rows of fit say.
+
+    Parameters
+    ----------
+    views, types : mapping, optional
+        As the settings of `Autoencoder`.
+
+    Attributes
+    ----------
+    layout_ : Layout
+        The columns of the table.
+    encoding_ : Encoding
+        Means and standard deviations.
+    owners_ : ndarray of int of shape (n_shown,)
+        The column of the table that each column here belongs to.
+    """
+
+    def __init__(self, views: Any = None, types: Any = None) -> None:
+        self.views = views
+        self.types = types
+
+    def fit(self, X: Any, y: Any = None) -> Self:
+        """Learn from an array or data frame of shape (n_samples, n_features)."""
+        if scipy.sparse.issparse(X):
+            raise DataError("X is sparse, which most methods cannot use; give X.toarray()")
+        framed = nw.dependencies.is_into_dataframe(X)
+        rows = None if framed else arrays.read(self, X, reset=True, missing=True)
+        if framed:
+            arrays.record(self, X, reset=True)
+        width, names = int(self.n_features_in_), self.names
+        views = () if self.views is None else tuple(place(self.views, width, names, X))
+        given = detection.given(self.types, views, width, names)
+        schema = detection.decide(X if framed else rows, given)
+        layout = Layout(width, views, schema)
+        rows = self._codes(X, layout)
+        self.layout_ = layout.measured(rows, None)
+        self.encoding_ = Encoding.fit("standard", rows, columns=self.layout_.known)
+        columns = self.layout_.indicated
+        self._widened = Widened(columns) if columns else None
+        widths = [column.width for column in columns] or [1] * width
+        self.owners_ = np.repeat(np.arange(width), widths)
+        return self
+
+    @property
+    def names(self) -> list[str] | None:
+        """What the columns of the table are called, where they have names."""
+        found = getattr(self, "feature_names_in_", None)
+        return None if found is None else list(found)
+
+    @property
+    def numbers(self) -> tuple[int, ...]:
+        """The columns of the table that hold plain numbers."""
+        return self.layout_.numbers(range(self.layout_.n_features))
+
+    @property
+    def plain(self) -> NDArray[np.intp]:
+        """Where these columns are here."""
+        return np.flatnonzero(np.isin(self.owners_, self.numbers))
+
+    def of(self, columns: Sequence[int]) -> NDArray[np.intp]:
+        """Return where some columns of the table are here."""
+        return np.flatnonzero(np.isin(self.owners_, list(columns)))
+
+    def spreads(self) -> Matrix:
+        """Return the standard deviations of `numbers`, in the units of the table."""
+        assert self.encoding_.scale is not None
+        return self.encoding_.scale[list(self.numbers)]
+
+    def rows(self, X: Any) -> Rows:
+        """Return rows of the table with what stands for them here."""
+        codes = np.asarray(self._codes(X, self.layout_), np.float64)
+        scaled = torch.from_numpy(self.encoding_.encode(codes, np.float64))
+        observed = ~torch.isnan(scaled)
+        x = scaled.where(observed, 0.0)
+        if self._widened is None:
+            return Rows(X, x.numpy(), observed.numpy())
+        spread = self._widened.spread(observed).numpy()
+        return Rows(X, self._widened(x, observed).numpy(), spread)
+
+    def noisy(self, X: Any, size: float, generator: np.random.Generator) -> Any:
+        """Return rows with normal noise on plain numbers, ``size`` of their standard deviation."""
+        shape = (len(X), len(self.numbers))
+        noise = size * self.spreads() * generator.normal(size=shape)
+        if not nw.dependencies.is_into_dataframe(X):
+            found = np.array(X, np.float64)
+            found[:, list(self.numbers)] += noise
+            return found
+        frame = frame_of(X)
+        names = [frame.columns[number] for number in self.numbers]
+        columns = [
+            nw.new_series(
+                name,
+                frame[name].cast(nw.Float64).to_numpy() + noise[:, i],
+                nw.Float64,
+                backend=frame.implementation,
+            )
+            for i, name in enumerate(names)
+        ]
+        return frame.with_columns(*columns).to_native()
+
+    def _codes(self, X: Any, layout: Layout) -> Any:
+        return arrays.read(self, X, reset=False, missing=True, schema=layout.schema)
+
+
+def taken(table: Any, numbers: Any) -> Any:
+    """Return some rows of an array or data frame, by number."""
+    if not nw.dependencies.is_into_dataframe(table):
+        return np.asarray(table)[numbers]
+    return frame_of(table)[np.asarray(numbers).tolist(), :].to_native()
