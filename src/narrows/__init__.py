@@ -9,6 +9,8 @@ __version__ = "0.1.0"
 
 # Where each public name lives. Resolved on first use, so that `import narrows` costs nothing.
 _HOME = {
+    "Advice": "advice.advice",
+    "advise": "advice.advice",
     "align": "codes",
     "stability": "codes",
     "Binary": "data.column_types",
@@ -89,6 +91,7 @@ __all__ = [  # noqa: RUF022 - in plain order
     "Adam",
     "AdamW",
     "Adversarial",
+    "Advice",
     "AnomalyDetector",
     "Autoencoder",
     "AutoencoderClassifier",
@@ -147,6 +150,7 @@ __all__ = [  # noqa: RUF022 - in plain order
     "View",
     "ViewDropout",
     "WeightDecay",
+    "advise",
     "align",
     "hamming_search",
     "join_views",
@@ -159,6 +163,7 @@ __all__ = [  # noqa: RUF022 - in plain order
 ]
 
 if TYPE_CHECKING:
+    from narrows.advice.advice import Advice, advise
     from narrows.architectures.convolutional import Convolutional
     from narrows.architectures.dense import Dense
     from narrows.architectures.recurrent import Recurrent
