@@ -322,7 +322,28 @@ def test_no_fit_is_begun_when_the_seconds_are_over() -> None:
     advice = advise(related(), max_epochs=1, seconds=0)
     said = advice.about("held-out size")
     assert len(said.details["curve"]) == 1
-    assert "0 s were over" in said.finding
+    assert "0 s were too short" in said.finding
+
+
+def test_a_size_that_keeps_nothing_of_new_rows_is_not_recommended() -> None:
+    noise = np.random.default_rng(0).normal(size=(60, 400))
+    advice = advise(noise, max_epochs=20)
+    said = advice.about("held-out size")
+    assert said.severity == "warning"
+    assert "no code keeps anything" in said.finding
+    assert advice.about("pca") is None
+
+
+def test_pixels_of_an_image_are_not_scaled_one_by_one() -> None:
+    assert look(shares(120, 16), {"image": (4, 4)}).settings["scaling"] == "none"
+    assert "scaling" not in look(shares(120, 16), {"steps": 16}).settings
+    assert look(shares(), {"image": (6,), "scaling": "minmax"}).settings["scaling"] == "minmax"
+
+
+def test_the_rows_to_look_at_can_be_chosen() -> None:
+    wide = related(600, 20_000, 1)
+    assert look(wide, {}).n_looked_at == 250
+    assert look(wide, {"max_rows": 300}).n_looked_at == 300
 
 
 def test_the_size_asked_for_stays_and_is_judged() -> None:

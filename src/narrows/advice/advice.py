@@ -155,7 +155,7 @@ def advise(
     steps: int | None = None,
     quick: bool = False,
     seconds: float = 30.0,
-    max_rows: int = 10_000,
+    max_rows: int | None = None,
     random_state: int = 0,
     **settings: Any,
 ) -> Advice:
@@ -176,9 +176,10 @@ def advise(
     quick : bool, default=False
         Whether to leave out the held-out curve of the size, which takes a few fits.
     seconds : float, default=30.0
-        No fit of that curve is begun after these.
-    max_rows : int, default=10_000
-        How many rows to look at, at most, drawn at random.
+        No fit of that curve is begun that would end after these, the first excepted.
+    max_rows : int, optional
+        How many rows to look at, at most, drawn at random. By default 10,000, and of wide tables so
+        many that they have 5,000,000 cells, but at least 200.
     random_state : int, default=0
         Seed of all draws, and of the autoencoder that is advised.
     settings : settings of `Autoencoder`, optional
@@ -214,14 +215,15 @@ def advise(
     ('robust', 'huber')
     """
     checks.number("seconds", seconds, low=0)
-    checks.integer("max_rows", max_rows, low=1)
+    if max_rows is not None:
+        checks.integer("max_rows", max_rows, low=1)
     seed = checks.integer("random_state", random_state, low=0)
     _check_known(settings)
     table = profile(X, views=views, types=types, max_rows=max_rows, random_state=seed)
     plan = _Plan(settings)
     shaped = setting_checks.declared(table, image, steps)
     if shaped is not None:
-        plan.add(shaped[0])
+        plan.add(shaped)
     plan.run((*cell_checks.CHECKS, *setting_checks.BEFORE_SIZE), table)
     plan.settings.update({key: value for key, value in _given(table).items() if value is not None})
     plan.settings["random_state"] = seed
@@ -302,5 +304,7 @@ def _comparable(plan: _Plan) -> dict[str, Any]:
     """
     if "loss" in plan.asked:
         return plan.settings
-    scaling = plan.asked.get("scaling", "standard")
+    scaling = plan.settings.get("scaling", "standard")
+    if scaling == "robust" and "scaling" not in plan.asked:
+        scaling = "standard"  # under robust scaling, squares are those of the tails
     return {**plan.settings, "loss": "squared_error", "scaling": scaling}

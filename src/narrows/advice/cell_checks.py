@@ -319,7 +319,7 @@ def whole_numbers(table: Profile, settings: Settings) -> Remark | None:
     candidates = [i for i in table.numeric if _may_count(table, i, forms)]
     if not candidates:
         return None
-    key = table.called(candidates[0])
+    key = table.key(candidates[0])
     return Remark(
         "whole numbers",
         "advice",
@@ -366,7 +366,7 @@ def levels(table: Profile, settings: Settings) -> Remark | None:
         f"{number_of(len(wide), 'column')} of more than {MANY_LEVELS} levels: {some(listed)}",
         "each level is a learned vector; a level that few rows have is learned badly, and can "
         "share a place with others of its kind.",
-        f"types={{{table.called(wide[0])}: Categorical(min_count=10)}}",
+        f"types={{{table.key(wide[0])}: Categorical(min_count=10)}}",
         details={"columns": _named(table, wide)},
     )
 

@@ -21,8 +21,8 @@ from narrows.data.views import View, place
 from narrows.estimator import Autoencoder
 
 Matrix = NDArray[Any]
-MAX_CELLS = 5_000_000  # looked at, so that a check of any table is a matter of seconds
-MIN_ROWS = 200
+# Looked at by default, so that the checks of any table are a matter of seconds.
+MAX_ROWS, MAX_CELLS, MIN_ROWS = 10_000, 5_000_000, 200
 
 
 @dataclass(frozen=True)
@@ -70,7 +70,11 @@ class Profile:
         return self.layout.n_features
 
     def called(self, column: int) -> str:
-        """Return what remarks call a column."""
+        """Return what remarks call a column: x0, x1, ... where there are no names."""
+        return f"x{column}" if self.names is None else repr(self.names[column])
+
+    def key(self, column: int) -> str:
+        """Return what a call names a column by."""
         return str(column) if self.names is None else repr(self.names[column])
 
     @functools.cached_property
@@ -134,7 +138,7 @@ class Profile:
         return found
 
 
-def profile(X: Any, *, views: Any, types: Any, max_rows: int, random_state: int) -> Profile:
+def profile(X: Any, *, views: Any, types: Any, max_rows: int | None, random_state: int) -> Profile:
     """Return what the checks look at.
 
     Parameters
@@ -143,8 +147,8 @@ def profile(X: Any, *, views: Any, types: Any, max_rows: int, random_state: int)
         The table.
     views, types : mapping, optional
         As the estimator has them.
-    max_rows : int
-        How many rows to look at, at most; wide tables fewer, down to 200.
+    max_rows : int, optional
+        How many rows to look at, at most; by default 10,000, of wide tables fewer, down to 200.
     random_state : int
         Which rows.
 
@@ -167,7 +171,9 @@ def profile(X: Any, *, views: Any, types: Any, max_rows: int, random_state: int)
     elif hasattr(X, "tocsr"):
         X = X.tocsr()
     n_rows, n_features = frame_of(X).shape if framed else X.shape
-    size = min(n_rows, max_rows, max(MIN_ROWS, MAX_CELLS // max(1, n_features)))
+    if max_rows is None:
+        max_rows = min(MAX_ROWS, max(MIN_ROWS, MAX_CELLS // max(1, n_features)))
+    size = min(n_rows, max_rows)
     chosen = np.sort(np.random.default_rng(random_state).choice(n_rows, size, replace=False))
     sample = X if size == n_rows else taken(X, chosen)
     reader = Autoencoder(views=views, types=types)

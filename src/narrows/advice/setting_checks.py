@@ -143,10 +143,8 @@ def order(table: Profile, settings: Settings) -> Remark | None:
     return None
 
 
-def declared(
-    table: Profile, image: tuple[int, ...] | None, steps: int | None
-) -> tuple[Remark, Architecture] | None:
-    """Return the architecture for images or sequences that a row was said to be.
+def declared(table: Profile, image: tuple[int, ...] | None, steps: int | None) -> Remark | None:
+    """Advise the architecture for images or sequences that a row was said to be.
 
     Raises
     ------
@@ -173,16 +171,19 @@ def declared(
     else:
         part = Recurrent((size, channels))
         what, why = "a sequence", "its steps have an order, and rows may be of any length"
-    remark = Remark(
+    low, high = _ends(table)
+    # Pixels are all in one unit, and scaled one by one those of the margin would weigh the most.
+    alike = image is not None and bool(low.size and (low >= 0).all() and (high <= 1).all())
+    scaling = {"scaling": "none"} if alike else {}
+    return Remark(
         "architecture",
         "advice",
         f"a row is {what}: {name}={image if image is not None else steps!r}, "
         f"{channels} channel{'s' * (channels > 1)}",
         f"{why}, which {type(part).__name__} knows and Dense has to learn.",
-        f"architecture={part!r}",
-        {"architecture": part},
+        f"architecture={part!r}" + ", scaling='none'" * alike,
+        {"architecture": part, **scaling},
     )
-    return remark, part
 
 
 def activation(table: Profile, settings: Settings) -> Remark | None:
@@ -255,12 +256,13 @@ def balance(table: Profile, settings: Settings) -> Remark | None:
     width = {view.name: len(view.columns) for view in table.layout.views}
     if len(width) < 2 or max(width.values()) < 10 * min(width.values()):
         return None
-    listed = some(f"{name!r} {columns}" for name, columns in width.items())
+    narrow, wide = (extreme(width, key=width.__getitem__) for extreme in (min, max))
     asked = settings.get("balance", "root")
     return Remark(
         "balance",
         "warning" if asked == "columns" else "advice",
-        f"views of very different width: {listed} columns",
+        f"views of very different width, from {narrow!r} with {width[narrow]:,} columns to "
+        f"{wide!r} with {width[wide]:,}",
         "with balance='columns' the widest would be nearly all that is learned; 'root' counts a "
         "view of d columns as sqrt(d), 'views' all alike.",
         "balance='root', which is the default; View(columns, weight=2.0) for one that matters more",

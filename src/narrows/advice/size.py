@@ -103,7 +103,7 @@ def curve(
     tried : sequence of int
         Sizes.
     seconds : float
-        No fit is begun after these.
+        No fit is begun that would end after these, the first excepted.
     random_state : int
         Which rows are held out, and of the fits.
 
@@ -119,10 +119,12 @@ def curve(
     test, train = (taken(table.sample, np.sort(part)) for part in (order[:end], order[end:]))
     quick = {**settings, **quick_budget(settings, len(order) - end)}
     found: list[dict[str, float]] = []
-    started = time.perf_counter()
+    started = last = time.perf_counter()
     for size in tried:
-        if found and time.perf_counter() - started > seconds:
+        now = time.perf_counter()
+        if found and (now - started) + (now - last) > seconds:  # the next takes as long as the last
             break
+        last = now
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", NarrowsWarning)  # of quick fits of many
             model = Autoencoder(**{**quick, "n_components": size}).fit(train)
@@ -196,16 +198,15 @@ def by_curve(
         # A trial fit went well before, so this is about the rows left after some were held out.
         return [_no_curve(settings, str(error))]
     best = max(1 - row["autoencoder"] for row in rows)
+    if best <= 0:
+        return [_nothing_kept(rows, settings)]
     enough = [row for row in rows if 1 - row["autoencoder"] >= ENOUGH * best]
-    size = asked or int((enough or rows)[0]["n_components"])
-    points = ", ".join(
-        f"{row['n_components']}: {row['autoencoder']:.0%} (PCA {row['pca']:.0%})" for row in rows
-    )
-    short = f"; {seconds:g} s were over then" * (len(rows) < len(tried))
+    size = asked or int(enough[0]["n_components"])
+    short = f"; for more, {seconds:g} s were too short" * (len(rows) < len(tried))
     remark = Remark(
         "held-out size",
         "advice",
-        f"variance of held-out rows that is lost, by size: {points}{short}",
+        f"variance of held-out rows that is lost, by size: {_points(rows)}{short}",
         f"the shortest code that keeps {ENOUGH:.0%} of what the best keeps; quick fits, so a whole "
         "one loses less.",
         f"n_components={size}",
@@ -213,6 +214,23 @@ def by_curve(
         {"curve": rows},
     )
     return [remark, _against_pca(rows, size)]
+
+
+def _points(rows: list[dict[str, float]]) -> str:
+    return ", ".join(
+        f"{row['n_components']}: {row['autoencoder']:.0%} (PCA {row['pca']:.0%})" for row in rows
+    )
+
+
+def _nothing_kept(rows: list[dict[str, float]], settings: Settings) -> Remark:
+    return Remark(
+        "held-out size",
+        "warning",
+        f"no code keeps anything of held-out rows; lost of their variance: {_points(rows)}",
+        "the column means alone would lose 100%: what was learned is of those rows and no others.",
+        f"n_components={settings['n_components']}; more rows, or fewer columns",
+        details={"curve": rows},
+    )
 
 
 def _against_pca(rows: list[dict[str, float]], size: int) -> Remark:
@@ -229,7 +247,7 @@ def _against_pca(rows: list[dict[str, float]], size: int) -> Remark:
             "pca",
             "advice",
             f"the autoencoder keeps more than a PCA here: {numbers}",
-            "the columns are bound by curves, which straight lines do not follow.",
+            "the columns seem to be bound by curves, which straight lines do not follow.",
             f"Autoencoder({n})",
             details=details,
         )

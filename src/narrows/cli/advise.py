@@ -43,7 +43,7 @@ STYLES = {"error": "bold red", "warning": "bold yellow", "advice": "bold green"}
 @click.option("--steps", type=int, help="A row is a sequence of so many steps.")
 @click.option("--quick", is_flag=True, help="Leave out the held-out curve of the size.")
 @click.option("--seconds", type=float, default=30, show_default=True, help="For that curve.")
-@click.option("--rows", type=int, default=10_000, show_default=True, help="To look at, at most.")
+@click.option("--rows", type=int, help="To look at, at most [default: 10000].")
 @click.option("--seed", type=int, default=0, show_default=True, help="Same seed, same advice.")
 @options.selection
 @options.JSON
@@ -58,7 +58,7 @@ def command(
     steps: int | None,
     quick: bool,
     seconds: float,
-    rows: int,
+    rows: int | None,
     seed: int,
     as_json: bool,
     drop: tuple[str, ...],
