@@ -77,8 +77,7 @@ class Schema:
         return found
 
     def _numbered(self, number: int, series: Any) -> Matrix:
-        series = holes_as_nulls(series)
-        return self._placed(number, series.to_list(), series.is_null().to_numpy())
+        return self._placed(number, series.to_list(), holes(series).to_numpy().astype(bool))
 
     def _numbered_array(self, number: int, values: Matrix) -> Matrix:
         return self._placed(number, values.tolist(), np.isnan(values))
@@ -146,8 +145,7 @@ class Schema:
         for number, (column, name) in enumerate(zip(self.columns, self.names, strict=True)):
             cells[name] = _unnumbered(column, values[:, number])
             if keep and frame is not None and column.type.has_levels and name in frame.columns:
-                series = holes_as_nulls(frame[name])
-                given, missing = series.to_list(), series.is_null().to_list()
+                given, missing = frame[name].to_list(), holes(frame[name]).to_list()
                 if column.form == BOOLEAN:  # which may come as 0 and 1, and goes back as it was
                     pairs = zip(given, missing, strict=True)
                     given = [None if empty else bool(value) for value, empty in pairs]
@@ -195,9 +193,9 @@ def library_of(frame: Any) -> str:
     return str(frame.implementation)
 
 
-def holes_as_nulls(series: Any) -> Any:
-    """Return a series with null for NaN, which polars and Arrow tell apart."""
-    return series.fill_nan(None) if series.dtype.is_float() else series
+def holes(series: Any) -> Any:
+    """Return which cells of a series were not measured: null, or NaN, which some tell apart."""
+    return series.is_null() | series.is_nan() if series.dtype.is_float() else series.is_null()
 
 
 def frame_of(X: Any) -> Any:
