@@ -9,10 +9,12 @@ __version__ = "0.1.0"
 
 # Where each public name lives. Resolved on first use, so that `import narrows` costs nothing.
 _HOME = {
+    "Advice": "advice.advice",
     "Baseline": "baselines.baseline",
     "SammonMapping": "baselines.sammon",
     "Comparison": "comparison.comparison",
     "compare": "comparison.compare",
+    "advise": "advice.advice",
     "align": "codes",
     "stability": "codes",
     "Binary": "data.column_types",
@@ -93,6 +95,7 @@ __all__ = [  # noqa: RUF022 - in plain order
     "Adam",
     "AdamW",
     "Adversarial",
+    "Advice",
     "AnomalyDetector",
     "Autoencoder",
     "AutoencoderClassifier",
@@ -154,6 +157,7 @@ __all__ = [  # noqa: RUF022 - in plain order
     "View",
     "ViewDropout",
     "WeightDecay",
+    "advise",
     "align",
     "compare",
     "hamming_search",
@@ -167,6 +171,7 @@ __all__ = [  # noqa: RUF022 - in plain order
 ]
 
 if TYPE_CHECKING:
+    from narrows.advice.advice import Advice, advise
     from narrows.architectures.convolutional import Convolutional
     from narrows.architectures.dense import Dense
     from narrows.architectures.recurrent import Recurrent

@@ -450,3 +450,93 @@ def test_a_column_without_a_cell_is_remarked() -> None:
     with pytest.warns(MissingWarning, match="no measured cell"):
         fitted = model(types=TYPES).fit(table)
     assert fitted.transform(table).shape == (120, 2)
+
+
+def test_categories_of_polars_come_back_as_what_they_were() -> None:
+    table = pl.DataFrame(
+        {
+            "town": pl.Series(["ulm", "bonn"] * 10, dtype=pl.Categorical),
+            "grade": pl.Series(["low", "high"] * 10, dtype=pl.Enum(GRADES)),
+            "size": np.arange(20.0),
+        }
+    )
+    fitted = model(types=None, max_epochs=1).fit(table)
+    for back in (fitted.reconstruct(table), fitted.inverse_transform(fitted.transform(table))):
+        assert back.schema == table.schema
+
+
+@pytest.mark.filterwarnings("ignore::narrows.errors.MissingWarning")
+@pytest.mark.parametrize("kind", ["str", "category", "boolean"])
+def test_a_column_of_levels_without_any_stays_empty(kind: str) -> None:
+    table = pd.DataFrame({"a": pd.Series([None] * 8, dtype=kind), "b": ["x", "y"] * 4})
+    fitted = model(types=None, max_epochs=1).fit(table)
+    back = fitted.inverse_transform(fitted.transform(table))
+    assert set(back["b"]) <= {"x", "y"}
+    assert fitted.impute(table)["a"].isna().all()
+
+
+@pytest.mark.parametrize("library", ["pandas", "polars"])
+@pytest.mark.parametrize(
+    ("column", "cells"),
+    [
+        ("age", ["old"] * 4),
+        ("smoker", [0.5] * 4),
+        ("smoker", ["yes"] * 4),
+        ("city", [1, 2, 3, 4]),
+        ("city", [True] * 4),
+        ("grade", [1.5] * 4),
+    ],
+)
+def test_a_column_of_another_type_than_in_fit_is_refused_by_name(
+    library: str, column: str, cells: list[Any]
+) -> None:
+    table = people()[["age", "smoker", "city", "grade"]]
+    other = table[:4].assign(**{column: cells})
+    if library == "polars":
+        table, other = pl.from_pandas(table), pl.from_pandas(other)
+    fitted = model(types=None, max_epochs=1).fit(table)
+    for use in (fitted.transform, fitted.impute):
+        with pytest.raises(
+            DataError, match=f"column '{column}' h.*in fit|column '{column}'.*row 0"
+        ):
+            use(other)
+
+
+@pytest.mark.parametrize("library", ["pandas", "polars"])
+def test_booleans_that_come_as_numbers_are_given_back_as_booleans(library: str) -> None:
+    table = people()[["smoker", "age", "city"]]
+    other = table[:4].assign(smoker=[0.0, 1.0, 1.0, np.nan])
+    if library == "polars":
+        table = pl.from_pandas(table)
+        other = pl.from_pandas(other)
+    filled = model(types=None, max_epochs=1).fit(table).impute(other)["smoker"]
+    assert filled.dtype == table["smoker"].dtype
+    assert filled.to_list()[:3] == [False, True, True]
+
+
+@pytest.mark.parametrize("library", ["pandas", "polars", "pyarrow"])
+@pytest.mark.parametrize("kind", ["categorical", "ordinal", "binary"])
+@pytest.mark.parametrize("dtype", [float, int])
+def test_numbers_that_stand_for_levels_are_filled_in_every_library(
+    library: str, kind: str, dtype: type
+) -> None:
+    holes = [1.0, 2.0, np.nan, 1.0] if dtype is float else [1, 2, 2, 1]
+    table: Any = people(20)[["age", "city"]].assign(grade=np.array(holes * 5, dtype))
+    if library != "pandas":
+        table = pl.DataFrame({name: table[name].to_numpy() for name in table})
+        table = table.to_arrow() if library == "pyarrow" else table
+    fitted = model(types={"grade": kind}, max_epochs=1).fit(table)
+    assert fitted.columns_[2]["levels"] == [1, 2]
+    back = fitted.impute(table)["grade"]
+    cells = back.to_pylist() if library == "pyarrow" else back.to_list()
+    assert [type(cell) for cell in cells] == [dtype] * 20
+    for was, now in zip(holes * 5, cells, strict=True):
+        assert now == was or (was != was and now in (1, 2))
+
+
+def test_a_word_among_numbers_is_refused_with_its_column() -> None:
+    table = people()[["age", "city"]]
+    fitted = model(types=None, max_epochs=1).fit(table)
+    other = table[:3].assign(age=pd.Series([40.0, "old", 50.0], dtype=object))
+    with pytest.raises(DataError, match=r"column 'age' .*old"):
+        fitted.transform(other)

@@ -15,6 +15,7 @@ from narrows.cli import exits
 
 # Named here, so that neither --help nor a typing error has to import what the verbs need.
 VERBS = {
+    "advise": "Look at a table and say which autoencoder to begin with.",
     "fit": "Fit an autoencoder to a table and save it.",
     "encode": "Fuse the columns of a table into codes.",
     "decode": "Turn codes back into columns.",

@@ -11,6 +11,7 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 
 MODEL = click.argument("model", metavar="MODEL", type=click.Path())
 DATA = click.argument("data", metavar="DATA...", type=click.Path(), nargs=-1, required=True)
+TABLE = click.argument("data", metavar="DATA", type=click.Path())
 
 OUTPUT = click.option(
     "-o",

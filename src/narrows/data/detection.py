@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from narrows import checks
 from narrows.data.column_types import Binary, Categorical, ColumnType, Numeric, Ordinal
 from narrows.data.columns import BOOLEAN, CATEGORY, NUMBER, NUMERIC, ORDERED, TEXT, WHOLE, Column
-from narrows.data.schema import LIBRARIES, Schema, frame_of, library_of
+from narrows.data.schema import LIBRARIES, Schema, frame_of, holes, library_of
 from narrows.data.views import Placed, column_numbers
 from narrows.errors import DataError, ParameterError
 
@@ -134,7 +134,7 @@ def _column(name: str, series: Any, given: ColumnType | None) -> Column:
                 "Categorical() or Ordinal([...]), or turn it into numbers"
             )
         return _blank(column)
-    counts = series.drop_nulls().value_counts()
+    counts = series.filter(~holes(series)).value_counts()
     level, count = counts.columns
     pairs = [
         pair

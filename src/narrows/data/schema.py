@@ -67,7 +67,7 @@ class Schema:
                 if column.type.has_levels:
                     found[:, number] = self._numbered(number, series)
                 else:
-                    found[:, number] = _floats(series)
+                    found[:, number] = _floats(self.called(number), series)
         else:
             found = np.array(X)
             for number in self.coded:
@@ -77,8 +77,7 @@ class Schema:
         return found
 
     def _numbered(self, number: int, series: Any) -> Matrix:
-        values = series.to_list()
-        return self._placed(number, values, series.is_null().to_numpy())
+        return self._placed(number, series.to_list(), holes(series).to_numpy().astype(bool))
 
     def _numbered_array(self, number: int, values: Matrix) -> Matrix:
         return self._placed(number, values.tolist(), np.isnan(values))
@@ -91,9 +90,19 @@ class Schema:
         found[missing] = np.nan
         unknown = np.flatnonzero(found == -1)
         if unknown.size:
+            self._check_alike(number, unknown, values)
             found[unknown] = len(column.levels) + 1 if column.pooled else np.nan
             self._remark(number, {values[row] for row in unknown})
         return found
+
+    def _check_alike(self, number: int, rows: Matrix, values: list[Any]) -> None:
+        """Refuse values that are no level of the column, nor could be a new one."""
+        for row in rows:
+            if not _could_be_level(self.columns[number], values[row]):
+                raise DataError(
+                    f"column {self.called(number)} has {values[row]!r} in row {row}, which is not "
+                    "of the type that fit saw there; give the column as it was in fit"
+                )
 
     def _remark(self, number: int, levels: set[Any]) -> None:
         column = self.columns[number]
@@ -136,11 +145,16 @@ class Schema:
         for number, (column, name) in enumerate(zip(self.columns, self.names, strict=True)):
             cells[name] = _unnumbered(column, values[:, number])
             if keep and frame is not None and column.type.has_levels and name in frame.columns:
-                given, missing = frame[name].to_list(), frame[name].is_null().to_list()
+                given, missing = frame[name].to_list(), holes(frame[name]).to_list()
+                if column.form == BOOLEAN:  # which may come as 0 and 1, and goes back as it was
+                    pairs = zip(given, missing, strict=True)
+                    given = [None if empty else bool(value) for value, empty in pairs]
                 cells[name] = [
                     said if empty else was
                     for said, was, empty in zip(cells[name], given, missing, strict=True)
                 ]
+                if column.form in (NUMBER, WHOLE):
+                    cells[name] = np.array(cells[name], np.float64)
         library: Any = self.library if frame is None else library_of(frame)
         if library == "pandas":
             return self._pandas(cells, None if frame is None else frame.to_native().index)
@@ -169,8 +183,6 @@ class Schema:
                 found[name] = pd.array(values, dtype="boolean") if holes else np.array(values, bool)
             elif column.form == TEXT:
                 found[name] = pd.Series(values, index=index)
-            elif column.type.has_levels:
-                found[name] = np.array([np.nan if v is None else v for v in values])
             else:
                 found[name] = _plain(column, values)
         return pd.DataFrame(found, index=index)
@@ -179,6 +191,11 @@ class Schema:
 def library_of(frame: Any) -> str:
     """Return the name of the library that a frame of narwhals stands for."""
     return str(frame.implementation)
+
+
+def holes(series: Any) -> Any:
+    """Return which cells of a series were not measured: null, or NaN, which some tell apart."""
+    return series.is_null() | series.is_nan() if series.dtype.is_float() else series.is_null()
 
 
 def frame_of(X: Any) -> Any:
@@ -195,9 +212,33 @@ def frame_of(X: Any) -> Any:
         raise DataError(f"two columns have the same name: {error}; rename one of them") from error
 
 
-def _floats(series: Any) -> Matrix:
+def _could_be_level(column: Column, value: Any) -> bool:
+    if column.form == BOOLEAN:
+        return False  # it has no others than those two
+    known = column.categories or column.levels
+    named = column.form in (TEXT, CATEGORY, ORDERED)
+    text = any(isinstance(level, str) for level in known) if known else named
+    return isinstance(value, str) == text
+
+
+def _floats(name: str, series: Any) -> Matrix:
+    """Return numbers as float64, NaN where there is none.
+
+    Raises
+    ------
+    DataError
+        If the column holds no numbers.
+    """
+    if not (series.dtype.is_numeric() or series.dtype in (nw.Boolean, nw.Object, nw.Unknown)):
+        raise DataError(
+            f"column {name} holds {series.dtype}, but numbers in fit; give the column as it was "
+            "in fit"
+        )
     if series.dtype == nw.Object:
-        series = nw.from_native(series.to_native().astype(float), series_only=True)
+        try:
+            series = nw.from_native(series.to_native().astype(float), series_only=True)
+        except (TypeError, ValueError) as error:  # pandas says which value, but not of which column
+            raise DataError(f"column {name} held numbers in fit: {error}") from error
     values = series.cast(nw.Float64).to_numpy()
     found: Matrix = np.array(values, np.float64)
     return found
@@ -209,6 +250,10 @@ def _unnumbered(column: Column, values: Matrix) -> Any:
         return np.rint(np.maximum(values, 0))
     if not column.type.has_levels:
         return values
+    if not column.levels:  # fit saw none, so there is none to name
+        return (
+            np.full(len(values), np.nan) if column.form in (NUMBER, WHOLE) else [None] * len(values)
+        )
     missing = np.isnan(values)
     last = len(column.levels) - 1
     if isinstance(column.type, Binary):
@@ -242,7 +287,7 @@ def _all_levels(column: Column, values: Sequence[Any]) -> list[Any]:
 
 def _dtype(column: Column, values: Any, library: str) -> Any:
     if column.form in (CATEGORY, ORDERED):
-        enum = library == "polars" and column.categories
+        enum = library == "polars" and column.form == ORDERED
         return nw.Enum(_all_levels(column, values)) if enum else nw.Categorical
     if column.form in (TEXT, BOOLEAN):
         return nw.String if column.form == TEXT else nw.Boolean

@@ -1,0 +1,310 @@
+"""Advice: all that the checks of a table have to say, and the call that follows from it."""
+
+from __future__ import annotations
+
+import re
+import textwrap
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from sklearn.base import clone
+
+from narrows import checks, registry
+from narrows.advice import cell_checks, duration, setting_checks, size
+from narrows.advice.profile import Profile, profile
+from narrows.advice.remark import SEVERITIES, Remark
+from narrows.estimator import Autoencoder
+from narrows.spec import Spec
+
+__all__ = ["Advice", "advise"]
+
+WIDTH = 80
+LINE = 78  # of a call, beyond which it is spread over lines
+
+
+class Advice:
+    """What `advise` found: remarks, and the settings that follow from them.
+
+    Iterating gives the remarks: what stops a fit first, then what to look at, then choices.
+
+    Parameters
+    ----------
+    remarks : sequence of Remark
+        Each with topic, severity ("error", "warning" or "advice"), finding, why, call and details.
+    settings : mapping
+        Of `Autoencoder`: those asked for, and those that the remarks add.
+    shape : tuple of int
+        Rows and usable columns of the table.
+    n_looked_at : int
+        How many of the rows were looked at.
+    prepare : str
+        A line that leaves out columns which cannot be used; empty where all can.
+
+    Examples
+    --------
+    >>> from narrows import advise
+    >>> from sklearn.datasets import load_iris
+    >>> advice = advise(load_iris().data, quick=True)
+    >>> [remark.topic for remark in advice if remark.severity == "warning"]
+    ['duplicates']
+    >>> advice.estimator()
+    Autoencoder(random_state=0)
+    """
+
+    def __init__(
+        self,
+        remarks: Any,
+        settings: Mapping[str, Any],
+        shape: tuple[int, int],
+        n_looked_at: int,
+        prepare: str = "",
+    ) -> None:
+        self.remarks = tuple(sorted(remarks, key=lambda r: SEVERITIES.index(r.severity)))
+        self.settings = dict(settings)
+        self.shape = shape
+        self.n_looked_at = n_looked_at
+        self.prepare = prepare
+
+    def __iter__(self) -> Iterator[Remark]:
+        return iter(self.remarks)
+
+    def __len__(self) -> int:
+        return len(self.remarks)
+
+    def about(self, topic: str) -> Remark | None:
+        """Return the remark about a topic, or None where there is nothing to say."""
+        return next((remark for remark in self if remark.topic == topic), None)
+
+    def estimator(self) -> Autoencoder:
+        """Return the unfitted `Autoencoder` that is advised."""
+        parts = {key: _copied(value) for key, value in self.settings.items()}
+        return Autoencoder(**parts)
+
+    @property
+    def call(self) -> str:
+        """The whole call, ready to paste: imports, what to leave out, settings, fit."""
+        written = [
+            f"{key}={key if key in ('views', 'types') and not self.prepare else _written(value)}"
+            for key, value in self.settings.items()
+        ]
+        line = f"model = Autoencoder({', '.join(written)}).fit(X)"
+        if len(line) > LINE:
+            line = f"model = Autoencoder(\n    {f',{chr(10)}    '.join(written)},\n).fit(X)"
+        named = set(re.findall(r"\b([A-Z]\w*)\(", line)) & set(registry.classes())
+        imports = f"from narrows import {', '.join(sorted({'Autoencoder', *named}))}"
+        return "\n".join([imports, "", *([self.prepare] if self.prepare else []), line])
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return everything as plain data, for JSON."""
+        return {
+            "rows": self.shape[0],
+            "columns": self.shape[1],
+            "rows_looked_at": self.n_looked_at,
+            "remarks": [remark.to_dict() for remark in self],
+            "settings": {key: _plain(value) for key, value in self.settings.items()},
+            "call": self.call,
+        }
+
+    def __str__(self) -> str:
+        rows, columns = self.shape
+        blocks = [f"{rows:,} rows x {columns:,} columns"]
+        for severity in SEVERITIES:
+            said = [remark for remark in self if remark.severity == severity]
+            if said:
+                blocks.append("\n".join([severity, *(_block(remark) for remark in said)]))
+        blocks.append("the call\n" + textwrap.indent(self.call, "  "))
+        return "\n\n".join(blocks)
+
+    def __repr__(self) -> str:
+        counts = [sum(remark.severity == s for remark in self) for s in SEVERITIES]
+        listed = ", ".join(f"{n} of {s}" for n, s in zip(counts, SEVERITIES, strict=True))
+        return f"<Advice: {listed}>"
+
+
+def _block(remark: Remark) -> str:
+    text = f"{remark.topic}: {remark.finding}. {remark.why[0].upper()}{remark.why[1:]}"
+    lines = textwrap.wrap(text, WIDTH, initial_indent="  - ", subsequent_indent="    ")
+    call = textwrap.wrap(remark.call, WIDTH, initial_indent="    > ", subsequent_indent="      ")
+    return "\n".join([*lines, *call])
+
+
+def _written(value: Any) -> str:
+    """Return a setting as a person writes it: what is added up, with ``+``."""
+    parts = getattr(value, "penalties", None) or getattr(value, "corruptions", None)
+    return repr(value) if parts is None else " + ".join(map(_written, parts))
+
+
+def _copied(value: Any) -> Any:
+    return clone(value) if isinstance(value, Spec) else value
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if value is None or isinstance(value, (bool, int, float, str)):
+        return value
+    return _written(value)
+
+
+def advise(
+    X: Any,
+    *,
+    views: Any = None,
+    types: Any = None,
+    image: tuple[int, ...] | None = None,
+    steps: int | None = None,
+    quick: bool = False,
+    seconds: float = 30.0,
+    max_rows: int | None = None,
+    random_state: int = 0,
+    **settings: Any,
+) -> Advice:
+    """Look at a table and say what to look out for, and which autoencoder to begin with.
+
+    Parameters
+    ----------
+    X : array, CSR array or data frame of shape (n_samples, n_features)
+        What `Autoencoder` takes; NaN where a cell was not measured.
+    views : mapping of str to View or columns, optional
+        As `Autoencoder` has it.
+    types : mapping of column to ColumnType or str, optional
+        As `Autoencoder` has it.
+    image : tuple of int, optional
+        If a row is an image: (height, width), without channels.
+    steps : int, optional
+        If a row is a sequence: how many steps it has.
+    quick : bool, default=False
+        Whether to leave out the held-out curve of the size, which takes a few fits.
+    seconds : float, default=30.0
+        No fit of that curve is begun that would end after these, the first excepted.
+    max_rows : int, optional
+        How many rows to look at, at most, drawn at random. By default 10,000, and of wide tables so
+        many that they have 5,000,000 cells, but at least 200.
+    random_state : int, default=0
+        Seed of all draws, and of the autoencoder that is advised.
+    settings : settings of `Autoencoder`, optional
+        What you have in mind. It is checked against the table, and kept unless a fit would be
+        refused.
+
+    Returns
+    -------
+    Advice
+        Prints well; `call` is the text to paste, `estimator()` the autoencoder, `to_dict()` for
+        JSON. Iterating gives the remarks.
+
+    Raises
+    ------
+    ParameterError
+        If a setting cannot be.
+    DataError
+        If X cannot be read.
+
+    References
+    ----------
+    The guidelines are those of Charte et al., "A practical tutorial on autoencoders for nonlinear
+    feature fusion", Information Fusion 44 (2018).
+
+    Examples
+    --------
+    >>> from narrows import advise
+    >>> from sklearn.datasets import load_breast_cancer
+    >>> advice = advise(load_breast_cancer().data, quick=True)
+    >>> advice.about("size").finding
+    'rule of thumb 5, from 30 columns and 569 rows; knee of a PCA 5'
+    >>> advice.settings["scaling"], advice.settings["loss"]
+    ('robust', 'huber')
+    """
+    checks.number("seconds", seconds, low=0)
+    if max_rows is not None:
+        checks.integer("max_rows", max_rows, low=1)
+    seed = checks.integer("random_state", random_state, low=0)
+    _check_known(settings)
+    table = profile(X, views=views, types=types, max_rows=max_rows, random_state=seed)
+    plan = _Plan(settings)
+    shaped = setting_checks.declared(table, image, steps)
+    if shaped is not None:
+        plan.add(shaped)
+    plan.run((*cell_checks.CHECKS, *setting_checks.BEFORE_SIZE), table)
+    plan.settings.update({key: value for key, value in _given(table).items() if value is not None})
+    plan.settings["random_state"] = seed
+    _choose_size(plan, table, quick=quick, seconds=seconds, seed=seed)
+    plan.run(setting_checks.AFTER_SIZE, table)
+    if not setting_checks.composed(plan.settings).supervised:  # a fit would ask for classes
+        plan.add(duration.measured(table, plan.settings))
+    prepare = cell_checks.dropping(table) if table.left_out else ""
+    shape = (table.n_rows, table.n_features)
+    return Advice(plan.remarks, plan.of_estimator(), shape, table.n_looked_at, prepare)
+
+
+class _Plan:
+    """Remarks so far, and the settings that follow from them."""
+
+    def __init__(self, asked: Mapping[str, Any]) -> None:
+        self.asked = dict(asked)
+        self.settings = dict(asked)
+        self.remarks: list[Remark] = []
+
+    def run(self, these: Any, table: Profile) -> None:
+        for check in these:
+            remark = check(table, self.settings)
+            if remark is not None:
+                self.add(remark)
+
+    def add(self, remark: Remark) -> None:
+        """Take a remark, and its settings but for those that were asked for and can be."""
+        self.remarks.append(remark)
+        for key, value in remark.settings.items():
+            if key not in self.asked or remark.severity == "error":
+                self.settings[key] = value
+
+    def of_estimator(self) -> dict[str, Any]:
+        """Return the settings that are not the estimator's own defaults, the size first."""
+        default = Autoencoder().get_params(deep=False)
+        first = {"n_components": self.settings["n_components"], **self.settings}
+        return {
+            key: value
+            for key, value in first.items()
+            if key == "n_components" or isinstance(value, Spec) or value != default[key]
+        }
+
+
+def _check_known(settings: Mapping[str, Any]) -> None:
+    known = [key for key in Autoencoder().get_params(deep=False) if key not in ("views", "types")]
+    for key in settings:
+        checks.choice("setting", key, known)
+    setting_checks.composed(settings)
+
+
+def _given(table: Profile) -> dict[str, Any]:
+    return {"views": table.views, "types": table.types}
+
+
+def _choose_size(plan: _Plan, table: Profile, *, quick: bool, seconds: float, seed: int) -> None:
+    asked = plan.asked.get("n_components")
+    remark, guesses = size.by_rule(table, asked, seed)
+    plan.add(remark)
+    alone = size.unrelated(table, int(remark.details["knee"]))
+    if alone is not None:
+        plan.add(alone)
+    if quick or table.layout.n_seen < 2 or setting_checks.composed(plan.settings).supervised:
+        return
+    if duration.measured(table, plan.settings).severity == "error":
+        return  # no fit would go well; it is said at the end
+    settings = _comparable(plan)
+    for remark in size.by_curve(
+        table, settings, guesses, asked, seconds=seconds, random_state=seed
+    ):
+        plan.add(remark)
+
+
+def _comparable(plan: _Plan) -> dict[str, Any]:
+    """Return settings under which shares of variance can be held against those of a PCA.
+
+    Unless another loss was asked for, that is squared error of columns scaled as asked for.
+    """
+    if "loss" in plan.asked:
+        return plan.settings
+    scaling = plan.settings.get("scaling", "standard")
+    if scaling == "robust" and "scaling" not in plan.asked:
+        scaling = "standard"  # under robust scaling, squares are those of the tails
+    return {**plan.settings, "loss": "squared_error", "scaling": scaling}

@@ -1,0 +1,79 @@
+"""Duration: how long a whole fit would take, from a few timed epochs of the real training loop."""
+
+from __future__ import annotations
+
+import itertools
+import statistics
+import warnings
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from narrows.advice.profile import Profile, taken
+from narrows.advice.remark import Remark
+from narrows.errors import DataError, DivergenceError, NarrowsWarning, ParameterError
+from narrows.estimator import Autoencoder
+from narrows.training import budget
+from narrows.training.optimizers import Optimizer
+
+TIMED_EPOCHS = 3  # the first of which is not counted
+TIMED_BATCHES = 32
+
+
+def measured(table: Profile, settings: Mapping[str, Any]) -> Remark:
+    """Return how long a fit to the whole table would take, or what would stop it."""
+    optimizer = Optimizer.of(settings.get("optimizer", "adamw"))
+    size = budget.batch_size(settings.get("batch_size", "auto"), table.n_rows)
+    epochs = budget.max_epochs(settings.get("max_epochs", "auto"), table.n_rows, size, optimizer)
+    n_timed = table.n_looked_at
+    if not optimizer.full_batch:
+        n_timed = min(n_timed, TIMED_BATCHES * size)
+    rows = taken(table.sample, np.linspace(0, table.n_looked_at - 1, n_timed).astype(int))
+    timed = {**settings, "batch_size": size, "max_epochs": TIMED_EPOCHS, "early_stopping": False}
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", NarrowsWarning)  # of a fit that nobody keeps
+            model = Autoencoder(**timed).fit(rows)
+    except (DataError, ParameterError) as error:
+        return _failed("refused", f"a fit would be refused: {error}", "change what it names")
+    except DivergenceError as error:
+        call = "learning_rate='auto', max_grad_norm=1, or another scaling"
+        return _failed("divergence", f"training does not end well: {error}", call)
+    per_epoch = sum(
+        statistics.median(
+            [row["seconds"] for row in phase][1:] or [row["seconds"] for row in phase]
+        )
+        for phase in (
+            list(group) for _, group in itertools.groupby(model.history_, lambda row: row["phase"])
+        )
+    )
+    rate = n_timed / max(per_epoch, 1e-9)
+    seconds = epochs * table.n_rows / rate
+    return Remark(
+        "time",
+        "advice",
+        f"a fit takes about {in_words(seconds)}: at most {epochs} epochs of {table.n_rows:,} rows, "
+        f"{rate:,.0f} rows/s here",
+        f"measured in {TIMED_EPOCHS} epochs of {n_timed:,} rows on this machine, and extrapolated.",
+        "early_stopping=True ends sooner where nothing more is gained; max_epochs= sets the limit",
+        details={
+            "seconds": seconds,
+            "epochs": epochs,
+            "rows_per_second": rate,
+            "n_parameters": model.n_parameters_,
+        },
+    )
+
+
+def _failed(topic: str, finding: str, call: str) -> Remark:
+    return Remark(topic, "error", finding, "it would leave no model.", call)
+
+
+def in_words(seconds: float) -> str:
+    """Return a duration with one or two digits: ``45 s``, ``12 min``, ``3.5 h``."""
+    if seconds < 1:
+        return "1 s"
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 90 * 60 else f"{seconds / 3600:.1f} h"

@@ -1,0 +1,315 @@
+"""Checks of settings: which parts go with a table, and which of those asked for do not."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+from sklearn.base import clone
+
+from narrows.activations import ACTIVATIONS
+from narrows.advice.profile import Profile
+from narrows.advice.remark import Remark, some
+from narrows.architectures.block import Architecture
+from narrows.architectures.convolutional import Convolutional
+from narrows.architectures.dense import Dense
+from narrows.architectures.recurrent import Recurrent
+from narrows.composition import Composition
+from narrows.corruptions import Masking
+from narrows.data.encoding import Encoding
+from narrows.errors import ParameterError
+from narrows.estimator import Autoencoder
+from narrows.penalties.sparsity import Sparsity
+from narrows.penalties.weights import WeightDecay
+from narrows.training.optimizers import AdamW, Optimizer
+
+Settings = Mapping[str, Any]
+Check = Callable[[Profile, Settings], Remark | None]
+
+FEW_ROWS = 100
+DEEP_RATIO, DEEP_COLUMNS, DEEP_ROWS = 20, 64, 1_000
+FAR_APART = 100  # times the spread of another column, or the columns of another view
+# Column names of pixels and of steps: pixel_0_1, px12, t0, step3, lag 2, day_1, wavelength 530.
+PIXEL = re.compile(r"(pixel|pix|px)[_ ]?\d+([_x, ]\d+)?", re.IGNORECASE)
+STEP = re.compile(r"(t|time|step|lag|day|hour|sample)[_ ]?\d+", re.IGNORECASE)
+
+
+def composed(settings: Settings) -> Composition:
+    """Return the parts that settings stand for."""
+    return Composition.of({**Autoencoder().get_params(deep=False), **settings})
+
+
+def domain(table: Profile, settings: Settings) -> Remark | None:
+    """Refuse a loss for data it is not defined on, or say that another is possible."""
+    loss = composed(settings).loss
+    low, high = _ends(table)
+    inside = bool(low.size and (low >= 0).all() and (high <= 1).all())
+    bounded = math.isfinite(loss.low) and math.isfinite(loss.high)
+    if not bounded:
+        return _possible(low, high) if inside and settings.get("loss") is None else None
+    scaling = settings.get("scaling", "none" if inside else "standard")
+    if _within(table, scaling, loss.low, loss.high):
+        return Remark(
+            "loss",
+            "advice",
+            f"all numbers are within [{loss.low:g}, {loss.high:g}] with scaling={scaling!r}",
+            "cross-entropy compares shares, and its sigmoid output stays among them.",
+            f"loss={settings['loss']!r}, scaling={scaling!r}",
+            {"scaling": scaling},
+        )
+    return Remark(
+        "loss",
+        "error",
+        f"loss={settings['loss']!r} is asked for, but the numbers go from {low.min():.4g} to "
+        f"{high.max():.4g}, and beyond [{loss.low:g}, {loss.high:g}] with scaling={scaling!r}",
+        "the logarithm of a share below 0 or above 1 has no meaning.",
+        f"loss={settings['loss']!r}, scaling='minmax'; or loss='squared_error'",
+        {"scaling": "minmax"},
+    )
+
+
+def _possible(low: Any, high: Any) -> Remark | None:
+    binary = set(np.unique([low, high]).tolist()) <= {0.0, 1.0}
+    return Remark(
+        "unit interval",
+        "advice",
+        f"all numbers are within [0, 1], from {low.min():.4g} to {high.max():.4g}",
+        "if they are shares or intensities, cross-entropy with its sigmoid output fits them"
+        + (", as it does the pixels of digits." if binary else "."),
+        "loss='cross_entropy', scaling='none'",
+    )
+
+
+def _ends(table: Profile) -> tuple[Any, Any]:
+    columns = np.setdiff1d(table.numeric, table.unseen)
+    low, high = table.extremes
+    return low[columns], high[columns]
+
+
+def _within(table: Profile, scaling: str | None, low: float, high: float) -> bool:
+    columns = np.setdiff1d(table.numeric, table.unseen)
+    if not columns.size:
+        return True
+    values = table.values[:, columns]
+    scaled = Encoding.fit(scaling, values, None).encode(values, np.float64)
+    return bool(np.nanmin(scaled) >= low - 1e-6 and np.nanmax(scaled) <= high + 1e-6)
+
+
+def spreads(table: Profile, settings: Settings) -> Remark | None:
+    """Say why columns of different spread are scaled, and refuse to leave them so."""
+    values = table.values[:, np.setdiff1d(table.numeric, np.union1d(table.unseen, table.constant))]
+    if values.shape[1] < 2:
+        return None
+    spread = np.nanstd(values, axis=0)
+    ratio = float(spread.max() / max(spread.min(), 1e-300))
+    if ratio < FAR_APART:
+        return None
+    scaling = settings.get("scaling", "standard")
+    unscaled = scaling in (None, "none")
+    return Remark(
+        "scaling",
+        "warning" if unscaled else "advice",
+        f"the widest column spreads {ratio:,.0f} times as far as the narrowest"
+        + (f", and scaling={scaling!r} is asked for" if unscaled else ""),
+        "the loss adds up squared errors, so without scaling the widest columns are all it sees.",
+        f"scaling={'standard' if unscaled else scaling!r}",
+        details={"ratio": ratio},
+    )
+
+
+def order(table: Profile, settings: Settings) -> Remark | None:
+    """Ask about columns that are named like pixels or steps."""
+    if table.names is None or "architecture" in settings:
+        return None
+    for pattern, what in ((PIXEL, "pixels of an image"), (STEP, "steps of a sequence")):
+        named = [name for name in table.names if pattern.fullmatch(name)]
+        if len(named) < max(4, 0.9 * len(table.names)):
+            continue
+        image = pattern is PIXEL
+        side = math.isqrt(len(named))
+        call = f"image=({side}, {len(named) // side})" if image else f"steps={len(named)}"
+        return Remark(
+            "order",
+            "advice",
+            f"columns {some(map(repr, named))} are named like {what}",
+            "a dense network does not know which columns are neighbours; "
+            + ("convolutions" if image else "recurrent units")
+            + " do. Only you know whether theirs is an order.",
+            f"advise(X, {call}), if it is so",
+        )
+    return None
+
+
+def declared(table: Profile, image: tuple[int, ...] | None, steps: int | None) -> Remark | None:
+    """Advise the architecture for images or sequences that a row was said to be.
+
+    Raises
+    ------
+    ParameterError
+        If the table has not the columns for it.
+    """
+    if image is None and steps is None:
+        return None
+    if image is not None and steps is not None:
+        raise ParameterError(
+            f"image={image!r} and steps={steps!r} are both given; a row is one of them"
+        )
+    name, size = ("image", math.prod(image)) if image is not None else ("steps", steps or 0)
+    if size < 1 or table.n_features % size:
+        raise ParameterError(
+            f"{name}={image if image is not None else steps!r} needs a multiple of {size} columns, "
+            f"but the table has {table.n_features}; give the shape without its channels"
+        )
+    channels = table.n_features // size
+    part: Architecture
+    if image is not None:
+        part = Convolutional(tuple(image), in_channels=channels)
+        what, why = "an image", "neighbouring pixels go together wherever they are"
+    else:
+        part = Recurrent((size, channels))
+        what, why = "a sequence", "its steps have an order, and rows may be of any length"
+    low, high = _ends(table)
+    # Pixels are all in one unit, and scaled one by one those of the margin would weigh the most.
+    alike = image is not None and bool(low.size and (low >= 0).all() and (high <= 1).all())
+    scaling = {"scaling": "none"} if alike else {}
+    return Remark(
+        "architecture",
+        "advice",
+        f"a row is {what}: {name}={image if image is not None else steps!r}, "
+        f"{channels} channel{'s' * (channels > 1)}",
+        f"{why}, which {type(part).__name__} knows and Dense has to learn.",
+        f"architecture={part!r}" + ", scaling='none'" * alike,
+        {"architecture": part, **scaling},
+    )
+
+
+def activation(table: Profile, settings: Settings) -> Remark | None:
+    """Refuse sparsity on a code without a low end, warn where it has no high end."""
+    composition = composed(settings)
+    terms = {} if composition.penalty is None else composition.penalty.terms()
+    counted = [t for t in terms.values() if isinstance(t, Sparsity) and t.kind != "l1"]
+    name = getattr(composition.architecture, "code_activation", "linear")
+    if not counted or name not in ACTIVATIONS or composition.latent.name != "point":
+        return None
+    found = ACTIVATIONS[name]
+    if math.isfinite(found.low) and math.isfinite(found.high):
+        return None
+    refused = not math.isfinite(found.low)
+    architecture = clone(composition.architecture).set_params(code_activation="sigmoid")
+    return Remark(
+        "activation",
+        "error" if refused else "warning",
+        f"penalty={counted[0]!r} counts how active each unit is, but code_activation={name!r} "
+        f"has no {'low end' if refused else 'upper bound'}",
+        "a share of activity needs a range to be a share of: sigmoid and tanh have one.",
+        f"architecture={architecture!r}, or Sparsity(kind='l1')",
+        {"architecture": architecture} if refused else {},
+    )
+
+
+def few_rows(table: Profile, settings: Settings) -> Remark | None:
+    """Advise a smaller network that is held back more, where rows are few."""
+    wide = table.n_rows < 10 * math.sqrt(table.n_features)
+    if not wide and table.n_rows >= FEW_ROWS:
+        return None
+    adopted: dict[str, Any] = {}
+    if "architecture" not in settings:
+        adopted["architecture"] = Dense((64,))
+    if "optimizer" not in settings:
+        adopted["optimizer"] = AdamW(1.0)
+    elif settings.get("penalty") is None:
+        adopted["penalty"] = WeightDecay(1e-3)
+    return Remark(
+        "few rows",
+        "warning",
+        f"{table.n_rows:,} rows of {table.n_features:,} columns",
+        "a network has more weights than such a table has cells, and may learn its rows by heart; "
+        "a PCA is hard to beat here. Fewer units and more decay hold it back; so does noise.",
+        ", ".join(f"{key}={value!r}" for key, value in adopted.items()) or "early_stopping=True",
+        adopted,
+        {"n_rows": table.n_rows, "n_columns": table.n_features},
+    )
+
+
+def decay(table: Profile, settings: Settings) -> Remark | None:
+    """Advise a small weight decay where nothing has one."""
+    optimizer = Optimizer.of(settings.get("optimizer", "adamw"))
+    decaying = isinstance(optimizer, AdamW) and optimizer.weight_decay > 0
+    if decaying or settings.get("penalty") is not None:
+        return None
+    return Remark(
+        "decay",
+        "advice",
+        f"optimizer={settings.get('optimizer')!r} does not decay weights, and there is no penalty",
+        "a small weight decay is advisable nearly always: it keeps weights from growing where the "
+        "data do not ask for it.",
+        "penalty=WeightDecay(0.0001)",
+        {"penalty": WeightDecay(1e-4)},
+    )
+
+
+def balance(table: Profile, settings: Settings) -> Remark | None:
+    """Say what views of very different width count."""
+    width = {view.name: len(view.columns) for view in table.layout.views}
+    if len(width) < 2 or max(width.values()) < 10 * min(width.values()):
+        return None
+    narrow, wide = (extreme(width, key=width.__getitem__) for extreme in (min, max))
+    asked = settings.get("balance", "root")
+    return Remark(
+        "balance",
+        "warning" if asked == "columns" else "advice",
+        f"views of very different width, from {narrow!r} with {width[narrow]:,} columns to "
+        f"{wide!r} with {width[wide]:,}",
+        "with balance='columns' the widest would be nearly all that is learned; 'root' counts a "
+        "view of d columns as sqrt(d), 'views' all alike.",
+        "balance='root', which is the default; View(columns, weight=2.0) for one that matters more",
+        details={"columns": width},
+    )
+
+
+def depth(table: Profile, settings: Settings) -> Remark | None:
+    """Advise another layer where the code is very short for the row."""
+    seen, size = table.layout.n_seen, settings["n_components"]
+    narrow = seen >= DEEP_COLUMNS and seen >= DEEP_RATIO * size
+    if not narrow or table.n_rows < DEEP_ROWS or "architecture" in settings:
+        return None
+    return Remark(
+        "depth",
+        "advice",
+        f"a code of {size} for {seen:,} columns is {seen / size:.0f} times shorter than the row",
+        "so much is seldom said in one step; a second layer, or training layer by layer, may take "
+        "the code further down.",
+        "architecture=(256, 64); schedule='layerwise' if that trains badly; compare both",
+        details={"n_components": size, "n_seen": seen},
+    )
+
+
+def overcomplete(table: Profile, settings: Settings) -> Remark | None:
+    """Warn of a code as long as the row that nothing regularises."""
+    seen, size = table.layout.n_seen, settings["n_components"]
+    if size < seen or composed(settings).regularised:
+        return None
+    return Remark(
+        "overcomplete",
+        "warning",
+        f"n_components={size} is not below the {seen} columns, and nothing regularises the code",
+        "such a network can copy its input, and has then learned nothing.",
+        "corruption=Masking(0.2), a penalty such as Contraction(), or fewer components",
+        {"corruption": Masking(0.2)},
+        {"n_components": size, "n_seen": seen},
+    )
+
+
+BEFORE_SIZE: tuple[Check, ...] = (
+    domain,
+    spreads,
+    order,
+    activation,
+    few_rows,
+    decay,
+    balance,
+)
+AFTER_SIZE: tuple[Check, ...] = (depth, overcomplete)

@@ -1,0 +1,273 @@
+"""Size of the code: a rule of thumb, the knee of a PCA, and held-out rows at several sizes."""
+
+from __future__ import annotations
+
+import math
+import time
+import warnings
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import scipy.linalg
+from numpy.typing import NDArray
+
+from narrows.advice.profile import Profile, taken
+from narrows.advice.remark import Remark
+from narrows.errors import DataError, DivergenceError, NarrowsWarning
+from narrows.estimator import Autoencoder
+from narrows.training import budget
+from narrows.training.optimizers import Optimizer
+
+Matrix = NDArray[Any]
+Settings = Mapping[str, Any]
+
+KNEE_CELLS = 1_000  # rows and columns that a PCA is made of, at most
+SHUFFLES = 3
+HELD_OUT = 0.2
+CURVE_ROWS, MIN_CURVE_ROWS = 4_000, 50
+CURVE_STEPS = 1_000  # of each quick fit; the default of a whole one is 4,000
+MAX_SIZES = 6
+ENOUGH = 0.9  # of what the best size explains
+ALIKE = 0.01  # difference of two shares of variance that one split does not tell apart
+
+
+def rule_of_thumb(n_rows: int, n_columns: int) -> int:
+    """Return max(min(sqrt d, n / 10), 2), rounded (Charte et al., 2018)."""
+    return round(max(min(math.sqrt(n_columns), n_rows / 10), 2))
+
+
+def knee(rows: Matrix, random_state: int = 0) -> int:
+    """Return how many components of a PCA explain more than they would by chance.
+
+    By chance is in the same rows with every column shuffled by itself, three times, the largest of
+    which counts: parallel analysis.
+
+    Parameters
+    ----------
+    rows : ndarray of shape (n_samples, n_columns)
+        Standardised.
+    random_state : int
+        Which shuffles; which rows and columns, of more than 1,000.
+
+    Returns
+    -------
+    int
+        0 where no column has to do with another.
+
+    References
+    ----------
+    Horn, "A rationale and test for the number of factors in factor analysis", Psychometrika 30
+    (1965).
+    """
+    generator = np.random.default_rng(random_state)
+    for axis in (0, 1):
+        if rows.shape[axis] > KNEE_CELLS:
+            chosen = generator.choice(rows.shape[axis], KNEE_CELLS, replace=False)
+            rows = rows.take(np.sort(chosen), axis)
+    found = _spectrum(rows)
+    chance = np.max([_spectrum(generator.permuted(rows, axis=0)) for _ in range(SHUFFLES)], axis=0)
+    beyond = found > chance * (1 + 1e-9)
+    return int(beyond.size if beyond.all() else beyond.argmin())
+
+
+def _spectrum(rows: Matrix) -> Matrix:
+    found: Matrix = scipy.linalg.svdvals(rows - rows.mean(0))
+    return found
+
+
+def sizes(table: Profile, guesses: Sequence[int]) -> list[int]:
+    """Return the sizes to try: 1, 2, 4, ... around the guesses, and the guesses."""
+    most = min(table.layout.n_seen - 1, table.n_looked_at // 2)
+    top = min(most, 4 * max(guesses))
+    powers = [1 << i for i in range(1, 12) if 1 << i <= top]
+    known = sorted({guess for guess in guesses if 1 <= guess <= most})
+    room = max(0, MAX_SIZES - len(known))
+    grid = [p for p in powers if p not in known][-room:] if room else []
+    return sorted({*known, *grid}) or [1]
+
+
+def curve(
+    table: Profile, settings: Settings, tried: Sequence[int], *, seconds: float, random_state: int
+) -> list[dict[str, float]]:
+    """Return the share of held-out variance that autoencoder and PCA leave, by size of the code.
+
+    Quick fits of some 1,000 steps on four fifths of at most 4,000 rows.
+
+    Parameters
+    ----------
+    table : Profile
+        Whose rows.
+    settings : mapping
+        Of the autoencoder, but for the size.
+    tried : sequence of int
+        Sizes.
+    seconds : float
+        No fit is begun that would end after these, the first excepted.
+    random_state : int
+        Which rows are held out, and of the fits.
+
+    Raises
+    ------
+    DataError
+        If the rows cannot be split: too few, or all alike.
+    """
+    if table.n_looked_at < MIN_CURVE_ROWS:
+        raise DataError(f"{table.n_looked_at} rows are too few to hold some out")
+    order = np.random.default_rng(random_state).permutation(table.n_looked_at)[:CURVE_ROWS]
+    end = int(HELD_OUT * len(order))
+    test, train = (taken(table.sample, np.sort(part)) for part in (order[:end], order[end:]))
+    quick = {**settings, **quick_budget(settings, len(order) - end)}
+    found: list[dict[str, float]] = []
+    started = last = time.perf_counter()
+    for size in tried:
+        now = time.perf_counter()
+        if found and (now - started) + (now - last) > seconds:  # the next takes as long as the last
+            break
+        last = now
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", NarrowsWarning)  # of quick fits of many
+            model = Autoencoder(**{**quick, "n_components": size}).fit(train)
+            total = model.explained_variance(test, train=train)
+        row = next(r for r in total if (r["view"], r["component"]) == ("all", "total"))
+        if not math.isfinite(row["explained"]):
+            raise DataError("the held-out rows do not vary")
+        found.append(
+            {"n_components": size, "autoencoder": 1 - row["explained"], "pca": 1 - row["pca"]}
+        )
+    return found
+
+
+def quick_budget(settings: Settings, n_rows: int) -> dict[str, int]:
+    """Return the batch size and the epochs of a quick fit."""
+    size = budget.batch_size(settings.get("batch_size", "auto"), n_rows)
+    optimizer = Optimizer.of(settings.get("optimizer", "adamw"))
+    whole = budget.max_epochs(settings.get("max_epochs", "auto"), n_rows, size, optimizer)
+    steps = 1 if optimizer.full_batch else -(-n_rows // size)
+    return {"batch_size": size, "max_epochs": max(1, min(whole, CURVE_STEPS // steps))}
+
+
+def by_rule(table: Profile, asked: int | None, random_state: int) -> tuple[Remark, list[int]]:
+    """Return what the rule of thumb and the knee say, and the guesses, the better one first."""
+    thumb = rule_of_thumb(table.n_rows, table.n_features)
+    found = knee(table.seen, random_state)
+    guess = min(max(found, 2), max(2, table.n_rows // 10)) if found else thumb
+    guess = asked or max(1, min(guess, table.layout.n_seen - 1))
+    remark = Remark(
+        "size",
+        "advice",
+        f"rule of thumb {thumb}, from {table.n_features:,} columns and {table.n_rows:,} rows; knee "
+        f"of a PCA {found}" + (f"; {asked} is asked for" if asked else ""),
+        "the rule is max(min(sqrt(columns), rows / 10), 2); up to the knee, components explain "
+        "more than those of the same table with its columns shuffled.",
+        f"n_components={guess}",
+        {"n_components": guess},
+        {"rule": thumb, "knee": found},
+    )
+    return remark, [guess, thumb]
+
+
+def unrelated(table: Profile, found: int) -> Remark | None:
+    """Warn where no column has to do with another."""
+    if found or table.layout.n_seen < 2:
+        return None
+    return Remark(
+        "unrelated",
+        "warning",
+        "no component explains more than it would if the columns had nothing to do with each other",
+        "where columns say nothing of each other in a straight line, a code shorter than the row "
+        "keeps little, unless they are bound by a curve.",
+        "look at the held-out error before you use the code",
+    )
+
+
+def by_curve(
+    table: Profile,
+    settings: Settings,
+    guesses: Sequence[int],
+    asked: int | None,
+    *,
+    seconds: float,
+    random_state: int,
+) -> list[Remark]:
+    """Return what quick fits say of the size, and of PCA beside them."""
+    tried = sizes(table, guesses)
+    try:
+        rows = curve(table, settings, tried, seconds=seconds, random_state=random_state)
+    except (DataError, DivergenceError) as error:
+        # A trial fit went well before, so this is about the rows left after some were held out.
+        return [_no_curve(settings, str(error))]
+    best = max(1 - row["autoencoder"] for row in rows)
+    if best <= 0:
+        return [_nothing_kept(rows, settings)]
+    enough = [row for row in rows if 1 - row["autoencoder"] >= ENOUGH * best]
+    size = asked or int(enough[0]["n_components"])
+    short = f"; for more, {seconds:g} s were too short" * (len(rows) < len(tried))
+    remark = Remark(
+        "held-out size",
+        "advice",
+        f"variance of held-out rows that is lost, by size: {_points(rows)}{short}",
+        f"the shortest code that keeps {ENOUGH:.0%} of what the best keeps; quick fits, so a whole "
+        "one loses less.",
+        f"n_components={size}",
+        {"n_components": size},
+        {"curve": rows},
+    )
+    return [remark, _against_pca(rows, size)]
+
+
+def _points(rows: list[dict[str, float]]) -> str:
+    return ", ".join(
+        f"{row['n_components']}: {row['autoencoder']:.0%} (PCA {row['pca']:.0%})" for row in rows
+    )
+
+
+def _nothing_kept(rows: list[dict[str, float]], settings: Settings) -> Remark:
+    return Remark(
+        "held-out size",
+        "warning",
+        f"no code keeps anything of held-out rows; lost of their variance: {_points(rows)}",
+        "the column means alone would lose 100%: what was learned is of those rows and no others.",
+        f"n_components={settings['n_components']}; more rows, or fewer columns",
+        details={"curve": rows},
+    )
+
+
+def _against_pca(rows: list[dict[str, float]], size: int) -> Remark:
+    row = min(rows, key=lambda row: abs(row["n_components"] - size))
+    gain = row["pca"] - row["autoencoder"]
+    n = int(row["n_components"])
+    numbers = (
+        f"at {n} component{'s' * (n > 1)} the autoencoder loses {row['autoencoder']:.1%}, "
+        f"PCA {row['pca']:.1%}"
+    )
+    details = {"n_components": n, "autoencoder": row["autoencoder"], "pca": row["pca"]}
+    if gain > ALIKE:
+        return Remark(
+            "pca",
+            "advice",
+            f"the autoencoder keeps more than a PCA here: {numbers}",
+            "the columns seem to be bound by curves, which straight lines do not follow.",
+            f"Autoencoder({n})",
+            details=details,
+        )
+    worse = gain < -ALIKE
+    return Remark(
+        "pca",
+        "warning",
+        f"a PCA keeps {'more' if worse else 'as much'} here: {numbers}",
+        "where straight lines do, a PCA is quicker and easier to explain; an autoencoder is then "
+        "worth it for holes, mixed types, views or a loss of its own.",
+        f"sklearn.decomposition.PCA({n}), or Dense(()), which is its equal",
+        details=details,
+    )
+
+
+def _no_curve(settings: Settings, reason: str) -> Remark:
+    return Remark(
+        "held-out size",
+        "advice",
+        f"no held-out curve: {reason}",
+        "the size rests on the rule of thumb and the knee alone.",
+        f"n_components={settings['n_components']}",
+    )

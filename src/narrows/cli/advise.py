@@ -1,0 +1,180 @@
+"""``narrows advise``: what to look out for in a table, and the call to begin with."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from narrows.cli import options, output
+from narrows.cli.verb import verb
+from narrows.errors import DataError, ParameterError
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+WIDTH = 80  # where stdout is no terminal
+WIDEST = 100  # beyond which lines are tiring to read
+REFUSED = "narrows fit does not take these columns as they are; the advice above says which"
+STYLES = {"error": "bold red", "warning": "bold yellow", "advice": "bold green"}
+
+
+@verb(name="advise")
+@options.TABLE
+@click.option("-k", "--components", type=int, help="Length of the code, if you have one in mind.")
+@click.option(
+    "--set",
+    "assignments",
+    metavar="KEY=VALUE",
+    multiple=True,
+    help="A setting you have in mind, such as loss=cross_entropy; it is checked.",
+)
+@click.option(
+    "--target",
+    "targets",
+    metavar="NAMES",
+    multiple=True,
+    help="What is to be predicted, and so no feature (comma-separated; may be repeated).",
+)
+@click.option("--image", metavar="HxW", help="A row is an image of this size, such as 28x28.")
+@click.option("--steps", type=int, help="A row is a sequence of so many steps.")
+@click.option("--quick", is_flag=True, help="Leave out the held-out curve of the size.")
+@click.option("--seconds", type=float, default=30, show_default=True, help="For that curve.")
+@click.option("--rows", type=int, help="To look at, at most [default: 10000].")
+@click.option("--seed", type=int, default=0, show_default=True, help="Same seed, same advice.")
+@options.selection
+@options.JSON
+@options.TRACEBACK
+def command(
+    *,
+    data: str,
+    components: int | None,
+    assignments: tuple[str, ...],
+    targets: tuple[str, ...],
+    image: str | None,
+    steps: int | None,
+    quick: bool,
+    seconds: float,
+    rows: int | None,
+    seed: int,
+    as_json: bool,
+    drop: tuple[str, ...],
+    **selection: Any,
+) -> None:
+    """Look at the columns of DATA: what stands in the way, what to look at, and what to fit.
+
+    \b
+    narrows advise patients.csv --target diagnosis
+    narrows advise patients.csv --set loss=cross_entropy --quick --json
+    """
+    from narrows.advice.advice import advise
+    from narrows.cli import tables
+
+    asked = _asked(assignments, components)
+    chosen = tables.choose(data, drop=(*drop, *targets), **selection)
+    advice = advise(
+        chosen.features,
+        image=None if image is None else _shape(image),
+        steps=steps,
+        quick=quick,
+        seconds=seconds,
+        max_rows=rows,
+        random_state=seed,
+        **asked,
+    )
+    left_out = [*drop, *targets, *selection["ids"], *_dropped(advice)]
+    line = _command(advice.settings, data, left_out) if _fits(chosen.features, advice) else None
+    if as_json:
+        output.json_object({"data": data, **advice.to_dict(), "command": line})
+        return
+    _show(advice, chosen.where, line)
+
+
+def _asked(assignments: Sequence[str], components: int | None) -> dict[str, Any]:
+    """Return the settings that the user has in mind, parts whole."""
+    import narrows
+    from narrows.cli import settings
+
+    model = narrows.Autoencoder()
+    found = settings.from_assignments(assignments)
+    if components is not None:
+        found["n_components"] = components
+    settings.apply(model, found)
+    return {key: getattr(model, key) for key in dict.fromkeys(k.split("__")[0] for k in found)}
+
+
+def _shape(text: str) -> tuple[int, ...]:
+    sizes = text.lower().split("x")
+    if not all(size.strip().isdigit() for size in sizes):
+        raise ParameterError(f"image={text!r} must be sizes joined by x; write --image 28x28")
+    return tuple(int(size) for size in sizes)
+
+
+def _dropped(advice: Any) -> list[str]:
+    remark = advice.about("unusable")
+    return [] if remark is None else list(remark.details["columns"])
+
+
+def _fits(features: pa.Table, advice: Any) -> bool:
+    """Return whether ``narrows fit`` takes the columns as they are."""
+    from narrows.cli import tables
+
+    try:
+        tables.features(features.drop_columns(_dropped(advice)), "")
+    except DataError:  # what it says is for those who ask for a fit
+        return False
+    return True
+
+
+def _command(settings: Mapping[str, Any], data: str, left_out: Sequence[str]) -> str:
+    """Return the command that fits what is advised."""
+    from narrows.cli.settings import as_text
+
+    own = {"n_components": "-k", "random_state": "--seed"}
+    words = ["narrows", "fit", data]
+    for name in left_out:
+        words += ["--drop", name]
+    for key, value in settings.items():
+        written = value if isinstance(value, str) else as_text(value)
+        words += [own[key], written] if key in own else ["--set", f"{key}={written}"]
+    return shlex.join([*words, "-o", "model"])
+
+
+def _show(advice: Any, where: str, line: str | None) -> None:
+    """Write the advice to stdout, for people."""
+    from rich.console import Console, Group
+    from rich.padding import Padding
+    from rich.text import Text
+
+    terminal = sys.stdout.isatty()
+    console = Console(file=sys.stdout, width=None if terminal else WIDTH, highlight=False)
+    console.width = min(console.width, WIDEST)
+    rows, columns = advice.shape
+    parts: list[Any] = [Text(f"{where}: {rows:,} rows x {columns:,} columns", style="bold")]
+    for severity, style in STYLES.items():
+        said = [remark for remark in advice if remark.severity == severity]
+        if said:
+            parts += [Text(), Text(severity, style=style), *map(_described, said)]
+    parts += [Text(), Text("in Python", style="bold"), Padding(Text(advice.call), (0, 0, 0, 2))]
+    parts += [Text(), Text("on the command line", style="bold")]
+    with console.capture() as captured:
+        console.print(Group(*parts))
+        # Never cut, so that it can be copied.
+        console.print(Text(f"  {line or REFUSED}"), soft_wrap=True)
+    output.text("\n".join(text.rstrip() for text in captured.get().splitlines()))
+
+
+def _described(remark: Any) -> Any:
+    from rich.table import Table
+    from rich.text import Text
+
+    grid = Table.grid(padding=(0, 2))
+    grid.add_column(width=15)
+    grid.add_column(overflow="fold")
+    why = f"{remark.why[0].upper()}{remark.why[1:]}"
+    said = Text(f"{remark.finding}. ").append(why, style="dim")
+    grid.add_row(Text(f"  {remark.topic}"), said.append(f"\n-> {remark.call}", style="cyan"))
+    return grid

@@ -1,0 +1,102 @@
+"""What ``narrows advise`` says, to people and to programs."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from pathlib import Path
+
+import pandas as pd
+
+ADVISE = ("advise", "wdbc.csv", "--target", "diagnosis", "--id", "patient")
+QUICK = (*ADVISE, "--quick", "--set", "max_epochs=1")
+
+
+def test_the_advice_is_on_stdout_at_80_columns(run) -> None:
+    done = run(*QUICK)
+    assert (done.exit_code, done.stderr) == (0, "")
+    lines = done.stdout.splitlines()
+    assert lines[0] == "wdbc.csv: 569 rows x 30 columns"
+    assert max(map(len, lines[: lines.index("on the command line")])) <= 80
+    for part in ("warning", "advice", "outliers", "tails", "size", "time", "Autoencoder("):
+        assert part in done.stdout
+    assert "diagnosis" not in done.stdout[: done.stdout.index("on the command line")]
+    assert "\x1b[" not in done.stdout
+
+
+def test_the_command_that_is_advised_runs(run, tmp_path: Path) -> None:
+    line = run(*QUICK).stdout.splitlines()[-1]
+    words = shlex.split(line)
+    assert words[:3] == ["narrows", "fit", "wdbc.csv"]
+    assert words[-2:] == ["-o", "model"]
+    done = run(*words[1:-1], tmp_path / "m")
+    assert done.exit_code == 0, done.stderr
+
+
+def test_json_is_one_object_with_the_command(run) -> None:
+    found = json.loads(run(*QUICK, "--json").stdout)
+    assert (found["rows"], found["columns"]) == (569, 30)
+    assert found["command"].startswith("narrows fit wdbc.csv --drop diagnosis --drop patient -k")
+    assert {"topic", "severity", "finding", "why", "call", "details"} == set(found["remarks"][0])
+    assert found["settings"]["max_epochs"] == 1
+
+
+def test_the_curve_can_be_asked_for(run) -> None:
+    found = json.loads(run(*ADVISE, "--set", "max_epochs=1", "--seconds", 0, "--json").stdout)
+    (said,) = [r for r in found["remarks"] if r["topic"] == "held-out size"]
+    assert len(said["details"]["curve"]) == 1
+
+
+def test_settings_in_mind_are_checked(run) -> None:
+    found = json.loads(run(*QUICK, "-k", 4, "--set", "loss=cross_entropy", "--json").stdout)
+    (said,) = [r for r in found["remarks"] if r["topic"] == "loss"]
+    assert said["severity"] == "error"
+    assert found["settings"]["scaling"] == "minmax"
+    assert found["settings"]["n_components"] == 4
+    tied = json.loads(run(*QUICK, "--set", "architecture__tied=true", "--json").stdout)
+    assert "tied=True" in tied["settings"]["architecture"]
+
+
+def test_rows_can_be_images_or_sequences(run, tmp_path: Path) -> None:
+    table = pd.DataFrame({f"x{i}": [0.1 * i * j % 7 for j in range(60)] for i in range(12)})
+    table.to_csv(tmp_path / "t.csv", index=False)
+    quick = ("advise", tmp_path / "t.csv", "--quick", "--set", "max_epochs=1", "--json")
+    image = json.loads(run(*quick, "--image", "3x4").stdout)["settings"]["architecture"]
+    assert "input_shape=(3, 4)" in image
+    steps = json.loads(run(*quick, "--steps", 6).stdout)["settings"]["architecture"]
+    assert "input_shape=(6, 2)" in steps
+
+
+def test_the_command_is_given_where_fit_takes_the_table(run, tmp_path: Path) -> None:
+    random = [0.3, 1.1, 2.0, 0.7, 1.9] * 12
+    table = pd.DataFrame({"a": random, "b": [2 * x + 0.1 for x in random[::-1]]})
+    table["town"] = ["ulm", "bonn", None] * 20
+    table["when"] = pd.date_range("2020-01-01", periods=60).strftime("%Y-%m-%d")
+    table.to_csv(tmp_path / "t.csv", index=False)
+    quick = ("advise", tmp_path / "t.csv", "--quick", "--set", "max_epochs=1")
+    shown = run(*quick).stdout
+    assert "'when' (Date)" in shown
+    assert "X = X.drop_columns(['when'])" in shown
+    line = json.loads(run(*quick, "--json").stdout)["command"]
+    assert "--drop when" in line
+    done = run(*shlex.split(line)[1:-1], tmp_path / "model")
+    assert done.exit_code == 0, done.stderr
+    table["c"] = [*map(str, range(59)), "n/k"]  # a slip, which only its owner can mend
+    table.to_csv(tmp_path / "t.csv", index=False)
+    assert "narrows fit does not take these columns" in run(*quick).stdout
+    assert json.loads(run(*quick, "--json").stdout)["command"] is None
+
+
+def test_mistakes_have_the_exit_codes_of_the_other_verbs(run) -> None:
+    for arguments, code, message in (
+        (("advise",), 2, "Missing argument 'DATA'"),
+        (("advise", "wdcb.csv"), 3, "did you mean 'wdbc.csv'"),
+        (("advise", "wdbc.csv", "--target", "diagnoses"), 3, "did you mean 'diagnosis'"),
+        (("advise", "wdbc.csv", "--set", "los=huber"), 2, "did you mean 'loss'"),
+        (("advise", "wdbc.csv", "--image", "28"), 2, "multiple of 28"),
+        (("advise", "wdbc.csv", "--image", "a x b"), 2, "write --image 28x28"),
+        (("advise", "wdbc.csv", "--rows", 0), 2, "max_rows=0"),
+    ):
+        done = run(*arguments)
+        assert (done.exit_code, done.stdout) == (code, ""), arguments
+        assert message in done.stderr
