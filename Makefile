@@ -20,7 +20,7 @@ test: $(READY)  ## tests and the examples of the docstrings
 test-full: $(READY)  ## the same, slow tests in their full sizes included
 	$(BIN)/pytest --doctest-modules -m "" src tests
 
-browser-test: $(VENV)/.ready-browser  ## the report in a real browser; root gets Chromium from Debian
+browser-test: $(READY)  ## the report in a real browser; root gets Chromium from Debian
 	@command -v chromium >/dev/null || { [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null \
 	    && apt-get update -qq && apt-get install -y -qq chromium; } \
 	    || echo "no Chromium, and none could be installed: these tests are skipped" >&2
@@ -43,10 +43,6 @@ clean:  ## remove what the other commands made
 
 $(VENV)/.ready-bench: $(READY)
 	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[bench]'
-	@touch $@
-
-$(VENV)/.ready-browser: $(READY)
-	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[browser]'
 	@touch $@
 
 # One stamp for the whole environment: made again when what it was made from has changed.

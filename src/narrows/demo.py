@@ -130,7 +130,7 @@ def _autoencoder(study: Study, seed: int, max_epochs: Any) -> Autoencoder:
 
 def _table(found: Comparison) -> RichTable:
     table = RichTable()
-    table.add_column("held-out rows")
+    table.add_column("method", no_wrap=True)
     for heading in (*(metric["label"] for metric in found.metrics), "s per fit"):
         table.add_column(heading, justify="right", no_wrap=True)
     for entry in found.summary:

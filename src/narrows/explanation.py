@@ -94,7 +94,8 @@ class Explanation(Fitted):
             if len(self.layout_.views) > 1 and view != "all":
                 hidden = rows.copy()
                 hidden[:, self._columns_of(view)] = np.nan
-                left = 1 - lost(self._codes_of(hidden))[columns].sum() / total
+                lost_then = lost(self._codes_of(hidden))[columns].sum()
+                left = 1 - lost_then / total if total else float("nan")
                 row("shared", left, float("nan"))
                 row("specific", kept - left, float("nan"))
         return found
@@ -226,6 +227,14 @@ class Explanation(Fitted):
         if both <= len(np.unique(known, axis=0)):
             raise DataError("all rows of X are rows of train; give rows that fit did not see")
         learned, there = self._seen(known)
+        empty = np.isnan(known).all(0) & ~np.isnan(rows).all(0) & ~np.asarray(self.encoding_.unseen)
+        if empty.any():
+            called = self._names or range(self.n_features_in_)
+            listed = ", ".join(repr(called[i]) for i in np.flatnonzero(empty)[:5])
+            raise DataError(
+                f"train has no measured cell in {int(empty.sum())} columns that fit had, {listed}"
+                f"{', ...' * (int(empty.sum()) > 5)}; give the rows of fit"
+            )
         means = _mean(learned, there)
         size = min(self.n_components_, *learned.shape)
         pca = PCA(size, random_state=0).fit(np.where(there, learned, means))

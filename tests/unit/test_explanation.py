@@ -94,6 +94,21 @@ def test_holes_have_no_part_in_what_is_explained() -> None:
     assert found["explained"][("all", "total")] > 0.4
 
 
+def test_a_view_that_no_held_out_row_has_explains_nothing() -> None:
+    rows = three_sources(200, 1)
+    rows[:, 8:] = np.nan
+    found = table(fused().explained_variance(rows))["explained"]
+    assert found["alone"].isna().all()
+    assert found[("source", "total")] > 0.5
+
+
+def test_rows_that_lack_what_fit_had_are_no_rows_of_fit() -> None:
+    rows = three_sources(600, 0)
+    rows[:, 4:8] = np.nan
+    with pytest.raises(DataError, match="no measured cell in 4 columns that fit had, 4, 5, 6, 7"):
+        fused().explained_variance(three_sources(200, 1), train=rows)
+
+
 def test_categories_are_explained_level_by_level() -> None:
     random = np.random.default_rng(0)
     size = random.normal(size=400)

@@ -149,9 +149,9 @@ def _read(
     """Return the features, and the target as an array."""
     from narrows.cli import joining, tables
 
-    carried = [] if target is None else [target]
-    chosen = joining.choose(data, **{**selection, "ids": [*selection["ids"], *carried]})
-    return chosen, None if target is None else tables.values(chosen.ids[target])
+    wanted = [] if target is None else [target]
+    chosen = joining.choose(data, **{**selection, "ids": [*selection["ids"], *wanted]})
+    return chosen, None if target is None else tables.values(joining.carried(chosen.ids, target))
 
 
 def _write_report(

@@ -106,6 +106,11 @@ def _checked(
     return pa.table({n: found[n] if n in found.column_names else table[n] for n in names})
 
 
+def carried(ids: pa.Table, name: str) -> pa.ChunkedArray:
+    """Return a column that was carried along, by its name in its file or in the joined table."""
+    return ids[name if name in ids.column_names else name.partition(SEPARATOR)[2]]
+
+
 def by_prefix(names: Sequence[str]) -> dict[str, list[str]]:
     """Return the views that columns called ``view__column`` belong to.
 

@@ -91,7 +91,7 @@ def command(
     narrows report model test.csv --train train.csv --target diagnosis -o report.html
     """
     from narrows import reporting
-    from narrows.cli import applying, models, tables
+    from narrows.cli import applying, joining, models, tables
     from narrows.report import page
 
     shapes = {name: rest.pop(name) for name in ("image_shape", "sequence_shape")}
@@ -116,7 +116,7 @@ def command(
         fitted,
         output,
         models.accepted(fitted, found.rows),
-        y=None if target is None else tables.values(found.ids[target]),
+        y=None if target is None else tables.values(joining.carried(found.ids, target)),
         train=None if known is None else models.accepted(fitted, known),
         ids=_called(found.ids, target),
         comparison=comparison,

@@ -168,6 +168,30 @@ def test_a_column_that_names_each_row_is_no_category(here: Path, run_here: Narro
     assert allowed.exit_code == 0
 
 
+@pytest.mark.parametrize("target", ["sex", "clinic__sex"])
+def test_several_files_are_compared_and_reported(
+    here: Path, run_here: Narrows, target: str
+) -> None:
+    known = pd.read_csv("clinic.csv", dtype={"patient": str}).dropna()
+    known.to_csv("known.csv", index=False)
+    genes = pd.read_parquet("genes.parquet")
+    genes[genes["patient"].isin(known["patient"])].to_csv("few.csv", index=False)
+    files = ("clinic=known.csv", "genes=few.csv", *KEY, "--target", target)
+    call = ("compare", *files, "-k", 1, "--folds", 2, "--methods", "pca", "--json", "-q")
+    found = json.loads(run_here(*call).stdout)
+    assert found["data"]["views"] == {"clinic": 2, "genes": 2}
+
+
+def test_a_report_joins_files_and_knows_views(here: Path, run_here: Narrows) -> None:
+    late = pd.read_csv("late.csv", dtype={"patient": str}).assign(ward=["a", "b"] * 10)
+    late.to_csv("ward.csv", index=False)
+    held_out = ("clinic=ward.csv", "genes.parquet", *KEY)
+    done = run_here("report", "model", *held_out, "--target", "ward", "-o", "page.html")
+    assert done.exit_code == 0, done.stderr
+    data = json.loads((here / "page.json").read_text())
+    assert {view["view"] for view in data["data"]["views"]} == {"clinic", "genes"}
+
+
 @pytest.fixture
 def run_here(here: Path) -> Narrows:
     return _run
