@@ -273,9 +273,9 @@ class Autoencoder(
         """
         fresh = not hasattr(self, "network_")
         job = self._prepare(X, y, sample_weight, fresh=fresh)
-        stepper = getattr(self, "_stepper", None) or job.trainer.stepper(job.network)
-        history = [] if fresh else list(self.history_)
-        history.append(job.trainer.one_pass(job.network, job.table, stepper))
+        before = getattr(self, "_stepper", None)
+        row, stepper = job.trainer.one_pass(job.network, job.table, before)
+        history = [row] if fresh else [*self.history_, row]
         self._finish(job, history, "partial", stepper, job.trainer.randomness)
         return self
 

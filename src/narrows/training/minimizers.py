@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -65,6 +65,68 @@ def orthogonalise(matrix: Tensor, steps: int = 5) -> Tensor:
         )
     found: Tensor = x.T if wide is not matrix else x
     return found
+
+
+class OneVectorAdam:
+    """`torch.optim.AdamW` for one vector on the processor, without what a step costs around it.
+
+    That is ten times the arithmetic where networks are small.
+
+    Parameters
+    ----------
+    parameters : sequence of one nn.Parameter
+        What is moved.
+    rate : float
+        The learning rate, ``lr`` of the only group.
+    betas : sequence of two floats
+        Shares of the two running means that are kept.
+    eps : float
+        Added to the root.
+    weight_decay : float
+        Share of the vector, times the rate, taken off at each step.
+    """
+
+    def __init__(
+        self,
+        parameters: Sequence[nn.Parameter],
+        rate: float,
+        betas: Sequence[float],
+        eps: float,
+        weight_decay: float = 0.0,
+    ) -> None:
+        self.param_groups: list[dict[str, Any]] = [{"params": list(parameters), "lr": rate}]
+        self.betas, self.eps, self.weight_decay = tuple(betas), eps, weight_decay
+        self.mean = torch.zeros_like(parameters[0], requires_grad=False)
+        self.square = torch.zeros_like(self.mean)
+        self.steps = torch.zeros((), dtype=torch.float32)
+
+    @staticmethod
+    def suits(parameters: Sequence[nn.Parameter]) -> bool:
+        """Return whether these parameters are one vector on the processor."""
+        return len(parameters) == 1 and parameters[0].ndim == 1 and not parameters[0].is_cuda
+
+    def step(self, closure: Callable[[], Tensor]) -> Tensor:
+        """Call the closure for the gradient, then move the vector."""
+        value = closure()
+        (group,) = self.param_groups
+        (vector,) = group["params"]
+        self.steps += 1
+        torch._fused_adamw_(
+            [vector.data],
+            [vector.grad],
+            [self.mean],
+            [self.square],
+            [],
+            [self.steps],
+            lr=group["lr"],
+            beta1=self.betas[0],
+            beta2=self.betas[1],
+            eps=self.eps,
+            weight_decay=self.weight_decay,
+            amsgrad=False,
+            maximize=False,
+        )
+        return value
 
 
 class ScipyMinimizer(torch.optim.Optimizer):

@@ -33,6 +33,11 @@ class Runtime:
     dtype: torch.dtype
     autocast: bool
 
+    @property
+    def fuses(self) -> bool:
+        """Whether networks of dense blocks are trained without autograd: on the processor."""
+        return self.device.type == "cpu"
+
     def products(self) -> contextlib.AbstractContextManager[object]:
         """Return the context in which the network's passes run."""
         if not self.autocast:
