@@ -63,9 +63,14 @@ class Fused:
         }
         self._tapes: dict[int, _Tape] = {}
 
-    def buffer(self, n_rows: int) -> Tensor | None:
-        """Return where a batch's rows may be written, if products take them as they are."""
-        return None if self.coarse else self._tape(n_rows).x
+    def buffer(self, n_rows: int, *, corrupted: bool) -> Tensor:
+        """Return where the clean rows of a batch may be written, shape (n_rows, n_features)."""
+        tape = self._tape(n_rows)
+        if not (self.coarse or corrupted):
+            return tape.x  # what the encoder sees
+        if tape.clean is None:
+            tape.clean = torch.empty_like(tape.x, dtype=self.flat.vector.dtype)
+        return tape.clean
 
     def backward(
         self,
@@ -127,8 +132,9 @@ class Fused:
     ) -> Value:
         chain = tape.whole
         chain.forward()
-        raw, out = (chain.y.float(), None) if self.coarse else (chain.y, chain.grad_y)
-        out = torch.empty_like(raw) if out is None else out
+        raw, out = (chain.y, chain.grad_y) if tape.raw is None else (tape.raw, tape.slopes)
+        if self.coarse:
+            raw.copy_(chain.y)
         link = self.network.link
         loss, slopes = self.objective.graded(raw, batch, seen, link, share, out)
         chain.backward(slopes, fresh=first or self.coarse)
@@ -194,8 +200,13 @@ class _Tape:
     def __init__(self, x: Tensor, fused: Fused) -> None:
         self.x = x
         encoder, decoder, places = fused.encoder, fused.decoder, fused._places
+        self.clean: Tensor | None = None
+        self.raw: Tensor | None = None
         if fused.closed:
             self.whole = Chain([*encoder, *decoder], x, places)
+            if fused.coarse:  # the loss is computed in the dtype of the weights
+                self.raw = torch.empty_like(self.whole.y, dtype=fused.flat.vector.dtype)
+                self.slopes = torch.empty_like(self.raw)
             return
         code = x.new_empty(len(x), decoder[0].n_in)
         self.encoder, self.decoder = Chain(encoder, x, places), Chain(decoder, code, places)
@@ -231,6 +242,14 @@ def reason(network: Network) -> str | None:
     if not all(program.compilable(part) for part in stages):
         return "not all of its layers are dense"
     return None
+
+
+def mean_work(network: Network) -> float:
+    """Return how many multiplications a product takes for each row, on average."""
+    encoder, decoder = _stacks(network)
+    parts = [part for stage in (*encoder, *decoder) for part in stage.parts]
+    sizes = [part.weight.numel() for part in parts if part.weight is not None]
+    return sum(sizes) / len(sizes)
 
 
 def _stacks(network: Network) -> tuple[Sequence[Stage], Sequence[Stage]]:

@@ -66,10 +66,15 @@ class Step:
         self.micro_rows = batches.rows_at_once(table.n_features)
 
     @contextmanager
-    def held(self, vector: nn.Parameter | None = None) -> Iterator[None]:
+    def held(self, vector: nn.Parameter | None = None, n_rows: int = 0) -> Iterator[None]:
         """Train without autograd within, as far as the network's blocks allow.
 
-        All parameters then are views of one vector, given or new.
+        Parameters
+        ----------
+        vector : nn.Parameter, optional
+            What all parameters then are views of; a new one by default.
+        n_rows : int
+            Rows of a batch, which say whether products in bfloat16 pay; 0 if they must be exact.
         """
         reason = self.unfused()
         if reason is not None and vector is None:
@@ -79,7 +84,8 @@ class Step:
         try:
             with self.flat.held():
                 if reason is None:
-                    self.fused = Fused(self.network, self.objective, self.flat, self._products())
+                    dtype = self._products(n_rows)
+                    self.fused = Fused(self.network, self.objective, self.flat, dtype)
                 yield
         finally:
             self.flat = self.fused = None
@@ -90,8 +96,9 @@ class Step:
             return "it is on a GPU"
         return fused.reason(self.network)
 
-    def _products(self) -> torch.dtype:
-        return torch.bfloat16 if self.runtime.autocast else self.parameters[0].dtype
+    def _products(self, n_rows: int) -> torch.dtype:
+        coarse = self.runtime.coarse(n_rows * fused.mean_work(self.network))
+        return torch.bfloat16 if coarse else self.parameters[0].dtype
 
     def train(
         self,
@@ -168,7 +175,7 @@ class Step:
         self, rows: Tensor, share: float, progress: float, first: bool
     ) -> tuple[Value, ForwardPass | None]:
         if self.fused is not None:
-            out = self.fused.buffer(len(rows))
+            out = self.fused.buffer(len(rows), corrupted=self.corruption is not None)
             look = self._look(rows, training=True, out=out)
             return self.fused.backward(
                 *look, share=share, progress=progress, generator=self.noise, first=first
@@ -188,10 +195,9 @@ class Step:
         self, rows: Tensor, *, training: bool, out: Tensor | None = None
     ) -> tuple[Batch, Tensor | None, Tensor | None]:
         """Return rows, what the encoder sees instead if they are corrupted, what it may look at."""
+        batch = self.table.take(rows, out)
         if not training or self.corruption is None:
-            batch = self.table.take(rows, out)
             return batch, None, batch.observed
-        batch = self.table.take(rows)
         seen, visible = self.corruption.done(batch.x, self.table, self.noise), batch.observed
         if self.corruption.hides:
             seen, visible = revealed(seen, batch.observed)

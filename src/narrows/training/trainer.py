@@ -142,7 +142,7 @@ class Trainer:
         try:
             step = self._step(phase)
             vector = None if stepper is None else vector_of(stepper.param_groups, step.parameters)
-            with step.held(vector):
+            with step.held(vector, self._coarse_rows(rows)):
                 stepper = stepper or self.stepper(step)
                 row = self._epoch(phase, step, rows, stepper, Constant(), 0, settled=True)
             self.progress.epoch(row)
@@ -160,7 +160,7 @@ class Trainer:
 
     def _run(self, phase: Phase, train: Tensor, valid: Tensor, history: list[Row]) -> str:
         step = self._step(phase)
-        with step.held():
+        with step.held(n_rows=self._coarse_rows(train)):
             return self._epochs(phase, step, train, valid, history)
 
     def _epochs(
@@ -239,6 +239,10 @@ class Trainer:
 
     def _batch_size(self, rows: Tensor) -> int:
         return len(rows) if self.settings.optimizer.full_batch else self.settings.batch_size
+
+    def _coarse_rows(self, rows: Tensor) -> int:
+        """Return the rows of a batch; 0 where a line search needs exact products."""
+        return 0 if self.settings.optimizer.full_batch else min(self._batch_size(rows), len(rows))
 
     def _row(self, phase: Phase, epoch: int, tally: Tally, stepper: Stepper, started: float) -> Row:
         means = tally.means()
