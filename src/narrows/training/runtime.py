@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -50,7 +51,13 @@ class Runtime:
 
     def coarse(self, work: float) -> bool:
         """Return whether products of so many multiplications each should run in bfloat16."""
-        return self.autocast or (self.automatic and work >= COARSE_WORK and _has_bfloat16())
+        return self.autocast or work >= self.coarse_work
+
+    @property
+    def coarse_work(self) -> float:
+        """From how many multiplications on a product gains; infinite where none may or does."""
+        may = self.automatic or self.autocast
+        return COARSE_WORK if may and _has_bfloat16() else math.inf
 
     def products(self) -> contextlib.AbstractContextManager[object]:
         """Return the context in which the network's passes run."""

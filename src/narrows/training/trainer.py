@@ -107,7 +107,11 @@ class Trainer:
         optimizer = self.settings.optimizer
         one = step.flat is not None and optimizer.shapeless
         moved = [step.flat.vector] if step.flat is not None and one else step.parameters
-        return optimizer.build(moved, self.settings.rate)
+        stepper = optimizer.build(moved, self.settings.rate)
+        for group in stepper.param_groups:
+            if "coarse_work" in group:  # an optimiser with products of its own
+                group["coarse_work"] = self.runtime.coarse_work
+        return stepper
 
     def one_pass(
         self, network: Network, table: Table, stepper: Stepper | None
