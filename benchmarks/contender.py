@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import os
 import sys
 import threading
 import time
@@ -22,6 +24,16 @@ def fit(run: Callable[[Workload, Table], float]) -> Callable[[Workload], float]:
         X = workload.table()
         run(replace(workload, epochs=1), X[: 4 * workload.batch_size])
         return run(workload, X)
+
+    return measure
+
+
+def start(run: Callable[[Workload, Table], float]) -> Callable[[Workload], float]:
+    """Return a contender that is timed from the start of the process, so without a warm-up."""
+
+    def measure(workload: Workload) -> float:
+        run(workload, workload.table())
+        return time.time() - psutil.Process().create_time()
 
     return measure
 
@@ -73,11 +85,16 @@ def memory(workload: Workload) -> float:
 CONTENDERS: dict[str, Callable[[Workload], float]] = {
     "fit-bare": fit(workloads.fit_bare),
     "fit-narrows": fit(workloads.fit_narrows),
+    "fit-float32": fit(functools.partial(workloads.fit_narrows, precision="float32")),
+    "fit-floor": fit(workloads.floor),
+    "start-bare": start(workloads.fit_bare),
+    "start-narrows": start(workloads.fit_narrows),
     "transform-bare": transform_bare,
     "transform-narrows": transform_narrows,
     "memory-narrows": memory,
 }
 
 if __name__ == "__main__":
-    torch.set_num_threads(psutil.cpu_count(logical=False) or 1)
+    threads = os.environ.get("BENCH_THREADS") or psutil.cpu_count(logical=False) or 1
+    torch.set_num_threads(int(threads))
     print(CONTENDERS[sys.argv[1]](WORKLOADS[sys.argv[2]]))

@@ -5,12 +5,32 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
 from narrows import checks
+
+
+@dataclass(frozen=True)
+class Direct:
+    """An elementwise function and its derivative, both in place, for training without autograd.
+
+    Parameters
+    ----------
+    value : callable
+        Takes x and where the values go, which is x itself unless ``keeps_input``.
+    backward : callable
+        Takes the derivative by the values, and what was kept; turns it into that by x.
+    keeps_input : bool
+        Whether the derivative is known from x only, and not from the values.
+    """
+
+    value: Callable[[Tensor, Tensor], Any]
+    backward: Callable[[Tensor, Tensor], Any]
+    keeps_input: bool = False
 
 
 @dataclass(frozen=True)
@@ -29,6 +49,8 @@ class Activation:
         Draws a weight matrix in place from a Generator.
     harden : callable or None
         Replaces the function's value when transforming (not when training).
+    pieces : tuple of (Activation, int)
+        Where stretches of columns have activations of their own: these, and how wide each is.
     """
 
     name: str
@@ -37,10 +59,16 @@ class Activation:
     high: float
     initialise: Callable[[Tensor, torch.Generator], None]
     harden: Callable[[Tensor], Tensor] | None = None
+    pieces: tuple[tuple[Activation, int], ...] = ()
 
     def __call__(self, x: Tensor) -> Tensor:
         """Apply the function to every entry."""
         return self.function(x)
+
+    @property
+    def direct(self) -> Direct | None:
+        """How the function is computed without autograd, if its derivative is known."""
+        return _DIRECT.get(self.function)
 
     def sloped(self, x: Tensor) -> tuple[Tensor, Tensor | None]:
         """Return the function's values and its slopes at x; None for a slope of 1 everywhere."""
@@ -53,6 +81,10 @@ class Activation:
                 value, at, torch.ones_like(value), create_graph=x.requires_grad
             )
         return value, slope
+
+
+_aten = torch.ops.aten
+_SELU = 1.6732632423543772, 1.0507009873554805  # alpha and scale (Klambauer et al., 2017)
 
 
 def glorot_uniform(weight: Tensor, generator: torch.Generator) -> None:
@@ -73,6 +105,52 @@ def _identity(x: Tensor) -> Tensor:
 def _threshold_half(x: Tensor) -> Tensor:
     return (x > 0.5).to(x.dtype)
 
+
+def _keep(x: Tensor, out: Tensor) -> None:
+    """Leave x as it is: the derivative of the identity is 1."""
+
+
+# Derivatives in terms of the value, so that x need not be kept; gelu's needs x.
+_DIRECT: dict[Callable[[Tensor], Tensor], Direct] = {
+    _identity: Direct(_keep, _keep),
+    torch.relu: Direct(
+        lambda x, out: torch.relu_(x),
+        lambda grad, y: _aten.threshold_backward.grad_input(grad, y, 0, grad_input=grad),
+    ),
+    torch.selu: Direct(
+        lambda x, out: torch.selu_(x),
+        lambda grad, y: _aten.elu_backward.grad_input(
+            grad, _SELU[0], _SELU[1], 1.0, True, y, grad_input=grad
+        ),
+    ),
+    F.elu: Direct(
+        lambda x, out: F.elu_(x),
+        lambda grad, y: _aten.elu_backward.grad_input(
+            grad, 1.0, 1.0, 1.0, True, y, grad_input=grad
+        ),
+    ),
+    F.gelu: Direct(
+        lambda x, out: _aten.gelu.out(x, out=out),
+        lambda grad, x: _aten.gelu_backward.grad_input(grad, x, grad_input=grad),
+        keeps_input=True,
+    ),
+    torch.sigmoid: Direct(
+        lambda x, out: torch.sigmoid_(x),
+        lambda grad, y: _aten.sigmoid_backward.grad_input(grad, y, grad_input=grad),
+    ),
+    torch.tanh: Direct(
+        lambda x, out: torch.tanh_(x),
+        lambda grad, y: _aten.tanh_backward.grad_input(grad, y, grad_input=grad),
+    ),
+    F.softplus: Direct(
+        lambda x, out: _aten.softplus.out(x, out=out),
+        lambda grad, y: grad.mul_(y.neg().expm1_().neg_()),
+    ),
+    F.softsign: Direct(
+        lambda x, out: x.div_(x.abs().add_(1)),
+        lambda grad, y: grad.mul_(y.abs().neg_().add_(1).square_()),
+    ),
+}
 
 _INF = math.inf
 

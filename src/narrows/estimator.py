@@ -104,7 +104,9 @@ class Autoencoder(
     max_grad_norm : float, optional
         Gradients longer than this are shortened to it.
     precision : {"auto", "float32", "float64", "bfloat16"}, default="auto"
-        Of training. "auto" is float32. Results are computed in the dtype of the data asked about.
+        Of training. "auto" is float32; on a processor with bfloat16 units the large products of
+        dense layers are rounded to bfloat16, the weights are not. Results are computed in the dtype
+        of the data asked about.
     device : str, default="auto"
         "cpu", "cuda", "cuda:1", ...; "auto" takes a GPU if there is one.
     warm_start : bool, default=False
@@ -274,9 +276,9 @@ class Autoencoder(
         """
         fresh = not hasattr(self, "network_")
         job = self._prepare(X, y, sample_weight, fresh=fresh)
-        stepper = getattr(self, "_stepper", None) or job.trainer.stepper(job.network)
-        history = [] if fresh else list(self.history_)
-        history.append(job.trainer.one_pass(job.network, job.table, stepper))
+        before = getattr(self, "_stepper", None)
+        row, stepper = job.trainer.one_pass(job.network, job.table, before)
+        history = [row] if fresh else [*self.history_, row]
         self._finish(job, history, "partial", stepper, job.trainer.randomness)
         return self
 

@@ -28,6 +28,7 @@ class Latent(Spec, axis="latent"):
     """Base of the latents: turns what the encoder's last blocks say into a posterior."""
 
     n_heads = 1
+    is_plain = False  # whether the code is the head's output as it is, in training too
     passes_head = True  # whether the mean of the posterior is the first head's output as it is
     is_distribution = False  # whether the posterior has a density: log_prob and kl_normal
     is_binary = False  # whether `transform` gives zeros and ones
@@ -71,6 +72,8 @@ class Point(Latent):
     >>> Autoencoder(2, latent=Point()).latent
     Point()
     """
+
+    is_plain = True
 
     def posterior(self, heads: list[Tensor]) -> PointPosterior:
         """Return the encoder's output as it is."""

@@ -10,6 +10,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from narrows import checks
+from narrows.activations import Activation
 from narrows.errors import CompositionError
 from narrows.forward import ForwardPass
 from narrows.spec import Spec
@@ -28,16 +29,68 @@ class Loss(Spec, axis="loss"):
     """Base of the losses: one number per cell; the objective sums features and means samples.
 
     ``link`` is the output activation where the architecture names none; ``low`` and ``high``
-    bound the data the loss is defined for, after scaling.
+    bound the data the loss is defined for, after scaling. ``closed`` says whether `graded` gives
+    the loss and its derivative without autograd.
     """
 
     link = "linear"
     low = -math.inf
     high = math.inf
+    closed = False
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        # Who says the loss of a cell anew has another derivative.
+        if "entries" in vars(cls) and "closed" not in vars(cls):
+            cls.closed = False
 
     def entries(self, forward: ForwardPass) -> Tensor:
         """Return the loss of every cell, shape (n_samples, n_features)."""
         raise NotImplementedError
+
+    def graded(
+        self,
+        raw: Tensor,
+        x: Tensor,
+        link: Activation,
+        weights: Tensor | None,
+        scale: float,
+        out: Tensor,
+    ) -> tuple[Tensor, Tensor]:
+        """Return scale x the weighted sum of all entries, and its derivative by ``raw``.
+
+        What `entries` and autograd give, without autograd, for a loss that is `closed`.
+
+        Parameters
+        ----------
+        raw : Tensor of shape (n_samples, n_features)
+            The output before the link; may be overwritten.
+        x : Tensor of shape (n_samples, n_features)
+            The clean input.
+        link : Activation
+            From ``raw`` to the reconstruction; one whose derivative is known from its values.
+        weights : Tensor, optional
+            What each cell counts, of a shape that broadcasts to that of x.
+        scale : float
+            Multiplies all.
+        out : Tensor of shape (n_samples, n_features)
+            Where the derivative may be written.
+        """
+        assert link.direct is not None
+        link.direct.value(raw, raw)
+        total, slopes = self.of_error(torch.sub(raw, x, out=out), weights, scale)
+        link.direct.backward(slopes, raw)
+        return total, slopes
+
+    def of_error(
+        self, error: Tensor, weights: Tensor | None, scale: float
+    ) -> tuple[Tensor, Tensor]:
+        """Return the same for a loss of r - x, with the derivative by r; may overwrite r - x."""
+        raise NotImplementedError
+
+    def factors(self, x: Tensor, x_corrupted: Tensor) -> Tensor | None:
+        """Return what each cell counts beside all other weights; None if all count 1."""
+        return None
 
     def log_density(self, forward: ForwardPass) -> Tensor:
         """Return log p(x | code) of every cell, shape (n_samples, n_features).
@@ -79,9 +132,21 @@ class SquaredError(Loss):
     (150,)
     """
 
+    closed = True
+
     def entries(self, forward: ForwardPass) -> Tensor:
         """Return (x - r)^2, shape (n_samples, n_features)."""
         return F.mse_loss(forward.reconstruction, forward.x, reduction="none")
+
+    def of_error(
+        self, error: Tensor, weights: Tensor | None, scale: float
+    ) -> tuple[Tensor, Tensor]:
+        """Return the sum of e^2 and its derivative 2 e."""
+        if weights is None:
+            total = torch.dot(error.view(-1), error.view(-1)) * scale
+            return total, error.mul_(2 * scale)
+        total = error.square().mul_(weights).sum() * scale
+        return total, error.mul_(weights).mul_(2 * scale)
 
     def log_density(self, forward: ForwardPass) -> Tensor:
         """Return log N(x; r, 1/2), shape (n_samples, n_features)."""
@@ -98,9 +163,17 @@ class AbsoluteError(Loss):
     'absolute_error'
     """
 
+    closed = True
+
     def entries(self, forward: ForwardPass) -> Tensor:
         """Return abs(x - r), shape (n_samples, n_features)."""
         return F.l1_loss(forward.reconstruction, forward.x, reduction="none")
+
+    def of_error(
+        self, error: Tensor, weights: Tensor | None, scale: float
+    ) -> tuple[Tensor, Tensor]:
+        """Return the sum of abs(e) and its derivative sign(e)."""
+        return _weighted(error.abs(), error.sign_(), weights, scale)
 
     def log_density(self, forward: ForwardPass) -> Tensor:
         """Return log Laplace(x; r, 1), shape (n_samples, n_features)."""
@@ -122,6 +195,8 @@ class Huber(Loss):
     Huber(delta=0.5)
     """
 
+    closed = True
+
     def __init__(self, delta: float = 1.0) -> None:
         self.delta = delta
 
@@ -132,6 +207,13 @@ class Huber(Loss):
     def entries(self, forward: ForwardPass) -> Tensor:
         """Return the Huber loss of each cell, shape (n_samples, n_features)."""
         return F.huber_loss(forward.reconstruction, forward.x, reduction="none", delta=self.delta)
+
+    def of_error(
+        self, error: Tensor, weights: Tensor | None, scale: float
+    ) -> tuple[Tensor, Tensor]:
+        """Return the sum of c (e - c / 2) and its derivative c, e clipped to [-delta, delta]."""
+        clipped = error.clamp(-self.delta, self.delta)
+        return _weighted(error.sub_(clipped, alpha=0.5).mul_(clipped), clipped, weights, scale)
 
 
 class CrossEntropy(Loss):
@@ -152,6 +234,7 @@ class CrossEntropy(Loss):
     link = "sigmoid"
     low = 0.0
     high = 1.0
+    closed = True
 
     def check(self, output_activation: str) -> None:
         """Refuse any output activation but the sigmoid, whose logits this loss computes from."""
@@ -164,6 +247,20 @@ class CrossEntropy(Loss):
     def entries(self, forward: ForwardPass) -> Tensor:
         """Return the cross-entropy of each cell, shape (n_samples, n_features)."""
         return F.binary_cross_entropy_with_logits(forward.raw, forward.x, reduction="none")
+
+    def graded(
+        self,
+        raw: Tensor,
+        x: Tensor,
+        link: Activation,
+        weights: Tensor | None,
+        scale: float,
+        out: Tensor,
+    ) -> tuple[Tensor, Tensor]:
+        """Return the sum of the cross-entropy and its derivative sigmoid(raw) - x."""
+        entries = F.binary_cross_entropy_with_logits(raw, x, reduction="none")
+        slopes = torch.sub(raw.sigmoid_(), x, out=out)
+        return _weighted(entries, slopes, weights, scale)
 
     def log_density(self, forward: ForwardPass) -> Tensor:
         """Return log Bernoulli(x; r), shape (n_samples, n_features); exact where x is 0 or 1."""
@@ -191,6 +288,8 @@ class Correntropy(Loss):
     Correntropy(sigma=0.5)
     """
 
+    closed = True
+
     def __init__(self, sigma: float = 0.2) -> None:
         self.sigma = sigma
 
@@ -203,6 +302,14 @@ class Correntropy(Loss):
         error = forward.reconstruction - forward.x
         kernel = torch.exp(error.square() * (-0.5 / self.sigma**2))
         return kernel * (-1.0 / (math.sqrt(2 * math.pi) * self.sigma))
+
+    def of_error(
+        self, error: Tensor, weights: Tensor | None, scale: float
+    ) -> tuple[Tensor, Tensor]:
+        """Return the sum of -K(e) and its derivative K(e) e / s^2."""
+        kernel = torch.exp(error.square().mul_(-0.5 / self.sigma**2))
+        kernel.mul_(-1.0 / (math.sqrt(2 * math.pi) * self.sigma))
+        return _weighted(kernel, error.mul_(kernel).mul_(-1 / self.sigma**2), weights, scale)
 
 
 class Emphasis(Loss):
@@ -273,7 +380,37 @@ class Emphasis(Loss):
     def entries(self, forward: ForwardPass) -> Tensor:
         """Return the weighted loss of each cell, shape (n_samples, n_features)."""
         entries = self._inner.entries(forward)
-        if forward.x_corrupted is forward.x:
-            return entries
-        changed = forward.x_corrupted != forward.x
-        return entries * torch.where(changed, self.corrupted, self.intact).to(entries.dtype)
+        factors = self.factors(forward.x, forward.x_corrupted)
+        return entries if factors is None else entries * factors
+
+    @property
+    def closed(self) -> bool:  # type: ignore[override]
+        """Whether the other loss is."""
+        return self._inner.closed
+
+    def graded(
+        self,
+        raw: Tensor,
+        x: Tensor,
+        link: Activation,
+        weights: Tensor | None,
+        scale: float,
+        out: Tensor,
+    ) -> tuple[Tensor, Tensor]:
+        """Return what the other loss does; the factors are among the weights."""
+        return self._inner.graded(raw, x, link, weights, scale, out)
+
+    def factors(self, x: Tensor, x_corrupted: Tensor) -> Tensor | None:
+        """Return alpha where a cell was changed, else beta; None where there was no corruption."""
+        if x_corrupted is x:
+            return None
+        return torch.where(x_corrupted != x, self.corrupted, self.intact).to(x.dtype)
+
+
+def _weighted(
+    entries: Tensor, slopes: Tensor, weights: Tensor | None, scale: float
+) -> tuple[Tensor, Tensor]:
+    """Return scale x the weighted sum of entries, and of their slopes each; overwrites both."""
+    if weights is not None:
+        entries, slopes = entries.mul_(weights), slopes.mul_(weights)
+    return entries.sum() * scale, slopes.mul_(scale)

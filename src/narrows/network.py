@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from narrows import activations
-from narrows.architectures.block import Block, Layers, Linearised, sequence_forward
+from narrows.architectures.block import Block, Layers, Linearised, Stage, sequence_forward
 from narrows.architectures.widened import Widened
 from narrows.forward import ForwardPass, Posterior
 from narrows.fusions import Fusion
@@ -134,6 +134,13 @@ class Network(nn.Module):
         found = [weight for block in self._blocks for weight in block.weights()]
         return found if self.widened is None else [*found, *self.widened.weights()]
 
+    def stages(self) -> tuple[list[Stage | None], ...]:
+        """Return body, heads and decoder as affine maps; None for blocks that are more."""
+        return tuple(
+            [block.stage() for block in blocks]  # type: ignore[operator]
+            for blocks in (self.body, self.heads, self.decoder)
+        )
+
     def outline(self) -> tuple[object, ...]:
         """Return what must agree for one network's weights to serve another."""
         shapes = [(name, tuple(p.shape)) for name, p in self.named_parameters()]
@@ -163,7 +170,10 @@ class Network(nn.Module):
         hidden = sequence_forward(self.body, seen, measured)  # type: ignore[arg-type]
         heads = [sequence_forward([head], hidden, measured) for head in self.heads]  # type: ignore[list-item]
         # Under autocast they are bfloat16, too coarse for what terms compute of the code.
-        heads = [head.to(seen.dtype) for head in heads]
+        return self.posterior_from([head.to(seen.dtype) for head in heads], observed)
+
+    def posterior_from(self, heads: list[Tensor], observed: Tensor | None) -> Posterior:
+        """Return the posterior for what the heads gave."""
         if self.experts is not None:
             return self.experts.posterior(self.latent, heads, observed)
         return self.latent.posterior(heads)

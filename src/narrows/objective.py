@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
+from narrows.activations import Activation
+from narrows.data.table import Batch
 from narrows.errors import CompositionError
 from narrows.forward import ForwardPass
 from narrows.losses import Loss
@@ -122,6 +125,45 @@ class Objective:
         if forward.observed is not None:
             entries = torch.where(forward.observed, entries, 0.0)
         return entries if self.weights is None else entries * self._weights(entries)
+
+    def closed(self, link: Activation) -> bool:
+        """Whether `graded` gives all there is to minimise, for reconstructions by this link."""
+        known = link.direct is not None and not link.direct.keeps_input
+        return self.loss.closed and known and all(t.of_weights for t in self.terms.values())
+
+    def graded(
+        self, raw: Tensor, batch: Batch, seen: Tensor, link: Activation, share: float, out: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """Return the loss of a batch, times its share of a step, and its derivative by ``raw``.
+
+        What the objective and autograd give, if it is `closed`. ``raw`` may be overwritten, and the
+        derivative written to ``out``.
+        """
+        scale = share / len(raw)
+        weights = self._counts(batch, seen)
+        return self.loss.graded(raw, batch.x, link, weights, scale, out)
+
+    def graded_terms(self, network: Network, progress: float, share: float) -> list[Tensor]:
+        """Add the gradients of terms of the weights to theirs; return the weighted values."""
+        found = []
+        for term in self.terms.values():
+            weight = term.weight_at(progress)
+            value = term.graded(network, weight * share)
+            assert value is not None
+            found.append(value * weight)
+        return found
+
+    def _counts(self, batch: Batch, seen: Tensor) -> Tensor | None:
+        """Return what each cell counts; None if all count 1."""
+        factors = [self.loss.factors(batch.x, seen)]
+        if batch.observed is not None:
+            factors.append(batch.observed.to(batch.x.dtype))
+        if self.weights is not None:
+            factors.append(self._weights(batch.x))
+        if batch.sample_weight is not None:
+            factors.append(batch.sample_weight[:, None])
+        given = [factor for factor in factors if factor is not None]
+        return functools.reduce(torch.mul, given) if given else None
 
     def _weights(self, entries: Tensor) -> Tensor:
         assert self.weights is not None

@@ -27,6 +27,30 @@ class Linearised(NamedTuple):
     weight: Tensor
 
 
+class Affine(NamedTuple):
+    """activation(W x + b) of some columns of x, or those columns as they are where W is None.
+
+    ``takes`` are the columns of the input, ``gives`` those of the output; ``transposed`` says that
+    the Parameter holds W^T.
+    """
+
+    takes: slice | list[int]
+    gives: slice
+    weight: nn.Parameter | None
+    bias: nn.Parameter | None
+    transposed: bool
+    activation: Activation
+
+
+class Stage(NamedTuple):
+    """A block as affine maps side by side; ``order`` then says which output column goes where."""
+
+    parts: list[Affine]
+    n_in: int
+    n_out: int
+    order: slice | list[int] | None = None
+
+
 class Block(nn.Module):
     """One layer: maps x to its next representation, and can be mirrored for the decoder.
 
@@ -61,6 +85,10 @@ class Block(nn.Module):
 
     def linearised(self, x: Tensor) -> Linearised | None:
         """Return the block's value and derivative at x, if that is a diagonal times a matrix."""
+        return None
+
+    def stage(self) -> Stage | None:
+        """Return the block as affine maps and activations, if it is nothing else."""
         return None
 
     def weights(self) -> list[nn.Parameter]:

@@ -10,7 +10,15 @@ from torch.nn import functional as F
 
 from narrows import activations, checks
 from narrows.activations import Activation
-from narrows.architectures.block import Architecture, Block, Layers, Linearised, as_tuple
+from narrows.architectures.block import (
+    Affine,
+    Architecture,
+    Block,
+    Layers,
+    Linearised,
+    Stage,
+    as_tuple,
+)
 from narrows.errors import ParameterError
 
 __all__ = ["Dense"]
@@ -42,6 +50,12 @@ class DenseBlock(Block):
         """Return the value at x and the Jacobian diag(activation'(W x + b)) W."""
         value, slope = self.activation.sloped(F.linear(x, self._matrix, self.bias))
         return Linearised(value, slope, self._matrix)
+
+    def stage(self) -> Stage:
+        """Return the one affine map."""
+        takes, gives = slice(0, self.n_in), slice(0, self.n_out)
+        whole = Affine(takes, gives, self.weight, self.bias, self.tied, self.activation)
+        return Stage([whole], self.n_in, self.n_out)
 
     @property
     def _matrix(self) -> Tensor:

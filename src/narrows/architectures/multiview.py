@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from narrows.activations import ACTIVATIONS, Activation
-from narrows.architectures.block import Architecture, Block, Layers
+from narrows.architectures.block import Affine, Architecture, Block, Layers, Stage
 
 Columns = Sequence[int]
 
@@ -99,6 +99,22 @@ class SideBySide(Block):
     def weights(self) -> list[nn.Parameter]:
         """Return the weights of all blocks."""
         return [weight for block in self._present() for weight in block.weights()]
+
+    def stage(self) -> Stage | None:
+        """Return the affine maps of all blocks, if each is one."""
+        found = []
+        for block, taken, gives in zip(
+            self._blocks, self._takes, stretches(self.widths), strict=True
+        ):
+            place = slice(gives.start, gives.stop)
+            inner = None if block is None else block.stage()
+            if block is None:
+                found.append(Affine(taken, place, None, None, False, ACTIVATIONS["linear"]))
+            elif inner is None or len(inner.parts) != 1 or inner.order is not None:
+                return None
+            else:
+                found.append(inner.parts[0]._replace(takes=taken, gives=place))
+        return Stage(found, self.n_in, self.n_out, self._order)
 
     def _present(self) -> list[Block]:
         return [block for block in self._blocks if block is not None]
@@ -192,6 +208,7 @@ def side_by_side(activations: Sequence[Activation], widths: Sequence[int]) -> Ac
         min(activation.low for activation in activations),
         max(activation.high for activation in activations),
         first.initialise,
+        pieces=tuple(zip(activations, widths, strict=True)),
     )
 
 

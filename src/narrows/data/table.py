@@ -41,8 +41,11 @@ class Table(Protocol):
     views: Sequence[Sequence[int]]
     levelled: Sequence[int]
 
-    def take(self, rows: Tensor) -> Batch:
-        """Return the rows of the given numbers, an int64 tensor in the processor's memory."""
+    def take(self, rows: Tensor, out: Tensor | None = None) -> Batch:
+        """Return the rows of the given numbers, an int64 tensor in the processor's memory.
+
+        Where ``out``, of shape (n_rows, n_features), is given, ``x`` is written there.
+        """
 
     @property
     def low(self) -> Tensor:
@@ -89,11 +92,11 @@ class DenseTable:
         self.target = target
         self.n_rows, self.n_features = x.shape
 
-    def take(self, rows: Tensor) -> Batch:
-        """Return the rows of the given numbers."""
+    def take(self, rows: Tensor, out: Tensor | None = None) -> Batch:
+        """Return the rows of the given numbers, ``x`` in ``out`` where that is given."""
         rows = rows.to(self.x.device)
         return Batch(
-            self.x.index_select(0, rows),
+            torch.index_select(self.x, 0, rows, out=out),
             _select(self.observed, rows),
             _select(self.sample_weight, rows),
             _select(self.target, rows),
@@ -154,10 +157,11 @@ class SparseTable:
         self.sample_weight = sample_weight
         self.n_rows, self.n_features = matrix.shape
 
-    def take(self, rows: Tensor) -> Batch:
+    def take(self, rows: Tensor, out: Tensor | None = None) -> Batch:
         """Return the rows of the given numbers, densified and scaled."""
         found = self.encoding.encode(self.matrix[rows.numpy()], numpy_dtype(self.dtype))
         x = torch.from_numpy(found).to(self.device, self.dtype)
+        x = x if out is None else out.copy_(x)
         rows = rows.to(self.device)
         return Batch(x, None, _select(self.sample_weight, rows), _select(self.target, rows))
 

@@ -28,7 +28,14 @@ class Penalty(Spec, axis="penalty"):
     prior: Any = None  # what the codes are drawn towards
     per_layer = True
     supervised = False
+    of_weights = False  # whether it looks at the weights alone, and `graded` says how they change
     needs_batches = False  # whether it must see new weights after each pass
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        # Who says the term anew has another derivative.
+        if "__call__" in vars(cls) and "of_weights" not in vars(cls):
+            cls.of_weights = False
 
     def __call__(self, forward: ForwardPass) -> Tensor:
         """Return the term for one batch: a scalar, a mean over samples where it has samples."""
@@ -47,6 +54,13 @@ class Penalty(Spec, axis="penalty"):
     def weight_at(self, progress: float) -> float:
         """Return the weight when this share of the training, from 0 to 1, is done."""
         return self.weight
+
+    def graded(self, network: Any, weight: float) -> Tensor | None:
+        """Add weight x the gradient to that of the weights, and return the value, unweighted.
+
+        What calling it and autograd give, for terms of the weights alone; None for all others.
+        """
+        return None
 
     def critic(self, network: Any) -> Any:
         """Return a module this term plays against, its weights not yet drawn, or None.

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor
 
@@ -28,10 +30,22 @@ class WeightDecay(Penalty):
     True
     """
 
+    of_weights = True
+
     def __init__(self, weight: float = 1e-4) -> None:
         self.weight = weight
 
     def __call__(self, forward: ForwardPass) -> Tensor:
         """Return the sum of squared weights, a scalar."""
         squares = [weight.square().sum() for weight in forward.network.weights()]
+        return torch.stack(squares).sum()
+
+    @torch.no_grad()
+    def graded(self, network: Any, weight: float) -> Tensor:
+        """Add 2 weight w to the gradient of every weight w."""
+        squares = []
+        for parameter in network.weights():
+            assert parameter.grad is not None
+            parameter.grad.add_(parameter, alpha=2 * weight)
+            squares.append(parameter.square().sum())
         return torch.stack(squares).sum()

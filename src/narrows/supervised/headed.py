@@ -74,6 +74,9 @@ class Headed(nn.Module):
         found = {id(p): p for part in parts for p in part.parameters()}
         return list(found.values())
 
+    def stages(self) -> None:
+        """Return None: the head is trained by autograd."""
+
     def forward(self, x: Tensor, x_corrupted: Tensor | None = None, **options: Any) -> ForwardPass:
         """Pass a batch through encoder and head, and through the decoder if that is trained."""
         if self.reconstructs:

@@ -11,7 +11,12 @@ from torch import Tensor, nn
 from narrows import checks
 from narrows.errors import ParameterError
 from narrows.spec import Spec
-from narrows.training.minimizers import CopyableLBFGS, Orthogonal, ScipyMinimizer
+from narrows.training.minimizers import (
+    CopyableLBFGS,
+    OneVectorAdam,
+    Orthogonal,
+    ScipyMinimizer,
+)
 
 __all__ = [
     "LBFGS",
@@ -40,9 +45,11 @@ class Optimizer(Spec, axis="optimizer"):
     """Base of the optimisers.
 
     ``full_batch`` optimisers see all rows at every step, as their line searches need.
+    ``shapeless`` ones move a parameter alike whatever its shape, so that all may be one vector.
     """
 
     full_batch = False
+    shapeless = False
     tolerance: float = 0.0
 
     def default_rate(self, n_features: int) -> float:
@@ -100,6 +107,8 @@ class SGD(Optimizer):
     SGD(momentum=0.5)
     """
 
+    shapeless = True
+
     def __init__(self, momentum: float = 0.9, nesterov: bool = True) -> None:
         self.momentum = momentum
         self.nesterov = nesterov
@@ -135,6 +144,8 @@ class Adagrad(Optimizer):
     0.01
     """
 
+    shapeless = True
+
     def __init__(self, initial: float = 0.0) -> None:
         self.initial = initial
 
@@ -167,6 +178,8 @@ class RMSprop(Optimizer):
     >>> RMSprop(decay=0.99)
     RMSprop(decay=0.99)
     """
+
+    shapeless = True
 
     def __init__(self, decay: float = 0.9, momentum: float = 0.0) -> None:
         self.decay = decay
@@ -201,6 +214,8 @@ class Adam(Optimizer):
     Adam(betas=(0.9, 0.99))
     """
 
+    shapeless = True
+
     def __init__(self, betas: tuple[float, float] = (0.9, 0.999), eps: float = 1e-8) -> None:
         self.betas = betas
         self.eps = eps
@@ -210,7 +225,10 @@ class Adam(Optimizer):
         _check_adam(self.betas, self.eps)
 
     def build(self, parameters: Iterable[nn.Parameter], rate: float) -> Stepper:
-        """Return `torch.optim.Adam`, fused."""
+        """Return `torch.optim.Adam`, fused, or the same for one vector."""
+        parameters = list(parameters)
+        if OneVectorAdam.suits(parameters):
+            return OneVectorAdam(parameters, rate, self.betas, self.eps)
         return torch.optim.Adam(
             parameters, lr=rate, betas=(self.betas[0], self.betas[1]), eps=self.eps, fused=True
         )
@@ -236,6 +254,8 @@ class AdamW(Optimizer, name="adamw"):
     AdamW(weight_decay=0.05)
     """
 
+    shapeless = True
+
     def __init__(
         self,
         weight_decay: float = 0.3,
@@ -256,7 +276,10 @@ class AdamW(Optimizer, name="adamw"):
         _check_adam(self.betas, self.eps)
 
     def build(self, parameters: Iterable[nn.Parameter], rate: float) -> Stepper:
-        """Return `torch.optim.AdamW`, fused."""
+        """Return `torch.optim.AdamW`, fused, or the same for one vector."""
+        parameters = list(parameters)
+        if OneVectorAdam.suits(parameters):
+            return OneVectorAdam(parameters, rate, self.betas, self.eps, self.weight_decay)
         return torch.optim.AdamW(
             parameters,
             lr=rate,
@@ -333,6 +356,7 @@ class _FullBatch(Optimizer):
     """What optimisers with a line search share: all rows at once, and an end of their own."""
 
     full_batch = True
+    shapeless = True
     iterations: int
     tolerance: float
 

@@ -19,6 +19,9 @@ class Progress(Protocol):
     def phase(self, name: str, n_epochs: int, n_rows: int) -> None:
         """A phase begins: at most ``n_epochs`` passes over ``n_rows`` rows."""
 
+    def note(self, text: str) -> None:
+        """Something about the phase is worth knowing."""
+
     def batch(self, n_rows: int) -> None:
         """A batch was trained on."""
 
@@ -33,6 +36,9 @@ class Silent:
     """Shows nothing."""
 
     def phase(self, name: str, n_epochs: int, n_rows: int) -> None:
+        """Show nothing."""
+
+    def note(self, text: str) -> None:
         """Show nothing."""
 
     def batch(self, n_rows: int) -> None:
@@ -51,6 +57,10 @@ class Lines(Silent):
     def phase(self, name: str, n_epochs: int, n_rows: int) -> None:
         """Remember what is being counted."""
         self._name, self._n_epochs, self._n_rows = name, n_epochs, n_rows
+
+    def note(self, text: str) -> None:
+        """Write the note."""
+        sys.stderr.write(f"{self._name}: {text}\n")
 
     def epoch(self, row: Row) -> None:
         """Write the line."""
@@ -78,6 +88,11 @@ class Bar(Silent):
         self._n_epochs = n_epochs
         self._task = self._bar.add_task(name, total=n_epochs * n_rows, detail="", rate="")
         self._started, self._done = time.perf_counter(), 0
+
+    def note(self, text: str) -> None:
+        """Show the note above the bar, where lines are shown."""
+        if self._lines and self._bar is not None:
+            self._bar.console.print(text, highlight=False)
 
     def batch(self, n_rows: int) -> None:
         """Move the bar, a few times a second at most."""

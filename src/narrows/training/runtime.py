@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import functools
+import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,6 +16,11 @@ from narrows import checks
 from narrows.errors import DeviceError
 
 PRECISIONS = ("auto", "float32", "float64", "bfloat16")
+
+
+# Multiplications in a product from which bfloat16 is faster than float32, what rounding costs
+# included; below some 2 million it is slower. `python benchmarks/precision.py` prints both.
+COARSE_WORK = 1 << 23
 
 
 @dataclass(frozen=True)
@@ -27,11 +35,29 @@ class Runtime:
         Of weights and data.
     autocast : bool
         Whether matrix products run in bfloat16, weights staying float32.
+    automatic : bool
+        Whether they may where that pays, see `coarse`.
     """
 
     device: torch.device
     dtype: torch.dtype
     autocast: bool
+    automatic: bool = False
+
+    @property
+    def fuses(self) -> bool:
+        """Whether networks of dense blocks are trained without autograd: on the processor."""
+        return self.device.type == "cpu"
+
+    def coarse(self, work: float) -> bool:
+        """Return whether products of so many multiplications each should run in bfloat16."""
+        return self.autocast or work >= self.coarse_work
+
+    @property
+    def coarse_work(self) -> float:
+        """From how many multiplications on a product gains; infinite where none may or does."""
+        may = self.automatic or self.autocast
+        return COARSE_WORK if may and _has_bfloat16() else math.inf
 
     def products(self) -> contextlib.AbstractContextManager[object]:
         """Return the context in which the network's passes run."""
@@ -49,7 +75,8 @@ def resolve(device: str, precision: str) -> Runtime:
         ``"auto"`` (an NVIDIA GPU if there is one, else the processor), ``"cpu"``, ``"cuda"``,
         ``"cuda:1"``, ...
     precision : {"auto", "float32", "float64", "bfloat16"}
-        ``"auto"`` is float32.
+        ``"auto"`` is float32, but for large products of dense blocks in training on a processor
+        with bfloat16 units.
 
     Raises
     ------
@@ -60,7 +87,16 @@ def resolve(device: str, precision: str) -> Runtime:
     """
     checks.choice("precision", precision, PRECISIONS)
     dtype = torch.float64 if precision == "float64" else torch.float32
-    return Runtime(_device(device), dtype, autocast=precision == "bfloat16")
+    found = _device(device)
+    return Runtime(found, dtype, precision == "bfloat16", automatic=precision == "auto")
+
+
+@functools.cache
+def _has_bfloat16() -> bool:
+    """Return whether the processor multiplies bfloat16 faster than float32."""
+    tell = getattr(torch.cpu, "get_capabilities", None)
+    found: Mapping[str, Any] = {} if tell is None else tell()  # older torch does not say
+    return bool(found.get("amx_bf16") or found.get("avx512_bf16"))
 
 
 def _device(name: str) -> torch.device:

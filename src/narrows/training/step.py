@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import torch
 from torch import Tensor, nn
 
 from narrows.corruptions import Corruption
 from narrows.data import batches
-from narrows.data.table import Table, revealed
+from narrows.data.table import Batch, Table, revealed
 from narrows.forward import ForwardPass
 from narrows.network import Network
-from narrows.objective import Objective
+from narrows.objective import Objective, Value
+from narrows.training import fused
+from narrows.training.flat import Flat
+from narrows.training.fused import Fused
 from narrows.training.history import Tally
 from narrows.training.optimizers import Stepper
 from narrows.training.runtime import Runtime
@@ -55,7 +61,44 @@ class Step:
         self.noise = noise
         self.max_grad_norm = max_grad_norm
         self.parameters = network.trained_parameters()
+        self.fused: Fused | None = None
+        self.flat: Flat | None = None
         self.micro_rows = batches.rows_at_once(table.n_features)
+
+    @contextmanager
+    def held(self, vector: nn.Parameter | None = None, n_rows: int = 0) -> Iterator[None]:
+        """Train without autograd within, as far as the network's blocks allow.
+
+        Parameters
+        ----------
+        vector : nn.Parameter, optional
+            What all parameters then are views of; a new one by default.
+        n_rows : int
+            Rows of a batch, which say whether products in bfloat16 pay; 0 if they must be exact.
+        """
+        reason = self.unfused()
+        if reason is not None and vector is None:
+            yield
+            return
+        self.flat = Flat(self.parameters, vector)
+        try:
+            with self.flat.held():
+                if reason is None:
+                    dtype = self._products(n_rows)
+                    self.fused = Fused(self.network, self.objective, self.flat, dtype)
+                yield
+        finally:
+            self.flat = self.fused = None
+
+    def unfused(self) -> str | None:
+        """Return why the network is trained by autograd alone; None if it need not be."""
+        if not self.runtime.fuses:
+            return "it is on a GPU"
+        return fused.reason(self.network)
+
+    def _products(self, n_rows: int) -> torch.dtype:
+        coarse = self.runtime.coarse(n_rows * fused.mean_work(self.network))
+        return torch.bfloat16 if coarse else self.parameters[0].dtype
 
     def train(
         self,
@@ -103,36 +146,65 @@ class Step:
         return tally.means()
 
     def _gradients(self, rows: Tensor, tally: Tally | None, progress: float) -> Tensor:
-        for parameter in self.parameters:
-            parameter.grad = None
+        self._clear()
         parts = rows.split(self.micro_rows) if len(rows) > self.micro_rows else (rows,)
-        values = [self._backward(part, len(part) / len(rows), tally, progress) for part in parts]
+        values = []
+        for number, part in enumerate(parts):
+            value, forward = self._backward(part, len(part) / len(rows), progress, not number)
+            values.append(value.total)
+            if tally is not None:
+                tally.add(value, len(part))
+                if forward is not None:
+                    tally.note(self.objective.learn(forward))
         if self.max_grad_norm is not None:
-            nn.utils.clip_grad_norm_(self.parameters, self.max_grad_norm)
+            moved = self.parameters if self.flat is None else [self.flat.vector]
+            nn.utils.clip_grad_norm_(moved, self.max_grad_norm)
         return values[0] if len(values) == 1 else torch.stack(values).sum()
 
-    def _backward(self, rows: Tensor, share: float, tally: Tally | None, progress: float) -> Tensor:
+    def _clear(self) -> None:
+        """Forget the gradients of the last step, unless the fused path writes over them."""
+        if self.fused is not None:
+            return
+        if self.flat is not None:
+            self.flat.gradient.zero_()
+            return
+        for parameter in self.parameters:
+            parameter.grad = None
+
+    def _backward(
+        self, rows: Tensor, share: float, progress: float, first: bool
+    ) -> tuple[Value, ForwardPass | None]:
+        if self.fused is not None:
+            out = self.fused.buffer(len(rows), corrupted=self.corruption is not None)
+            look = self._look(rows, training=True, out=out)
+            return self.fused.backward(
+                *look, share=share, progress=progress, generator=self.noise, first=first
+            )
         forward = self._forward(rows, training=True, progress=progress)
         value = self.objective(forward)
         total = value.total if share == 1 else value.total * share
         total.backward()
-        if tally is not None:
-            tally.add(value, len(rows))
-            tally.note(self.objective.learn(forward))
-        return total.detach()
+        return Value(total.detach(), value.parts), forward
 
     def remarks(self, rows: Tensor) -> list[str]:
         """Return what the objective finds wrong with the trained network on these rows."""
         with torch.no_grad():
             return self.objective.remarks(self._forward(rows, training=False))
 
+    def _look(
+        self, rows: Tensor, *, training: bool, out: Tensor | None = None
+    ) -> tuple[Batch, Tensor | None, Tensor | None]:
+        """Return rows, what the encoder sees instead if they are corrupted, what it may look at."""
+        batch = self.table.take(rows, out)
+        if not training or self.corruption is None:
+            return batch, None, batch.observed
+        seen, visible = self.corruption.done(batch.x, self.table, self.noise), batch.observed
+        if self.corruption.hides:
+            seen, visible = revealed(seen, batch.observed)
+        return batch, seen, visible
+
     def _forward(self, rows: Tensor, *, training: bool, progress: float = 1.0) -> ForwardPass:
-        batch = self.table.take(rows)
-        seen, visible = None, batch.observed
-        if training and self.corruption is not None:
-            seen = self.corruption.done(batch.x, self.table, self.noise)
-            if self.corruption.hides:
-                seen, visible = revealed(seen, batch.observed)
+        batch, seen, visible = self._look(rows, training=training)
         with self.runtime.products():
             forward: ForwardPass = self.network(
                 batch.x,

@@ -13,6 +13,7 @@ from narrows.data import batches
 from narrows.data.table import Table
 from narrows.errors import CollapseWarning, DivergenceError, DivergenceWarning, InterruptedWarning
 from narrows.network import Network
+from narrows.training.flat import vector_of
 from narrows.training.history import Row, Tally
 from narrows.training.interrupt import Interrupt
 from narrows.training.monitor import Monitor
@@ -101,12 +102,37 @@ class Trainer:
             name, network, table, settings.max_epochs, settings.objective, settings.corruption
         )
 
-    def stepper(self, network: Network) -> Stepper:
-        """Return a fresh optimiser for a network's parameters."""
-        return self.settings.optimizer.build(network.trained_parameters(), self.settings.rate)
+    def stepper(self, step: Step) -> Stepper:
+        """Return a fresh optimiser for what a step trains."""
+        optimizer = self.settings.optimizer
+        one = step.flat is not None and optimizer.shapeless
+        moved = [step.flat.vector] if step.flat is not None and one else step.parameters
+        stepper = optimizer.build(moved, self.settings.rate)
+        for group in stepper.param_groups:
+            if "coarse_work" in group:  # an optimiser with products of its own
+                group["coarse_work"] = self.runtime.coarse_work
+        return stepper
 
-    def one_pass(self, network: Network, table: Table, stepper: Stepper) -> Row:
+    def one_pass(
+        self, network: Network, table: Table, stepper: Stepper | None
+    ) -> tuple[Row, Stepper]:
         """Train for one epoch with an optimiser that outlives the call, at a constant rate.
+
+        Parameters
+        ----------
+        network : Network
+            Trained in place.
+        table : Table
+            The rows.
+        stepper : Stepper or None
+            The optimiser that goes on; a fresh one if None.
+
+        Returns
+        -------
+        row : dict
+            Of the history.
+        stepper : Stepper
+            The optimiser, for the next call.
 
         Raises
         ------
@@ -119,14 +145,17 @@ class Trainer:
         self.progress.phase(phase.name, phase.max_epochs, table.n_rows)
         try:
             step = self._step(phase)
-            row = self._epoch(phase, step, rows, stepper, Constant(), 0, settled=True)
+            vector = None if stepper is None else vector_of(stepper.param_groups, step.parameters)
+            with step.held(vector, self._coarse_rows(rows)):
+                stepper = stepper or self.stepper(step)
+                row = self._epoch(phase, step, rows, stepper, Constant(), 0, settled=True)
             self.progress.epoch(row)
         finally:
             self.progress.close()
         if monitor.diverged(row["objective"]) or not monitor.finite():
             monitor.roll_back()
             raise DivergenceError(self._diagnosis(phase, row))
-        return row
+        return row, stepper
 
     def _split(self, table: Table) -> tuple[Tensor, Tensor]:
         if self.settings.patience is None or table.n_rows < 2:
@@ -134,8 +163,14 @@ class Trainer:
         return batches.split(table.n_rows, self.settings.validation_fraction, self.randomness.split)
 
     def _run(self, phase: Phase, train: Tensor, valid: Tensor, history: list[Row]) -> str:
-        settings = self.settings
-        step, stepper = self._step(phase), self.stepper(phase.network)
+        step = self._step(phase)
+        with step.held(n_rows=self._coarse_rows(train)):
+            return self._epochs(phase, step, train, valid, history)
+
+    def _epochs(
+        self, phase: Phase, step: Step, train: Tensor, valid: Tensor, history: list[Row]
+    ) -> str:
+        settings, stepper = self.settings, self.stepper(step)
         course = settings.learning_rate.start()
         monitor = Monitor(
             phase.network,
@@ -145,6 +180,8 @@ class Trainer:
             least=1.0 if phase.objective.grows else 1e-12,
         )
         self.progress.phase(phase.name, phase.max_epochs, len(train))
+        if step.unfused() is not None:
+            self.progress.note(f"{step.unfused()}, so autograd trains all of it")
         reason: str | None = None
         for epoch in range(phase.max_epochs):
             monitor.begin()
@@ -206,6 +243,10 @@ class Trainer:
 
     def _batch_size(self, rows: Tensor) -> int:
         return len(rows) if self.settings.optimizer.full_batch else self.settings.batch_size
+
+    def _coarse_rows(self, rows: Tensor) -> int:
+        """Return the rows of a batch; 0 where a line search needs exact products."""
+        return 0 if self.settings.optimizer.full_batch else min(self._batch_size(rows), len(rows))
 
     def _row(self, phase: Phase, epoch: int, tally: Tally, stepper: Stepper, started: float) -> Row:
         means = tally.means()

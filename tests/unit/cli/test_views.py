@@ -189,7 +189,7 @@ def test_a_report_joins_files_and_knows_views(here: Path, run_here: Narrows) -> 
     done = run_here("report", "model", *held_out, "--target", "ward", "-o", "page.html")
     assert done.exit_code == 0, done.stderr
     data = json.loads((here / "page.json").read_text())
-    assert {view["view"] for view in data["data"]["views"]} == {"clinic", "genes"}
+    assert {view["name"] for view in data["data"]["views"]} == {"clinic", "genes"}
 
 
 @pytest.fixture

@@ -1,0 +1,257 @@
+"""Fused training gives the objective and the gradients of the plain path, in float64."""
+
+from __future__ import annotations
+
+import contextlib
+import warnings
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from narrows import (
+    KL,
+    MMD,
+    AbsoluteError,
+    Autoencoder,
+    BinaryCode,
+    Contraction,
+    Correntropy,
+    CrossEntropy,
+    Dense,
+    Emphasis,
+    Gaussian,
+    GaussianNoise,
+    Huber,
+    KSparse,
+    Masking,
+    Recurrent,
+    Sparsity,
+    SquaredError,
+    View,
+    ViewDropout,
+    WeightDecay,
+)
+from narrows.activations import ACTIVATIONS
+from narrows.losses import Loss
+from narrows.penalties.adversarial import Adversarial
+from narrows.training.history import Tally
+from narrows.training.step import Step
+
+Matrix = NDArray[np.float64]
+ELEMENTWISE = sorted(name for name in ACTIVATIONS if name != "binary")
+
+
+def table(n_rows: int = 23, n_features: int = 9, *, holes: bool = False) -> Matrix:
+    generator = np.random.default_rng(0)
+    X: Matrix = generator.random((n_rows, n_features))
+    if holes:
+        X[generator.random(X.shape) < 0.2] = np.nan
+    return X
+
+
+def step_of(model: Autoencoder, X: Any, sample_weight: Any = None) -> Step:
+    """Return the step that `fit` would train with, its weights and generators fresh."""
+    model.set_params(precision="float64", random_state=0)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        job = model._prepare(X, None, sample_weight, fresh=True)
+    with torch.no_grad():
+        for parameter in job.network.parameters():  # biases begin at 0, where slopes may be 0 too
+            parameter.add_(0.1 * torch.linspace(-1, 1, parameter.numel()).view(parameter.shape))
+    step = job.trainer._step(job.trainer._whole("joint", job.network, job.table))
+    step.micro_rows = 10
+    return step
+
+
+def learned(step: Step, *, fused: bool) -> tuple[dict[str, float], list[Tensor]]:
+    """Return the parts of the objective, and all gradients, of two steps' worth of passes."""
+    tally = Tally(step.objective.names)
+    rows = torch.arange(step.table.n_rows).flip(0)
+    with step.held() if fused else contextlib.nullcontext():
+        assert (step.fused is not None) == fused
+        for chosen in (rows[:7], rows):  # one piece, then three, over the gradients of the first
+            value = step._gradients(chosen, tally, progress=0.3)
+        found = [p.grad.clone() for p in step.parameters if p.grad is not None]
+    return {**tally.means(), "value": float(value)}, found
+
+
+def assert_alike(model: Autoencoder, X: Any, *, closed: bool, sample_weight: Any = None) -> None:
+    plain = learned(step_of(model, X, sample_weight), fused=False)
+    step = step_of(model, X, sample_weight)
+    with step.held():
+        assert step.fused is not None
+        assert step.fused.closed == closed
+    fused = learned(step_of(model, X, sample_weight), fused=True)
+    assert fused[0] == pytest.approx(plain[0], rel=1e-10)
+    assert len(plain[1]) == len(fused[1])
+    for expected, gradient in zip(plain[1], fused[1], strict=True):
+        torch.testing.assert_close(gradient, expected, rtol=1e-8, atol=1e-11)
+
+
+@pytest.mark.parametrize("tied", [False, True])
+@pytest.mark.parametrize("activation", ELEMENTWISE)
+def test_every_activation_has_the_gradients_of_autograd(activation: str, tied: bool) -> None:
+    architecture = Dense((7, 5), activation, "tanh", tied=tied)
+    assert_alike(Autoencoder(3, architecture=architecture), table(), closed=True)
+
+
+@pytest.mark.parametrize("activation", ELEMENTWISE)
+def test_every_output_activation_has_the_gradients_of_autograd(activation: str) -> None:
+    architecture = Dense((5,), output_activation=activation)
+    assert_alike(Autoencoder(3, architecture=architecture), table(), closed=activation != "gelu")
+
+
+@pytest.mark.parametrize("name", ELEMENTWISE)
+def test_the_direct_form_of_an_activation_passes_gradcheck(name: str) -> None:
+    direct = ACTIVATIONS[name].direct
+    assert direct is not None
+
+    class Function(torch.autograd.Function):
+        @staticmethod
+        def forward(ctx: Any, x: Tensor) -> Tensor:
+            kept = x.clone()
+            value = torch.empty_like(x) if direct.keeps_input else kept
+            direct.value(kept, value)
+            ctx.kept = kept
+            return value.clone()
+
+        @staticmethod
+        def backward(ctx: Any, grad: Tensor) -> Tensor:
+            found = grad.clone()
+            direct.backward(found, ctx.kept)
+            return found
+
+    x = torch.linspace(-3.1, 3.3, 14, dtype=torch.float64, requires_grad=True)
+    assert torch.autograd.gradcheck(Function.apply, (x,))
+    torch.testing.assert_close(Function.apply(x), ACTIVATIONS[name](x))
+
+
+@pytest.mark.parametrize("holes", [False, True])
+@pytest.mark.parametrize(
+    "loss",
+    [
+        SquaredError(),
+        AbsoluteError(),
+        Huber(0.3),
+        CrossEntropy(),
+        Correntropy(0.5),
+        Emphasis("squared_error"),
+        Emphasis(CrossEntropy(), intact=0.0),
+    ],
+    ids=repr,
+)
+def test_every_loss_has_the_gradients_of_autograd(loss: Loss, holes: bool) -> None:
+    weight = np.random.default_rng(1).random(23) + 0.1
+    model = Autoencoder(3, architecture=(6,), loss=loss, scaling="minmax", corruption=Masking(0.3))
+    assert_alike(model, table(holes=holes), closed=True)
+    assert_alike(model, table(holes=holes), closed=True, sample_weight=weight)
+
+
+@pytest.mark.parametrize("corruption", [None, Masking(0.4), GaussianNoise(0.2)], ids=repr)
+def test_weight_decay_and_corruptions_need_no_autograd(corruption: Any) -> None:
+    penalty = WeightDecay(0.1) + WeightDecay(0.01)
+    for tied in (False, True):
+        architecture = Dense((5,), "elu", tied=tied)
+        model = Autoencoder(3, architecture=architecture, penalty=penalty, corruption=corruption)
+        assert_alike(model, table(), closed=True)
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"penalty": Sparsity(0.1), "code_activation": "sigmoid"},
+        {"penalty": Contraction(0.1)},
+        {"penalty": Contraction(0.1, estimator="hutchinson"), "latent": KSparse(2)},
+        {"penalty": MMD() + WeightDecay(0.1)},
+        {"penalty": Adversarial()},
+        {"penalty": KL(0.5), "latent": Gaussian()},
+        {"penalty": KL(0.5, prior="mixture"), "latent": Gaussian()},
+        {"latent": KSparse(2)},
+        {"latent": BinaryCode(1.0)},
+    ],
+    ids=repr,
+)
+def test_what_lies_between_the_stacks_is_left_to_autograd(settings: dict[str, Any]) -> None:
+    settings = dict(settings)
+    code = settings.pop("code_activation", "linear")
+    for tied in (False, True):
+        architecture = Dense((6,), "tanh", code, tied=tied)
+        assert_alike(Autoencoder(3, architecture=architecture, **settings), table(), closed=False)
+
+
+VIEWS: dict[str, Any] = {"a": [0, 4, 7], "b": slice(1, 4), "c": [5, 6, 8]}
+
+
+@pytest.mark.parametrize("fusion", ["early", "intermediate", "shared_private"])
+@pytest.mark.parametrize("holes", [False, True])
+def test_views_side_by_side_need_no_autograd(fusion: str, holes: bool) -> None:
+    views = dict(VIEWS)
+    if fusion != "early":
+        views["c"] = View(VIEWS["c"], architecture=Dense((4, 3), "gelu"), weight=3.0)
+    model = Autoencoder(
+        5, architecture=Dense((4,), "selu"), views=views, fusion=fusion, balance="views"
+    )
+    for corruption in (None, ViewDropout(0.3)):
+        model.set_params(corruption=corruption)
+        assert_alike(model, table(holes=holes), closed=True)
+
+
+@pytest.mark.parametrize("fusion", ["product_of_experts", "mixture_of_experts"])
+def test_experts_are_left_to_autograd_and_their_stacks_are_not(fusion: str) -> None:
+    model = Autoencoder(
+        2, architecture=(4,), views=VIEWS, fusion=fusion, latent=Gaussian(), penalty=KL(0.3)
+    )
+    assert_alike(model, table(holes=True), closed=False)
+
+
+def test_sides_with_losses_of_their_own_are_left_to_autograd() -> None:
+    views = {**VIEWS, "a": View(VIEWS["a"], loss=Huber(0.2))}
+    model = Autoencoder(2, architecture=(4,), views=views)
+    assert_alike(model, table(holes=True), closed=False)
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_random_stacks_have_the_gradients_of_autograd(seed: int) -> None:
+    generator = np.random.default_rng(seed)
+    depth = int(generator.integers(0, 4))
+    hidden = tuple(int(width) for width in generator.integers(1, 12, depth))
+    architecture = Dense(
+        hidden,
+        [str(generator.choice(ELEMENTWISE)) for _ in hidden],
+        str(generator.choice(ELEMENTWISE)),
+        tied=bool(generator.integers(2)),
+    )
+    model = Autoencoder(
+        int(generator.integers(1, 6)),
+        architecture=architecture,
+        loss=str(generator.choice(["squared_error", "absolute_error", "huber", "correntropy"])),
+        penalty=generator.choice([None, WeightDecay(0.01)]),
+        corruption=generator.choice([None, Masking(0.2)]),
+    )
+    weight = generator.random(23) + 0.5 if generator.integers(2) else None
+    holes = bool(generator.integers(2))
+    assert_alike(model, table(holes=holes), closed=True, sample_weight=weight)
+
+
+def test_layers_that_are_not_dense_are_trained_by_autograd_and_it_says_so() -> None:
+    step = step_of(Autoencoder(2, architecture=Recurrent((3, 3), hidden=(4,))), table())
+    assert step.unfused() == "not all of its layers are dense"
+    with step.held():
+        assert step.fused is None
+
+
+def test_a_loss_that_is_said_anew_is_not_taken_for_its_parent() -> None:
+    class TwiceSquared(SquaredError):  # noqa: N818 - no exception
+        def entries(self, forward: Any) -> Tensor:
+            return 2 * super().entries(forward)
+
+    class Squares(WeightDecay):
+        def __call__(self, forward: Any) -> Tensor:
+            return super().__call__(forward) ** 2
+
+    assert_alike(Autoencoder(2, loss=TwiceSquared()), table(), closed=False)
+    assert_alike(Autoencoder(2, penalty=Squares(0.1)), table(), closed=False)

@@ -1,0 +1,122 @@
+"""Precision: where products are rounded, and that what is learned is as good."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+from sklearn.datasets import load_digits, load_sample_image
+from sklearn.model_selection import train_test_split
+
+from narrows import KL, Autoencoder, Dense, Masking, WeightDecay
+from narrows.training import runtime
+from narrows.training.fused import Fused
+from narrows.training.runtime import COARSE_WORK, resolve
+
+Table = NDArray[Any]
+
+
+@pytest.fixture
+def chosen(monkeypatch: pytest.MonkeyPatch) -> list[torch.dtype]:
+    """Return a list that is told the dtype of the products of every phase."""
+    found: list[torch.dtype] = []
+    original = Fused.__init__
+
+    def told(self: Fused, network: Any, objective: Any, flat: Any, dtype: torch.dtype) -> None:
+        found.append(dtype)
+        original(self, network, objective, flat, dtype)
+
+    monkeypatch.setattr(Fused, "__init__", told)
+    return found
+
+
+def patches() -> Table:
+    """Return the 8 x 8 patches of a photograph, as rows in [0, 1]."""
+    image = load_sample_image("china.jpg")[:424, :640] / 255.0
+    found: Table = image.reshape(53, 8, 80, 8, 3).swapaxes(1, 2).reshape(-1, 192)
+    return found
+
+
+TABLES = {"digits": lambda: load_digits().data / 16, "patches": patches}
+
+
+def wide(**settings: Any) -> Autoencoder:
+    given = {"batch_size": 256, "max_epochs": 1, "random_state": 0, "scaling": None, **settings}
+    return Autoencoder(8, architecture=Dense((512,)), **given)
+
+
+@pytest.mark.parametrize("has", [False, True])
+def test_auto_rounds_where_the_processor_has_units_for_it(
+    has: bool, chosen: list[torch.dtype], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(runtime, "_has_bfloat16", lambda: has)
+    wide().fit(patches()[:600])
+    assert chosen == [torch.bfloat16 if has else torch.float32]
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [{"precision": "float32"}, {"batch_size": 32}, {"optimizer": "lbfgs", "batch_size": 600}],
+    ids=repr,
+)
+def test_auto_does_not_round_small_products_nor_under_line_searches(
+    settings: dict[str, Any], chosen: list[torch.dtype], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(runtime, "_has_bfloat16", lambda: True)
+    wide(**settings).fit(patches()[:600])
+    assert chosen == [torch.float32]
+
+
+def test_a_processor_without_units_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    automatic = resolve("cpu", "auto")
+    for told, expected in (({"avx512_bf16": True}, True), ({"avx2": True}, False)):
+        runtime._has_bfloat16.cache_clear()
+        monkeypatch.setattr(torch.cpu, "get_capabilities", lambda told=told: told, raising=False)
+        assert automatic.coarse(COARSE_WORK) == expected
+        assert not automatic.coarse(COARSE_WORK - 1)
+    monkeypatch.delattr(torch.cpu, "get_capabilities")
+    runtime._has_bfloat16.cache_clear()
+    assert not automatic.coarse(COARSE_WORK)
+    runtime._has_bfloat16.cache_clear()
+
+
+@pytest.mark.parametrize("name", TABLES)
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {},
+        {"scaling": None},
+        {"corruption": Masking(0.2), "penalty": WeightDecay(1e-4)},
+        {"latent": "gaussian", "penalty": KL(0.1)},
+        {"optimizer": "muon", "max_epochs": 3},
+    ],
+    ids=repr,
+)
+def test_rounded_products_learn_as_well_on_held_out_rows(
+    name: str, settings: dict[str, Any]
+) -> None:
+    train, test = train_test_split(TABLES[name](), random_state=0)
+
+    def error(precision: str) -> float:
+        """Return the mean over seeds, which alone move it by several percent."""
+        errors = []
+        for seed in range(3):
+            given = {"scaling": "standard", "max_epochs": 8, "random_state": seed, **settings}
+            found = wide(precision=precision, **given).fit(train).reconstruct(test)
+            errors.append(np.square(found - test).mean())
+        return float(np.mean(errors))
+
+    assert error("bfloat16") < 1.02 * error("float32")
+
+
+@pytest.mark.parametrize("settings", [{}, {"latent": "gaussian"}], ids=repr)
+def test_weights_and_results_stay_float32(settings: dict[str, Any]) -> None:
+    X = patches()[:600].astype(np.float32)
+    model = wide(precision="bfloat16", **settings).fit(X)
+    assert {parameter.dtype for parameter in model.network_.parameters()} == {torch.float32}
+    assert model.transform(X).dtype == np.float32
+    weight = next(model.network_.parameters()).detach()
+    assert not torch.equal(weight.bfloat16().float(), weight)
