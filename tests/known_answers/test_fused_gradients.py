@@ -245,7 +245,7 @@ def test_layers_that_are_not_dense_are_trained_by_autograd_and_it_says_so() -> N
 
 
 def test_a_loss_that_is_said_anew_is_not_taken_for_its_parent() -> None:
-    class TwiceSquared(SquaredError):  # noqa: N818 - no exception
+    class _TwiceSquared(SquaredError):  # noqa: N818 - no exception
         def entries(self, forward: Any) -> Tensor:
             return 2 * super().entries(forward)
 
@@ -253,5 +253,5 @@ def test_a_loss_that_is_said_anew_is_not_taken_for_its_parent() -> None:
         def __call__(self, forward: Any) -> Tensor:
             return super().__call__(forward) ** 2
 
-    assert_alike(Autoencoder(2, loss=TwiceSquared()), table(), closed=False)
+    assert_alike(Autoencoder(2, loss=_TwiceSquared()), table(), closed=False)
     assert_alike(Autoencoder(2, penalty=Squares(0.1)), table(), closed=False)
