@@ -79,8 +79,8 @@ def case(
 
 
 def lost(said: Matrix, x: Matrix) -> float:
-    """Return the share of the variance that is unexplained."""
-    return float(((said - x) ** 2).sum() / (x**2).sum())
+    """Return the mean squared error, in units of the training rows' variance."""
+    return float(((said - x) ** 2).mean())
 
 
 def neighbours(case: Case, train: Matrix, test: Matrix) -> float:
@@ -154,7 +154,7 @@ def main() -> None:
     row(*["---"] * 10)
     for each in found:
         complete(each, seeds)
-    print("\nEach view hidden at test time, share of its variance lost:\n")
+    print("\nEach view hidden at test time, mean squared error of its standardised columns:\n")
     row("data", "view", "code", "ridge", "translate")
     row(*["---"] * 5)
     for each in found:
