@@ -6,7 +6,6 @@ import warnings
 from dataclasses import dataclass
 from typing import Any, Self
 
-import narwhals as nw
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -20,8 +19,9 @@ from narrows.composition import Composition
 from narrows.data import arrays, detection
 from narrows.data.encoding import Encoding, Rows
 from narrows.data.layout import Layout
+from narrows.data.learning import learned
 from narrows.data.table import Table, make_table
-from narrows.data.views import View, place
+from narrows.data.views import View
 from narrows.errors import DataError, MissingWarning, OvercompleteWarning, ParameterError
 from narrows.explanation import edges
 from narrows.generation import Generation
@@ -430,7 +430,10 @@ class Autoencoder(
 
     def _prepare(self, X: Any, y: Any, sample_weight: Any, *, fresh: bool) -> _Job:
         """Resolve settings and data into everything that training needs."""
-        rows, layout = self._learned(X) if fresh else (self._rows(X), self.layout_)
+        if fresh:
+            rows, layout = learned(self, X, views=self.views, types=self.types)
+        else:
+            rows, layout = self._rows(X), self.layout_
         overwrite = layout.schema is not None or arrays.owned(rows, X)
         composition = Composition.of(self.get_params(deep=False))
         runtime = resolve(self.device, self.precision)
@@ -478,22 +481,6 @@ class Autoencoder(
         )
         network = network.to(runtime.device, runtime.dtype)
         return _Job(composition, layout, network, encoding, table, trainer, ends)
-
-    def _learned(self, X: Any) -> tuple[Rows, Layout]:
-        """Return the rows to learn from, and what settings and dtypes say of their columns."""
-        framed = nw.dependencies.is_into_dataframe(X)
-        rows = None if framed else arrays.read(self, X, reset=True, missing=True)
-        if framed:
-            arrays.record(self, X, reset=True)
-        n_features, names = int(self.n_features_in_), self._names
-        views = () if self.views is None else tuple(place(self.views, n_features, names, X))
-        given = detection.given(self.types, views, n_features, names)
-        schema = detection.decide(X if framed else rows, given)
-        if rows is None:
-            rows = arrays.read(self, X, reset=True, missing=True, schema=schema)
-        elif schema is not None:
-            rows = schema.codes(rows)
-        return rows, Layout(n_features, views, schema)
 
     def _network(
         self, composition: Composition, layout: Layout, dtype: torch.dtype, *, fresh: bool

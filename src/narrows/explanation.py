@@ -13,7 +13,7 @@ from sklearn.decomposition import PCA
 from torch import Tensor
 
 from narrows import checks, codes
-from narrows.architectures.widened import Widened
+from narrows.architectures.widened import shown
 from narrows.errors import DataError, MissingDependencyError
 from narrows.fitted import Fitted
 from narrows.forward import ForwardPass
@@ -197,27 +197,21 @@ class Explanation(Fitted):
 
     def _seen(self, rows: Matrix) -> tuple[Matrix, Matrix]:
         """Return what the network sees of rows, a column per level, and what of it was measured."""
-        scaled = torch.from_numpy(self.encoding_.encode(rows, np.float64))
-        observed = ~torch.isnan(scaled)
-        x = scaled.where(observed, 0.0)
-        if self.layout_.schema is None:
-            return x.numpy(), observed.numpy()
-        indicators = Widened(self.layout_.indicated)
-        return indicators(x, observed).numpy(), indicators.spread(observed).numpy()
+        return shown(rows, self.encoding_, self.layout_)
 
     def _shown(self, code: Matrix) -> Matrix:
         """Return the mean of what the network would see of the rows that codes stand for."""
         sides = self._composition.sides(self.layout_)
         width = len(self.layout_.outputs(range(self.layout_.n_features)))
 
-        def shown(network: Network, y: Tensor, seen: Tensor | None) -> Tensor:
+        def decoded(network: Network, y: Tensor, seen: Tensor | None) -> Tensor:
             raw = network.decode_raw(y)
             found = torch.empty_like(raw)
             for side in sides:
                 found[:, list(side.outputs)] = side.shown(raw)
             return found
 
-        return self._map(code, shown, width, encode=False)
+        return self._map(code, decoded, width, encode=False)
 
     def _linear(self, train: Any, rows: Matrix, seen: Matrix, measured: Matrix) -> _Linear:
         if train is None:

@@ -18,6 +18,7 @@ from narrows.composition import Composition
 from narrows.data import arrays
 from narrows.data.encoding import Encoding, Rows, blocks
 from narrows.data.layout import Layout
+from narrows.data.learning import names_of
 from narrows.data.table import as_tensor, measured
 from narrows.errors import ParameterError
 from narrows.network import Network
@@ -47,8 +48,7 @@ class Fitted:
 
     @property
     def _names(self) -> list[str] | None:
-        names = getattr(self, "feature_names_in_", None)
-        return None if names is None else list(names)
+        return names_of(self)
 
     def _columns_of(self, view: str) -> list[int]:
         """Return the numbers of a view's columns."""

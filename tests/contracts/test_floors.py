@@ -25,7 +25,7 @@ FLOORS = {
     1.1: ["data.columns"],
     1.2: ["data.encoding", "data.schema"],
     1.3: ["data.arrays", "data.detection", "data.layout", "data.table"],
-    1.4: ["data.batches", "data.files", "data.sequences"],
+    1.4: ["data.batches", "data.files", "data.learning", "data.sequences"],
     1.5: ["activations"],
     1.6: ["priors"],
     2.0: ["latents", "losses", "penalties.penalty", "corruptions", "architectures.block"],

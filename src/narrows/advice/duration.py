@@ -10,8 +10,9 @@ from typing import Any
 
 import numpy as np
 
-from narrows.advice.profile import Profile, taken
+from narrows.advice.profile import Profile
 from narrows.advice.remark import Remark
+from narrows.data import arrays
 from narrows.errors import DataError, DivergenceError, NarrowsWarning, ParameterError
 from narrows.estimator import Autoencoder
 from narrows.training import budget
@@ -29,7 +30,7 @@ def measured(table: Profile, settings: Mapping[str, Any]) -> Remark:
     n_timed = table.n_looked_at
     if not optimizer.full_batch:
         n_timed = min(n_timed, TIMED_BATCHES * size)
-    rows = taken(table.sample, np.linspace(0, table.n_looked_at - 1, n_timed).astype(int))
+    rows = arrays.taken(table.sample, np.linspace(0, table.n_looked_at - 1, n_timed).astype(int))
     timed = {**settings, "batch_size": size, "max_epochs": TIMED_EPOCHS, "early_stopping": False}
     try:
         with warnings.catch_warnings():

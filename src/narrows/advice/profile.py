@@ -9,13 +9,13 @@ from typing import Any
 
 import narwhals as nw
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
-from narrows.architectures.widened import Widened
+from narrows.architectures.widened import shown
 from narrows.data import arrays, detection
 from narrows.data.encoding import Encoding, dense
 from narrows.data.layout import Layout
+from narrows.data.learning import learned
 from narrows.data.schema import frame_of, library_of
 from narrows.data.views import View, place
 from narrows.estimator import Autoencoder
@@ -129,13 +129,7 @@ class Profile:
         Shape (n_looked_at, n_seen); 0 where a cell was not measured.
         """
         encoding = Encoding.fit("standard", self.values, columns=self.layout.known)
-        scaled = torch.from_numpy(encoding.encode(self.values, np.float64))
-        observed = ~torch.isnan(scaled)
-        x = scaled.where(observed, 0.0)
-        if self.layout.schema is not None:
-            x = Widened(self.layout.indicated)(x, observed)
-        found: Matrix = x.numpy()
-        return found
+        return shown(self.values, encoding, self.layout)[0]
 
 
 def profile(X: Any, *, views: Any, types: Any, max_rows: int | None, random_state: int) -> Profile:
@@ -175,9 +169,9 @@ def profile(X: Any, *, views: Any, types: Any, max_rows: int | None, random_stat
         max_rows = min(MAX_ROWS, max(MIN_ROWS, MAX_CELLS // max(1, n_features)))
     size = min(n_rows, max_rows)
     chosen = np.sort(np.random.default_rng(random_state).choice(n_rows, size, replace=False))
-    sample = X if size == n_rows else taken(X, chosen)
+    sample = X if size == n_rows else arrays.taken(X, chosen)
     reader = Autoencoder(views=views, types=types)
-    rows, layout = reader._learned(sample)
+    rows, layout = learned(reader, sample, views=views, types=types)
     return Profile(
         sample=sample,
         values=np.asarray(dense(rows), np.float64),
@@ -189,13 +183,6 @@ def profile(X: Any, *, views: Any, types: Any, max_rows: int | None, random_stat
         views=views,
         types=types,
     )
-
-
-def taken(X: Any, rows: Matrix) -> Any:
-    """Return some rows of an array, CSR array or data frame, as what it is."""
-    if nw.dependencies.is_into_dataframe(X):
-        return frame_of(X)[rows.tolist(), :].to_native()
-    return X[rows]
 
 
 def unusable(X: Any) -> dict[str, str]:

@@ -12,8 +12,9 @@ import numpy as np
 import scipy.linalg
 from numpy.typing import NDArray
 
-from narrows.advice.profile import Profile, taken
+from narrows.advice.profile import Profile
 from narrows.advice.remark import Remark
+from narrows.data import arrays
 from narrows.errors import DataError, DivergenceError, NarrowsWarning
 from narrows.estimator import Autoencoder
 from narrows.training import budget
@@ -116,7 +117,7 @@ def curve(
         raise DataError(f"{table.n_looked_at} rows are too few to hold some out")
     order = np.random.default_rng(random_state).permutation(table.n_looked_at)[:CURVE_ROWS]
     end = int(HELD_OUT * len(order))
-    test, train = (taken(table.sample, np.sort(part)) for part in (order[:end], order[end:]))
+    test, train = (arrays.taken(table.sample, np.sort(part)) for part in (order[:end], order[end:]))
     quick = {**settings, **quick_budget(settings, len(order) - end)}
     found: list[dict[str, float]] = []
     started = last = time.perf_counter()

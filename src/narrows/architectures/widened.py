@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from narrows.activations import glorot_uniform
 from narrows.data.column_types import Categorical, Count
 from narrows.data.columns import Column
+from narrows.data.encoding import Encoding
+from narrows.data.layout import Layout
+
+Matrix = NDArray[Any]
 
 
 class Widened(nn.Module):
@@ -96,6 +103,34 @@ class Widened(nn.Module):
     def weights(self) -> list[nn.Parameter]:
         """Return the vectors."""
         return list(self.vectors.values())
+
+
+def shown(rows: Any, encoding: Encoding, layout: Layout) -> tuple[Matrix, Matrix]:
+    """Return rows as a network could see them, a column for each level, and what was measured.
+
+    Parameters
+    ----------
+    rows : ndarray of shape (n_samples, n_features)
+        In the units of the table, levels by their numbers; NaN where a cell was not measured.
+    encoding : Encoding
+        Scales them.
+    layout : Layout
+        What the columns are.
+
+    Returns
+    -------
+    shown : float64 ndarray of shape (n_samples, n_shown)
+        0 where a cell was not measured.
+    observed : bool ndarray of shape (n_samples, n_shown)
+        True where it was.
+    """
+    scaled = torch.from_numpy(encoding.encode(rows, np.float64))
+    observed = ~torch.isnan(scaled)
+    x = scaled.where(observed, 0.0)
+    if layout.schema is None:
+        return x.numpy(), observed.numpy()
+    indicators = Widened(layout.indicated)
+    return indicators(x, observed).numpy(), indicators.spread(observed).numpy()
 
 
 _AS_IS, _EQUAL, _ABOVE = range(3)

@@ -87,6 +87,48 @@ def write(names: Sequence[str], found: Any, path: str, ids: pa.Table, *, quiet: 
         output.message(f"wrote {len(found):,} rows x {columns:,} columns to {path}", quiet=quiet)
 
 
+def filled(
+    model: str,
+    data: Sequence[str],
+    output_path: str,
+    std: str | None,
+    *,
+    quiet: bool,
+    to: str | None = None,
+    **selection: Any,
+) -> None:
+    """Write what a model says of cells: of all that are empty, or of a view.
+
+    Parameters
+    ----------
+    model : str
+        Its folder.
+    data : sequence of str
+        The files.
+    output_path, std : str
+        Where the table goes, and how far draws spread if that is asked for.
+    quiet : bool
+        Whether to say nothing.
+    to : str, optional
+        A view; by default the whole table with its holes filled.
+    **selection
+        As for `narrows.cli.joining.choose`.
+    """
+    for target in (output_path, std):
+        if target is not None:
+            files.check_writable(target)
+    fitted = models.load(model)
+    found = read(fitted, data, quiet=quiet, **selection)
+    rows = models.accepted(fitted, found.rows)
+    drawn = {} if std is None else {"return_std": True, "random_state": 0}
+    said = fitted.impute(rows, **drawn) if to is None else fitted.translate(rows, to, **drawn)
+    names = models.output_names(fitted) if to is None else models.view_names(fitted, to)
+    table, spread = (said, None) if std is None else said
+    write(names, as_table(table), output_path, found.ids, quiet=quiet)
+    if std is not None:
+        write(names, spread, std, found.ids, quiet=quiet)
+
+
 def as_table(found: Any) -> Any:
     """Return a data frame of whatever library as one of pyarrow; an array stays as it is."""
     if isinstance(found, (np.ndarray, pa.Table)):

@@ -187,9 +187,10 @@ def _report_plan(model: Any, features: pa.Table, asked: Request) -> None:
 
     from narrows.cli.tables import missing_cells
     from narrows.composition import Composition
+    from narrows.data.learning import learned
 
     composition = Composition.of(model.get_params(deep=False))
-    rows, layout = clone(model)._learned(features)
+    rows, layout = learned(clone(model), features, views=model.views, types=model.types)
     network = composition.network(layout.measured(rows, None), torch.float32)
     plan = {
         "rows": features.num_rows,

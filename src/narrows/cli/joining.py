@@ -17,6 +17,8 @@ from narrows.data import files
 from narrows.data.views import SEPARATOR
 from narrows.errors import SourceError
 
+OPTIONS = {"columns": "--columns", "drop": "--drop", "ids": "--id"}
+
 
 class Source(NamedTuple):
     """One file, and what its view is called."""
@@ -63,31 +65,36 @@ def choose(
     SourceError
         If a file cannot be used, has a sample twice, or shares none with the others.
     """
-    sources = [_source(entry, alone=len(data) == 1) for entry in data]
+    sources = [_source(entry) for entry in data]
     _check_names(sources, on)
-    asked = {"--columns": columns, "--drop": drop, "--id": ids}
-    wanted = {option: tables.split(given) for option, given in asked.items()}
-    several = len(sources) > 1
-    parts = []
+    asked = {"columns": columns, "drop": drop, "ids": ids}
+    key = [] if on is None else [on]
+    # A list of several names is told from a name with a comma only by the table.
+    kept = [*key, *ids, *tables.split(ids), *(text or ())]
+    read = []
     for source in sources:
-        text_here = [] if text is None else [_bare(name, source.view) for name in text]
-        found = tables.choose(
-            source.path,
-            columns=_of(source, columns, wanted["--columns"], several, header),
-            drop=_of(source, drop, wanted["--drop"], several, header),
-            ids=[*([on] if on else []), *_of(source, ids, wanted["--id"], several, header)],
-            header=header,
-            text=text_here,
-        )
+        own = [_bare(name, source.view) for name in kept]
+        read.append(files.read_table(source.path, header=header, text=own))
+    several = len(sources) > 1
+    if several:
+        _check_asked(asked, sources, read)
+    parts = []
+    for source, table in zip(sources, read, strict=True):
+        given = {
+            option: _of(source, names, table) if several else list(names)
+            for option, names in asked.items()
+        }
+        given["ids"] = [*key, *given["ids"]]
+        where = "standard input" if source.path == files.STANDARD_STREAM else source.path
+        found = tables.pick(where, table, **given)
         prefix = _prefix(source, found.features.column_names, known, several=several)
         named = found.features.rename_columns([prefix + n for n in found.features.column_names])
-        checked = _checked(named, found.where, known=known, text=text, free=free)
-        parts.append(Chosen(found.where, checked, found.ids))
+        checked = _checked(named, where, known=known, text=text, free=free)
+        parts.append(Chosen(where, checked, found.ids))
     if several:
-        _check_asked(wanted, sources, header)
         assert on is not None
         return _joined(sources, parts, on)
-    return parts[0]._replace(views={})
+    return parts[0]
 
 
 def _checked(
@@ -131,12 +138,13 @@ def by_prefix(names: Sequence[str]) -> dict[str, list[str]]:
     return views
 
 
-def _source(entry: str, *, alone: bool) -> Source:
+def _source(entry: str) -> Source:
     name, equals, path = entry.partition("=")
     if equals and name.isidentifier() and not Path(entry).exists():
         return Source(name, path)
-    stem = Path(entry).name
-    return Source(stem.partition(".")[0] if stem != files.STANDARD_STREAM else "stdin", entry)
+    if entry == files.STANDARD_STREAM:
+        return Source("stdin", entry)
+    return Source(Path(entry).name.partition(".")[0], entry)
 
 
 def _check_names(sources: Sequence[Source], on: str | None) -> None:
@@ -151,36 +159,29 @@ def _check_names(sources: Sequence[Source], on: str | None) -> None:
         )
 
 
-def _of(
-    source: Source, given: Sequence[str], names: Sequence[str], several: bool, header: bool | None
-) -> list[str]:
+def _of(source: Source, names: Sequence[str], table: pa.Table) -> list[str]:
     """Return those of the names that one of several files has."""
-    if not several or not given:
-        return list(given)
-    there = files.read_table(source.path, header=header).column_names
-    bare = [_bare(name, source.view) for name in names]
-    return [name for name in bare if name in there]
+    bare = [_bare(name, source.view) for name in tables.split(names)]
+    return [name for name in bare if name in table.column_names]
 
 
 def _check_asked(
-    wanted: dict[str, list[str]], sources: Sequence[Source], header: bool | None
+    asked: dict[str, Sequence[str]], sources: Sequence[Source], read: Sequence[pa.Table]
 ) -> None:
-    asked = [(option, name) for option, names in wanted.items() for name in names]
-    if not asked:
-        return
     there = {
         name
-        for source in sources
-        for column in files.read_table(source.path, header=header).column_names
+        for source, table in zip(sources, read, strict=True)
+        for column in table.column_names
         for name in (column, f"{source.view}{SEPARATOR}{column}")
     }
-    for option, name in asked:
-        if name not in there:
-            advice = nearest(name, sorted(there))
-            raise SourceError(
-                f"{option} {name!r}: none of the {len(sources)} files has that column"
-                + (f"; {advice}" if advice else "")
-            )
+    for option, names in asked.items():
+        for name in tables.split(names):
+            if name not in there:
+                advice = nearest(name, sorted(there))
+                raise SourceError(
+                    f"{OPTIONS[option]} {name!r}: none of the {len(sources)} files has that column"
+                    + (f"; {advice}" if advice else "")
+                )
 
 
 def _bare(name: str, view: str) -> str:

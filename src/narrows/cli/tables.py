@@ -59,9 +59,27 @@ def choose(
     SourceError
         If the file cannot be read, a name is unknown, or no feature is left.
     """
-    where = "standard input" if path == files.STANDARD_STREAM else path
     # Which names a list holds is known only with the table; text is asked for by either reading.
     table = files.read_table(path, header=header, text=[*ids, *split(ids), *text])
+    where = "standard input" if path == files.STANDARD_STREAM else path
+    return pick(where, table, columns=columns, drop=drop, ids=ids)
+
+
+def pick(
+    where: str,
+    table: pa.Table,
+    *,
+    columns: Sequence[str] = (),
+    drop: Sequence[str] = (),
+    ids: Sequence[str] = (),
+) -> Chosen:
+    """Choose among the columns of a table that was read, as `choose` does.
+
+    Raises
+    ------
+    SourceError
+        If a name is unknown, or no feature is left.
+    """
     carried = _named(where, ids, table)
     left_out = {*carried, *_named(where, drop, table)}
     wanted = _named(where, columns, table) or table.column_names

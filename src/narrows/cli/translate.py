@@ -37,19 +37,6 @@ def command(
     \b
     narrows translate model clinical.csv --to genes --on patient -o genes.csv
     """
-    from narrows.cli import applying, models
-    from narrows.data import files
+    from narrows.cli import applying
 
-    for target in (output, std):
-        if target is not None:
-            files.check_writable(target)
-    fitted = models.load(model)
-    found = applying.read(fitted, data, quiet=quiet, **selection)
-    rows = models.accepted(fitted, found.rows)
-    spread = std is not None
-    said = fitted.translate(rows, to, return_std=spread, **({"random_state": 0} if spread else {}))
-    filled, deviation = said if spread else (said, None)
-    names = models.view_names(fitted, to)
-    applying.write(names, applying.as_table(filled), output, found.ids, quiet=quiet)
-    if std is not None:
-        applying.write(names, deviation, std, found.ids, quiet=quiet)
+    applying.filled(model, data, output, std, to=to, quiet=quiet, **selection)

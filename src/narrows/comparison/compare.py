@@ -21,7 +21,6 @@ from narrows import checks
 from narrows.comparison import measures, methods, progress, runner
 from narrows.comparison.comparison import Comparison
 from narrows.comparison.journal import Journal, fingerprint
-from narrows.comparison.memory import Peak
 from narrows.comparison.methods import Method
 from narrows.comparison.runner import Plan, Split
 from narrows.comparison.space import Space
@@ -161,17 +160,17 @@ def compare(
         _bound(plan, whole, target, extension, anomaly),
         {method.name: method.description for method in plan.methods},
     )
-    cells, interrupted = runner.run(plan, journal, progress.make(verbose))
-    if interrupted:
-        _warn(len(cells), plan.n_cells, resume)
-    stated = {"interrupted": interrupted, "peak_memory_mb": Peak.highest}
+    ran = runner.run(plan, journal, progress.make(verbose))
+    if ran.interrupted:
+        _warn(len(ran.cells), plan.n_cells, resume)
+    stated = {"interrupted": ran.interrupted, "peak_memory_mb": ran.peak_memory_mb}
     return Comparison(
         {
             "data": _described(whole, target, len(X)),
             "settings": {**_stated(plan, whole, X, extension), **stated},
             "reference": first,
             "metrics": [metric.described() for metric in plan.metrics],
-            "cells": cells,
+            "cells": ran.cells,
         }
     )
 

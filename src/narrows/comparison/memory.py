@@ -5,52 +5,58 @@ from __future__ import annotations
 import contextlib
 import re
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
-from types import ModuleType, TracebackType
-from typing import Any, Self
+from types import ModuleType
+from typing import Any
 
 import numpy as np
 from torch import nn
 
 STATUS, CLEAR = Path("/proc/self/status"), Path("/proc/self/clear_refs")
-MEGABYTE = 1 << 20
 
 
-class Peak:
-    """Context that measures by how much the process's resident memory rises above its beginning.
+class Watch:
+    """Watches the resident memory of the process, from when it is made.
 
-    By the high-water mark that Linux keeps for the process, which is set back at the beginning, so
-    that memory of every library counts. Memory that the allocator holds from earlier work can be
-    used again without a rise; what is measured is what had to be added. ``rise`` is None where the
-    system keeps no such mark, or does not let it be set back.
+    By the high-water mark that Linux keeps for the process, which is set back at the beginning of
+    each span, so that memory of every library counts. Memory that the allocator holds from earlier
+    work can be used again without a rise; what is measured is what had to be added.
+
+    Attributes
+    ----------
+    highest : float or None
+        The most there was, in MB; None where the system keeps no such mark.
     """
 
-    highest: float | None = None  # of the process while any Peak looked, in MB
-
     def __init__(self) -> None:
-        self.rise: float | None = None
-
-    def __enter__(self) -> Self:
-        self._remember(_read("VmHWM"))
+        self.highest: float | None = None
         self._measures = _set_back()
-        self._before = _read("VmRSS")
-        return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        after = _read("VmHWM")
-        self._remember(after)
-        if self._measures and after is not None and self._before is not None:
-            self.rise = max(0.0, after - self._before)
-
-    @classmethod
-    def _remember(cls, mark: float | None) -> None:
+    def look(self) -> float | None:
+        """Return the mark since it was last set back, in MB, and take note of it."""
+        mark = _read("VmHWM") if self._measures else None
         if mark is not None:
-            cls.highest = max(mark, cls.highest or 0.0)
+            self.highest = max(mark, self.highest or 0.0)
+        return mark
+
+    @contextlib.contextmanager
+    def span(self) -> Iterator[Span]:
+        """Measure by how much memory rises within."""
+        self.look()
+        self._measures = _set_back()
+        before, found = _read("VmRSS"), Span()
+        yield found
+        after = self.look()
+        if after is not None and before is not None:
+            found.rise = max(0.0, after - before)
+
+
+@dataclass
+class Span:
+    """What was measured: ``rise`` in MB, None where the mark cannot be set back."""
+
+    rise: float | None = None
 
 
 def _read(field: str) -> float | None:

@@ -6,7 +6,7 @@ import time
 import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,10 +14,11 @@ from numpy.typing import NDArray
 from narrows.comparison import measures
 from narrows.comparison.journal import Cell, Journal
 from narrows.comparison.measures import Fold, Found, Metric
-from narrows.comparison.memory import Peak, model_bytes
+from narrows.comparison.memory import Watch, model_bytes
 from narrows.comparison.methods import Candidate, Method
 from narrows.comparison.progress import Progress
-from narrows.comparison.space import Rows, Space, taken
+from narrows.comparison.space import Rows, Space
+from narrows.data import arrays
 from narrows.errors import DataError, MissingDependencyError, ParameterError
 from narrows.training.interrupt import Interrupt
 
@@ -77,8 +78,16 @@ class Plan:
         return len(self.splits) * len(self.sizes) * len(self.methods) * len(self.seeds)
 
 
-def run(plan: Plan, journal: Journal, progress: Progress) -> tuple[list[Cell], bool]:
-    """Return the cells, and whether Ctrl-C ended the comparison before its end.
+class Ran(NamedTuple):
+    """The cells, whether Ctrl-C ended it before its end, and the most memory there was, in MB."""
+
+    cells: list[Cell]
+    interrupted: bool
+    peak_memory_mb: float | None
+
+
+def run(plan: Plan, journal: Journal, progress: Progress) -> Ran:
+    """Run a comparison.
 
     The first Ctrl-C lets the current cell end, the second ends it at once.
     """
@@ -92,7 +101,8 @@ def run(plan: Plan, journal: Journal, progress: Progress) -> tuple[list[Cell], b
                 progress.cell(cell, seconds)
     finally:
         progress.close()
-    return cells, len(cells) < plan.n_cells
+    runner.watch.look()
+    return Ran(cells, len(cells) < plan.n_cells, runner.watch.highest)
 
 
 class Runner:
@@ -103,6 +113,7 @@ class Runner:
 
     def __init__(self, plan: Plan, journal: Journal) -> None:
         self._plan, self._journal = plan, journal
+        self.watch = Watch()
         self._spent = dict.fromkeys((method.name for method in plan.methods), 0.0)
         self._run = dict.fromkeys(self._spent, 0)
 
@@ -140,9 +151,9 @@ class Runner:
     def _fold(self, number: int, split: Split) -> Fold:
         """Return what methods get of a fold; only training rows are learned from."""
         plan, (train, test) = self._plan, split
-        table = taken(plan.X, train)
+        table = arrays.taken(plan.X, train)
         space = Space(plan.views, plan.types).fit(table)
-        held_out = taken(plan.X, test)
+        held_out = arrays.taken(plan.X, test)
         generator = np.random.default_rng([plan.random_state, number])
         return Fold(
             space,
@@ -206,7 +217,7 @@ class Runner:
                 cell["maps_new_rows"] = candidate.maps_new_rows
                 cell["reconstructs"] = candidate.reconstructs
                 fold, said = self._sampled(fold, candidate, cell)
-                found = _measured(cell, candidate, fold)
+                found = _measured(cell, candidate, fold, self.watch)
                 cell["values"] = measures.computed(self._plan.metrics, found)
                 cell["columns"] = measures.by_column(found)
             cell["status"] = "ok"
@@ -248,16 +259,16 @@ def _blank(method: str, n_components: int, fold: int, seed: int) -> Cell:
     }
 
 
-def _measured(cell: Cell, candidate: Candidate, fold: Fold) -> Found:
+def _measured(cell: Cell, candidate: Candidate, fold: Fold, watch: Watch) -> Found:
     """Fit and apply a candidate, and write down what that cost."""
-    with Peak() as peak:
+    with watch.span() as span:
         started = time.perf_counter()
         code_train = candidate.fit(fold.space, fold.train, fold.y_train)
         fitted = time.perf_counter()
         code, back = _applied(candidate, fold.test)
         ended = time.perf_counter()
     cell["fit_seconds"], cell["transform_seconds"] = fitted - started, ended - fitted
-    cell["peak_memory_mb"], cell["model_bytes"] = peak.rise, model_bytes(candidate.model)
+    cell["peak_memory_mb"], cell["model_bytes"] = span.rise, model_bytes(candidate.model)
     for what in (code_train, code, back):
         if what is not None and not np.isfinite(what).all():
             raise ArithmeticError("its codes or reconstructions are not finite numbers")

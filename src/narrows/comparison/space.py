@@ -8,16 +8,14 @@ from typing import Any, NamedTuple, Self
 import narwhals as nw
 import numpy as np
 import scipy.sparse
-import torch
 from numpy.typing import NDArray
 from sklearn.base import BaseEstimator
 
-from narrows.architectures.widened import Widened
-from narrows.data import arrays, detection
+from narrows.architectures.widened import shown
+from narrows.data import arrays
 from narrows.data.encoding import Encoding
-from narrows.data.layout import Layout
+from narrows.data.learning import learned, names_of
 from narrows.data.schema import frame_of
-from narrows.data.views import place
 from narrows.errors import DataError
 
 Matrix = NDArray[np.float64]
@@ -43,7 +41,7 @@ class Rows(NamedTuple):
 
     def take(self, numbers: Any) -> Rows:
         """Return some of the rows."""
-        return Rows(taken(self.table, numbers), self.shown[numbers], self.observed[numbers])
+        return Rows(arrays.taken(self.table, numbers), self.shown[numbers], self.observed[numbers])
 
 
 class Space(BaseEstimator):  # type: ignore[misc]
@@ -72,20 +70,10 @@ class Space(BaseEstimator):  # type: ignore[misc]
         """Learn from an array or data frame of shape (n_samples, n_features)."""
         if scipy.sparse.issparse(X):
             raise DataError("X is sparse, which most methods cannot use; give X.toarray()")
-        framed = nw.dependencies.is_into_dataframe(X)
-        rows = None if framed else arrays.read(self, X, reset=True, missing=True)
-        if framed:
-            arrays.record(self, X, reset=True)
-        width, names = int(self.n_features_in_), self.names
-        views = () if self.views is None else tuple(place(self.views, width, names, X))
-        given = detection.given(self.types, views, width, names)
-        schema = detection.decide(X if framed else rows, given)
-        layout = Layout(width, views, schema)
-        rows = self._codes(X, layout)
+        rows, layout = learned(self, X, views=self.views, types=self.types)
         self.layout_ = layout.measured(rows, None)
         self.encoding_ = Encoding.fit("standard", rows, columns=self.layout_.known)
-        columns = self.layout_.indicated
-        self._widened = Widened(columns) if columns else None
+        width, columns = self.layout_.n_features, self.layout_.indicated
         widths = [column.width for column in columns] or [1] * width
         self.owners_ = np.repeat(np.arange(width), widths)
         return self
@@ -93,8 +81,7 @@ class Space(BaseEstimator):  # type: ignore[misc]
     @property
     def names(self) -> list[str] | None:
         """What the columns of the table are called, where they have names."""
-        found = getattr(self, "feature_names_in_", None)
-        return None if found is None else list(found)
+        return names_of(self)
 
     @property
     def numbers(self) -> tuple[int, ...]:
@@ -117,14 +104,8 @@ class Space(BaseEstimator):  # type: ignore[misc]
 
     def rows(self, X: Any) -> Rows:
         """Return rows of the table with what stands for them here."""
-        codes = np.asarray(self._codes(X, self.layout_), np.float64)
-        scaled = torch.from_numpy(self.encoding_.encode(codes, np.float64))
-        observed = ~torch.isnan(scaled)
-        x = scaled.where(observed, 0.0)
-        if self._widened is None:
-            return Rows(X, x.numpy(), observed.numpy())
-        spread = self._widened.spread(observed).numpy()
-        return Rows(X, self._widened(x, observed).numpy(), spread)
+        codes = arrays.read(self, X, reset=False, missing=True, schema=self.layout_.schema)
+        return Rows(X, *shown(np.asarray(codes, np.float64), self.encoding_, self.layout_))
 
     def noisy(self, X: Any, size: float, generator: np.random.Generator) -> Any:
         """Return rows with normal noise on plain numbers, ``size`` of their standard deviation."""
@@ -146,13 +127,3 @@ class Space(BaseEstimator):  # type: ignore[misc]
             for i, name in enumerate(names)
         ]
         return frame.with_columns(*columns).to_native()
-
-    def _codes(self, X: Any, layout: Layout) -> Any:
-        return arrays.read(self, X, reset=False, missing=True, schema=layout.schema)
-
-
-def taken(table: Any, numbers: Any) -> Any:
-    """Return some rows of an array or data frame, by number."""
-    if not nw.dependencies.is_into_dataframe(table):
-        return np.asarray(table)[numbers]
-    return frame_of(table)[np.asarray(numbers).tolist(), :].to_native()

@@ -148,6 +148,13 @@ def chosen(table: Any, columns: Sequence[int]) -> Any:
     return frame_of(table)[:, list(columns)].to_native()
 
 
+def taken(table: Any, rows: Any) -> Any:
+    """Return some rows of an array, CSR array or data frame, by number, as what it is."""
+    if nw.dependencies.is_into_dataframe(table):
+        return frame_of(table)[np.asarray(rows).tolist(), :].to_native()
+    return (table if hasattr(table, "shape") else np.asarray(table))[rows]
+
+
 def owned(rows: Rows, X: Any) -> bool:
     """Return whether ``rows`` is memory of ours, which may be overwritten."""
     if scipy.sparse.issparse(rows):

@@ -8,11 +8,12 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
+from narrows.data.arrays import taken
 from narrows.report.cells import Cells
 from narrows.report.codes import by_spread
 from narrows.report.plain import Quantised
 from narrows.report.rows import curves, extent, laid_out
-from narrows.report.subject import Subject, take
+from narrows.report.subject import Subject
 
 Matrix = NDArray[Any]
 COMPONENTS, STEPS, MOVED, TOP = 16, 11, 12, 10
@@ -26,7 +27,7 @@ def explained(subject: Subject) -> dict[str, Any]:
     missing = _lacking(subject)
     if missing:
         return {"needs": missing}
-    rows, train = take(subject.X, subject.examined), _train(subject)
+    rows, train = taken(subject.X, subject.examined), _train(subject)
     found = subject.model.explained_variance(rows, train=train)
     views = list(dict.fromkeys(row["view"] for row in found))
     cells = {(row["view"], row["component"]): row for row in found}
@@ -57,7 +58,7 @@ def explained(subject: Subject) -> dict[str, Any]:
 def importance(subject: Subject) -> dict[str, Any]:
     """Return the columns that move each component most."""
     numbers = subject.examined[:: -(-len(subject.examined) // IMPORTANCE_ROWS)]
-    rows = take(subject.X, numbers)
+    rows = taken(subject.X, numbers)
     shown = by_spread(subject.codes)[:COMPONENTS]
     names = dict(zip((c["column"] for c in subject.model.columns_), subject.names, strict=True))
     found = []
@@ -102,7 +103,7 @@ def traversal(subject: Subject) -> dict[str, Any]:
                 **_along(subject, cells, mean, deviation),
             }
         )
-    kind = "table" if subject.shape is None else "image" if subject.is_image else "curves"
+    kind = subject.kind
     size = extent(subject) if subject.is_image else {}
     return {"kind": kind, "components": found, "steps": STEPS, **size}
 
@@ -125,7 +126,7 @@ def _train(subject: Subject) -> Any:
         return None
     count, most = subject.train.shape[0], len(subject.reference)
     chosen = np.unique(np.linspace(0, count - 1, most).astype(int))
-    return take(subject.train, chosen)
+    return taken(subject.train, chosen)
 
 
 def _difference(subject: Subject, train: Any) -> dict[str, Any] | None:
@@ -140,7 +141,7 @@ def _difference(subject: Subject, train: Any) -> dict[str, Any] | None:
         return None
     found = []
     for part in range(count):
-        rows = take(subject.X, np.sort(dealt[part::count]))
+        rows = taken(subject.X, np.sort(dealt[part::count]))
         total = subject.model.explained_variance(rows, train=train)
         kept = next(r for r in total if r["view"] == "all" and r["component"] == "total")
         found.append(kept["explained"] - kept["pca"])

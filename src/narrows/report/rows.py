@@ -7,9 +7,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from narrows.data.arrays import taken
 from narrows.report.cells import Cells, histogram
 from narrows.report.plain import Quantised
-from narrows.report.subject import Subject, n_rows, take
+from narrows.report.subject import Subject, n_rows
 
 Matrix = NDArray[Any]
 GALLERY = {"image": 8, "curves": 3, "table": 3}
@@ -20,7 +21,7 @@ STEPS_SHOWN, CURVES_SHOWN = 400, 4
 
 def gallery(subject: Subject) -> dict[str, Any]:
     """Return the best, median and worst reconstructions."""
-    kind = "table" if subject.shape is None else "image" if subject.is_image else "curves"
+    kind = subject.kind
     count = min(GALLERY[kind], max(subject.n_rows // 3, 1))
     order, middle = subject.order, (subject.n_rows - count) // 2
     chosen = {
@@ -70,7 +71,7 @@ class Judged:
     def of(cls, subject: Subject, numbers: Matrix) -> Judged:
         """Judge the rows of these numbers."""
         given = subject.read(numbers)
-        details = subject.model.score_samples(take(subject.X, numbers), details=True)
+        details = subject.model.score_samples(taken(subject.X, numbers), details=True)
         loss = -np.asarray(details.columns, np.float64)
         return cls(subject, given, subject.given_back(numbers, given), loss)
 
@@ -178,7 +179,7 @@ def _spread(subject: Subject) -> dict[str, Any]:
     known = [errors]
     if subject.train is not None:
         numbers = np.linspace(0, n_rows(subject.train) - 1, min(n_rows(subject.train), 10_000))
-        rows = take(subject.train, np.unique(numbers.astype(int)))
+        rows = taken(subject.train, np.unique(numbers.astype(int)))
         known.append(-np.asarray(subject.model.score_samples(rows), np.float64))
     scaled = [np.log10(np.maximum(values, errors.min())) if log else values for values in known]
     low = min(float(values.min()) for values in scaled)

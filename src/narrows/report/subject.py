@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-import narwhals as nw
 import numpy as np
 from numpy.typing import NDArray
 
+from narrows.data.arrays import taken
 from narrows.report.cells import Cells, level
 
 Matrix = NDArray[Any]
@@ -107,6 +107,11 @@ class Subject:
         return _sample(len(self.examined), most)
 
     @property
+    def kind(self) -> str:
+        """What a row is: "image", "curves" or "table"."""
+        return "table" if self.shape is None else "image" if self.is_image else "curves"
+
+    @property
     def is_image(self) -> bool:
         """Whether a row is a picture."""
         return self.shape is not None and self.shape.ndim == 3
@@ -122,21 +127,21 @@ class Subject:
         if self.train is None:
             return self.cells
         numbers = _sample(n_rows(self.train), EXAMINED)
-        return Cells.of(take(self.train, numbers), self.names, self.cells)
+        return Cells.of(taken(self.train, numbers), self.names, self.cells)
 
     @cached_property
     def codes(self) -> Matrix:
         """The codes of the examined rows."""
-        found = self.model.transform(take(self.X, self.examined))
+        found = self.model.transform(taken(self.X, self.examined))
         return np.asarray(found, np.float64)
 
     def read(self, numbers: Matrix) -> Cells:
         """Return rows as people read them."""
-        return Cells.of(take(self.X, numbers), self.names)
+        return Cells.of(taken(self.X, numbers), self.names)
 
     def given_back(self, numbers: Matrix, like: Cells) -> Cells:
         """Return what the model makes of rows, their levels in the places that ``like`` has."""
-        found = self.model.reconstruct(take(self.X, numbers))
+        found = self.model.reconstruct(taken(self.X, numbers))
         return Cells.of(found, self.names, like)
 
     def name(self, row: int) -> str:
@@ -198,20 +203,13 @@ def n_rows(X: Any) -> int:
     return int(X.shape[0])
 
 
-def take(X: Any, numbers: Matrix) -> Any:
-    """Return rows of an array, CSR array or data frame by number."""
-    if nw.dependencies.is_into_dataframe(X):
-        return nw.from_native(X, eager_only=True)[numbers.tolist()].to_native()
-    return X[numbers]
-
-
 def known_rows(X: Any, train: Any, names: Sequence[str]) -> NDArray[np.bool_]:
     """Return which of the examined rows of X stand in ``train``, too."""
-    examined = Cells.of(take(X, _sample(n_rows(X), EXAMINED)), names)
+    examined = Cells.of(taken(X, _sample(n_rows(X), EXAMINED)), names)
     known: set[int] = set()
     total = n_rows(train)
     for start in range(0, total, EXAMINED):
-        block = Cells.of(take(train, np.arange(start, min(start + EXAMINED, total))), names)
+        block = Cells.of(taken(train, np.arange(start, min(start + EXAMINED, total))), names)
         known.update(_marks(block))
     return np.array([mark in known for mark in _marks(examined)])
 

@@ -158,6 +158,16 @@ def test_several_files_need_a_key_and_names_of_their_own(run_here: Narrows) -> N
     assert "did you mean 'age'" in done.stderr
 
 
+def test_columns_of_any_file_are_dropped_chosen_and_carried(run_here: Narrows) -> None:
+    files = ("fit", "clinic.csv", "genes.parquet", *KEY, "--dry-run", "--json")
+    done = run_here(*files, "--drop", "sex,g1")
+    assert json.loads(done.stdout)["views"] == {"clinic": 2, "genes": 1}
+    done = run_here(*files, "--columns", "clinic__age", "--columns", "g0")
+    assert json.loads(done.stdout)["views"] == {"clinic": 1, "genes": 1}
+    done = run_here("encode", "model", "genes.parquet", *KEY, "--id", "g1")
+    assert "has no column" in done.stderr  # what is carried along is no feature
+
+
 def test_a_column_that_names_each_row_is_no_category(here: Path, run_here: Narrows) -> None:
     rows = "".join(f"p{i},{i}\n" for i in range(30))
     (here / "ids.csv").write_text(f"who,x\n{rows}")

@@ -8,7 +8,8 @@ import polars as pl
 import pytest
 import scipy.sparse
 
-from narrows.comparison.space import Space, taken
+from narrows.comparison.space import Space
+from narrows.data.arrays import taken
 from narrows.errors import DataError
 
 RANDOM = np.random.default_rng(0)
