@@ -11,7 +11,7 @@ from __future__ import annotations
 import argparse
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,7 @@ from sklearn.datasets import load_breast_cancer, load_digits
 from sklearn.decomposition import PCA
 from sklearn.linear_model import RidgeCV
 from sklearn.neighbors import KNeighborsClassifier
+from sklearn.neural_network import MLPRegressor
 
 from narrows import Autoencoder
 from run import machine
@@ -114,15 +115,21 @@ def complete(case: Case, seeds: int) -> None:
         row(case.name, size, known, f"{neighbours(case, *codes):.3f}", *cells)
 
 
-def hidden(case: Case, size: int) -> None:
-    """Print what each view hidden at test time loses, beside ridge regression from the others."""
-    model = Autoencoder(size, views=case.views, random_state=0).fit(case.train)
+def hidden(case: Case, sizes: Sequence[int]) -> None:
+    """Print what each view hidden at test time loses, beside regressions for it alone."""
+    models = [Autoencoder(size, views=case.views, random_state=0).fit(case.train) for size in sizes]
     for view, columns in case.views.items():
         others = np.setdiff1d(np.arange(case.train.shape[1]), columns)
-        ridge = RidgeCV(np.logspace(-1, 4, 11)).fit(case.train[:, others], case.train[:, columns])
-        by_ridge = lost(ridge.predict(case.test[:, others]), case.test[:, columns])
-        ours = lost(model.translate(case.test, view), case.test[:, columns])
-        row(case.name, view, size, f"{by_ridge:.3f}", f"{ours:.3f}")
+        train, target = case.train[:, others], case.train[:, columns]
+        found = [
+            lost(regression.fit(train, target).predict(case.test[:, others]), case.test[:, columns])
+            for regression in (
+                RidgeCV(np.logspace(-1, 4, 11)),
+                MLPRegressor(hidden_layer_sizes=256, alpha=10, early_stopping=True, random_state=0),
+            )
+        ]
+        found += [lost(model.translate(case.test, view), case.test[:, columns]) for model in models]
+        row(case.name, view, *(f"{value:.3f}" for value in found), " and ".join(map(str, sizes)))
 
 
 def cells(case: Case, size: int, seeds: int) -> None:
@@ -133,11 +140,14 @@ def cells(case: Case, size: int, seeds: int) -> None:
     mask = holes[: len(case.train)], holes[len(case.train) :]
     train = np.where(mask[0], np.nan, case.train).astype(np.float32)
     test = np.where(mask[1], np.nan, case.test).astype(np.float32)
-    errors = []
-    for seed in range(seeds):
-        model = Autoencoder(size, views=case.views, random_state=seed).fit(train)
-        errors.append(np.sqrt(((model.impute(test) - case.test)[mask[1]] ** 2).mean()))
-    print(f"\n{case.name}, 30 % of the cells hidden, code of {size}: RMSE {np.mean(errors):.4f}")
+    print(f"\n{case.name}, 30 % of the cells hidden, code of {size}:")
+    for told in (False, True):
+        errors = []
+        for seed in range(seeds):
+            model = Autoencoder(size, views=case.views, add_indicator=told, random_state=seed)
+            filled = model.fit(train).impute(test)
+            errors.append(np.sqrt(((filled - case.test)[mask[1]] ** 2).mean()))
+        print(f"RMSE {np.mean(errors):.4f} with add_indicator={told}", flush=True)
 
 
 def row(*values: object) -> None:
@@ -155,10 +165,11 @@ def main() -> None:
     for each in found:
         complete(each, seeds)
     print("\nEach view hidden at test time, mean squared error of its standardised columns:\n")
-    row("data", "view", "code", "ridge", "translate")
-    row(*["---"] * 5)
+    row("data", "view", "ridge", "MLP", "translate", "larger code", "codes")
+    row(*["---"] * 7)
     for each in found:
-        hidden(each, min(64, each.train.shape[1] // 2))
+        half = each.train.shape[1] // 2
+        hidden(each, (min(64, half // 2), min(256, half)))
     if found[0].name == "mfeat":
         cells(found[0], 64, seeds)
 

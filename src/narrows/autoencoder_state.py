@@ -29,6 +29,7 @@ def describe(estimator: Any) -> tuple[dict[str, Any], persistence.Arrays]:
         "scaled": estimator.encoding_.center is not None,
         "missing": [] if missing is None else missing.tolist(),
         "schema": schema_state.describe(estimator.layout_.schema),
+        "told": list(estimator.layout_.told),
     }
     tensors = {
         f"network.{name}": value.detach().cpu().numpy()
@@ -55,7 +56,8 @@ def restore(estimator: Any, fitted: Mapping[str, Any], tensors: persistence.Arra
         views = settings["views"]
         placed = () if views is None else tuple(place(views, n_features, names))
         schema = schema_state.restored(fitted.get("schema"), n_features, names)
-        layout = Layout(n_features, placed, schema)
+        told = _restored_told(fitted.get("told", []), n_features)
+        layout = Layout(n_features, placed, schema, told)
         with torch.device("meta"):  # shapes alone: nothing is allocated before they are checked
             outline = composition.network(layout, dtype)
         shapes = _shapes(outline, n_features, stored.boolean("scaled", fitted["scaled"]))
@@ -86,6 +88,13 @@ def _restored_missing(shares: Any, n_features: int) -> Any:
     if len(shares) != n_features:
         raise ValueError(f"missing has {len(shares)} shares for {n_features} columns")
     return np.array([checks.number("missing", share, low=0, high=1) for share in shares])
+
+
+def _restored_told(numbers: Any, n_features: int) -> tuple[int, ...]:
+    found = [checks.integer("told", number, low=0, high=n_features - 1) for number in numbers]
+    if found != sorted(set(found)):
+        raise ValueError(f"told={found} does not rise")
+    return tuple(found)
 
 
 def restored_scaling(tensors: persistence.Arrays) -> Encoding:

@@ -15,6 +15,7 @@ from narrows.architectures.block import Architecture
 from narrows.architectures.multiview import Part
 from narrows.architectures.widened import Widened
 from narrows.corruptions import Corruption, GaussianNoise, ViewDropout
+from narrows.data.columns import Column
 from narrows.data.layout import Layout
 from narrows.data.views import Placed, View
 from narrows.errors import CompositionError
@@ -46,6 +47,8 @@ class Composition:
         The part on each axis; penalty and corruption may be None, and the corruption `AUTO`.
     balance : {"root", "views", "columns"}
         What views of different width count.
+    add_indicator : bool
+        Whether the encoder sees where cells were not measured.
     """
 
     n_components: int
@@ -57,6 +60,7 @@ class Composition:
     chosen_corruption: Corruption | None
     schedule: Schedule
     balance: str
+    add_indicator: bool
 
     @classmethod
     def of(cls, settings: Mapping[str, Any]) -> Composition:
@@ -78,6 +82,7 @@ class Composition:
             chosen_corruption=_corruption(corruption),
             schedule=Schedule.of(settings["schedule"]),
             balance=checks.choice("balance", settings["balance"], BALANCES),
+            add_indicator=bool(settings["add_indicator"]),
         )
         found._check_steps(how_to_move(settings)[0])
         return found
@@ -110,6 +115,46 @@ class Composition:
             return self.chosen_corruption
         return AUTO if len(layout.views) > 1 else None
 
+    def told(self, layout: Layout, missing: Sequence[int]) -> tuple[int, ...]:
+        """Return of which columns the encoder is told where they were not measured.
+
+        Parameters
+        ----------
+        layout : Layout
+            The columns.
+        missing : sequence of int
+            Those with a cell of the training rows that was not measured. Where the corruption
+            hides cells, all have some.
+
+        Raises
+        ------
+        CompositionError
+            If no architecture can take further columns.
+        """
+        if not self.add_indicator:
+            return ()
+        taking = {
+            column
+            for placed in layout.views
+            if self._architecture(placed.view).takes_more
+            for column in placed.columns
+        }
+        if not layout.views and self.architecture.takes_more:
+            taking = set(range(layout.n_features))
+        if not taking:
+            raise CompositionError(
+                f"add_indicator=True gives the encoder further columns, which "
+                f"architecture={self.architecture!r} cannot take, as where a column lies means "
+                "something there; set add_indicator=False"
+            )
+        corruption = self.corruption(layout)
+        hidden = corruption is not None and corruption.hides
+        return tuple(sorted(taking if hidden else taking & set(missing)))
+
+    def _architecture(self, view: View) -> Architecture:
+        own = view.architecture
+        return self.architecture if own is None else Architecture.of(own)
+
     def objective(self, layout: Layout) -> Objective:
         """Return the loss and the penalties as one function of a pass."""
         return Objective(sides.loss(self.sides(layout)), self.penalty, self._weights(layout.views))
@@ -138,19 +183,17 @@ class Composition:
 
     def _wired(self, layout: Layout, link: Activation) -> Network:
         n_seen, n_components = layout.n_seen, self.n_components
-        widened = None if layout.schema is None else Widened(layout.schema.columns)
+        widened = None
+        if layout.schema is not None or layout.told:
+            widened = Widened(layout.known or (Column(),) * layout.n_features, layout.told)
         if len(layout.views) < 2:
-            own = layout.views[0].view.architecture if layout.views else None
-            architecture = self.architecture if own is None else Architecture.of(own)
+            architecture = self.architecture
+            if layout.views:
+                architecture = self._architecture(layout.views[0].view)
             layers = architecture.build(n_seen, n_components)
             return Network(layers, self.latent, link, n_seen, n_components, widened=widened)
         parts = [
-            Part(
-                layout.seen(placed.columns),
-                self.architecture
-                if placed.view.architecture is None
-                else Architecture.of(placed.view.architecture),
-            )
+            Part(layout.seen(placed.columns), self._architecture(placed.view))
             for placed in layout.views
         ]
         self.fusion.check(self.latent)
@@ -181,10 +224,7 @@ class Composition:
         if view.loss is None and view.architecture is None:
             return whole
         loss = self.loss if view.loss is None else Loss.of(view.loss)
-        architecture = (
-            self.architecture if view.architecture is None else Architecture.of(view.architecture)
-        )
-        return loss, self._link(architecture, loss)
+        return loss, self._link(self._architecture(view), loss)
 
     def _link(self, architecture: Architecture, loss: Loss) -> Activation:
         """Return the output activation: the architecture's, or else the loss's own."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Self
 
 import numpy as np
@@ -73,6 +73,9 @@ class Autoencoder(
         What columns are, by name or number, where their dtypes do not say it: "numeric", "binary",
         "categorical", "ordinal", "count", "proportion". Those of a data frame say so for text,
         categories and booleans; whole numbers are numbers.
+    add_indicator : bool, default=False
+        Whether the encoder also sees, for each column with missing cells in fit, where they are. It
+        sees their mean anyway; that they are missing helps where this itself says something.
     scaling : {"standard", "minmax", "robust", "none"} or None, default="standard"
         How numbers are scaled before the network, and back after it.
     loss : Loss or str, default="squared_error"
@@ -169,6 +172,7 @@ class Autoencoder(
         fusion: Any = "intermediate",
         balance: str = "root",
         types: Any = None,
+        add_indicator: bool = False,
         scaling: str | None = "standard",
         loss: Any = "squared_error",
         penalty: Any = None,
@@ -195,6 +199,7 @@ class Autoencoder(
         self.fusion = fusion
         self.balance = balance
         self.types = types
+        self.add_indicator = add_indicator
         self.scaling = scaling
         self.loss = loss
         self.penalty = penalty
@@ -440,15 +445,16 @@ class Autoencoder(
         network = self._network(composition, layout, runtime.dtype, fresh=fresh)
         target = _classes(y, rows) if composition.supervised else None
         rows, weight, target = arrays.weigh(rows, sample_weight, target)
-        if fresh and layout.schema is not None:  # which network it is depends on what is in them
-            layout = layout.measured(rows, weight)
-            network = composition.network(layout, runtime.dtype)
-        objective = composition.objective(layout)
-        ends = edges(rows)  # before they may be scaled in place
         if fresh:
+            layout = layout.measured(rows, weight)
             encoding = Encoding.fit(self.scaling, rows, weight, columns=layout.known)
+            layout = replace(layout, told=composition.told(layout, encoding.holed))
+            if layout.schema is not None or layout.told:  # which network it is depends on the rows
+                network = composition.network(layout, runtime.dtype)
         else:
             encoding = self.encoding_
+        objective = composition.objective(layout)
+        ends = edges(rows)  # before they may be scaled in place
         randomness = getattr(self, "_randomness", None)
         if fresh or randomness is None:
             randomness = Randomness.seeded(seed(self.random_state), runtime.device)
@@ -579,7 +585,7 @@ def _check_domain(loss: Loss, table: Table) -> None:
 
 
 def _warn(composition: Composition, layout: Layout, encoding: Encoding) -> None:
-    n_features = layout.n_seen
+    n_features = layout.n_shown
     if composition.n_components >= n_features and not composition.regularised:
         warnings.warn(
             f"n_components={composition.n_components} is not below the {n_features} features, and "

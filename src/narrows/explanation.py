@@ -266,10 +266,9 @@ class Explanation(Fitted):
 
     def _by_column(self, of_seen: Tensor) -> Tensor:
         """Return the sum over what the network sees of each column."""
-        if self.layout_.schema is None:
+        if self.layout_.schema is None and not self.layout_.told:
             return of_seen
-        owner = [i for i, c in enumerate(self.layout_.known) for _ in range(c.width)]
-        index = torch.tensor(owner, device=of_seen.device)
+        index = torch.tensor(self.layout_.owners, device=of_seen.device)
         shape = (len(of_seen), self.layout_.n_features)
         return torch.zeros(shape, dtype=of_seen.dtype, device=of_seen.device).index_add(
             1, index, of_seen

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,7 @@ import pytest
 import torch
 from sklearn.datasets import load_breast_cancer, load_digits
 
+import narrows
 from narrows import Autoencoder, Recurrent, recipes
 from narrows.composition import Composition
 from narrows.data.layout import Layout
@@ -20,6 +22,11 @@ HIDDEN = np.random.default_rng(0).random(X.shape) < 0.2
 HOLES = np.where(HIDDEN, np.nan, X)
 KINDS: dict[str, dict[str, Any]] = {
     "dense": {},
+    "told": {"add_indicator": True},
+    "told, views": {
+        "add_indicator": True,
+        "views": {"a": slice(0, 10), "b": slice(10, 30)},
+    },
     "tied": {"architecture": "Dense((6,), tied=True)"},
     "convolutional": {"architecture": "convolutional"},
     "views": {"views": {"a": slice(0, 10), "b": slice(10, 30)}, "corruption": None},
@@ -65,6 +72,53 @@ def test_whatever_stands_in_a_cell_that_was_not_measured_moves_nothing(
     assert all(torch.equal(a, b) for a, b in zip(results[0][1], results[1][1], strict=True))
 
 
+def test_an_encoder_that_is_told_sees_where_cells_were_not_measured(tmp_path: Path) -> None:
+    """Rows that differ only in whether a cell at its mean was measured have other codes."""
+    model = Autoencoder(3, add_indicator=True, max_epochs=3, random_state=0).fit(HOLES)
+    assert model.layout_.told == tuple(range(30))
+    mean = np.repeat(model.encoding_.center[None], 2, axis=0)
+    rows = mean.copy()
+    rows[1, 4] = np.nan
+    codes = model.transform(rows)
+    assert not np.allclose(codes[0], codes[1])
+    plain = Autoencoder(3, max_epochs=3, random_state=0).fit(HOLES)
+    np.testing.assert_allclose(*plain.transform(rows), rtol=0, atol=1e-12)
+    assert model.reconstruct(X).shape == X.shape
+    model.save(tmp_path / "model")
+    again = narrows.load(tmp_path / "model")
+    assert np.array_equal(again.impute(HOLES), model.impute(HOLES))
+    assert len(model.feature_importance(HOLES, 0)) == 30
+
+
+def test_only_columns_with_holes_are_told_of() -> None:
+    some = X.copy()
+    some[3, [2, 7]] = np.nan
+    settings: dict[str, Any] = {"max_epochs": 2, "random_state": 0}
+    assert Autoencoder(3, add_indicator=True, **settings).fit(some).layout_.told == (2, 7)
+    complete = Autoencoder(3, add_indicator=True, **settings).fit(X)
+    assert np.array_equal(complete.transform(X), Autoencoder(3, **settings).fit(X).transform(X))
+
+
+def test_views_whose_rows_have_a_shape_are_not_told() -> None:
+    digits = load_digits().data[:100].copy()
+    digits[:20, [3, 40]] = np.nan
+    top = narrows.View(range(32), architecture=narrows.Convolutional((1, 4, 8), (4,)))
+    settings: dict[str, Any] = {"add_indicator": True, "max_epochs": 2, "corruption": None}
+    model = Autoencoder(3, views={"top": top, "rest": range(32, 64)}, **settings).fit(digits)
+    assert model.layout_.told == (40,)
+    with pytest.raises(CompositionError, match="add_indicator=True gives the encoder"):
+        Autoencoder(3, architecture="convolutional", **settings).fit(digits)
+
+
+def test_a_missing_category_is_told_beside_a_missing_number() -> None:
+    kinds = np.where(X[:, 1] > 18, "a", "b")
+    frame = pd.DataFrame({"x": HOLES[:, 0], "kind": kinds, "y": X[:, 2]})
+    frame.loc[HIDDEN[:, 1], "kind"] = None
+    model = Autoencoder(2, add_indicator=True, max_epochs=2, random_state=0).fit(frame)
+    assert model.layout_.told == (0, 1)
+    assert model.impute(frame).notna().all(axis=None)
+
+
 def test_the_loss_counts_measured_cells_only() -> None:
     """The loss of a row with holes is that of its measured cells, computed by hand."""
     model = Autoencoder(3, max_epochs=3, random_state=0).fit(HOLES)
@@ -95,8 +149,6 @@ def test_a_hole_stays_a_hole_in_the_reconstruction() -> None:
 
 
 def test_a_column_that_was_never_measured_is_told_and_stays_so(tmp_path: Any) -> None:
-    import narrows
-
     table = HOLES.copy()
     table[:, 4] = np.nan
     model = Autoencoder(3, max_epochs=2, random_state=0)

@@ -107,8 +107,11 @@ class Architecture(Spec, axis="architecture"):
     """Base of the architectures: the layout of the layers.
 
     A member has the settings ``code_activation`` and ``output_activation`` and implements
-    `build`.
+    `build`. ``takes_more`` says whether rows may have further columns, as where these lie means
+    nothing.
     """
+
+    takes_more = False
 
     code_activation: str
     output_activation: str | None

@@ -111,6 +111,8 @@ class Dense(Architecture):
     (150, 2)
     """
 
+    takes_more = True
+
     def __init__(
         self,
         hidden: Sequence[int] = (256,),

@@ -25,15 +25,18 @@ class Widened(nn.Module):
 
     A category becomes a column per place, minus the place's share, or a learned vector; an ordinal
     becomes a column per step, 1 beyond it, minus the share beyond it; a count that may be dispersed
-    gets a column that says whether it is above 0. Whatever was not measured is 0.
+    gets a column that says whether it is above 0. Whatever was not measured is 0. Behind these, a
+    column for each of those told is 1 where it was not measured.
 
     Parameters
     ----------
     columns : sequence of Column
         Of the table.
+    told : sequence of int
+        Columns of which the blocks are told where they were not measured.
     """
 
-    def __init__(self, columns: Sequence[Column]) -> None:
+    def __init__(self, columns: Sequence[Column], told: Sequence[int] = ()) -> None:
         super().__init__()
         owner: list[int] = []
         level: list[float] = []  # what a value is compared with
@@ -52,14 +55,17 @@ class Widened(nn.Module):
                 self.vectors[key] = nn.Parameter(torch.empty(column.n_places + 1, width))
                 self.biases[key] = nn.Parameter(torch.empty(column.n_places))
                 self._vectors.append((number, start, start + width))
-        self.n_in, self.n_out = len(columns), len(owner)
-        for name, values in (("owner", owner), ("kind", kind)):
-            self.register_buffer(name, torch.tensor(values), persistent=False)
+        self._n_shown = len(owner)
+        self.n_in, self.n_out = len(columns), len(owner) + len(told)
+        for name, values in (("owner", owner), ("kind", kind), ("told", list(told))):
+            found = torch.tensor(values, dtype=torch.int64)
+            self.register_buffer(name, found, persistent=False)
         for name, numbers in (("level", level), ("center", center)):
             found = torch.tensor(numbers, dtype=torch.float64)
             self.register_buffer(name, found, persistent=False)
 
     owner: Tensor
+    told: Tensor
     kind: Tensor
     level: Tensor
     center: Tensor
@@ -67,21 +73,33 @@ class Widened(nn.Module):
     def forward(self, x: Tensor, observed: Tensor | None = None) -> Tensor:
         """Return x of shape (n_samples, n_in) as the network sees it, (n_samples, n_out)."""
         wide = x.index_select(1, self.owner)
-        present = wide != 0 if observed is None else self.spread(observed) & (wide != 0)
+        present = wide != 0
+        if observed is not None:
+            present &= observed.index_select(1, self.owner)
         shown = torch.where(self.kind == _EQUAL, wide == self.level, wide > self.level)
         shown = (shown.to(x.dtype) - self.center) * present
         found = torch.where(self.kind == _AS_IS, wide, shown)
         for number, start, end in self._vectors:
             places = x[:, number].detach().long()
             found[:, start:end] = F.embedding(places, self.vectors[str(number)], padding_idx=0)
-        return found
+        return found if not len(self.told) else torch.cat([found, self._gone(x, observed)], 1)
+
+    def _gone(self, x: Tensor, observed: Tensor | None) -> Tensor:
+        if observed is None:
+            return x.new_zeros(len(x), len(self.told))
+        return (~observed.index_select(1, self.told)).to(x.dtype)
 
     def spread(self, observed: Tensor) -> Tensor:
         """Return which of the columns that the network sees were measured."""
-        return observed.index_select(1, self.owner)
+        found = observed.index_select(1, self.owner)
+        if not len(self.told):
+            return found
+        known = found.new_ones(len(found), len(self.told))  # that a cell is missing is known
+        return torch.cat([found, known], 1)
 
     def outputs(self, said: Tensor) -> Tensor:
         """Return what the network says as outputs: a vector becomes one for each of its places."""
+        said = said[:, : self._n_shown]
         if not self._vectors:
             return said
         parts, at = [], 0

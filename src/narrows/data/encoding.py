@@ -115,6 +115,11 @@ class Encoding:
             return False
         return np.equal(self.missing, 1)
 
+    @property
+    def holed(self) -> list[int]:
+        """The numbers of the columns that have a cell that was not measured."""
+        return [] if self.missing is None else np.flatnonzero(self.missing).tolist()
+
     @classmethod
     def fit(
         cls,

@@ -25,11 +25,14 @@ class Layout:
         Which belong together; empty where nothing was said of that.
     schema : Schema, optional
         What each column is; None where all are plain numbers.
+    told : tuple of int
+        Columns of which the network is told where they were not measured.
     """
 
     n_features: int
     views: tuple[Placed, ...] = ()
     schema: Schema | None = None
+    told: tuple[int, ...] = ()
 
     def measured(self, rows: Any, weight: Any) -> Layout:
         """Return the layout with what the rows of fit say of columns that are no plain numbers."""
@@ -106,17 +109,31 @@ class Layout:
         )
 
     @property
-    def n_seen(self) -> int:
-        """How many columns the network sees."""
+    def n_shown(self) -> int:
+        """How many columns show the network what was measured."""
         if self.schema is None:
             return self.n_features
         return sum(column.width for column in self.schema.columns)
 
+    @property
+    def n_seen(self) -> int:
+        """How many columns the network sees: behind those shown, one for each column `told`."""
+        return self.n_shown + len(self.told)
+
     def seen(self, columns: Sequence[int]) -> tuple[int, ...]:
         """Return the numbers of what the network sees of some columns."""
+        own = frozenset(columns) if self.told else ()
+        told = (self.n_shown + place for place, number in enumerate(self.told) if number in own)
         if self.schema is None:
-            return tuple(columns)
-        return _spread([column.width for column in self.schema.columns], columns)
+            return (*columns, *told)
+        return (*_spread([column.width for column in self.schema.columns], columns), *told)
+
+    @property
+    def owners(self) -> list[int]:
+        """Which column of the table each of the columns belongs to that the network sees."""
+        shown = self.known or (Column(),) * self.n_features
+        found = [number for number, column in enumerate(shown) for _ in range(column.width)]
+        return [*found, *self.told]
 
     def outputs(self, columns: Sequence[int]) -> tuple[int, ...]:
         """Return the numbers of the network's outputs for some columns."""
