@@ -32,8 +32,9 @@ check: $(READY)  ## style, types, floors and public names
 	$(BIN)/mypy
 	$(BIN)/pytest -q tests/contracts/test_floors.py tests/contracts/test_public_names.py
 
-bench: $(VENV)/.ready-bench  ## speed and memory, beside a hand-written PyTorch loop
-	$(BIN)/python benchmarks/run.py
+bench: $(VENV)/.ready-bench  ## speed beside other libraries; ONLY="W1 W6", RUNS=1, THREADS=1, PEERS=no
+	PYTHONPATH=benchmarks $(BIN)/python -m speed $(RUNS:%=--runs %) $(THREADS:%=--threads %) $(if \
+	    $(ONLY),--only $(ONLY)) $(if $(filter no,$(PEERS)),--without-peers)
 
 reproduce: $(VENV)/.ready-bench  ## published figures beside ours; ONLY="R1 R2" and AGAIN=1 choose
 	PYTHONPATH=benchmarks $(BIN)/python -m reproduction $(ONLY) $(if $(AGAIN),--again)
