@@ -4,9 +4,10 @@
 VENV   := .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
+PYTHON ?= python3
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-full browser-test check bench reproduce clean
+.PHONY: help demo test test-full browser-test check bench bench-gpu reproduce clean
 
 help:  ## list these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -35,6 +36,9 @@ check: $(READY)  ## style, types, floors and public names
 bench: $(VENV)/.ready-bench  ## speed beside other libraries; ONLY="W1 W6", RUNS=1, THREADS=1, PEERS=no
 	PYTHONPATH=benchmarks $(BIN)/python -m speed $(RUNS:%=--runs %) $(THREADS:%=--threads %) $(if \
 	    $(ONLY),--only $(ONLY)) $(if $(filter no,$(PEERS)),--without-peers)
+
+bench-gpu:  ## speed on an NVIDIA GPU, with the torch of PYTHON=python3; installs nothing
+	PYTHONPATH=src:benchmarks $(PYTHON) -m speed.gpu $(RUNS:%=--runs %)
 
 reproduce: $(VENV)/.ready-bench  ## published figures beside ours; ONLY="R1 R2" and AGAIN=1 choose
 	PYTHONPATH=benchmarks $(BIN)/python -m reproduction $(ONLY) $(if $(AGAIN),--again)

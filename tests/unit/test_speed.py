@@ -137,3 +137,23 @@ def test_a_section_is_replaced_and_the_others_stay(load: Any, tmp_path: Path) ->
     page.put({"Speed": "three"}, path)
     text = path.read_text()
     assert text == page.HEAD + "\n## Speed\n\nthree\n\n## Scaling\n\none\n"
+
+
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_a_fit_on_a_gpu_gets_a_row(
+    load: Any, monkeypatch: pytest.MonkeyPatch, precision: str
+) -> None:
+    gpu, workload = load("gpu"), load("workloads").WORKLOADS["W3"]
+    monkeypatch.setattr(gpu, "DEVICE", "cpu")
+    cells = gpu.row("W3", replace(workload, epochs=2), precision, {precision: 1e12}, runs=1)
+    assert len(cells) == len(gpu.HEAD)
+    assert cells[:2] == ["W3", precision]
+
+
+def test_a_machine_without_a_gpu_is_told_what_to_do(
+    load: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr(sys, "argv", ["speed.gpu"])
+    with pytest.raises(SystemExit, match=r"no CUDA device.*PYTHON="):
+        load("gpu").main()
