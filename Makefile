@@ -7,7 +7,7 @@ READY  := $(VENV)/.ready
 PYTHON ?= python3
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-full browser-test check bench bench-gpu reproduce clean
+.PHONY: help demo test test-full browser-test check bench scaling profile bench-gpu reproduce clean
 
 help:  ## list these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -36,6 +36,13 @@ check: $(READY)  ## style, types, floors and public names
 bench: $(VENV)/.ready-bench  ## speed beside other libraries; ONLY="W1 W6", RUNS=1, THREADS=1, PEERS=no
 	PYTHONPATH=benchmarks $(BIN)/python -m speed $(RUNS:%=--runs %) $(THREADS:%=--threads %) $(if \
 	    $(ONLY),--only $(ONLY)) $(if $(filter no,$(PEERS)),--without-peers)
+
+scaling: $(VENV)/.ready-bench  ## speed by rows, columns and threads, with pictures
+	PYTHONPATH=benchmarks $(BIN)/python -m speed.scaling $(RUNS:%=--runs %) $(THREADS:%=--threads %)
+
+profile: $(READY)  ## where the time of a fit goes; ONLY="W1 W6" chooses
+	PYTHONPATH=benchmarks $(BIN)/python -m speed.profiling $(THREADS:%=--threads %) $(if \
+	    $(ONLY),--only $(ONLY))
 
 bench-gpu:  ## speed on an NVIDIA GPU, with the torch of PYTHON=python3; installs nothing
 	PYTHONPATH=src:benchmarks $(PYTHON) -m speed.gpu $(RUNS:%=--runs %)

@@ -178,10 +178,10 @@ def memory(name: str, workload: Workload) -> Found:
 MEASURES = {"fit": fit, "start": start, "transform": transform, "memory": memory}
 
 
-def confine(threads: int) -> None:
-    """Let this process use so many processors: the only setting that all libraries heed."""
+def confine(threads: int, first: int = 0) -> None:
+    """Let this process use so many processors, from one on: all libraries heed that alone."""
     if threads < (os.cpu_count() or 1) and hasattr(os, "sched_setaffinity"):
-        os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:threads])
+        os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[first : first + threads])
     import torch
 
     torch.set_num_threads(threads)

@@ -33,12 +33,7 @@ def once(call: Call, threads: int) -> Found:
 
 def answer(command: Sequence[str], threads: int) -> Found:
     """Return the JSON that a command ends with, or why there is none as "failed"."""
-    env = {
-        **os.environ,
-        "PYTHONPATH": str(BENCHMARKS),
-        "OMP_NUM_THREADS": str(threads),
-        "TF_CPP_MIN_LOG_LEVEL": "3",
-    }
+    env = environment(threads)
     try:
         ran = subprocess.run(
             command, capture_output=True, text=True, check=False, env=env, timeout=LIMIT
@@ -50,6 +45,16 @@ def answer(command: Sequence[str], threads: int) -> Found:
         return {"failed": lines[-1]}
     found: Found = json.loads(ran.stdout.splitlines()[-1])
     return found
+
+
+def environment(threads: int) -> dict[str, str]:
+    """Return the environment of a process that finds this package and may use so many threads."""
+    return {
+        **os.environ,
+        "PYTHONPATH": str(BENCHMARKS),
+        "OMP_NUM_THREADS": str(threads),
+        "TF_CPP_MIN_LOG_LEVEL": "3",
+    }
 
 
 class Rounds:

@@ -157,3 +157,33 @@ def test_a_machine_without_a_gpu_is_told_what_to_do(
     monkeypatch.setattr(sys, "argv", ["speed.gpu"])
     with pytest.raises(SystemExit, match=r"no CUDA device.*PYTHON="):
         load("gpu").main()
+
+
+def test_a_profile_says_where_all_of_the_time_went(load: Any) -> None:
+    profiling = load("profiling")
+    seconds, shares = profiling.shares(replace(load("workloads").WORKLOADS["W3"], epochs=2))
+    assert seconds > 0
+    assert sum(shares.values()) == pytest.approx(1)
+    assert {profiling.READING, profiling.PRODUCTS, profiling.OPTIMISER} <= set(shares)
+    assert set(shares) <= {*profiling.ORDER, profiling.MONITORING, profiling.REST}
+
+
+def test_a_series_is_measured_size_by_size(load: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    scaling = load("scaling")
+    small = replace(scaling.SERIES["columns"], sizes=(9, 12), rows=lambda size: 300)
+    monkeypatch.setitem(scaling.ALL, "columns", small)
+    found = scaling.measure("columns", "narrows")
+    assert len(found["seconds"]) == 2
+    assert found["megabytes"] > 0
+
+
+def test_pictures_of_scaling_are_small_and_alike_for_alike_numbers(
+    load: Any, tmp_path: Path
+) -> None:
+    scaling = load("scaling")
+    series = scaling.SERIES["rows"]
+    for name in ("one", "two"):
+        path = tmp_path / f"{name}.svg"
+        scaling.draw(series, {"by hand": [1.0, 2, 3, 4], "narrows": [2.0, 3, 4, 5]}, path)
+        assert path.stat().st_size < 40_000
+    assert (tmp_path / "one.svg").read_bytes() == (tmp_path / "two.svg").read_bytes()
