@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import platform
 from pathlib import Path
 
@@ -19,15 +18,6 @@ def processor() -> str:
     lines = path.read_text().splitlines() if path.exists() else []
     names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
     return names[0] if names else platform.processor() or "unknown processor"
-
-
-def cores() -> int:
-    """Return how many cores this process may use, two threads of one core counted once."""
-    try:
-        import psutil
-    except ModuleNotFoundError:
-        return os.cpu_count() or 1
-    return psutil.cpu_count(logical=False) or 1
 
 
 def machine() -> str:

@@ -12,8 +12,9 @@ import time
 
 import torch
 
-from machine import cores, machine
+from machine import machine
 from speed import page
+from speed.processors import cores
 from speed.rounds import Rounds
 from speed.rows import MEMORY, PEERS, ROWS, beside_peers, calls, memory, row
 from speed.workloads import WORKLOADS

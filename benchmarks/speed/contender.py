@@ -6,7 +6,6 @@ import argparse
 import functools
 import importlib.metadata
 import json
-import os
 import threading
 import time
 from collections.abc import Callable
@@ -15,6 +14,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from speed.processors import confine
 from speed.workloads import WORKLOADS, Table, Workload
 
 Found = dict[str, Any]
@@ -176,15 +176,6 @@ def memory(name: str, workload: Workload) -> Found:
 
 
 MEASURES = {"fit": fit, "start": start, "transform": transform, "memory": memory}
-
-
-def confine(threads: int, first: int = 0) -> None:
-    """Let this process use so many processors, from one on: all libraries heed that alone."""
-    if threads < (os.cpu_count() or 1) and hasattr(os, "sched_setaffinity"):
-        os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[first : first + threads])
-    import torch
-
-    torch.set_num_threads(threads)
 
 
 def main() -> None:

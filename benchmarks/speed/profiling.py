@@ -17,8 +17,9 @@ from unittest.mock import patch
 import torch
 from torch.profiler import ProfilerActivity, profile, record_function
 
-from machine import cores, machine
+from machine import machine
 from speed import ours, page
+from speed.processors import cores
 from speed.workloads import WORKLOADS, Workload
 
 READING, BATCHES, MONITORING = "reading and scaling", "batches", "monitoring"

@@ -20,7 +20,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from speed import page
-from speed.contender import CONTENDERS, confine
+from speed.contender import CONTENDERS
+from speed.processors import confine, cores
 from speed.rounds import Found, answer, environment
 from speed.workloads import Table, Workload, curved
 
@@ -276,7 +277,7 @@ def main() -> None:
         return
     import torch
 
-    from machine import cores, machine
+    from machine import machine
 
     threads = given.threads or cores()
     torch.set_num_threads(threads)

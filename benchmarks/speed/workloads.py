@@ -204,12 +204,12 @@ WORKLOADS = {
         ),
         Workload(
             "W9",
-            "contractive, 60,000 x 784, 784-256-32-256-784, batch 256, 2 epochs",
+            "contractive, 60,000 x 784, 784-256-32-256-784, batch 256, 1 epoch",
             images,
             (256, 32),
             "sigmoid",
             256,
-            2,
+            1,
             kind="contractive",
         ),
     )
