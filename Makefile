@@ -10,7 +10,7 @@ PYTHON ?= python3
 .PHONY: help demo test test-full browser-test check bench scaling profile bench-gpu reproduce clean
 
 help:  ## list these commands
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: $(READY)  ## fuse two real data sets; leaves models, codes and reports in demo/
 	$(BIN)/narrows demo --output demo
@@ -47,7 +47,7 @@ profile: $(READY)  ## where the time of a fit goes; ONLY="W1 W6" chooses
 bench-gpu:  ## speed on an NVIDIA GPU, with the torch of PYTHON=python3; installs nothing
 	PYTHONPATH=src:benchmarks $(PYTHON) -m speed.gpu $(RUNS:%=--runs %)
 
-reproduce: $(VENV)/.ready-bench  ## published figures beside ours; ONLY="R1 R2" and AGAIN=1 choose
+reproduce: $(READY)  ## published figures beside ours; ONLY="R1 R2" and AGAIN=1 choose
 	PYTHONPATH=benchmarks $(BIN)/python -m reproduction $(ONLY) $(if $(AGAIN),--again)
 
 clean:  ## remove what the other commands made

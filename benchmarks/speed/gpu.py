@@ -62,14 +62,14 @@ def chosen() -> dict[str, Workload]:
 
 
 @contextmanager
-def tf32(*, allowed: bool) -> Iterator[None]:
-    """Let products of float32 be rounded to TF32 within, or not."""
-    before = torch.backends.cuda.matmul.allow_tf32
-    torch.backends.cuda.matmul.allow_tf32 = allowed
+def rounded(how: str) -> Iterator[None]:
+    """Let products of float32 be rounded to TF32 within ("high"), or not ("highest")."""
+    before = torch.get_float32_matmul_precision()
+    torch.set_float32_matmul_precision(how)
     try:
         yield
     finally:
-        torch.backends.cuda.matmul.allow_tf32 = before
+        torch.set_float32_matmul_precision(before)
 
 
 def seconds(call: Callable[[], object], repeats: int = 20) -> float:
@@ -89,13 +89,13 @@ def seconds(call: Callable[[], object], repeats: int = 20) -> float:
 def ceilings() -> dict[str, float]:
     """Return products per second in FLOP/s by precision, and copied bytes per second as "copy"."""
     found = {}
-    for name, dtype, allowed in (
-        ("float32", torch.float32, False),
-        ("tf32", torch.float32, True),
-        ("bfloat16", torch.bfloat16, False),
+    for name, dtype, how in (
+        ("float32", torch.float32, "highest"),
+        ("tf32", torch.float32, "high"),
+        ("bfloat16", torch.bfloat16, "highest"),
     ):
         x, y = (torch.randn(SIZE, SIZE, device="cuda").to(dtype) for _ in range(2))
-        with tf32(allowed=allowed):
+        with rounded(how):
             found[name] = 2 * SIZE**3 / seconds(lambda x=x, y=y: x @ y)
     source = torch.empty(COPIED, dtype=torch.uint8, device="cuda")
     into = torch.empty_like(source)
