@@ -23,7 +23,7 @@ from speed.processors import cores
 from speed.workloads import WORKLOADS, Workload
 
 READING, BATCHES, MONITORING = "reading and scaling", "batches", "monitoring"
-PRODUCTS, OPTIMISER, REST = "matrix products", "optimiser", "Python, views, memory"
+PRODUCTS, OPTIMISER, REST = "products, convolutions, LSTM", "optimiser", "Python, views, memory"
 
 # By what the names of torch's calls contain, the first that fits.
 GROUPS = {
