@@ -4,12 +4,13 @@
 VENV   := .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
+PYTHON ?= python3
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-full browser-test check bench reproduce clean
+.PHONY: help demo test test-full browser-test check bench scaling profile bench-gpu reproduce clean
 
 help:  ## list these commands
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: $(READY)  ## fuse two real data sets; leaves models, codes and reports in demo/
 	$(BIN)/narrows demo --output demo
@@ -32,10 +33,21 @@ check: $(READY)  ## style, types, floors and public names
 	$(BIN)/mypy
 	$(BIN)/pytest -q tests/contracts/test_floors.py tests/contracts/test_public_names.py
 
-bench: $(VENV)/.ready-bench  ## speed and memory, beside a hand-written PyTorch loop
-	$(BIN)/python benchmarks/run.py
+bench: $(VENV)/.ready-bench  ## speed beside other libraries; ONLY="W1 W6", RUNS=1, THREADS=1, PEERS=no
+	PYTHONPATH=benchmarks $(BIN)/python -m speed $(RUNS:%=--runs %) $(THREADS:%=--threads %) $(if \
+	    $(ONLY),--only $(ONLY)) $(if $(filter no,$(PEERS)),--without-peers)
 
-reproduce: $(VENV)/.ready-bench  ## published figures beside ours; ONLY="R1 R2" and AGAIN=1 choose
+scaling: $(VENV)/.ready-bench  ## speed by rows, columns and threads, with pictures
+	PYTHONPATH=benchmarks $(BIN)/python -m speed.scaling $(RUNS:%=--runs %) $(THREADS:%=--threads %)
+
+profile: $(READY)  ## where the time of a fit goes; ONLY="W1 W6" chooses
+	PYTHONPATH=benchmarks $(BIN)/python -m speed.profiling $(THREADS:%=--threads %) $(if \
+	    $(ONLY),--only $(ONLY))
+
+bench-gpu:  ## speed on an NVIDIA GPU, with the torch of PYTHON=python3; installs nothing
+	PYTHONPATH=src:benchmarks $(PYTHON) -m speed.gpu $(RUNS:%=--runs %)
+
+reproduce: $(READY)  ## published figures beside ours; ONLY="R1 R2" and AGAIN=1 choose
 	PYTHONPATH=benchmarks $(BIN)/python -m reproduction $(ONLY) $(if $(AGAIN),--again)
 
 clean:  ## remove what the other commands made

@@ -15,8 +15,8 @@ from typing import Any
 
 from sklearn.datasets import load_breast_cancer, load_digits
 
+from machine import machine
 from narrows import Comparison, compare
-from run import machine
 
 SIZES = {"WDBC": [2, 8, 16], "digits": [2, 8, 32]}
 LOADERS = {"WDBC": load_breast_cancer, "digits": load_digits}

@@ -13,10 +13,10 @@ import time
 
 import torch
 
+from machine import machine
 from narrows import Autoencoder, Contraction, Dense
 from narrows.composition import Composition
 from narrows.data.layout import Layout
-from run import machine
 
 N_FEATURES, N_COMPONENTS, BATCH = 784, 32, 256
 

@@ -19,8 +19,8 @@ from sklearn.decomposition import PCA
 from sklearn.model_selection import train_test_split
 from sklearn.preprocessing import StandardScaler
 
+from machine import machine
 from narrows import AdamW, Autoencoder, Constant, Dense, Masking, OneCycle, WeightDecay
-from run import machine
 
 PAGE = Path(__file__).parent.parent / "docs" / "defaults.md"
 Table = NDArray[np.float64]

@@ -24,8 +24,8 @@ from sklearn.linear_model import RidgeCV
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.neural_network import MLPRegressor
 
+from machine import machine
 from narrows import Autoencoder
-from run import machine
 
 DATA = Path(os.environ.get("NARROWS_DATA", "../shared/data"))
 VIEWS = ("fou", "fac", "kar", "pix", "zer", "mor")

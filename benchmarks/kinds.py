@@ -18,9 +18,9 @@ import numpy as np
 from sklearn.datasets import load_breast_cancer, load_digits
 from sklearn.model_selection import ShuffleSplit
 
+from machine import machine
 from narrows import Autoencoder, Dense, Emphasis, Layerwise, Masking, recipes
 from narrows.errors import CollapseWarning
-from run import machine
 
 DATA = Path(os.environ.get("NARROWS_DATA", "../shared/data"))
 

@@ -13,8 +13,8 @@ from collections.abc import Callable
 import numpy as np
 import torch
 
-import run
-import workloads
+from machine import machine
+from speed import ours, workloads
 
 WIDTHS = (32, 64, 128, 256, 512, 1024)
 N_ROWS = 256
@@ -56,7 +56,7 @@ def quality(seed: int) -> tuple[float, float]:
     test = workloads.held_out()
     found = []
     for precision in ("float32", "bfloat16"):
-        model = workloads.model(workloads.W1)
+        model = ours.model(workloads.WORKLOADS["W1"])
         model.set_params(precision=precision, max_epochs=6, random_state=seed)
         started = time.perf_counter()
         model.fit(X)
@@ -68,7 +68,7 @@ def quality(seed: int) -> tuple[float, float]:
 
 def main() -> None:
     """Print both tables."""
-    print(run.machine())
+    print(machine())
     for width in WIDTHS:
         work = N_ROWS * width * width
         print(f"{work / 1e6:8.1f} million multiplications: {gain(width):.2f} x as fast")

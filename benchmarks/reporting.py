@@ -14,8 +14,8 @@ from pathlib import Path
 
 import numpy as np
 
+from machine import machine
 from narrows import Autoencoder
-from run import machine
 
 CHROMIUM = Path("/usr/bin/chromium")
 SWITCHES = [

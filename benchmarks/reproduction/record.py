@@ -12,8 +12,8 @@ from typing import Any
 
 import torch
 
+from machine import machine
 from reproduction.report import Section
-from run import machine
 
 RESULTS = Path(__file__).parent / "results"
 Found = dict[str, Any]

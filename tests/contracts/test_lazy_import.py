@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -48,6 +49,34 @@ def test_fitting_an_array_imports_nothing_for_pictures_or_other_tables() -> None
     )
     # scikit-learn itself imports pandas where it is installed.
     assert not {"polars", "matplotlib", "jinja2"} & imported_by(code)
+
+
+WITHOUT = """
+import sys
+from importlib.abc import MetaPathFinder
+
+class Absent(MetaPathFinder):
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in {absent!r}:
+            raise ModuleNotFoundError(f"No module named {{name!r}}", name=name)
+
+sys.meta_path.insert(0, Absent())
+import numpy as np
+import narrows
+X = np.random.default_rng(0).random((40, 6))
+model = narrows.Autoencoder(2, max_epochs=1, random_state=0).fit(X)
+assert model.reconstruct(X).shape == X.shape
+model.save({folder!r})
+narrows.load({folder!r})
+"""
+
+
+def test_an_array_is_fitted_and_saved_without_what_tables_reports_and_commands_need(
+    tmp_path: Path,
+) -> None:
+    """So that a machine that only has torch, scikit-learn and safetensors can train."""
+    absent = {"click", "jinja2", "matplotlib", "pandas", "polars", "pyarrow", "rich"}
+    imported_by(WITHOUT.format(absent=absent, folder=str(tmp_path / "model")))
 
 
 @pytest.mark.parametrize(

@@ -27,9 +27,10 @@ def pins() -> dict[str, tuple[int, ...]]:
 
 
 def floors() -> dict[str, tuple[int, ...]]:
-    """Return the lowest versions that pyproject.toml takes, those of the extra dev included."""
+    """Return the lowest versions that pyproject.toml takes, those of make's extras included."""
     project = PROJECT["project"]
-    needed = [*project["dependencies"], *project["optional-dependencies"]["dev"]]
+    extras = project["optional-dependencies"]
+    needed = [*project["dependencies"], *extras["dev"], *extras["bench"]]
     split = [requirement.split(">=") for requirement in needed]
     return {plain(name): numbers(version) for name, version in split}
 

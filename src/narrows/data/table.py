@@ -94,7 +94,8 @@ class DenseTable:
 
     def take(self, rows: Tensor, out: Tensor | None = None) -> Batch:
         """Return the rows of the given numbers, ``x`` in ``out`` where that is given."""
-        rows = rows.to(self.x.device)
+        # A blocking copy would have the processor wait for the GPU to end the step before.
+        rows = rows.to(self.x.device, non_blocking=True)
         return Batch(
             torch.index_select(self.x, 0, rows, out=out),
             _select(self.observed, rows),

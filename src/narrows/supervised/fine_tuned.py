@@ -107,8 +107,9 @@ class FineTuned(
         randomness = Randomness.seeded(start, runtime.device)
         network = encoder.network_.to(runtime.device, runtime.dtype)
         head = Head([encoder.n_components_, *self._hidden(), n_outputs])
-        head = head.to(runtime.device, runtime.dtype)
-        head.initialise(randomness.initial)
+        head = head.to(runtime.dtype)
+        head.initialise(randomness.initial)  # a generator of the processor's
+        head = head.to(runtime.device)
         factor = checks.number("reconstruction_weight", self.reconstruction_weight, low=0)
         headed = Headed(network, head, reconstructs=factor > 0)
         table = make_table(

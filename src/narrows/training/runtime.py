@@ -56,6 +56,8 @@ class Runtime:
     @property
     def coarse_work(self) -> float:
         """From how many multiplications on a product gains; infinite where none may or does."""
+        if self.device.type != "cpu":  # "auto" is float32 there
+            return COARSE_WORK if self.autocast else math.inf
         may = self.automatic or self.autocast
         return COARSE_WORK if may and _has_bfloat16() else math.inf
 

@@ -83,6 +83,14 @@ def test_a_processor_without_units_is_told(monkeypatch: pytest.MonkeyPatch) -> N
     runtime._has_bfloat16.cache_clear()
 
 
+def test_what_the_processor_has_decides_nothing_on_a_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(runtime, "_has_bfloat16", lambda: True)
+    automatic = runtime.Runtime(torch.device("cuda"), torch.float32, False, automatic=True)
+    assert not automatic.coarse(COARSE_WORK)
+    monkeypatch.setattr(runtime, "_has_bfloat16", lambda: False)
+    assert runtime.Runtime(torch.device("cuda"), torch.float32, True).coarse_work == COARSE_WORK
+
+
 @pytest.mark.parametrize("name", TABLES)
 @pytest.mark.parametrize(
     "settings",

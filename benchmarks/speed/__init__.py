@@ -1,0 +1,3 @@
+"""Speed: how long fits take, beside hand-written loops and other libraries."""
+
+from __future__ import annotations

@@ -1,0 +1,162 @@
+"""Profile fits of narrows: what their time goes into, as shares, by workload.
+
+Every call into torch is put under what it does, by its name; those inside reading, batches and
+monitoring go there whatever they are. What is left is Python itself, views and memory.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from functools import wraps
+from typing import Any
+from unittest.mock import patch
+
+import torch
+from torch.profiler import ProfilerActivity, profile, record_function
+
+from machine import machine
+from speed import ours, page
+from speed.processors import cores
+from speed.workloads import WORKLOADS, Workload
+
+READING, BATCHES, MONITORING = "reading and scaling", "batches", "monitoring"
+PRODUCTS, OPTIMISER, REST = "products, convolutions, LSTM", "optimiser", "Python, views, memory"
+
+# By what the names of torch's calls contain, the first that fits.
+GROUPS = {
+    OPTIMISER: ("::_fused_", "::_foreach_"),
+    PRODUCTS: ("::addm", "::mm", "::bmm", "::baddbmm", "convolution", "_rnn_layer"),
+    "activations": ("relu", "threshold_backward", "sigmoid", "tanh", "::clamp_min"),
+    "copies and rounding": ("::copy_", "::fill_", "::zero_", "::cat"),
+    REST: (
+        "::view",
+        "::as_strided",
+        "::empty",
+        "::t",
+        "::to",
+        "::transpose",
+        "::expand",
+        "::select",
+        "::slice",
+        "::detach",
+        "::resolve_",
+        "::alias",
+        "::unsqueeze",
+        "::reshape",
+        "::split",
+        "::narrow",
+    ),
+}
+LOSS = "loss, penalties and their derivatives"
+ORDER = (READING, BATCHES, PRODUCTS, "activations", LOSS, "copies and rounding", OPTIMISER)
+TEXT = """\
+Shares of the time of a fit at precision="auto" under torch's profiler, which makes small networks
+look slower: the first row has the time without it. A call counts without those that it makes.
+Python has what lies between the calls."""
+
+
+def phases() -> dict[tuple[type, str], str]:
+    """Return the methods whose time, all of it, is called by one name."""
+    from narrows import Autoencoder
+    from narrows.data.table import DenseTable
+    from narrows.training.history import Tally
+    from narrows.training.monitor import Monitor
+    from narrows.training.step import Step
+
+    watching = [(Monitor, name) for name in ("begin", "see", "finite", "restore")]
+    watching += [(Step, "evaluate"), (Step, "remarks"), (Tally, "means")]
+    return {
+        (Autoencoder, "_prepare"): READING,
+        (DenseTable, "take"): BATCHES,
+        **dict.fromkeys(watching, MONITORING),
+    }
+
+
+@contextmanager
+def labelled() -> Iterator[None]:
+    """Have the profiler see phases within."""
+    with ExitStack() as stack:
+        for (owner, name), label in phases().items():
+            method = _labelled(getattr(owner, name), label)
+            stack.enter_context(patch.object(owner, name, method))
+        yield
+
+
+def _labelled(method: Callable[..., Any], label: str) -> Callable[..., Any]:
+    @wraps(method)
+    def wrapped(*args: Any, **options: Any) -> Any:
+        with record_function(label):
+            return method(*args, **options)
+
+    return wrapped
+
+
+def group(event: Any) -> str:
+    """Return what a call of the profiler's is for."""
+    above = event
+    while above is not None:
+        if above.name in (READING, BATCHES, MONITORING):
+            return str(above.name)
+        above = above.cpu_parent
+    if not event.name.startswith("aten::"):
+        return REST
+    for name, parts in GROUPS.items():
+        if any(_contains(event.name, part) for part in parts):
+            return name
+    return LOSS
+
+
+def _contains(name: str, part: str) -> bool:
+    """Return whether a name has a part; "::t" is a name's whole end."""
+    return name.endswith(part) if len(part) <= len("::to") else part in name
+
+
+def shares(workload: Workload) -> tuple[float, dict[str, float]]:
+    """Return the seconds of a fit without the profiler, and what shares of it go where."""
+    X = workload.table()
+    fitted = ours.Narrows(workload, X.shape[1])
+    fitted.fit(X[: 4 * workload.batch_size], 1)
+    plain = fitted.fit(X, workload.epochs)
+    with (
+        labelled(),
+        profile(activities=[ProfilerActivity.CPU]) as seen,
+        record_function("fit"),
+    ):
+        fitted.fit(X, workload.epochs)
+    spent: Counter[str] = Counter()
+    for event in seen.events():
+        spent[group(event)] += event.self_cpu_time_total
+    whole = sum(spent.values())
+    return plain, {name: value / whole for name, value in spent.items()}
+
+
+def section(chosen: list[str], how: str) -> str:
+    """Return the section of the page."""
+    found = {name: shares(WORKLOADS[name]) for name in chosen}
+    rows = [["seconds", *(f"{seconds:.3f}" for seconds, _ in found.values())]]
+    rows += [
+        [name, *(f"{share.get(name, 0.0):.0%}" for _, share in found.values())]
+        for name in (*ORDER, MONITORING, REST)
+    ]
+    texts = "\n".join(f"- {name}: {WORKLOADS[name].text}" for name in chosen)
+    return "\n\n".join([how, TEXT, page.table(["", *chosen], rows), texts])
+
+
+def main() -> None:
+    """Print the table; write it if it is of all workloads."""
+    parser = argparse.ArgumentParser(prog="speed.profiling", description=__doc__)
+    parser.add_argument("--only", nargs="*", choices=WORKLOADS, metavar="WORKLOAD", default=[])
+    parser.add_argument("--threads", type=int, default=cores(), help="one for each core by default")
+    given = parser.parse_args()
+    torch.set_num_threads(given.threads)
+    text = section(given.only or list(WORKLOADS), f"Made by `make profile` on\n\n{machine()}")
+    print(text)
+    if not given.only:
+        page.put({"Where the time goes": text})
+
+
+if __name__ == "__main__":
+    main()
