@@ -15,8 +15,8 @@ import time
 import numpy as np
 import pandas as pd
 
+from machine import machine
 from narrows import Autoencoder
-from run import machine
 
 NUMBERS, COUNTS, BINARY, CATEGORIES = 120, 20, 20, 40
 
