@@ -25,6 +25,7 @@ from narrows.network import Experts, Network
 from narrows.objective import Objective
 from narrows.penalties.penalty import Penalty
 from narrows.sides import Side
+from narrows.training import start
 from narrows.training.optimizers import Optimizer
 from narrows.training.schedules import Schedule
 from narrows.training.settings import how_to_move
@@ -46,6 +47,8 @@ class Composition:
         The part on each axis; penalty and corruption may be None, and the corruption `AUTO`.
     balance : {"root", "views", "columns"}
         What views of different width count.
+    chosen_init : {"auto", "pca", "random"}
+        Where training begins.
     """
 
     n_components: int
@@ -57,6 +60,7 @@ class Composition:
     chosen_corruption: Corruption | None
     schedule: Schedule
     balance: str
+    chosen_init: str
 
     @classmethod
     def of(cls, settings: Mapping[str, Any]) -> Composition:
@@ -78,6 +82,7 @@ class Composition:
             chosen_corruption=_corruption(corruption),
             schedule=Schedule.of(settings["schedule"]),
             balance=checks.choice("balance", settings["balance"], BALANCES),
+            chosen_init=checks.choice("init", settings["init"], start.STARTS),
         )
         found._check_steps(how_to_move(settings)[0])
         return found
@@ -91,6 +96,21 @@ class Composition:
                     f"optimizer={optimizer!r} passes all rows many times in one step, and "
                     f"penalty={term!r} changes after each pass; choose optimizer='adam'"
                 )
+
+    def init(self, network: Network, n_rows: int) -> str:
+        """Return where training on so many rows begins: ``"pca"`` or ``"random"``.
+
+        Raises
+        ------
+        CompositionError
+            If it cannot begin where it was asked to.
+        """
+        return start.resolved(self.chosen_init, network, n_rows, whole=self.schedule.whole)
+
+    def foreseen_init(self, layout: Layout, n_rows: int) -> str:
+        """Return the same before there is a network."""
+        with torch.device("meta"):
+            return self.init(self.network(layout, torch.float32), n_rows)
 
     @property
     def regularised(self) -> bool:

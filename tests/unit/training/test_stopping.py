@@ -147,6 +147,7 @@ def test_after_divergence_the_model_is_as_good_as_its_best_epoch(breast_cancer: 
         learning_rate=OneCycle(0.5, warm_up=0.9),  # starts well, then grows too large
         batch_size=569,
         max_epochs=60,
+        init="random",
         random_state=0,
     )
     with pytest.warns(DivergenceWarning, match="The best weights were kept"):
