@@ -1,6 +1,7 @@
 """Optimisers: the study that chose what optimizer="auto" does, and where training begins.
 
-    OMP_NUM_THREADS=1 python benchmarks/optimizers.py [--seeds 2] [--only auto muon] [--write]
+    OMP_NUM_THREADS=1 python benchmarks/optimizers.py [--seeds 2] [--only auto] [--write]
+    OMP_NUM_THREADS=1 python benchmarks/optimizers.py --watching [--write]
 
 Every candidate is fitted with the same seeds on the same training rows of tables of different
 shape; a cell is the share of held-out variance it loses, and the CPU seconds of one fit on one
@@ -25,6 +26,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from sklearn import datasets
+from sklearn.base import clone
 from sklearn.decomposition import PCA
 from sklearn.model_selection import train_test_split
 
@@ -209,21 +211,56 @@ def study(chosen: list[str], seeds: int) -> list[str]:
     return lines
 
 
+def watching() -> list[str]:
+    """Return what early stopping costs, if it never stops: a share of the CPU time of the fit."""
+    lines = ["| table | of the time |", "|---|---|"]
+    for case in cases():
+        train, _ = case.split(0)
+        epochs = max(3, min(60, 40_000 // len(train)))
+        settings = {"scaling": case.scaling, "max_epochs": epochs, "batch_size": 32}
+        model = Autoencoder(case.size, random_state=0, **settings)
+        watched = clone(model).set_params(early_stopping=True, n_iter_no_change=10**6)
+        kept = len(train) - round(len(train) * watched.validation_fraction)
+        times = [(timed(model, train[:kept]), timed(watched, train)) for _ in range(5)]
+        bare, whole = (min(column) for column in zip(*times, strict=True))
+        lines.append(f"| {case.name} | {max(0.0, 1 - bare / whole):.0%} |")
+    return lines
+
+
+def timed(model: Autoencoder, X: Table) -> float:
+    """Return the CPU seconds of a fit."""
+    started = time.process_time()
+    model.fit(X)
+    return time.process_time() - started
+
+
+def write(lines: list[str], name: str, end: str) -> None:
+    """Put lines between two marks of the page, below what they were made on."""
+    text = PAGE.read_text()
+    first, last = text.index(f"<!-- {name} -->"), text.index(f"<!-- {end} -->")
+    body = "\n".join([f"<!-- {name} -->", machine(), "", *lines, ""])
+    PAGE.write_text(text[:first] + body + text[last:])
+
+
 def main() -> None:
     """Run the study, print it, write the page."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seeds", type=int, default=2)
     parser.add_argument("--only", nargs="*", default=list(candidates()))
+    parser.add_argument("--watching", action="store_true", help="the cost of early stopping only")
     parser.add_argument("--write", action="store_true")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     warnings.simplefilter("ignore", NarrowsWarning)
-    lines = study(arguments.only, arguments.seeds)
-    if arguments.write:
-        text = PAGE.read_text()
-        start, end = text.index("<!-- table -->"), text.index("<!-- end -->")
-        body = "\n".join(["<!-- table -->", machine(), "", *lines, ""])
-        PAGE.write_text(text[:start] + body + text[end:])
+    if arguments.watching:
+        lines = watching()
+        print("\n".join(lines))
+    else:
+        lines = study(arguments.only, arguments.seeds)
+    if arguments.write and arguments.watching:
+        write(lines, "watching", "watching end")
+    elif arguments.write:
+        write(lines, "table", "end")
 
 
 if __name__ == "__main__":

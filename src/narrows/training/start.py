@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import torch
 from torch import Tensor
 
@@ -18,7 +20,7 @@ STARTS = ("auto", "pca", "random")
 OTHERS = 0.1
 POWERS = 4  # passes that turn random directions into the first components
 SPARE = 10  # directions beyond the components, for the same end
-FLATTEST = 0.1  # least slope of a sigmoid that a step is divided by
+FLATTEST = 0.1  # least deviation that scores are divided by; how near 0 and 1 a sigmoid begins
 
 
 def resolved(init: str, network: Network, n_rows: int, *, whole: bool) -> str:
@@ -52,9 +54,9 @@ def resolved(init: str, network: Network, n_rows: int, *, whole: bool) -> str:
 def at_components(network: Network, table: Table, rows: Tensor, generator: torch.Generator) -> bool:
     """Put a network at the PCA of rows, so that it begins where the linear method ends.
 
-    relu(z) - relu(-z) = z: two units of every hidden layer hand one component on, scaled to unit
-    variance, and the mirror does the same. The other units keep what they were drawn to be, but
-    are hardly heard at first.
+    relu(z) - relu(-z) = z: two units of every hidden layer hand one component on, scaled to the
+    variance of the columns, and the mirror does the same. The other units keep what they were
+    drawn to be, but are hardly heard at first.
 
     Parameters
     ----------
@@ -79,7 +81,7 @@ def at_components(network: Network, table: Table, rows: Tensor, generator: torch
         found = _components(table, rows, network.n_components, generator)
         if found is None:
             return False
-        _write(network, *found)
+        _write(network, found)
     return True
 
 
@@ -113,17 +115,29 @@ def _affine(stage: Stage | None) -> Affine | None:
     return affine if whole else None
 
 
+class _Linear(NamedTuple):
+    """A PCA: ``components`` has shape (n_components, n_features).
+
+    ``deviation`` is that of the scores, in units of the root of the columns' mean variance: so
+    weights are of one size whatever the units of the columns.
+    """
+
+    mean: Tensor
+    components: Tensor
+    deviation: Tensor
+
+
 def _components(
     table: Table, rows: Tensor, n_components: int, generator: torch.Generator
-) -> tuple[Tensor, Tensor, Tensor] | None:
-    """Return mean, components of shape (n_components, n_features), and their scores' deviations.
+) -> _Linear | None:
+    """Return the PCA of rows; None where they are too large to be squared.
 
     By a randomised range finder with power iterations (Halko, Martinsson & Tropp, 2011), of no more
     rows than pass through a network at once, evenly spread.
     """
     most = batches.CELLS_AT_ONCE // table.n_features
     n_taken = min(len(rows), max(n_components + 1, most))
-    batch = table.take(rows[torch.linspace(0, len(rows) - 1, n_taken).long()])
+    batch = table.take(rows[torch.arange(n_taken) * len(rows) // n_taken])
     weight = torch.ones_like(batch.x[:, :1])
     if batch.sample_weight is not None:
         weight = batch.sample_weight[:, None]
@@ -134,9 +148,10 @@ def _components(
         seen = weight * batch.observed
         mean = (seen * batch.x).sum(0) / seen.sum(0).clamp(min=torch.finfo(weight.dtype).tiny)
         x = (batch.x - mean) * batch.observed
-    if not bool(torch.isfinite(x.square().sum())):
-        return None
     x *= (weight / weight.sum()).sqrt()
+    spread = (x.square().sum() / x.shape[1]).sqrt()
+    if not bool(torch.isfinite(spread)):
+        return None
     n_drawn = min(n_components + SPARE, *x.shape)
     basis = torch.randn(x.shape[1], n_drawn, generator=generator, dtype=x.dtype).to(x.device)
     for _ in range(POWERS):
@@ -144,11 +159,12 @@ def _components(
     _, deviation, turn = torch.linalg.svd(x @ basis, full_matrices=False)
     components = (turn @ basis.T)[:n_components]
     largest = components.gather(1, components.abs().argmax(1, keepdim=True))
-    floor = deviation[0] * 1e-3 + torch.finfo(x.dtype).tiny ** 0.5
-    return mean, components * largest.sign(), deviation[:n_components].clamp(min=floor)
+    deviation = deviation[:n_components] / spread.clamp(min=torch.finfo(x.dtype).tiny)
+    return _Linear(mean, components * largest.sign(), deviation.clamp(min=FLATTEST))
 
 
-def _write(network: Network, mean: Tensor, components: Tensor, deviation: Tensor) -> None:
+def _write(network: Network, found: _Linear) -> None:
+    mean, components, deviation = found
     body, heads, decoder = ([_weights(stage) for stage in stages] for stages in network.stages())
     encoder = [*body, *heads]
     down, up = components / deviation[:, None], (components * deviation[:, None]).T
