@@ -135,7 +135,7 @@ def _components(
     By a randomised range finder with power iterations (Halko, Martinsson & Tropp, 2011), of no more
     rows than pass through a network at once, evenly spread.
     """
-    most = batches.CELLS_AT_ONCE // table.n_features
+    most = batches.rows_at_once(table.n_features)
     n_taken = min(len(rows), max(n_components + 1, most))
     batch = table.take(rows[torch.arange(n_taken) * len(rows) // n_taken])
     weight = torch.ones_like(batch.x[:, :1])

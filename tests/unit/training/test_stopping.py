@@ -50,6 +50,7 @@ def test_early_stopping_restores_the_best_weights_when_the_epochs_run_out(
         "early_stopping": True,
         "n_iter_no_change": 100,
         "learning_rate": 0.05,
+        "init": "random",
         "random_state": 0,
     }
     model = Autoencoder(2, max_epochs=12, **settings).fit(breast_cancer)
