@@ -1,6 +1,7 @@
 """Optimisers: the study that chose what optimizer="auto" does, and where training begins.
 
-    OMP_NUM_THREADS=1 python benchmarks/optimizers.py [--seeds 2] [--only auto] [--write]
+    OMP_NUM_THREADS=1 python benchmarks/optimizers.py [--seeds 2] [--write]
+    OMP_NUM_THREADS=1 python benchmarks/optimizers.py --few [--write]
     OMP_NUM_THREADS=1 python benchmarks/optimizers.py --watching [--write]
 
 Every candidate is fitted with the same seeds on the same training rows of tables of different
@@ -150,13 +151,7 @@ def candidates() -> dict[str, Candidate]:
         "SGD, its rate, PCA, paced": paced(optimizer="sgd"),
         "Muon 0.02, PCA, paced": paced(optimizer="muon"),
         "Muon 0.005, PCA, paced": paced(optimizer="muon", learning_rate=OneCycle(5e-3)),
-        "Muon 0.02, drawn weights, paced": paced(optimizer="muon", init="random"),
-        "L-BFGS, drawn weights, 50 epochs": fixed(optimizer="lbfgs", init="random"),
-        "L-BFGS, PCA, 50 epochs": fixed(optimizer="lbfgs"),
         "L-BFGS, PCA, 5 epochs": fixed(optimizer="lbfgs", max_epochs=5),
-        "L-BFGS, PCA, 5 epochs, decay 0.01": fixed(
-            optimizer="lbfgs", max_epochs=5, penalty=WeightDecay(0.01)
-        ),
         "auto, rate 0.006 for all shapes": paced(learning_rate=OneCycle(6e-3)),
         "auto, rate 0.012 for all shapes": paced(learning_rate=OneCycle(1.2e-2)),
         "auto, constant 0.001": paced(learning_rate=Constant(1e-3)),
@@ -166,6 +161,22 @@ def candidates() -> dict[str, Candidate]:
         "auto, 3,000 steps, 120 epochs": paced(3000, 120),
         "auto, batches of up to 256": paced(rows=256),
         "auto, early stopping": fixed(early_stopping=True),
+    }
+
+
+def for_few_rows() -> dict[str, Candidate]:
+    """Return what a table of a few hundred rows might want instead, by name."""
+    decay = WeightDecay(0.01)
+    return {
+        "auto": fixed(),
+        "AdamW 0.004, drawn weights, 4,000 steps": fixed(optimizer="adamw", init="random"),
+        "L-BFGS, drawn weights, 50 epochs": fixed(optimizer="lbfgs", init="random"),
+        "L-BFGS, PCA, 50 epochs": fixed(optimizer="lbfgs"),
+        "L-BFGS, PCA, 5 epochs": fixed(optimizer="lbfgs", max_epochs=5),
+        "L-BFGS, PCA, 1 epoch": fixed(optimizer="lbfgs", max_epochs=1),
+        "L-BFGS, PCA, 5 epochs, decay 0.01": fixed(optimizer="lbfgs", max_epochs=5, penalty=decay),
+        "L-BFGS, PCA, 50 epochs, decay 0.01": fixed(optimizer="lbfgs", penalty=decay),
+        "conjugate gradients, PCA, 5 epochs": fixed(optimizer="cg", max_epochs=5),
     }
 
 
@@ -190,17 +201,16 @@ def measured(case: Case, candidate: Candidate, seeds: int) -> tuple[float, float
     return statistics.mean(shares), statistics.mean(seconds)
 
 
-def study(chosen: list[str], seeds: int) -> list[str]:
-    """Return the table of docs/optimizers.md, line by line, printing as it goes."""
-    tables = list(cases())
+def study(chosen: dict[str, Candidate], tables: list[Case], seeds: int) -> list[str]:
+    """Return a table of docs/optimizers.md, line by line, printing as it goes."""
     pca = [statistics.mean(case.lost_by_pca(seed) for seed in range(seeds)) for case in tables]
     names = [f"{case.name} {len(case.X)} x {case.X.shape[1]}, {case.size}" for case in tables]
     header = ["candidate", *names, "mean over PCA", "CPU seconds"]
     lines = [f"| {' | '.join(header)} |", "|---" * len(header) + "|"]
     lines.append(f"| PCA | {' | '.join(f'{share:.3f}' for share in pca)} | 1.000 | |")
     print("\n".join(lines), flush=True)
-    for name in chosen:
-        found = [measured(case, candidates()[name], seeds) for case in tables]
+    for name, candidate in chosen.items():
+        found = [measured(case, candidate, seeds) for case in tables]
         cells = " | ".join(f"{share:.3f}, {seconds:.1f} s" for share, seconds in found)
         mean = statistics.geometric_mean(
             share / base for (share, _), base in zip(found, pca, strict=True)
@@ -234,10 +244,10 @@ def timed(model: Autoencoder, X: Table) -> float:
     return time.process_time() - started
 
 
-def write(lines: list[str], name: str, end: str) -> None:
+def write(lines: list[str], name: str) -> None:
     """Put lines between two marks of the page, below what they were made on."""
     text = PAGE.read_text()
-    first, last = text.index(f"<!-- {name} -->"), text.index(f"<!-- {end} -->")
+    first, last = text.index(f"<!-- {name} -->"), text.index(f"<!-- {name} end -->")
     body = "\n".join([f"<!-- {name} -->", machine(), "", *lines, ""])
     PAGE.write_text(text[:first] + body + text[last:])
 
@@ -246,21 +256,25 @@ def main() -> None:
     """Run the study, print it, write the page."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seeds", type=int, default=2)
-    parser.add_argument("--only", nargs="*", default=list(candidates()))
+    parser.add_argument("--only", nargs="*", help="the candidates to print, not to write")
+    parser.add_argument("--few", action="store_true", help="what few rows might want instead")
     parser.add_argument("--watching", action="store_true", help="the cost of early stopping only")
     parser.add_argument("--write", action="store_true")
-    arguments = parser.parse_args()
+    given = parser.parse_args()
     torch.set_num_threads(1)
     warnings.simplefilter("ignore", NarrowsWarning)
-    if arguments.watching:
+    if given.watching:
         lines = watching()
         print("\n".join(lines))
+    elif given.few:
+        few = [case for case in cases() if len(case.X) <= 600 and case.X.shape[1] <= 1000]
+        lines = study(for_few_rows(), few, given.seeds)
     else:
-        lines = study(arguments.only, arguments.seeds)
-    if arguments.write and arguments.watching:
-        write(lines, "watching", "watching end")
-    elif arguments.write:
-        write(lines, "table", "end")
+        chosen = candidates()
+        asked = given.only or list(chosen)
+        lines = study({name: chosen[name] for name in asked}, list(cases()), given.seeds)
+    if given.write and not given.only:
+        write(lines, "watching" if given.watching else "few" if given.few else "study")
 
 
 if __name__ == "__main__":

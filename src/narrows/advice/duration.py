@@ -27,7 +27,9 @@ def measured(table: Profile, settings: Mapping[str, Any]) -> Remark:
     """Return how long a fit to the whole table would take, or what would stop it."""
     optimizer = Optimizer.of(settings.get("optimizer", "auto"))
     composition = Composition.of({**Autoencoder().get_params(deep=False), **settings})
-    pace = budget.pace(settings, composition.foreseen_init(table.layout, table.n_rows))
+    begins = composition.foreseen_init(table.layout, table.n_rows)
+    corrupted = composition.corruption(table.layout) is not None
+    pace = budget.pace(settings, begins, corrupted=corrupted)
     asked, wanted = settings.get("batch_size", "auto"), settings.get("max_epochs", "auto")
     size = budget.batch_size(asked, table.n_rows, pace)
     epochs = budget.max_epochs(wanted, table.n_rows, size, optimizer, pace)

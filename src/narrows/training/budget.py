@@ -36,14 +36,15 @@ AHEAD = Pace(1500, 60, 64)
 AHEAD_RATE = 6e-3
 
 
-def pace(given: Mapping[str, Any], init: str) -> Pace:
+def pace(given: Mapping[str, Any], init: str, *, corrupted: bool) -> Pace:
     """Return how long to train with these settings, from where the network begins.
 
-    `AHEAD` serves only together with its own optimiser and rate, so both must be left open.
+    `AHEAD` serves only together with its own optimiser and rate, so both must be left open; and not
+    where the input is corrupted, because a PCA knows nothing of that.
     """
     asked = (given.get(name, "auto") for name in ("optimizer", "learning_rate"))
     left_open = all(isinstance(value, str) and value == "auto" for value in asked)
-    return AHEAD if init == "pca" and left_open else DRAWN
+    return AHEAD if init == "pca" and left_open and not corrupted else DRAWN
 
 
 def batch_size(setting: Any, n_rows: int, at: Pace = DRAWN) -> int:

@@ -64,8 +64,8 @@ class Settings:
         schedule : Schedule, optional
             In which phases; one by default.
         init : {"pca", "random"}
-            Where the network begins. At a PCA less is left to do: an optimiser and a learning rate
-            that are both "auto" then take fewer steps.
+            Where the network begins. At a PCA less is left to do: without a corruption, an
+            optimiser and a learning rate that are both "auto" then take fewer steps.
 
         Raises
         ------
@@ -73,7 +73,7 @@ class Settings:
             If a parameter is no possible value.
         """
         optimizer, learning_rate = how_to_move(given)
-        pace = budget.pace(given, init)
+        pace = budget.pace(given, init, corrupted=corruption is not None)
         size = budget.batch_size(given["batch_size"], table.n_rows, pace)
         fraction = checks.number(
             "validation_fraction",

@@ -196,6 +196,7 @@ def test_the_pace_is_short_only_where_optimiser_and_rate_are_left_open(digits: A
         {"learning_rate": OneCycle(1e-3)},
         {"optimizer": SGD()},
         {"init": "random"},
+        {"corruption": "masking"},
     ):
         assert epochs(**settings) == budget.DRAWN.epochs
 
