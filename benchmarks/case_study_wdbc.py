@@ -36,6 +36,7 @@ def codes(random_state: int = 0, max_epochs: int = 300) -> NDArray[np.float64]:
         learning_rate=Constant(1e-3),
         batch_size=32,
         max_epochs=max_epochs,
+        init="random",
         random_state=random_state,
     )
     return model.fit_transform(X)

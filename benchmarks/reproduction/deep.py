@@ -54,6 +54,7 @@ def fit(
         "optimizer": AdamW(0.0),
         "learning_rate": OneCycle(1e-3),
         "batch_size": 100,
+        "init": "random",
         **SETTINGS[name],
         **changes,
     }

@@ -77,6 +77,7 @@ def fit(
         learning_rate=rate,
         batch_size=256,
         max_epochs=epochs,
+        init="random",
         random_state=seed,
     ).fit(data.train)
     losses = [row["loss_per_feature"] for row in model.history_]

@@ -37,6 +37,7 @@ def fit(kind: str, *, seed: int, data: Digits | None = None, epochs: int = 40) -
         learning_rate=OneCycle(1e-3),
         batch_size=100,
         max_epochs=epochs,
+        init="random",
         random_state=seed,
         **KINDS[kind],
     ).fit(data.train)

@@ -43,6 +43,7 @@ def fit(
         learning_rate=OneCycle(2e-3),
         batch_size=100,
         max_epochs=epochs,
+        init="random",
         random_state=seed,
         **KINDS[kind],
     ).fit(data.train)

@@ -41,6 +41,7 @@ def fit(name: str, seed: int) -> Found:
         scaling=None,
         learning_rate=1e-3,
         max_epochs=300,
+        init="random",
         random_state=seed,
         **{"optimizer": RMSprop(), **PUBLISHED_SETTINGS, **SETTINGS[name]},
     )

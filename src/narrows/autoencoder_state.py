@@ -16,6 +16,7 @@ from narrows.data.layout import Layout
 from narrows.data.views import place
 from narrows.errors import CorruptFileError
 from narrows.network import Network
+from narrows.training.settings import how_to_move
 
 
 def describe(estimator: Any) -> tuple[dict[str, Any], persistence.Arrays]:
@@ -27,6 +28,7 @@ def describe(estimator: Any) -> tuple[dict[str, Any], persistence.Arrays]:
         "n_components": int(estimator.n_components_),
         "dtype": dtype_name(estimator.network_),
         "scaled": estimator.encoding_.center is not None,
+        "init": estimator.init_,
         "missing": [] if missing is None else missing.tolist(),
         "schema": schema_state.describe(estimator.layout_.schema),
         "told": list(estimator.layout_.told),
@@ -64,6 +66,9 @@ def restore(estimator: Any, fitted: Mapping[str, Any], tensors: persistence.Arra
         stored.restore_columns(estimator, fitted, n_features)
         stored.restore_training(estimator, fitted)
         missing = _restored_missing(fitted.get("missing", []), n_features)
+        # Models of versions before there was a choice began with drawn weights.
+        estimator.init_ = checks.choice("init", fitted.get("init", "random"), ("pca", "random"))
+        estimator.optimizer_ = how_to_move(settings)[0]
         estimator.n_components_ = composition.n_components
         estimator.layout_ = layout
     persistence.check_tensors(tensors, shapes)

@@ -26,6 +26,7 @@ from narrows.network import Experts, Network
 from narrows.objective import Objective
 from narrows.penalties.penalty import Penalty
 from narrows.sides import Side
+from narrows.training import start
 from narrows.training.optimizers import Optimizer
 from narrows.training.schedules import Schedule
 from narrows.training.settings import how_to_move
@@ -49,6 +50,8 @@ class Composition:
         What views of different width count.
     add_indicator : bool
         Whether the encoder sees where cells were not measured.
+    chosen_init : {"auto", "pca", "random"}
+        Where training begins.
     """
 
     n_components: int
@@ -61,6 +64,7 @@ class Composition:
     schedule: Schedule
     balance: str
     add_indicator: bool
+    chosen_init: str
 
     @classmethod
     def of(cls, settings: Mapping[str, Any]) -> Composition:
@@ -83,6 +87,7 @@ class Composition:
             schedule=Schedule.of(settings["schedule"]),
             balance=checks.choice("balance", settings["balance"], BALANCES),
             add_indicator=bool(settings["add_indicator"]),
+            chosen_init=checks.choice("init", settings["init"], start.STARTS),
         )
         found._check_steps(how_to_move(settings)[0])
         return found
@@ -96,6 +101,21 @@ class Composition:
                     f"optimizer={optimizer!r} passes all rows many times in one step, and "
                     f"penalty={term!r} changes after each pass; choose optimizer='adam'"
                 )
+
+    def init(self, network: Network, n_rows: int) -> str:
+        """Return where training on so many rows begins: ``"pca"`` or ``"random"``.
+
+        Raises
+        ------
+        CompositionError
+            If it cannot begin where it was asked to.
+        """
+        return start.resolved(self.chosen_init, network, n_rows, whole=self.schedule.whole)
+
+    def foreseen_init(self, layout: Layout, n_rows: int) -> str:
+        """Return the same before there is a network."""
+        with torch.device("meta"):
+            return self.init(self.network(layout, torch.float32), n_rows)
 
     @property
     def regularised(self) -> bool:

@@ -12,6 +12,7 @@ import numpy as np
 
 from narrows.advice.profile import Profile
 from narrows.advice.remark import Remark
+from narrows.composition import Composition
 from narrows.data import arrays
 from narrows.errors import DataError, DivergenceError, NarrowsWarning, ParameterError
 from narrows.estimator import Autoencoder
@@ -24,9 +25,14 @@ TIMED_BATCHES = 32
 
 def measured(table: Profile, settings: Mapping[str, Any]) -> Remark:
     """Return how long a fit to the whole table would take, or what would stop it."""
-    optimizer = Optimizer.of(settings.get("optimizer", "adamw"))
-    size = budget.batch_size(settings.get("batch_size", "auto"), table.n_rows)
-    epochs = budget.max_epochs(settings.get("max_epochs", "auto"), table.n_rows, size, optimizer)
+    optimizer = Optimizer.of(settings.get("optimizer", "auto"))
+    composition = Composition.of({**Autoencoder().get_params(deep=False), **settings})
+    begins = composition.foreseen_init(table.layout, table.n_rows)
+    corrupted = composition.corruption(table.layout) is not None
+    pace = budget.pace(settings, begins, corrupted=corrupted)
+    asked, wanted = settings.get("batch_size", "auto"), settings.get("max_epochs", "auto")
+    size = budget.batch_size(asked, table.n_rows, pace)
+    epochs = budget.max_epochs(wanted, table.n_rows, size, optimizer, pace)
     n_timed = table.n_looked_at
     if not optimizer.full_batch:
         n_timed = min(n_timed, TIMED_BATCHES * size)

@@ -142,7 +142,7 @@ def curve(
 def quick_budget(settings: Settings, n_rows: int) -> dict[str, int]:
     """Return the batch size and the epochs of a quick fit."""
     size = budget.batch_size(settings.get("batch_size", "auto"), n_rows)
-    optimizer = Optimizer.of(settings.get("optimizer", "adamw"))
+    optimizer = Optimizer.of(settings.get("optimizer", "auto"))
     whole = budget.max_epochs(settings.get("max_epochs", "auto"), n_rows, size, optimizer)
     steps = 1 if optimizer.full_batch else -(-n_rows // size)
     return {"batch_size": size, "max_epochs": max(1, min(whole, CURVE_STEPS // steps))}

@@ -47,7 +47,7 @@ class AutoencoderClassifier(ClassifierMixin, FineTuned):  # type: ignore[misc]
         Multiplies the reconstruction loss, which fine-tuning may keep in mind.
     class_weight : dict, "balanced" or None, default=None
         How much rows of each class count.
-    optimizer : Optimizer, str or class, default="adamw"
+    optimizer : Optimizer, str or class, default="auto"
         Of fine-tuning, as of `Autoencoder`; so are the next ones.
     learning_rate : float, LearningRate, str, default="auto"
         Of fine-tuning.
@@ -110,7 +110,7 @@ class AutoencoderClassifier(ClassifierMixin, FineTuned):  # type: ignore[misc]
         pretrain: bool = True,
         reconstruction_weight: float = 0.0,
         class_weight: Any = None,
-        optimizer: Any = "adamw",
+        optimizer: Any = "auto",
         learning_rate: Any = "auto",
         batch_size: int | str = "auto",
         max_epochs: int | str = "auto",

@@ -47,7 +47,7 @@ class FineTuned(
         hidden: Any = (),
         pretrain: bool = True,
         reconstruction_weight: float = 0.0,
-        optimizer: Any = "adamw",
+        optimizer: Any = "auto",
         learning_rate: Any = "auto",
         batch_size: int | str = "auto",
         max_epochs: int | str = "auto",
@@ -154,6 +154,7 @@ class FineTuned(
             )
         if self.pretrain:
             return found.fit(X, sample_weight=sample_weight)
+        found.init_ = "random"
         found._finish(found._prepare(X, None, sample_weight, fresh=True), [], "untrained")
         return found
 

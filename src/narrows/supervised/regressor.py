@@ -37,7 +37,7 @@ class AutoencoderRegressor(RegressorMixin, FineTuned):  # type: ignore[misc]
         Whether the autoencoder is fitted to X first; otherwise it begins with drawn weights.
     reconstruction_weight : float, default=0.0
         Multiplies the reconstruction loss, which fine-tuning may keep in mind.
-    optimizer : Optimizer, str or class, default="adamw"
+    optimizer : Optimizer, str or class, default="auto"
         Of fine-tuning, as of `Autoencoder`; so are the next ones.
     learning_rate : float, LearningRate, str, default="auto"
         Of fine-tuning.

@@ -2,20 +2,52 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from narrows import checks
 from narrows.training.optimizers import Optimizer
 
 # Chosen by benchmarks/defaults.py over several tables; its result is in docs/defaults.md.
-STEPS = 4000
-MIN_EPOCHS, MAX_EPOCHS = 10, 200
+MIN_EPOCHS = 10
 MIN_BATCH, MAX_BATCH = 16, 256
 BATCHES_PER_EPOCH = 16
+MANY_BATCHES = 128  # in an epoch that still has so many, batches are large for speed
 FULL_BATCH_EPOCHS = 50
 
 
-def batch_size(setting: Any, n_rows: int) -> int:
+@dataclass(frozen=True)
+class Pace:
+    """How long to train: some ``steps`` in all, of at most ``epochs``; ``rows`` is most of a step.
+
+    Batches grow beyond ``rows`` where an epoch has more than `MANY_BATCHES` of them.
+    """
+
+    steps: int
+    epochs: int
+    rows: int
+
+
+DRAWN = Pace(4000, 200, MAX_BATCH)
+# Of a network that begins at a PCA; chosen by benchmarks/optimizers.py, see docs/optimizers.md.
+AHEAD = Pace(1500, 60, 64)
+AHEAD_RATE = 6e-3
+
+
+def pace(given: Mapping[str, Any], init: str, *, corrupted: bool) -> Pace:
+    """Return how long to train with these settings, from where the network begins.
+
+    `AHEAD` serves only together with its own optimiser and rate, so both must be left open; and not
+    where the input is corrupted, because a PCA knows nothing of that.
+    """
+    asked = (given.get(name, "auto") for name in ("optimizer", "learning_rate"))
+    left_open = all(isinstance(value, str) and value == "auto" for value in asked)
+    return AHEAD if init == "pca" and left_open and not corrupted else DRAWN
+
+
+def batch_size(setting: Any, n_rows: int, at: Pace = DRAWN) -> int:
     """Return the rows per step: a power of two that gives some 16 to 32 steps per epoch.
 
     Raises
@@ -24,13 +56,15 @@ def batch_size(setting: Any, n_rows: int) -> int:
         If the setting is neither ``"auto"`` nor a positive whole number.
     """
     if isinstance(setting, str) and setting == "auto":
-        wanted = max(1, n_rows // BATCHES_PER_EPOCH)
-        return min(MAX_BATCH, max(MIN_BATCH, 1 << (wanted.bit_length() - 1)))
+        most = min(MAX_BATCH, max(at.rows, _power_of_two(n_rows // MANY_BATCHES)))
+        return min(most, max(MIN_BATCH, _power_of_two(n_rows // BATCHES_PER_EPOCH)))
     return checks.integer("batch_size", setting, low=1, remedy="or leave it at 'auto'")
 
 
-def max_epochs(setting: Any, n_rows: int, rows_per_step: int, optimizer: Optimizer) -> int:
-    """Return the number of epochs: some 4,000 steps, within bounds.
+def max_epochs(
+    setting: Any, n_rows: int, rows_per_step: int, optimizer: Optimizer, at: Pace = DRAWN
+) -> int:
+    """Return the number of epochs: the steps of the pace, within bounds.
 
     Raises
     ------
@@ -42,4 +76,18 @@ def max_epochs(setting: Any, n_rows: int, rows_per_step: int, optimizer: Optimiz
     if optimizer.full_batch:
         return FULL_BATCH_EPOCHS
     steps_per_epoch = -(-n_rows // rows_per_step)
-    return min(MAX_EPOCHS, max(MIN_EPOCHS, STEPS // steps_per_epoch))
+    return min(at.epochs, max(MIN_EPOCHS, at.steps // steps_per_epoch))
+
+
+def ahead_rate(n_rows: int, n_features: int) -> float:
+    """Return the peak rate of a network that begins at a PCA.
+
+    It falls where columns outnumber rows: there is little to learn beyond the PCA, and much to
+    learn by heart.
+    """
+    return AHEAD_RATE * math.sqrt(min(1.0, n_rows / n_features))
+
+
+def _power_of_two(number: int) -> int:
+    """Return the largest power of two that is no larger, at least 1."""
+    return 1 << (max(1, number).bit_length() - 1)

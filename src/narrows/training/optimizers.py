@@ -29,6 +29,8 @@ __all__ = [
     "RMSprop",
 ]
 
+AUTO = "auto"
+
 Closure = Callable[[], Tensor]
 
 
@@ -73,11 +75,15 @@ class Optimizer(Spec, axis="optimizer"):
     def of(cls, value: Any) -> Self:
         """Return a spec for a spec, a name, or a class of `torch.optim`.
 
+        ``"auto"`` is `AdamW`, which docs/optimizers.md compares with the others.
+
         Raises
         ------
         ParameterError
             If ``value`` is none of these.
         """
+        if isinstance(value, str) and value == AUTO:
+            value = "adamw"
         if isinstance(value, type) and issubclass(value, torch.optim.Optimizer):
             found = TorchOptimizer(value)
             assert isinstance(found, cls)

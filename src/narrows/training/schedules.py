@@ -11,7 +11,12 @@ __all__ = ["Joint"]
 
 
 class Schedule(Spec, axis="schedule"):
-    """Base of the schedules: yields phases, each when the one before has been trained."""
+    """Base of the schedules: yields phases, each when the one before has been trained.
+
+    ``whole`` says that the first of them trains all layers, so that it matters where they begin.
+    """
+
+    whole = False
 
     def phases(self, whole: Phase) -> Iterator[Phase]:
         """Yield the phases that ``whole``, the training of all there is, is done in."""
@@ -27,6 +32,8 @@ class Joint(Schedule):
     >>> Autoencoder(2, schedule="joint").schedule
     'joint'
     """
+
+    whole = True
 
     def phases(self, whole: Phase) -> Iterator[Phase]:
         """Yield the one phase."""

@@ -35,6 +35,7 @@ class Settings:
     validation_fraction: float = 0.0
     patience: int | None = None
     max_grad_norm: float | None = None
+    init: str = "random"
 
     @classmethod
     def of(
@@ -45,6 +46,7 @@ class Settings:
         *,
         corruption: Corruption | None = None,
         schedule: Schedule | None = None,
+        init: str = "random",
     ) -> Self:
         """Resolve an estimator's parameters for the table it is trained on.
 
@@ -61,6 +63,9 @@ class Settings:
             What the encoder sees instead of x.
         schedule : Schedule, optional
             In which phases; one by default.
+        init : {"pca", "random"}
+            Where the network begins. At a PCA less is left to do: without a corruption, an
+            optimiser and a learning rate that are both "auto" then take fewer steps.
 
         Raises
         ------
@@ -68,7 +73,8 @@ class Settings:
             If a parameter is no possible value.
         """
         optimizer, learning_rate = how_to_move(given)
-        size = budget.batch_size(given["batch_size"], table.n_rows)
+        pace = budget.pace(given, init, corrupted=corruption is not None)
+        size = budget.batch_size(given["batch_size"], table.n_rows, pace)
         fraction = checks.number(
             "validation_fraction",
             given["validation_fraction"],
@@ -82,18 +88,23 @@ class Settings:
         if norm is not None:
             norm = checks.number("max_grad_norm", norm, low=0, include_low=False)
         rate = learning_rate.rate
+        if rate is None:
+            rate = optimizer.default_rate(table.n_features)
+            if pace is budget.AHEAD:
+                rate = budget.ahead_rate(table.n_rows, table.n_features)
         return cls(
             objective=objective,
             optimizer=optimizer,
             learning_rate=learning_rate,
-            rate=optimizer.default_rate(table.n_features) if rate is None else float(rate),
+            rate=float(rate),
             corruption=corruption,
             schedule=Joint() if schedule is None else schedule,
             batch_size=size,
-            max_epochs=budget.max_epochs(given["max_epochs"], table.n_rows, size, optimizer),
+            max_epochs=budget.max_epochs(given["max_epochs"], table.n_rows, size, optimizer, pace),
             validation_fraction=fraction,
             patience=patience if given["early_stopping"] else None,
             max_grad_norm=norm,
+            init=init,
         )
 
 

@@ -23,6 +23,7 @@ from narrows.training.progress import Progress, Silent
 from narrows.training.rates import Constant, Course
 from narrows.training.runtime import Randomness, Runtime
 from narrows.training.settings import Settings
+from narrows.training.start import at_components
 from narrows.training.step import Step
 
 REMARKED_ROWS = 4096  # rows of training that a finished network is looked at with
@@ -34,6 +35,7 @@ class Outcome:
 
     history: list[Row] = field(default_factory=list)
     stop_reason: str = "max_epochs"
+    init: str = "random"
 
 
 class Trainer:
@@ -78,6 +80,7 @@ class Trainer:
         """
         outcome = Outcome()
         train, valid = self._split(table)
+        outcome.init = self._begin(network, table, train)
         try:
             with self._interrupt:
                 for phase in self.settings.schedule.phases(self._whole("joint", network, table)):
@@ -89,6 +92,12 @@ class Trainer:
         for remark in self._remarks(network, table):
             warnings.warn(remark, CollapseWarning, stacklevel=4)
         return outcome
+
+    def _begin(self, network: Network, table: Table, rows: Tensor) -> str:
+        """Put a network that was just drawn where training is to begin; return where that is."""
+        wanted = self.settings.init == "pca"
+        done = wanted and at_components(network, table, rows, self.randomness.initial)
+        return "pca" if done else "random"
 
     def _remarks(self, network: Network, table: Table) -> list[str]:
         if not self.settings.objective.terms:

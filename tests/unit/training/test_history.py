@@ -50,6 +50,7 @@ def test_the_validation_loss_is_that_of_rows_without_noise(breast_cancer: Any) -
         learning_rate=1e-12,
         optimizer="sgd",
         scaling="none",
+        init="random",
         random_state=0,
     ).fit(np.full((40, 5), 2.0, dtype=np.float32))
     row = model.history_[0]

@@ -25,8 +25,9 @@ def fitted(X: Any, **settings: Any) -> Autoencoder:
 
 @pytest.mark.parametrize("name", NAMED)
 def test_every_optimiser_lowers_the_objective_by_name(name: str, breast_cancer: Any) -> None:
-    start = fitted(breast_cancer, optimizer="sgd", learning_rate=1e-12, max_epochs=1)
-    model = fitted(breast_cancer, optimizer=name)
+    drawn = {"init": "random"}  # a PCA leaves less to lower
+    start = fitted(breast_cancer, optimizer="sgd", learning_rate=1e-12, max_epochs=1, **drawn)
+    model = fitted(breast_cancer, optimizer=name, **drawn)
     assert model.score(breast_cancer) > 0.7 * start.score(breast_cancer)
     objectives = [row["objective"] for row in model.history_]
     assert objectives[-1] < objectives[0]

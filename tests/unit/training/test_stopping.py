@@ -50,6 +50,7 @@ def test_early_stopping_restores_the_best_weights_when_the_epochs_run_out(
         "early_stopping": True,
         "n_iter_no_change": 100,
         "learning_rate": 0.05,
+        "init": "random",
         "random_state": 0,
     }
     model = Autoencoder(2, max_epochs=12, **settings).fit(breast_cancer)
@@ -147,6 +148,7 @@ def test_after_divergence_the_model_is_as_good_as_its_best_epoch(breast_cancer: 
         learning_rate=OneCycle(0.5, warm_up=0.9),  # starts well, then grows too large
         batch_size=569,
         max_epochs=60,
+        init="random",
         random_state=0,
     )
     with pytest.warns(DivergenceWarning, match="The best weights were kept"):

@@ -1,0 +1,236 @@
+"""Start: a network begins at the PCA of its rows where it can, and says where it began."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import scipy.sparse
+from sklearn.base import clone
+from sklearn.decomposition import PCA
+from sklearn.preprocessing import StandardScaler
+
+import narrows
+from narrows import (
+    SGD,
+    AdamW,
+    Autoencoder,
+    AutoencoderClassifier,
+    Dense,
+    GaussianNoise,
+    KSparse,
+    Layerwise,
+    OneCycle,
+    SharedPrivate,
+    View,
+)
+from narrows.errors import CompositionError, ParameterError
+from narrows.training import budget
+
+HALVES = {"left": range(32), "right": range(32, 64)}
+STILL: dict[str, Any] = {"optimizer": "sgd", "learning_rate": 1e-15, "max_epochs": 1}
+
+
+def still(n_components: int, **settings: Any) -> Autoencoder:
+    """Return an autoencoder that stays where it begins."""
+    return Autoencoder(n_components, random_state=0, **{**STILL, **settings})
+
+
+def lost(z: Any, reconstruction: Any) -> float:
+    return float(((z - reconstruction) ** 2).mean())
+
+
+@pytest.mark.parametrize("hidden", [(), (64,), (64, 32), (64, 48, 32)], ids=str)
+def test_a_network_begins_with_the_error_of_pca(hidden: tuple[int, ...], digits: Any) -> None:
+    z = StandardScaler().fit_transform(digits)
+    pca = PCA(5).fit(z)
+    linear = lost(z, pca.inverse_transform(pca.transform(z)))
+    model = still(5, architecture=Dense(hidden)).fit(digits)
+    ours = lost(z, StandardScaler().fit(digits).transform(model.reconstruct(digits)))
+    assert model.init_ == "pca"
+    assert ours == pytest.approx(linear, rel=0.05)
+    drawn = still(5, architecture=Dense(hidden), init="random").fit(digits)
+    assert drawn.init_ == "random"
+    assert -drawn.score(digits) > -1.5 * model.score(digits)
+
+
+@pytest.mark.parametrize("hidden", [(), (64,), (64, 48, 32)], ids=str)
+@pytest.mark.parametrize("fusion", ["intermediate", "early"])
+def test_views_begin_at_the_pca_of_all_of_them(
+    hidden: tuple[int, ...], fusion: str, digits: Any
+) -> None:
+    even = {"even": range(0, 64, 2), "odd": range(1, 32, 2), "rest": range(33, 64, 2)}
+    z = StandardScaler().fit_transform(digits)
+    pca = PCA(5).fit(z)
+    settings: dict[str, Any] = {"views": even, "fusion": fusion, "corruption": None}
+    model = still(5, architecture=Dense(hidden), **settings).fit(digits)
+    ours = lost(z, StandardScaler().fit(digits).transform(model.reconstruct(digits)))
+    assert model.init_ == "pca"
+    assert ours == pytest.approx(lost(z, pca.inverse_transform(pca.transform(z))), rel=0.05)
+
+
+def test_without_hidden_layers_the_first_codes_are_scaled_scores(digits: Any) -> None:
+    model = still(3, architecture=Dense(()), precision="float64").fit(digits)
+    scores = PCA(3).fit_transform(StandardScaler().fit_transform(digits))
+    codes = model.transform(digits)
+    between = np.abs(np.corrcoef(codes.T, scores.T)[:3, 3:])
+    np.testing.assert_allclose(between, np.eye(3), atol=0.02)
+    np.testing.assert_allclose(codes.std(0), codes[:, 0].std(), rtol=1e-3)
+
+
+@pytest.mark.parametrize("unit", [0.01, 1, 20])
+def test_unscaled_rows_far_from_zero_are_centred(unit: float, digits: Any) -> None:
+    far = (digits.astype(np.float64) + 50) * unit
+    model = still(5, scaling=None, precision="float64").fit(far)
+    pca = PCA(5).fit(far)
+    linear = lost(far, pca.inverse_transform(pca.transform(far)))
+    assert lost(far, model.reconstruct(far)) == pytest.approx(linear, rel=0.05)
+
+
+def test_a_sigmoid_output_begins_near_the_pca(digits: Any) -> None:
+    pixels = digits / 16.0
+    settings: dict[str, Any] = {"scaling": None, "loss": "cross_entropy"}
+    model = still(8, **settings).fit(pixels)
+    drawn = still(8, init="random", **settings).fit(pixels)
+    assert model.init_ == "pca"
+    mean = lost(pixels, pixels.mean(0))
+    assert lost(pixels, model.reconstruct(pixels)) < 0.6 * mean
+    assert lost(pixels, drawn.reconstruct(pixels)) > mean
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"architecture": Dense((64,), activation="tanh")},
+        {"architecture": Dense((64,), code_activation="tanh")},
+        {"architecture": Dense((64,), tied=True)},
+        {"architecture": Dense((9,))},  # less than twice the code
+        {"architecture": "recurrent"},
+        {"latent": "gaussian"},
+        {"latent": KSparse(2)},
+        {"types": {0: "count"}},
+        {"views": HALVES, "fusion": SharedPrivate(1)},
+        {"views": HALVES, "fusion": "product_of_experts"},
+        {"views": {"left": View(range(32), architecture=(64, 32)), "right": range(32, 64)}},
+    ],
+    ids=str,
+)
+def test_other_networks_begin_as_drawn(settings: dict[str, Any], digits: Any) -> None:
+    model = still(5, **settings).fit(digits[:200])
+    drawn = still(5, init="random", **settings).fit(digits[:200])
+    assert model.init_ == "random"
+    np.testing.assert_array_equal(model.transform(digits[:9]), drawn.transform(digits[:9]))
+    with pytest.raises(CompositionError, match=r"init='pca' needs .* set init='auto'"):
+        still(5, init="pca", **settings).fit(digits[:200])
+
+
+def test_stacked_layers_begin_as_drawn_unless_asked(digits: Any) -> None:
+    assert still(5, schedule=Layerwise(epochs=1)).fit(digits).init_ == "random"
+    assert still(5, schedule=Layerwise(epochs=1), init="pca").fit(digits).init_ == "pca"
+
+
+def test_a_start_that_is_none_is_refused(digits: Any) -> None:
+    with pytest.raises(ParameterError, match="init='zeros' must be one of"):
+        Autoencoder(2, init="zeros").fit(digits)
+
+
+def test_a_code_no_shorter_than_the_table_is_drawn(breast_cancer: Any) -> None:
+    model = still(30, corruption=GaussianNoise(0.1), architecture=Dense((64,)))
+    assert model.fit(breast_cancer).init_ == "random"
+    assert still(5).fit(breast_cancer[:5]).init_ == "random"
+
+
+def test_a_constant_table_and_holes_are_no_obstacle(breast_cancer: Any) -> None:
+    assert np.isfinite(still(2).fit(np.full((40, 5), 2.0)).reconstruct(np.ones((2, 5)))).all()
+    holes = breast_cancer.copy()
+    holes[np.random.default_rng(0).random(holes.shape) < 0.2] = np.nan
+    model = still(2).fit(holes)
+    assert model.init_ == "pca"
+    assert model.score(breast_cancer) > 1.5 * still(2, init="random").fit(holes).score(
+        breast_cancer
+    )
+
+
+def test_weights_count_as_often_as_rows_are_repeated(breast_cancer: Any) -> None:
+    weight = np.random.default_rng(0).integers(0, 4, len(breast_cancer))
+    settings: dict[str, Any] = {"scaling": None, "precision": "float64"}
+    z = StandardScaler().fit_transform(breast_cancer)
+    weighted = still(3, **settings).fit(z, sample_weight=weight)
+    repeated = still(3, **settings).fit(np.repeat(z, weight, 0))
+    np.testing.assert_allclose(weighted.transform(z), repeated.transform(z), atol=1e-3)
+
+
+def test_sparse_rows_begin_where_dense_ones_do(digits: Any) -> None:
+    settings: dict[str, Any] = {"scaling": None}
+    dense = still(5, **settings).fit(digits)
+    sparse = still(5, **settings).fit(scipy.sparse.csr_array(digits))
+    assert sparse.init_ == "pca"
+    np.testing.assert_allclose(sparse.transform(digits), dense.transform(digits), atol=1e-3)
+
+
+def test_the_same_seed_begins_and_ends_at_the_same_model(digits: Any) -> None:
+    one, two = (Autoencoder(4, max_epochs=2, random_state=3).fit(digits) for _ in range(2))
+    np.testing.assert_array_equal(one.transform(digits), two.transform(digits))
+    assert clone(one).get_params()["init"] == "auto"
+
+
+def test_going_on_does_not_begin_again(digits: Any) -> None:
+    model = Autoencoder(4, max_epochs=2, random_state=0, warm_start=True).fit(digits)
+    before = model.score(digits)
+    model.set_params(**STILL).fit(digits)
+    assert model.init_ == "pca"
+    assert model.score(digits) == pytest.approx(before, rel=1e-6)
+    piece = Autoencoder(4, random_state=0).partial_fit(digits[:100])
+    assert piece.init_ == "random"
+    assert piece.partial_fit(digits[100:200]).init_ == "random"
+
+
+def test_a_saved_model_says_where_it_began(digits: Any, tmp_path: Path) -> None:
+    model = Autoencoder(4, max_epochs=1, random_state=0).fit(digits)
+    assert model.optimizer == "auto"
+    model.save(tmp_path / "model")
+    loaded = narrows.load(tmp_path / "model")
+    assert (loaded.init_, loaded.optimizer, loaded.init) == ("pca", "auto", "auto")
+    assert repr(loaded.optimizer_) == repr(model.optimizer_) == "AdamW()"
+
+
+def test_auto_is_adamw_bit_for_bit_where_weights_are_drawn(digits: Any) -> None:
+    settings: dict[str, Any] = {"init": "random", "max_epochs": 2, "random_state": 0}
+    auto = Autoencoder(4, **settings).fit(digits)
+    named = Autoencoder(4, optimizer=AdamW(), **settings).fit(digits)
+    np.testing.assert_array_equal(auto.transform(digits), named.transform(digits))
+    head = AutoencoderClassifier(max_epochs=1)
+    assert head.optimizer == "auto"
+
+
+def test_the_pace_is_short_only_where_optimiser_and_rate_are_left_open(digits: Any) -> None:
+    def epochs(**settings: Any) -> int:
+        model = Autoencoder(4, batch_size=len(digits), random_state=0, **settings)
+        return model.fit(digits).n_iter_
+
+    assert epochs() == budget.AHEAD.epochs
+    for settings in (
+        {"optimizer": "adamw"},
+        {"learning_rate": OneCycle(1e-3)},
+        {"optimizer": SGD()},
+        {"init": "random"},
+        {"corruption": "masking"},
+    ):
+        assert epochs(**settings) == budget.DRAWN.epochs
+
+
+def test_the_rate_falls_where_columns_outnumber_rows() -> None:
+    assert budget.ahead_rate(1000, 10) == budget.ahead_rate(10, 10) == budget.AHEAD_RATE
+    assert budget.ahead_rate(25, 100) == budget.AHEAD_RATE / 2
+    X = np.random.default_rng(0).normal(size=(50, 200))
+    model = Autoencoder(2, max_epochs=40, random_state=0).fit(X)
+    peak = max(row["learning_rate"] for row in model.history_)
+    assert peak == pytest.approx(budget.ahead_rate(50, 200), rel=0.01)
+
+
+def test_batches_grow_only_where_an_epoch_has_many() -> None:
+    sizes = {n: budget.batch_size("auto", n, budget.AHEAD) for n in (20, 600, 10_000, 60_000)}
+    assert sizes == {20: 16, 600: 32, 10_000: 64, 60_000: 256}
+    assert budget.batch_size("auto", 10_000) == 256
