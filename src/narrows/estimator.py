@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Self
 
@@ -30,6 +31,7 @@ from narrows.missing import Imputation
 from narrows.model_folder import State, Storable
 from narrows.network import Network
 from narrows.reporting import Reporting
+from narrows.sides import Side
 from narrows.training import progress
 from narrows.training.optimizers import Stepper
 from narrows.training.runtime import Randomness, resolve, seed
@@ -496,7 +498,7 @@ class Autoencoder(
             levelled=layout.levelled,
             owned=overwrite,
         )
-        _check_domain(objective.loss, table)
+        _check_domain(objective.loss, table, composition.sides(layout))
         trainer = Trainer(
             Settings.of(
                 self.get_params(deep=False),
@@ -594,7 +596,7 @@ def _classes(y: Any, rows: Rows) -> Matrix:
     return found.astype(np.int64)
 
 
-def _check_domain(loss: Loss, table: Table) -> None:
+def _check_domain(loss: Loss, table: Table, sides: Sequence[Side]) -> None:
     low, high = torch.as_tensor(loss.low), torch.as_tensor(loss.high)
     if bool(low.isneginf().all() & high.isposinf().all()):
         return
@@ -603,6 +605,7 @@ def _check_domain(loss: Loss, table: Table) -> None:
     if outside.any():
         column = int(outside.nonzero()[0])
         low, high = (bound.expand(len(outside))[column] for bound in (low, high))
+        loss = next(side.loss for side in sides if column in side.columns)
         raise DataError(
             f"loss={loss!r} needs values from {low:g} to {high:g} after scaling, but "
             f"column {column} goes from {float(table.low[column]):.4g} to "

@@ -317,3 +317,9 @@ def test_joining_arrays_wants_the_same_rows() -> None:
     assert views == {"a": [0, 1], "b": [2]}
     with pytest.raises(DataError, match="different numbers of rows"):
         join_views({"a": X, "b": X[:3]})
+
+
+def test_a_loss_whose_range_a_view_leaves_is_named_alone() -> None:
+    views = {"left": View(range(10), loss="cross_entropy"), "right": range(10, 30)}
+    with pytest.raises(DataError, match=r"^loss=CrossEntropy\(\) needs values from 0 to 1"):
+        Autoencoder(2, views=views, max_epochs=1).fit(X)
