@@ -45,6 +45,8 @@ def candidates() -> dict[str, dict[str, object]]:
     """Return settings by name: the defaults, and one change at a time."""
     return {
         "defaults": {},
+        "drawn weights": {"init": "random"},
+        "4,000 steps": {"optimizer": "adamw"},
         "hidden (32,)": {"architecture": Dense((32,))},
         "hidden (64,)": {"architecture": Dense((64,))},
         "hidden (128,)": {"architecture": Dense((128,))},

@@ -25,6 +25,7 @@ def model(workload: Workload) -> Any:
         learning_rate=1e-3,
         batch_size=workload.batch_size,
         max_epochs=workload.epochs,
+        init="random",  # as the others begin
         random_state=0,
     )
 
