@@ -2,6 +2,7 @@
 
     OMP_NUM_THREADS=1 python benchmarks/optimizers.py [--seeds 2] [--write]
     OMP_NUM_THREADS=1 python benchmarks/optimizers.py --few [--write]
+    OMP_NUM_THREADS=1 python benchmarks/optimizers.py --wide [--write]
     OMP_NUM_THREADS=1 python benchmarks/optimizers.py --watching [--write]
 
 Every candidate is fitted with the same seeds on the same training rows of tables of different
@@ -108,6 +109,14 @@ def cases() -> Iterator[Case]:
         yield Case("MNIST, few", pixels[rng.permutation(len(pixels))[:300]], 16, "none")
     else:
         print(f"{DATA / 'mnist20k.npz'} is absent: two tables are left out")
+
+
+def wide_cases() -> Iterator[Case]:
+    """Yield linear tables with noise that have far more columns than rows."""
+    for n_rows, n_columns in ((120, 20_000), (60, 8_000), (60, 2_000)):
+        rng = np.random.default_rng(n_columns)
+        made = rng.standard_normal((n_rows, 5)) @ rng.standard_normal((5, n_columns))
+        yield Case("wide", made + rng.standard_normal(made.shape), 5)
 
 
 def fixed(**settings: Any) -> Candidate:
@@ -258,6 +267,7 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=2)
     parser.add_argument("--only", nargs="*", help="the candidates to print, not to write")
     parser.add_argument("--few", action="store_true", help="what few rows might want instead")
+    parser.add_argument("--wide", action="store_true", help="the rate of very wide tables only")
     parser.add_argument("--watching", action="store_true", help="the cost of early stopping only")
     parser.add_argument("--write", action="store_true")
     given = parser.parse_args()
@@ -269,12 +279,19 @@ def main() -> None:
     elif given.few:
         few = [case for case in cases() if len(case.X) <= 600 and case.X.shape[1] <= 1000]
         lines = study(for_few_rows(), few, given.seeds)
+    elif given.wide:
+        both = {
+            "auto": fixed(),
+            "auto, rate 0.006 for all shapes": paced(learning_rate=OneCycle(6e-3)),
+        }
+        lines = study(both, list(wide_cases()), given.seeds)
     else:
         chosen = candidates()
         asked = given.only or list(chosen)
         lines = study({name: chosen[name] for name in asked}, list(cases()), given.seeds)
     if given.write and not given.only:
-        write(lines, "watching" if given.watching else "few" if given.few else "study")
+        kinds = [name for name in ("watching", "few", "wide") if getattr(given, name)]
+        write(lines, kinds[0] if kinds else "study")
 
 
 if __name__ == "__main__":

@@ -514,3 +514,10 @@ def test_looking_leaves_table_and_global_generators_alone() -> None:
 )
 def test_durations_are_told_in_words(seconds: float, words: str) -> None:
     assert in_words(seconds) == words
+
+
+def test_the_time_foreseen_is_that_of_the_pace_a_fit_would_have() -> None:
+    for settings in ({}, {"init": "random"}, {"corruption": "masking"}, {"optimizer": "adam"}):
+        advice = advise(related(), n_components=2, **settings)
+        model = Autoencoder(2, random_state=0, **settings).fit(related())
+        assert advice.about("time").details["epochs"] == model.n_iter_

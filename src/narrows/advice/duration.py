@@ -25,16 +25,12 @@ TIMED_BATCHES = 32
 
 def measured(table: Profile, settings: Mapping[str, Any]) -> Remark:
     """Return how long a fit to the whole table would take, or what would stop it."""
-    optimizer = Optimizer.of(settings.get("optimizer", "auto"))
-    composition = Composition.of({**Autoencoder().get_params(deep=False), **settings})
-    begins = composition.foreseen_init(table.layout, table.n_rows)
-    corrupted = composition.corruption(table.layout) is not None
-    pace = budget.pace(settings, begins, corrupted=corrupted)
-    asked, wanted = settings.get("batch_size", "auto"), settings.get("max_epochs", "auto")
-    size = budget.batch_size(asked, table.n_rows, pace)
-    epochs = budget.max_epochs(wanted, table.n_rows, size, optimizer, pace)
+    try:
+        size, epochs, at_once = _planned(table, settings)
+    except ParameterError as error:
+        return _refused(error)
     n_timed = table.n_looked_at
-    if not optimizer.full_batch:
+    if not at_once:
         n_timed = min(n_timed, TIMED_BATCHES * size)
     rows = arrays.taken(table.sample, np.linspace(0, table.n_looked_at - 1, n_timed).astype(int))
     timed = {**settings, "batch_size": size, "max_epochs": TIMED_EPOCHS, "early_stopping": False}
@@ -43,7 +39,7 @@ def measured(table: Profile, settings: Mapping[str, Any]) -> Remark:
             warnings.simplefilter("ignore", NarrowsWarning)  # of a fit that nobody keeps
             model = Autoencoder(**timed).fit(rows)
     except (DataError, ParameterError) as error:
-        return _failed("refused", f"a fit would be refused: {error}", "change what it names")
+        return _refused(error)
     except DivergenceError as error:
         call = "learning_rate='auto', max_grad_norm=1, or another scaling"
         return _failed("divergence", f"training does not end well: {error}", call)
@@ -71,6 +67,23 @@ def measured(table: Profile, settings: Mapping[str, Any]) -> Remark:
             "n_parameters": model.n_parameters_,
         },
     )
+
+
+def _planned(table: Profile, settings: Mapping[str, Any]) -> tuple[int, int, bool]:
+    """Return rows of a step and epochs of a fit, and whether a step has all rows instead."""
+    optimizer = Optimizer.of(settings.get("optimizer", "auto"))
+    composition = Composition.of({**Autoencoder().get_params(deep=False), **settings})
+    begins = composition.foreseen_init(table.layout, table.n_rows)
+    corrupted = composition.corruption(table.layout) is not None
+    pace = budget.pace(settings, begins, corrupted=corrupted)
+    asked, wanted = settings.get("batch_size", "auto"), settings.get("max_epochs", "auto")
+    size = budget.batch_size(asked, table.n_rows, pace)
+    epochs = budget.max_epochs(wanted, table.n_rows, size, optimizer, pace)
+    return size, epochs, optimizer.full_batch
+
+
+def _refused(error: Exception) -> Remark:
+    return _failed("refused", f"a fit would be refused: {error}", "change what it names")
 
 
 def _failed(topic: str, finding: str, call: str) -> Remark:

@@ -121,7 +121,8 @@ def test_a_model_fitted_without_names_takes_columns_by_position(run, tmp_path: P
 
 
 def test_going_on_from_a_model_starts_where_it_stopped(run, folder: Path, tmp_path: Path) -> None:
-    options = ("--set", "learning_rate=0.001", "--epochs", 2, "--seed", 0, "--json", "-q")
+    start = ("--set", "learning_rate=0.001", "--set", "init=random")
+    options = (*start, "--epochs", 2, "--seed", 0, "--json", "-q")
     first = run("fit", "wdbc.csv", "--drop", "diagnosis,patient", "-o", tmp_path / "m", *options)
     more = run("fit", "wdbc.csv", "-o", f"{tmp_path}/m/", "--warm-start", tmp_path / "m", *options)
     assert (first.exit_code, more.exit_code) == (0, 0), more.stderr
