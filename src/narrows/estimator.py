@@ -122,7 +122,7 @@ class Autoencoder(
         Where training begins. "pca" writes the PCA of the scaled rows into the drawn weights, two
         relu units of each hidden layer for one component, so that the network begins with its
         error; "auto" does so wherever it can: dense relu layers at least twice as wide as a linear
-        code, trained jointly, for one table of numbers.
+        code, trained jointly, for tables of numbers and for views that meet in one code.
     warm_start : bool, default=False
         Whether `fit` goes on from the weights of the last fit.
     random_state : int, RandomState or None, default=None
