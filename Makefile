@@ -7,7 +7,7 @@ READY  := $(VENV)/.ready
 PYTHON ?= python3
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-full browser-test check bench scaling profile bench-gpu reproduce clean
+.PHONY: help demo test test-full browser-test check bench quality scaling profile bench-gpu reproduce clean
 
 help:  ## list these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -36,6 +36,9 @@ check: $(READY)  ## style, types, floors and public names
 bench: $(VENV)/.ready-bench  ## speed beside other libraries; ONLY="W1 W6", RUNS=1, THREADS=1, PEERS=no
 	PYTHONPATH=benchmarks $(BIN)/python -m speed $(RUNS:%=--runs %) $(THREADS:%=--threads %) $(if \
 	    $(ONLY),--only $(ONLY)) $(if $(filter no,$(PEERS)),--without-peers)
+
+quality: $(VENV)/.ready-bench  ## time until a fit is as good as a plain loop; needs the shared digits
+	PYTHONPATH=benchmarks $(BIN)/python -m speed.quality $(RUNS:%=--runs %) $(THREADS:%=--threads %)
 
 scaling: $(VENV)/.ready-bench  ## speed by rows, columns and threads, with pictures
 	PYTHONPATH=benchmarks $(BIN)/python -m speed.scaling $(RUNS:%=--runs %) $(THREADS:%=--threads %)

@@ -27,12 +27,12 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from run import machine
 from sklearn import datasets
 from sklearn.base import clone
 from sklearn.decomposition import PCA
 from sklearn.model_selection import train_test_split
 
+from machine import machine
 from narrows import AdamW, Autoencoder, Constant, Cosine, OneCycle, WeightDecay
 from narrows.errors import NarrowsWarning
 from narrows.training import budget

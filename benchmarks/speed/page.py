@@ -7,7 +7,14 @@ from pathlib import Path
 
 DOCS = Path(__file__).parents[2] / "docs"
 PAGE = DOCS / "benchmarks.md"
-ORDER = ("Speed", "Beside other libraries", "Scaling", "Where the time goes", "On a GPU")
+ORDER = (
+    "Speed",
+    "Beside other libraries",
+    "Time to quality",
+    "Scaling",
+    "Where the time goes",
+    "On a GPU",
+)
 HEAD = """# Benchmarks
 
 How fast narrows is beside loops written by hand and beside other libraries, measured in the same
