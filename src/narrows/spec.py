@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import re
+from collections.abc import Iterable
 from typing import Any, ClassVar, Self
 
 from sklearn.base import BaseEstimator
@@ -18,11 +19,13 @@ class Spec(BaseEstimator):  # type: ignore[misc]
     A direct subclass opens an axis (``class Loss(Spec, axis="loss")``); a subclass of that is a
     member, known by its name in snake case (``CrossEntropy`` is ``"cross_entropy"``) unless
     ``name=`` gives another. The register is closed: it holds classes that were defined in this
-    process, and nothing read from a file is ever imported.
+    process, and nothing read from a file is ever imported. ``aliases`` of an axis are further
+    names for some of its members.
     """
 
     axis: ClassVar[str] = ""
     name: ClassVar[str] = ""
+    aliases: ClassVar[dict[str, str]] = {}
     _register: ClassVar[dict[str, dict[str, type[Spec]]]] = {}
 
     def __init_subclass__(cls, *, axis: str = "", name: str = "", **options: Any) -> None:
@@ -54,7 +57,7 @@ class Spec(BaseEstimator):  # type: ignore[misc]
         if isinstance(value, cls):
             return value
         if isinstance(value, str):
-            found = Spec.find(cls.axis, value)()
+            found = Spec.find(cls.axis, cls.aliases.get(value, value), also=cls.aliases)()
             assert isinstance(found, cls)
             return found
         known = Spec.named(cls.axis)
@@ -82,8 +85,15 @@ class Spec(BaseEstimator):  # type: ignore[misc]
         }
 
     @staticmethod
-    def find(axis: str, name: str) -> type[Spec]:
+    def find(axis: str, name: str, also: Iterable[str] = ()) -> type[Spec]:
         """Return the class called ``name`` (``"cross_entropy"`` or ``"CrossEntropy"``) on an axis.
+
+        Parameters
+        ----------
+        axis, name : str
+            The axis, and the name.
+        also : iterable of str
+            Names that the caller takes too, for the message.
 
         Raises
         ------
@@ -94,8 +104,9 @@ class Spec(BaseEstimator):  # type: ignore[misc]
         for known, cls in members.items():
             if _plain(name) in (_plain(known), _plain(cls.__name__)):
                 return cls
-        listed = ", ".join(repr(known) for known in members)
-        advice = nearest(name, members)
+        names = [*also, *members]
+        listed = ", ".join(repr(known) for known in names)
+        advice = nearest(name, names)
         raise ParameterError(
             f"{axis}={name!r} must be one of {listed}" + (f"; {advice}" if advice else "")
         )

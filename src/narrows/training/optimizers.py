@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import Any, Protocol, Self
+from typing import Any, ClassVar, Protocol, Self
 
 import torch
 from torch import Tensor, nn
@@ -29,8 +29,6 @@ __all__ = [
     "RMSprop",
 ]
 
-AUTO = "auto"
-
 Closure = Callable[[], Tensor]
 
 
@@ -50,6 +48,7 @@ class Optimizer(Spec, axis="optimizer"):
     ``shapeless`` ones move a parameter alike whatever its shape, so that all may be one vector.
     """
 
+    aliases: ClassVar[dict[str, str]] = {"auto": "adamw"}  # see docs/optimizers.md
     full_batch = False
     shapeless = False
     tolerance: float = 0.0
@@ -75,15 +74,11 @@ class Optimizer(Spec, axis="optimizer"):
     def of(cls, value: Any) -> Self:
         """Return a spec for a spec, a name, or a class of `torch.optim`.
 
-        ``"auto"`` is `AdamW`, which docs/optimizers.md compares with the others.
-
         Raises
         ------
         ParameterError
             If ``value`` is none of these.
         """
-        if isinstance(value, str) and value == AUTO:
-            value = "adamw"
         if isinstance(value, type) and issubclass(value, torch.optim.Optimizer):
             found = TorchOptimizer(value)
             assert isinstance(found, cls)

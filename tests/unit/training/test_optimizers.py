@@ -189,3 +189,8 @@ def test_gradients_longer_than_max_grad_norm_are_shortened_to_it(breast_cancer: 
 def test_a_norm_that_cannot_be_is_refused(norm: Any, breast_cancer: Any) -> None:
     with pytest.raises(ParameterError, match=r"max_grad_norm=.* above 0"):
         fitted(breast_cancer, max_grad_norm=norm)
+
+
+def test_a_mistyped_auto_is_told_of_auto(breast_cancer: Any) -> None:
+    with pytest.raises(ParameterError, match=r"must be one of 'auto', 'sgd'.*did you mean 'auto'"):
+        fitted(breast_cancer, optimizer="atuo")
