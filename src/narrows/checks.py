@@ -7,6 +7,8 @@ import math
 import numbers
 from collections.abc import Iterable
 
+import numpy as np
+
 from narrows.errors import ParameterError
 
 
@@ -55,6 +57,19 @@ def integer(
     if (low is not None and result < low) or (high is not None and result > high):
         raise ParameterError(_message(name, value, f"must be a whole number{bound}", remedy))
     return result
+
+
+def boolean(name: str, value: object) -> bool:
+    """Return ``value`` if it is True or False, numpy's included.
+
+    Raises
+    ------
+    ParameterError
+        If it is anything else.
+    """
+    if isinstance(value, (bool, np.bool_)):
+        return bool(value)
+    raise ParameterError(_message(name, value, "must be True or False", ""))
 
 
 def widths(name: str, value: object) -> tuple[int, ...]:

@@ -86,7 +86,7 @@ class Composition:
             chosen_corruption=_corruption(corruption),
             schedule=Schedule.of(settings["schedule"]),
             balance=checks.choice("balance", settings["balance"], BALANCES),
-            add_indicator=bool(settings["add_indicator"]),
+            add_indicator=checks.boolean("add_indicator", settings["add_indicator"]),
             chosen_init=checks.choice("init", settings["init"], start.STARTS),
         )
         found._check_steps(how_to_move(settings)[0])

@@ -220,3 +220,10 @@ def test_a_recurrent_view_may_be_missing_whole() -> None:
     ).fit(X)
     assert np.isfinite(model.translate(X, "a")).all()
     assert Layout(30, model.layout_.views) == model.layout_
+
+
+@pytest.mark.parametrize("value", ["no", 1, None])
+def test_add_indicator_is_true_or_false(value: Any) -> None:
+    with pytest.raises(ParameterError, match=r"add_indicator=.* must be True or False"):
+        Autoencoder(2, add_indicator=value).fit(X)
+    assert Autoencoder(2, add_indicator=np.True_, max_epochs=1).fit(X).layout_.told == ()
