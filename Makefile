@@ -48,6 +48,8 @@ profile: $(READY)  ## where the time of a fit goes; ONLY="W1 W6" chooses
 	    $(ONLY),--only $(ONLY))
 
 bench-gpu:  ## speed on an NVIDIA GPU, with the torch of PYTHON=python3; installs nothing
+	@$(PYTHON) -c 'import torch, sklearn, safetensors, narwhals' || { echo "make bench-gpu needs a Python" \
+	    "with torch, scikit-learn and safetensors; name it: make bench-gpu PYTHON=..." >&2; exit 1; }
 	PYTHONPATH=src:benchmarks $(PYTHON) -m speed.gpu $(RUNS:%=--runs %)
 
 reproduce: $(READY)  ## published figures beside ours; ONLY="R1 R2" and AGAIN=1 choose

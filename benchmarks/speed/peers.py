@@ -31,8 +31,31 @@ REMARKS = {
 }
 
 
-class ScikitLearn:
+class Regressor:
+    """A regressor in scikit-learn's manner, from X to X; ``length`` are its settings of epochs."""
+
+    model: Any
+    length: tuple[str, ...]
+
+    def fit(self, X: Table, epochs: int) -> float:
+        """Train and return the seconds it took."""
+        self.model.set_params(**dict.fromkeys(self.length, epochs))
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # that it has not converged
+            started = time.perf_counter()
+            self.model.fit(X, X)
+            return time.perf_counter() - started
+
+    def reconstruct(self, X: Table) -> Table:
+        """Return the rows as the model gives them back."""
+        found: Table = self.model.predict(X)
+        return found
+
+
+class ScikitLearn(Regressor):
     """`sklearn.neural_network.MLPRegressor`, from X to X."""
+
+    length = ("max_iter", "n_iter_no_change")
 
     def __init__(self, workload: Workload, n_features: int) -> None:
         from sklearn.neural_network import MLPRegressor
@@ -47,23 +70,11 @@ class ScikitLearn:
             random_state=0,
         )
 
-    def fit(self, X: Table, epochs: int) -> float:
-        """Train and return the seconds it took."""
-        self.model.set_params(max_iter=epochs, n_iter_no_change=epochs)
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # that it has not converged
-            started = time.perf_counter()
-            self.model.fit(X, X)
-            return time.perf_counter() - started
 
-    def reconstruct(self, X: Table) -> Table:
-        """Return the rows as the model gives them back."""
-        found: Table = self.model.predict(X)
-        return found
-
-
-class Skorch:
+class Skorch(Regressor):
     """`skorch.NeuralNetRegressor` around the hand-written network."""
+
+    length = ("max_epochs",)
 
     def __init__(self, workload: Workload, n_features: int) -> None:
         import torch
@@ -82,18 +93,6 @@ class Skorch:
             train_split=None,
             verbose=0,
         )
-
-    def fit(self, X: Table, epochs: int) -> float:
-        """Train and return the seconds it took."""
-        self.model.set_params(max_epochs=epochs)
-        started = time.perf_counter()
-        self.model.fit(X, X)
-        return time.perf_counter() - started
-
-    def reconstruct(self, X: Table) -> Table:
-        """Return the rows as the model gives them back."""
-        found: Table = self.model.predict(X)
-        return found
 
 
 class Pythae:

@@ -19,6 +19,7 @@ import numpy as np
 import torch
 
 from machine import machine
+from narrows import Autoencoder, Dense
 from speed import page
 from speed.contender import CONTENDERS
 from speed.processors import confine, cores
@@ -29,8 +30,13 @@ from speed.workloads import SHARED, Workload, held_out, some_images
 RUNS = 3
 EPOCHS = 50
 DIGITS = Workload("digits", "", some_images, (256, 32), "sigmoid", 256, EPOCHS)
-SAME = "narrows, defaults, sigmoid output, scaling=None"
-ALONE = "narrows, defaults alone"
+OURS: dict[str, dict[str, Any]] = {
+    "narrows, defaults, sigmoid output, scaling=None": {
+        "architecture": Dense(output_activation="sigmoid"),
+        "scaling": None,
+    },
+    "narrows, defaults alone": {},
+}
 TITLE = "Time to quality"
 TEXT = """\
 10,000 MNIST digits in [0, 1], 784-256-32-256-784: seconds of a whole call that trains, and the mean
@@ -43,23 +49,12 @@ pixel, which the row shows."""
 Found = dict[str, Any]
 
 
-def settings(name: str) -> dict[str, Any]:
-    """Return what an estimator of ours is given."""
-    from narrows import Dense
-
-    if name == ALONE:
-        return {}
-    return {"architecture": Dense(output_activation="sigmoid"), "scaling": None}
-
-
 def ours(name: str, good: float) -> Found:
     """Return what a fit takes, and the shortest that is as good."""
-    from narrows import Autoencoder
-
     train, test = some_images(), held_out()
 
     def fit(**more: Any) -> Found:
-        model = Autoencoder(32, random_state=0, **settings(name), **more)
+        model = Autoencoder(32, random_state=0, **OURS[name], **more)
         started = time.perf_counter()
         model.fit(train)
         seconds = time.perf_counter() - started
@@ -87,7 +82,7 @@ def other(name: str) -> Found:
 
 def measure(runs: int, threads: int, *, peers: bool) -> dict[str, list[Found]]:
     """Return what each contender found in each round; the loop by hand comes first."""
-    names = ["hand", SAME, ALONE, *(PEERS["W1"] if peers else ())]
+    names = ["hand", *OURS, *(PEERS["W1"] if peers else ())]
     found: dict[str, list[Found]] = {name: [] for name in names}
     for _ in range(runs):
         for name, rounds in found.items():
@@ -140,13 +135,13 @@ def main() -> None:
     if given.one:
         confine(given.threads)
         warnings.simplefilter("ignore")
-        mine = given.one in (SAME, ALONE)
-        print(json.dumps(ours(given.one, given.good) if mine else other(given.one)))
+        found = ours(given.one, given.good) if given.one in OURS else other(given.one)
+        print(json.dumps(found))
         return
     torch.set_num_threads(given.threads)
-    found = measure(given.runs, given.threads, peers=not given.without_peers)
-    how = f"Made by `make quality`: {given.runs} runs, on\n\n{machine()}"
-    text = "\n\n".join([how, TEXT, table(found)])
+    measured = measure(given.runs, given.threads, peers=not given.without_peers)
+    how = f"Made by `make quality RUNS={given.runs}`, on\n\n{machine()}"
+    text = "\n\n".join([how, TEXT, table(measured)])
     print(f"\n## {TITLE}\n\n{text}")
     if not given.without_peers:
         page.put({TITLE: text})
