@@ -89,6 +89,8 @@ def choose(
         found = tables.pick(where, table, **given)
         prefix = _prefix(source, found.features.column_names, known, several=several)
         named = found.features.rename_columns([prefix + n for n in found.features.column_names])
+        if several and known is not None and set(known).isdisjoint(named.column_names):
+            raise SourceError(_unknown(source, where, known))
         checked = _checked(named, where, known=known, text=text, free=free)
         parts.append(Chosen(where, checked, found.ids))
     if several:
@@ -182,6 +184,12 @@ def _check_asked(
                     f"{OPTIONS[option]} {name!r}: none of the {len(sources)} files has that column"
                     + (f"; {advice}" if advice else "")
                 )
+
+
+def _unknown(source: Source, where: str, known: Sequence[str]) -> str:
+    views = dict.fromkeys(name.partition(SEPARATOR)[0] for name in known if SEPARATOR in name)
+    advice = f"say which view it is, for example {next(iter(views))}={source.path}" if views else ""
+    return f"{where} has no column that the model knows; {advice or 'leave the file out'}"
 
 
 def _bare(name: str, view: str) -> str:

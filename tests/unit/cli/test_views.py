@@ -205,3 +205,12 @@ def test_a_report_joins_files_and_knows_views(here: Path, run_here: Narrows) -> 
 @pytest.fixture
 def run_here(here: Path) -> Narrows:
     return _run
+
+
+def test_a_file_of_which_the_model_knows_nothing_is_refused(run_here: Narrows) -> None:
+    """Late rows under a name of their own would have been rows without that view."""
+    done = run_here("encode", "model", "late.csv", "genes.parquet", *KEY)
+    assert done.exit_code == 3
+    assert "late.csv has no column that the model knows" in done.stderr
+    assert "clinic=late.csv" in done.stderr
+    assert run_here("encode", "model", "clinic=late.csv", "genes.parquet", *KEY).exit_code == 0
