@@ -466,15 +466,18 @@ class Autoencoder(
         overwrite = layout.schema is not None or arrays.owned(rows, X)
         composition = Composition.of(self.get_params(deep=False))
         runtime = resolve(self.device, self.precision)
+        # What does not go together is refused before the rows are looked at.
+        network = self._network(composition, layout, runtime.dtype, fresh=fresh)
         target = _classes(y, rows) if composition.supervised else None
         rows, weight, target = arrays.weigh(rows, sample_weight, target)
         if fresh:
             layout = layout.measured(rows, weight)
             encoding = Encoding.fit(self.scaling, rows, weight, columns=layout.known)
             layout = replace(layout, told=composition.told(layout, encoding.holed))
+            if layout.schema is not None or layout.told:  # which network it is depends on the rows
+                network = composition.network(layout, runtime.dtype)
         else:
             encoding = self.encoding_
-        network = self._network(composition, layout, runtime.dtype, fresh=fresh)
         objective = composition.objective(layout)
         ends = edges(rows)  # before they may be scaled in place
         randomness = getattr(self, "_randomness", None)
