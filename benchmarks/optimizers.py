@@ -3,6 +3,7 @@
     OMP_NUM_THREADS=1 python benchmarks/optimizers.py [--seeds 2] [--write]
     OMP_NUM_THREADS=1 python benchmarks/optimizers.py --few [--write]
     OMP_NUM_THREADS=1 python benchmarks/optimizers.py --wide [--write]
+    OMP_NUM_THREADS=1 python benchmarks/optimizers.py --large [--write]
     OMP_NUM_THREADS=1 python benchmarks/optimizers.py --watching [--write]
 
 Every candidate is fitted with the same seeds on the same training rows of tables of different
@@ -119,6 +120,25 @@ def wide_cases() -> Iterator[Case]:
         yield Case("wide", made + rng.standard_normal(made.shape), 5)
 
 
+def large_cases() -> Iterator[Case]:
+    """Yield tables of more than 8,192 rows to train on."""
+    rng = np.random.default_rng(1)
+    if (DATA / "mnist20k.npz").exists():
+        stored = np.load(DATA / "mnist20k.npz")
+        pixels = np.concatenate([stored["train_images"], stored["test_images"]])
+        pixels = pixels.reshape(-1, 784).astype(np.float32) / 255
+        yield Case("MNIST", pixels[:13_000], 32, "none")
+        yield Case("MNIST", pixels, 32, "none")
+    else:
+        print(f"{DATA / 'mnist20k.npz'} is absent: two tables are left out")
+    for n_rows, n_columns, size in ((13_000, 60, 5), (26_000, 100, 12), (60_000, 100, 12)):
+        made = np.tanh(rng.standard_normal((n_rows, size)) @ rng.standard_normal((size, n_columns)))
+        made += 0.1 * rng.standard_normal(made.shape)
+        yield Case("curved", made.astype(np.float32), size)
+    linear = rng.standard_normal((30_000, 10)) @ rng.standard_normal((10, 50))
+    yield Case("linear", (linear + rng.standard_normal(linear.shape)).astype(np.float32), 10)
+
+
 def fixed(**settings: Any) -> Candidate:
     """Return settings that do not depend on the table."""
     return lambda n_rows, n_features: settings
@@ -135,7 +155,7 @@ def paced(
     def found(n_rows: int, n_features: int) -> Settings:
         pace = budget.Pace(steps, epochs, rows)
         size = budget.batch_size("auto", n_rows, pace)
-        whole = min(epochs, max(budget.MIN_EPOCHS, steps // -(-n_rows // size)))
+        whole = min(epochs, max(budget.MIN_EPOCHS, pace.steps_of(size) // -(-n_rows // size)))
         made = {"batch_size": size, "max_epochs": whole, **settings}
         if "learning_rate" not in made and "optimizer" not in made:
             made["learning_rate"] = OneCycle(budget.ahead_rate(n_rows, n_features))
@@ -186,6 +206,17 @@ def for_few_rows() -> dict[str, Candidate]:
         "L-BFGS, PCA, 5 epochs, decay 0.01": fixed(optimizer="lbfgs", max_epochs=5, penalty=decay),
         "L-BFGS, PCA, 50 epochs, decay 0.01": fixed(optimizer="lbfgs", penalty=decay),
         "conjugate gradients, PCA, 5 epochs": fixed(optimizer="cg", max_epochs=5),
+    }
+
+
+def for_many_rows() -> dict[str, Candidate]:
+    """Return how many rows a step may take of a table of many, by name."""
+    return {
+        "auto": fixed(),
+        **{
+            f"batches of {size}, {epochs} epochs": fixed(batch_size=size, max_epochs=epochs)
+            for size, epochs in ((64, 10), (128, 10), (128, 14), (128, 20), (256, 10), (256, 20))
+        },
     }
 
 
@@ -268,6 +299,7 @@ def main() -> None:
     parser.add_argument("--only", nargs="*", help="the candidates to print, not to write")
     parser.add_argument("--few", action="store_true", help="what few rows might want instead")
     parser.add_argument("--wide", action="store_true", help="the rate of very wide tables only")
+    parser.add_argument("--large", action="store_true", help="the batches of many rows only")
     parser.add_argument("--watching", action="store_true", help="the cost of early stopping only")
     parser.add_argument("--write", action="store_true")
     given = parser.parse_args()
@@ -279,6 +311,8 @@ def main() -> None:
     elif given.few:
         few = [case for case in cases() if len(case.X) <= 600 and case.X.shape[1] <= 1000]
         lines = study(for_few_rows(), few, given.seeds)
+    elif given.large:
+        lines = study(for_many_rows(), list(large_cases()), given.seeds)
     elif given.wide:
         both = {
             "auto": fixed(),
@@ -290,7 +324,7 @@ def main() -> None:
         asked = given.only or list(chosen)
         lines = study({name: chosen[name] for name in asked}, list(cases()), given.seeds)
     if given.write and not given.only:
-        kinds = [name for name in ("watching", "few", "wide") if getattr(given, name)]
+        kinds = [name for name in ("watching", "few", "wide", "large") if getattr(given, name)]
         write(lines, kinds[0] if kinds else "study")
 
 

@@ -48,9 +48,12 @@ class Corruption(Spec, axis="corruption"):
 
     ``hides`` says whether cells come back as NaN: the encoder then is told that they are missing.
     ``needs_views`` says whether it makes no sense without several views; ``moves`` whether it gives
-    cells values that their column may not have, so that columns of levels are left alone.
+    cells values that their column may not have, so that columns of levels are left alone;
+    ``replayable`` whether every call does the same with other draws, and fetches nothing from the
+    device and sends nothing to it, so that a GPU may be told of it once.
     """
 
+    replayable = False
     hides = False
     needs_views = False
     moves = False
@@ -113,6 +116,11 @@ class CorruptionSum(Corruption, name="sum"):
     def hides(self) -> bool:  # type: ignore[override]
         """Whether one of them hides cells."""
         return any(corruption.hides for corruption in self.corruptions)
+
+    @property
+    def replayable(self) -> bool:  # type: ignore[override]
+        """Whether all of them are."""
+        return all(corruption.replayable for corruption in self.corruptions)
 
     @property
     def needs_views(self) -> bool:  # type: ignore[override]
@@ -180,6 +188,8 @@ class Masking(_Chance):
     (150, 2)
     """
 
+    replayable = True
+
     def __init__(self, probability: float = 0.3, count: int | None = None) -> None:
         self.probability = probability
         self.count = count
@@ -220,6 +230,7 @@ class Ones(_Chance):
     Ones(probability=0.1)
     """
 
+    replayable = True
     moves = True
 
     def __init__(self, probability: float = 0.05) -> None:
@@ -249,6 +260,7 @@ class SaltAndPepper(_Chance):
     SaltAndPepper(probability=0.25)
     """
 
+    replayable = True
     moves = True
 
     def __init__(self, probability: float = 0.1) -> None:
@@ -276,6 +288,7 @@ class GaussianNoise(Corruption, name="gaussian"):
     GaussianNoise(scale=0.3)
     """
 
+    replayable = True
     moves = True
 
     def __init__(self, scale: float = 0.1) -> None:
@@ -305,6 +318,7 @@ class CauchyNoise(Corruption, name="cauchy"):
     CauchyNoise(scale=0.05)
     """
 
+    replayable = True
     moves = True
 
     def __init__(self, scale: float = 0.02) -> None:
@@ -381,6 +395,8 @@ class Swap(_Chance):
     >>> model.fit_transform(load_iris().data).shape
     (150, 2)
     """
+
+    replayable = True
 
     def __init__(self, probability: float = 0.15) -> None:
         self.probability = probability

@@ -92,8 +92,9 @@ class Autoencoder(
     optimizer : Optimizer, str or class, default="auto"
         How the weights move. "auto" is `AdamW`; where learning_rate is "auto" too, training begins
         at a PCA (see ``init``) and nothing is corrupted, it goes with a pace of its own: some 1,500
-        steps of up to 64 rows, in 10 to 60 epochs, at a peak rate of 0.006, times
-        sqrt(rows / columns) if that is below 1. Chosen by a study of optimisers over many tables.
+        steps of up to 64 rows, or fewer of more rows where there are many, in 10 to 60 epochs, at
+        a peak rate of 0.006, times sqrt(rows / columns) if that is below 1. Chosen by a study of
+        optimisers over many tables.
     learning_rate : float, LearningRate, str, default="auto"
         A number stays constant; ``"auto"`` is `OneCycle` up to the optimiser's own rate, or
         constant for optimisers with a line search.

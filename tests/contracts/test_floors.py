@@ -41,7 +41,7 @@ FLOORS = {
         "training.runtime",
         "training.start",
     ],
-    4.12: ["training.flat", "training.program"],
+    4.12: ["training.flat", "training.program", "training.recorded"],
     4.15: ["training.fused", "training.phase"],
     4.2: ["training.optimizers", "training.progress", "training.rates", "training.schedules"],
     4.25: ["training.decomposition", "training.layerwise"],

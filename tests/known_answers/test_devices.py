@@ -17,10 +17,12 @@ from narrows import (
     Convolutional,
     Dense,
     Gaussian,
+    Masking,
     Muon,
     Recurrent,
     View,
 )
+from narrows.training import recorded
 
 # Initial weights and the order of rows are drawn on the processor, whatever the device, so without
 # noise both take the same steps. 30 of them let rounding grow to this share of the largest code;
@@ -83,6 +85,21 @@ def test_a_variational_fit_on_a_gpu_learns_as_on_the_processor() -> None:
     settings = {"latent": Gaussian(), "penalty": KL(0.1), "max_epochs": 40}
     here, there = (fitted(device, "float32", **settings).score(X) for device in ("cpu", "cuda"))
     assert there == pytest.approx(here, rel=0.2)
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("rows", [32, 50])
+def test_recorded_steps_are_the_steps_and_draw_anew(
+    rows: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Noise from the same seed: a graph goes on in the generator where the calls would."""
+    X = table()
+    settings = {"corruption": Masking(0.2), "max_epochs": 40, "batch_size": rows}
+    replayed = fitted("cuda", "float64", **settings)
+    monkeypatch.setattr(recorded, "PLAIN_STEPS", 10**9)
+    plain = fitted("cuda", "float64", **settings)
+    near = {"rtol": 0.0, "atol": 1e-6 * float(np.abs(plain.transform(X)).max())}
+    np.testing.assert_allclose(replayed.transform(X), plain.transform(X), **near)
 
 
 @pytest.mark.gpu

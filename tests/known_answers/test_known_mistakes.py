@@ -116,7 +116,7 @@ def test_fewer_rows_than_a_batch_are_trained_on(
 @pytest.mark.parametrize(("n_rows", "size"), [(1, 4), (3, 4), (4, 4), (9, 4), (569, 32)])
 def test_an_epoch_sees_every_row_exactly_once(n_rows: int, size: int) -> None:
     rows = torch.arange(n_rows) + 10
-    found = list(shuffled(rows, size, torch.Generator().manual_seed(0)))
+    found = list(shuffled(rows, size, torch.Generator().manual_seed(0), rows.device))
     assert all(len(batch) == size for batch in found[:-1])
     torch.testing.assert_close(torch.cat(found).sort().values, rows)
 

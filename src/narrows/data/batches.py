@@ -27,10 +27,15 @@ def split(n_rows: int, fraction: float, generator: torch.Generator) -> tuple[Ten
     return order[held_out:].sort().values, order[:held_out].sort().values
 
 
-def shuffled(rows: Tensor, batch_size: int, generator: torch.Generator) -> Iterator[Tensor]:
-    """Yield every row number once in random order, ``batch_size`` at a time, the rest last."""
+def shuffled(
+    rows: Tensor, batch_size: int, generator: torch.Generator, device: torch.device
+) -> Iterator[Tensor]:
+    """Yield every row number once in random order, ``batch_size`` at a time, the rest last.
+
+    The order is drawn on the processor, and brought to the device once.
+    """
     order = rows[torch.randperm(len(rows), generator=generator)]
-    yield from order.split(batch_size)
+    yield from order.to(device).split(batch_size)
 
 
 def in_order(rows: Tensor, batch_size: int) -> Iterator[Tensor]:

@@ -31,9 +31,11 @@ class Batch(NamedTuple):
 class Table(Protocol):
     """What training needs of its data: how many rows, and any of them by number.
 
-    Data that do not fit in memory would be one more class with these members.
+    Data that do not fit in memory would be one more class with these members. ``resident`` says
+    whether all rows are where the network is, so that the processor has no part in taking some.
     """
 
+    resident: bool
     n_rows: int
     n_features: int
     sample_weight: Tensor | None
@@ -43,6 +45,8 @@ class Table(Protocol):
 
     def take(self, rows: Tensor, out: Tensor | None = None) -> Batch:
         """Return the rows of the given numbers, an int64 tensor in the processor's memory.
+
+        Where the rows are ``resident``, the numbers may be there too.
 
         Where ``out``, of shape (n_rows, n_features), is given, ``x`` is written there.
         """
@@ -74,6 +78,8 @@ class DenseTable:
     levelled : sequence of int
         Which columns hold numbers of levels.
     """
+
+    resident = True
 
     def __init__(
         self,
@@ -136,6 +142,8 @@ class SparseTable:
     levelled : sequence of int
         Which columns hold numbers of levels.
     """
+
+    resident = False
 
     def __init__(
         self,

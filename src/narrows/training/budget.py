@@ -14,7 +14,6 @@ from narrows.training.optimizers import Optimizer
 MIN_EPOCHS = 10
 MIN_BATCH, MAX_BATCH = 16, 256
 BATCHES_PER_EPOCH = 16
-MANY_BATCHES = 128  # in an epoch that still has so many, batches are large for speed
 FULL_BATCH_EPOCHS = 50
 
 
@@ -22,12 +21,18 @@ FULL_BATCH_EPOCHS = 50
 class Pace:
     """How long to train: some ``steps`` in all, of at most ``epochs``; ``rows`` is most of a step.
 
-    Batches grow beyond ``rows`` where an epoch has more than `MANY_BATCHES` of them.
+    Where there are many rows to go through, steps take more of them, see `batch_size`, and there
+    are fewer steps.
     """
 
     steps: int
     epochs: int
     rows: int
+
+    def steps_of(self, size: int) -> int:
+        """Return how many steps of ``size`` rows do what ``steps`` of ``rows`` do."""
+        larger = max(1.0, min(size, MAX_BATCH) / self.rows)
+        return round(self.steps / math.sqrt(larger))
 
 
 DRAWN = Pace(4000, 200, MAX_BATCH)
@@ -50,13 +55,15 @@ def pace(given: Mapping[str, Any], init: str, *, corrupted: bool) -> Pace:
 def batch_size(setting: Any, n_rows: int, at: Pace = DRAWN) -> int:
     """Return the rows per step: a power of two that gives some 16 to 32 steps per epoch.
 
+    Many rows are taken more at a time, up to the root of twice their number, for speed.
+
     Raises
     ------
     ParameterError
         If the setting is neither ``"auto"`` nor a positive whole number.
     """
     if isinstance(setting, str) and setting == "auto":
-        most = min(MAX_BATCH, max(at.rows, _power_of_two(n_rows // MANY_BATCHES)))
+        most = min(MAX_BATCH, max(at.rows, _power_of_two(math.isqrt(2 * n_rows))))
         return min(most, max(MIN_BATCH, _power_of_two(n_rows // BATCHES_PER_EPOCH)))
     return checks.integer("batch_size", setting, low=1, remedy="or leave it at 'auto'")
 
@@ -76,7 +83,7 @@ def max_epochs(
     if optimizer.full_batch:
         return FULL_BATCH_EPOCHS
     steps_per_epoch = -(-n_rows // rows_per_step)
-    return min(at.epochs, max(MIN_EPOCHS, at.steps // steps_per_epoch))
+    return min(at.epochs, max(MIN_EPOCHS, at.steps_of(rows_per_step) // steps_per_epoch))
 
 
 def ahead_rate(n_rows: int, n_features: int) -> float:

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import torch
-
-from narrows.objective import Value
 
 Row = dict[str, Any]
 
@@ -27,10 +25,14 @@ class Tally:
         self._sizes: list[int] = []
         self._noted: dict[str, list[torch.Tensor]] = {}
 
-    def add(self, value: Value, n_rows: int) -> None:
-        """Count the value of one batch."""
-        self._parts.extend(value.parts)
+    def add(self, parts: Iterable[torch.Tensor], n_rows: int) -> None:
+        """Count the parts of the objective for one batch."""
+        self._parts.extend(parts)
         self._sizes.append(n_rows)
+
+    def parts(self) -> torch.Tensor:
+        """Return the parts of the batches counted, one after the other, where they are."""
+        return torch.stack(self._parts)
 
     def note(self, values: Mapping[str, torch.Tensor]) -> None:
         """Count what a batch has to say beside its objective."""

@@ -86,9 +86,10 @@ def orthogonalise(stack: Tensor, steps: int = 5) -> Tensor:
 
 
 class OneVectorAdam:
-    """`torch.optim.AdamW` for one vector on the processor, without what a step costs around it.
+    """`torch.optim.AdamW` for one vector, without what a step costs around it.
 
-    That is ten times the arithmetic where networks are small.
+    That is ten times the arithmetic where networks are small. `set_rate` and `move` are a step
+    without its gradient, for whoever records it.
 
     Parameters
     ----------
@@ -116,16 +117,31 @@ class OneVectorAdam:
         self.betas, self.eps, self.weight_decay = tuple(betas), eps, weight_decay
         self.mean = torch.zeros_like(parameters[0], requires_grad=False)
         self.square = torch.zeros_like(self.mean)
-        self.steps = torch.zeros((), dtype=torch.float32)
+        self.steps = torch.zeros((), dtype=torch.float32, device=self.mean.device)
+        self.rate: Tensor | None = None
 
     @staticmethod
     def suits(parameters: Sequence[nn.Parameter]) -> bool:
-        """Return whether these parameters are one vector on the processor."""
-        return len(parameters) == 1 and parameters[0].ndim == 1 and not parameters[0].is_cuda
+        """Return whether these parameters are one vector."""
+        return len(parameters) == 1 and parameters[0].ndim == 1
 
     def step(self, closure: Callable[[], Tensor]) -> Tensor:
         """Call the closure for the gradient, then move the vector."""
         value = closure()
+        if self.rate is not None:
+            self.set_rate()
+        self.move()
+        return value
+
+    def set_rate(self) -> None:
+        """Put the group's rate where recorded moves read it."""
+        (group,) = self.param_groups
+        if self.rate is None:
+            self.rate = torch.empty_like(self.steps)
+        self.rate.fill_(group["lr"])
+
+    def move(self) -> None:
+        """Move the vector along the gradient that it has."""
         (group,) = self.param_groups
         (vector,) = group["params"]
         self.steps += 1
@@ -136,7 +152,7 @@ class OneVectorAdam:
             [self.square],
             [],
             [self.steps],
-            lr=group["lr"],
+            lr=group["lr"] if self.rate is None else self.rate,
             beta1=self.betas[0],
             beta2=self.betas[1],
             eps=self.eps,
@@ -144,7 +160,6 @@ class OneVectorAdam:
             amsgrad=False,
             maximize=False,
         )
-        return value
 
 
 class ScipyMinimizer(torch.optim.Optimizer):

@@ -5,12 +5,13 @@ from __future__ import annotations
 import contextlib
 import functools
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from narrows import checks
 from narrows.errors import DeviceError
@@ -45,9 +46,42 @@ class Runtime:
     automatic: bool = False
 
     @property
-    def fuses(self) -> bool:
-        """Whether networks of dense blocks are trained without autograd: on the processor."""
+    def joins(self) -> bool:
+        """Whether it pays to hold what autograd trains as one vector: on the processor.
+
+        A GPU moves many tensors in one call, and its LSTMs want their weights as they are.
+        """
         return self.device.type == "cpu"
+
+    @property
+    def records(self) -> bool:
+        """Whether steps are recorded and replayed: on a GPU, which is done before Python is."""
+        return self.device.type == "cuda"
+
+    def record(
+        self, body: Callable[[], Tensor], generator: torch.Generator
+    ) -> tuple[Callable[[], object], Tensor]:
+        """Record what a body has the GPU do, as one CUDA graph; it is not done yet.
+
+        Parameters
+        ----------
+        body : callable
+            Reads and writes tensors that stay where they are, and fetches nothing.
+        generator : torch.Generator
+            Where the body draws from.
+
+        Returns
+        -------
+        replay : callable
+            Does it, with new draws.
+        result : Tensor
+            What the body returned, written anew by each replay.
+        """
+        graph = torch.cuda.CUDAGraph()
+        graph.register_generator_state(generator)
+        with torch.cuda.device(self.device), torch.cuda.graph(graph):
+            result = body()
+        return graph.replay, result
 
     def coarse(self, work: float) -> bool:
         """Return whether products of so many multiplications each should run in bfloat16."""

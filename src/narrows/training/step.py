@@ -18,7 +18,9 @@ from narrows.training import fused
 from narrows.training.flat import Flat
 from narrows.training.fused import Fused
 from narrows.training.history import Tally
+from narrows.training.minimizers import OneVectorAdam
 from narrows.training.optimizers import Stepper
+from narrows.training.recorded import Recorded
 from narrows.training.runtime import Runtime
 
 
@@ -63,10 +65,13 @@ class Step:
         self.parameters = network.trained_parameters()
         self.fused: Fused | None = None
         self.flat: Flat | None = None
+        self._recorded: dict[int, Recorded] = {}
         self.micro_rows = batches.rows_at_once(table.n_features)
 
     @contextmanager
-    def held(self, vector: nn.Parameter | None = None, n_rows: int = 0) -> Iterator[None]:
+    def held(
+        self, vector: nn.Parameter | None = None, n_rows: int = 0, *, joined: bool = False
+    ) -> Iterator[None]:
         """Train without autograd within, as far as the network's blocks allow.
 
         Parameters
@@ -75,9 +80,11 @@ class Step:
             What all parameters then are views of; a new one by default.
         n_rows : int
             Rows of a batch, which say whether products in bfloat16 pay; 0 if they must be exact.
+        joined : bool
+            Whether the optimiser would rather move one vector, where autograd trains the blocks.
         """
         reason = self.unfused()
-        if reason is not None and vector is None:
+        if reason is not None and vector is None and not (joined and self.runtime.joins):
             yield
             return
         self.flat = Flat(self.parameters, vector)
@@ -89,11 +96,10 @@ class Step:
                 yield
         finally:
             self.flat = self.fused = None
+            self._recorded.clear()
 
     def unfused(self) -> str | None:
         """Return why the network is trained by autograd alone; None if it need not be."""
-        if not self.runtime.fuses:
-            return "it is on a GPU"
         return fused.reason(self.network)
 
     def _products(self, n_rows: int) -> torch.dtype:
@@ -124,6 +130,9 @@ class Step:
         still : bool
             Whether every evaluation of this step sees the same noise, as line searches need.
         """
+        if isinstance(stepper, OneVectorAdam) and self._replays(len(rows)):
+            tally.add(self._replayed(rows, stepper).unbind(), len(rows))
+            return
         frozen = self.noise.get_state() if still else None
         uncounted: Tally | None = tally
 
@@ -137,12 +146,40 @@ class Step:
 
         stepper.step(closure)
 
+    def _replays(self, n_rows: int) -> bool:
+        """Return whether all steps of so many rows are the same calls on other numbers."""
+        return (
+            self.runtime.records
+            and self.fused is not None
+            and self.fused.closed
+            and not self.objective.grows
+            and self.table.resident
+            and (self.corruption is None or self.corruption.replayable)
+            and n_rows <= self.micro_rows
+        )
+
+    def _replayed(self, rows: Tensor, stepper: OneVectorAdam) -> Tensor:
+        """Make a step that is recorded after a while; return the parts of the objective."""
+
+        def body(numbers: Tensor) -> Tensor:
+            told = Tally(self.objective.names)
+            self._gradients(numbers, told, progress=1.0)
+            stepper.move()
+            return told.parts()
+
+        recorded = self._recorded.get(len(rows))
+        if recorded is None:
+            recorded = Recorded(body, len(rows), self.runtime, self.noise)
+            self._recorded[len(rows)] = recorded
+        stepper.set_rate()
+        return recorded(rows)
+
     @torch.no_grad()
     def evaluate(self, rows: Tensor) -> dict[str, float]:
         """Return the trained objective and its parts on clean rows, without noise."""
         tally = Tally(self.objective.names)
         for part in batches.in_order(rows, self.micro_rows):
-            tally.add(self.objective(self._forward(part, training=False)), len(part))
+            tally.add(self.objective(self._forward(part, training=False)).parts, len(part))
         return tally.means()
 
     def _gradients(self, rows: Tensor, tally: Tally | None, progress: float) -> Tensor:
@@ -153,7 +190,7 @@ class Step:
             value, forward = self._backward(part, len(part) / len(rows), progress, not number)
             values.append(value.total)
             if tally is not None:
-                tally.add(value, len(part))
+                tally.add(value.parts, len(part))
                 if forward is not None:
                     tally.note(self.objective.learn(forward))
         if self.max_grad_norm is not None:

@@ -113,14 +113,16 @@ class Trainer:
 
     def stepper(self, step: Step) -> Stepper:
         """Return a fresh optimiser for what a step trains."""
-        optimizer = self.settings.optimizer
-        one = step.flat is not None and optimizer.shapeless
-        moved = [step.flat.vector] if step.flat is not None and one else step.parameters
-        stepper = optimizer.build(moved, self.settings.rate)
+        whole = None if step.flat is None or not self._shapeless else [step.flat.vector]
+        stepper = self.settings.optimizer.build(whole or step.parameters, self.settings.rate)
         for group in stepper.param_groups:
             if "coarse_work" in group:  # an optimiser with products of its own
                 group["coarse_work"] = self.runtime.coarse_work
         return stepper
+
+    @property
+    def _shapeless(self) -> bool:
+        return self.settings.optimizer.shapeless
 
     def one_pass(
         self, network: Network, table: Table, stepper: Stepper | None
@@ -155,7 +157,7 @@ class Trainer:
         try:
             step = self._step(phase)
             vector = None if stepper is None else vector_of(stepper.param_groups, step.parameters)
-            with step.held(vector, self._coarse_rows(rows)):
+            with step.held(vector, self._coarse_rows(rows), joined=self._shapeless):
                 stepper = stepper or self.stepper(step)
                 row = self._epoch(phase, step, rows, stepper, Constant(), 0, settled=True)
             self.progress.epoch(row)
@@ -173,7 +175,7 @@ class Trainer:
 
     def _run(self, phase: Phase, train: Tensor, valid: Tensor, history: list[Row]) -> str:
         step = self._step(phase)
-        with step.held(n_rows=self._coarse_rows(train)):
+        with step.held(n_rows=self._coarse_rows(train), joined=self._shapeless):
             return self._epochs(phase, step, train, valid, history)
 
     def _epochs(
@@ -225,7 +227,8 @@ class Trainer:
         size = self._batch_size(train)
         n_steps = -(-len(train) // size)
         last_step = max(1, phase.max_epochs * n_steps - 1)
-        order = batches.shuffled(train, size, self.randomness.order)
+        place = self.runtime.device if step.table.resident else train.device
+        order = batches.shuffled(train, size, self.randomness.order, place)
         still = self.settings.optimizer.full_batch
         for number, rows in enumerate(order, start=epoch * n_steps):
             progress = 1.0 if settled else min(1.0, number / last_step)

@@ -230,7 +230,21 @@ def test_the_rate_falls_where_columns_outnumber_rows() -> None:
     assert peak == pytest.approx(budget.ahead_rate(50, 200), rel=0.01)
 
 
-def test_batches_grow_only_where_an_epoch_has_many() -> None:
-    sizes = {n: budget.batch_size("auto", n, budget.AHEAD) for n in (20, 600, 10_000, 60_000)}
-    assert sizes == {20: 16, 600: 32, 10_000: 64, 60_000: 256}
+def test_steps_take_more_rows_and_are_fewer_where_there_are_many() -> None:
+    asked = (20, 600, 8191, 8192, 32_767, 32_768, 10**6)
+    sizes = [budget.batch_size("auto", n, budget.AHEAD) for n in asked]
+    assert sizes == [16, 32, 64, 128, 128, 256, 256]
+    assert [budget.AHEAD.steps_of(size) for size in (16, 64, 128, 256, 1024)] == [
+        1500,
+        1500,
+        1061,
+        750,
+        750,
+    ]
     assert budget.batch_size("auto", 10_000) == 256
+    assert {budget.DRAWN.steps_of(size) for size in (16, 256, 1024)} == {4000}
+
+
+def test_ten_thousand_rows_are_gone_through_thirteen_times() -> None:
+    epochs = budget.max_epochs("auto", 10_000, 128, AdamW(), budget.AHEAD)
+    assert epochs == 1061 // 79 == 13
