@@ -39,6 +39,10 @@ class Columns(Protocol):
         """Which columns each view has; empty if the table is one."""
 
     @property
+    def view_numbers(self) -> Tensor:
+        """Which view each column is of, shape (n_features,), where there are several."""
+
+    @property
     def levelled(self) -> Sequence[int]:
         """Which columns hold numbers of levels, between which nothing lies."""
 
@@ -355,6 +359,7 @@ class ViewDropout(_Chance):
     (150, 2)
     """
 
+    replayable = True
     hides = True
     needs_views = True
 
@@ -363,16 +368,12 @@ class ViewDropout(_Chance):
 
     def __call__(self, x: Tensor, columns: Columns, generator: torch.Generator) -> Tensor:
         """Return x with NaN in views, shape (n_samples, n_features)."""
-        views = columns.views
-        shape = (len(x), len(views))
+        shape = (len(x), len(columns.views))
         chance = torch.rand(shape, dtype=x.dtype, device=x.device, generator=generator)
         hidden = chance < self.probability
         # The view that was least near to being hidden stays.
         hidden &= chance < chance.amax(1, keepdim=True)
-        number = torch.empty(x.shape[1], dtype=torch.int64, device=x.device)
-        for view, own in enumerate(views):
-            number[list(own)] = view
-        return x.masked_fill(hidden.index_select(1, number), torch.nan)
+        return x.masked_fill(hidden.index_select(1, columns.view_numbers), torch.nan)
 
 
 class Swap(_Chance):

@@ -33,6 +33,7 @@ from narrows import (
     recipes,
     split_views,
 )
+from narrows.data.table import DenseTable
 from narrows.errors import CompositionError, DataError, ParameterError
 
 X, y = load_breast_cancer(return_X_y=True)
@@ -244,12 +245,9 @@ def test_pairs_that_cannot_be_are_refused() -> None:
 
 
 def test_view_dropout_hides_whole_views_and_never_all() -> None:
-    class Columns:
-        views = ((0, 3), (1,), (2, 4))
-        low = high = torch.zeros(5)
-
     x = torch.ones(2000, 5)
-    hidden = ViewDropout(0.6)(x, Columns(), torch.Generator().manual_seed(0)).isnan()
+    columns = DenseTable(x, views=((0, 3), (1,), (2, 4)))
+    hidden = ViewDropout(0.6)(x, columns, torch.Generator().manual_seed(0)).isnan()
     assert torch.equal(hidden[:, 0], hidden[:, 3])
     assert torch.equal(hidden[:, 2], hidden[:, 4])
     assert not hidden.all(1).any()

@@ -52,6 +52,10 @@ class Table(Protocol):
         """
 
     @property
+    def view_numbers(self) -> Tensor:
+        """Which view each column is of, shape (n_features,), where there are several."""
+
+    @property
     def low(self) -> Tensor:
         """Smallest scaled value of each column, shape (n_features,)."""
 
@@ -108,6 +112,11 @@ class DenseTable:
             _select(self.sample_weight, rows),
             _select(self.target, rows),
         )
+
+    @functools.cached_property
+    def view_numbers(self) -> Tensor:
+        """Which view each column is of, shape (n_features,)."""
+        return _numbered(self.views, self.n_features, self.x.device)
 
     @functools.cached_property
     def low(self) -> Tensor:
@@ -173,6 +182,11 @@ class SparseTable:
         x = x if out is None else out.copy_(x)
         rows = rows.to(self.device)
         return Batch(x, None, _select(self.sample_weight, rows), _select(self.target, rows))
+
+    @functools.cached_property
+    def view_numbers(self) -> Tensor:
+        """Which view each column is of, shape (n_features,)."""
+        return _numbered(self.views, self.n_features, self.device)
 
     @functools.cached_property
     def low(self) -> Tensor:
@@ -266,6 +280,13 @@ def as_tensor(values: NDArray[Any]) -> Tensor:
 def numpy_dtype(dtype: torch.dtype) -> np.dtype[Any]:
     """Return numpy's float type of the same width (float32 for bfloat16)."""
     return np.dtype(np.float64 if dtype == torch.float64 else np.float32)
+
+
+def _numbered(views: Sequence[Sequence[int]], n_features: int, device: torch.device) -> Tensor:
+    number = torch.empty(n_features, dtype=torch.int64)
+    for view, own in enumerate(views):
+        number[list(own)] = view
+    return number.to(device)
 
 
 def _select(values: Tensor | None, rows: Tensor) -> Tensor | None:

@@ -154,6 +154,10 @@ RECORDED = {
     "ones": {"corruption": Ones(0.1)},
     "swap and noise": {"corruption": Swap(0.1) + GaussianNoise(0.1)},
     "views": {"views": {"even": slice(0, 12, 2), "odd": slice(1, 12, 2)}, "corruption": None},
+    "views that are hidden": {
+        "views": {"even": slice(0, 12, 2), "odd": slice(1, 12, 2)},
+        "corruption": ViewDropout(0.2),
+    },
     "early stopping": {"early_stopping": True},
     "layer by layer": {"schedule": "layerwise", "architecture": Dense((8,), "sigmoid")},
 }
@@ -200,10 +204,6 @@ NOT_RECORDED = {
     "convolutions": {"architecture": Convolutional((3, 4), channels=(4,))},
     "another optimiser": {"optimizer": SGD()},
     "all rows at once": {"optimizer": "lbfgs"},
-    "views that are hidden": {
-        "views": {"even": slice(0, 12, 2), "odd": slice(1, 12, 2)},
-        "corruption": ViewDropout(0.2),
-    },
 }
 
 
