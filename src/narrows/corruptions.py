@@ -62,6 +62,12 @@ class Corruption(Spec, axis="corruption"):
     needs_views = False
     moves = False
 
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        # Who says anew what is done may do otherwise at every call.
+        if "__call__" in vars(cls) and "replayable" not in vars(cls):
+            cls.replayable = False
+
     def done(self, x: Tensor, columns: Columns, generator: torch.Generator) -> Tensor:
         """Return a corrupted copy of x in which levels are still levels, or missing."""
         found = self(x, columns, generator)

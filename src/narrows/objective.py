@@ -94,6 +94,11 @@ class Objective:
         return any(term.weight_at(0.0) < term.weight_at(1.0) for term in self.terms.values())
 
     @property
+    def steady(self) -> bool:
+        """Whether every weight is the same throughout training."""
+        return all(type(t).weight_at is Penalty.weight_at for t in self.terms.values())
+
+    @property
     def prior(self) -> Prior | None:
         """What the codes are drawn towards by a term, if by any."""
         found = [term.prior for term in self.terms.values() if term.prior is not None]

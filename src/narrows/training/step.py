@@ -152,7 +152,7 @@ class Step:
             self.runtime.records
             and self.fused is not None
             and self.fused.closed
-            and not self.objective.grows
+            and self.objective.steady
             and self.table.resident
             and (self.corruption is None or self.corruption.replayable)
             and n_rows <= self.micro_rows

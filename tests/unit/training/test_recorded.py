@@ -197,7 +197,13 @@ def test_they_differ_from_steps_made_without_by_the_rounding_of_the_rate(
     np.testing.assert_allclose(again.transform(rows), plain.transform(rows), rtol=0, atol=1e-5)
 
 
+class _Falling(WeightDecay):
+    def weight_at(self, progress: float) -> float:
+        return self.weight * (1 - progress)
+
+
 NOT_RECORDED = {
+    "a weight that falls": {"penalty": _Falling(0.1)},
     "a weight that grows": {"latent": "gaussian", "penalty": "kl"},
     "critics": {"penalty": Adversarial(0.1)},
     "derivatives": {"penalty": Contraction(0.1)},
@@ -254,8 +260,6 @@ def test_a_corruption_of_somebodys_own_is_made_call_by_call(
     rows: Table, repeating: Callable[[], list[Repeating]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     class Fetching(Masking):
-        replayable = False
-
         def __call__(self, x: Tensor, columns: Any, generator: torch.Generator) -> Tensor:
             return x * float(x.abs().max() > 0)
 
