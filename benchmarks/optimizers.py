@@ -155,7 +155,7 @@ def paced(
     def found(n_rows: int, n_features: int) -> Settings:
         pace = budget.Pace(steps, epochs, rows)
         size = budget.batch_size("auto", n_rows, pace)
-        whole = min(epochs, max(budget.MIN_EPOCHS, pace.steps_of(size) // -(-n_rows // size)))
+        whole = budget.max_epochs("auto", n_rows, size, AdamW(), pace)
         made = {"batch_size": size, "max_epochs": whole, **settings}
         if "learning_rate" not in made and "optimizer" not in made:
             made["learning_rate"] = OneCycle(budget.ahead_rate(n_rows, n_features))

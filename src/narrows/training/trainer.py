@@ -113,8 +113,9 @@ class Trainer:
 
     def stepper(self, step: Step) -> Stepper:
         """Return a fresh optimiser for what a step trains."""
-        whole = None if step.flat is None or not self._shapeless else [step.flat.vector]
-        stepper = self.settings.optimizer.build(whole or step.parameters, self.settings.rate)
+        flat = step.flat if self._shapeless else None
+        moved = step.parameters if flat is None else [flat.vector]
+        stepper = self.settings.optimizer.build(moved, self.settings.rate)
         for group in stepper.param_groups:
             if "coarse_work" in group:  # an optimiser with products of its own
                 group["coarse_work"] = self.runtime.coarse_work
