@@ -87,11 +87,11 @@ class RecurrentEncoder(Block):
         lengths = self.layout.lengths(observed)
         if not self.layout.bidirectional:
             for layer in self.ahead:
-                steps, _ = layer(steps)
+                steps = outputs(layer, steps)
             return _last(steps, lengths)
         for ahead, back in zip(self.ahead, self.back, strict=True):
-            forwards, _ = ahead(steps)
-            backwards, _ = back(turned(steps, lengths))
+            forwards = outputs(ahead, steps)
+            backwards = outputs(back, turned(steps, lengths))
             steps = torch.cat([forwards, turned(backwards, lengths)], 2)
         # Each direction's last state: that of the way back is at the first step.
         return torch.cat([_last(forwards, lengths), _last(backwards, lengths)], 1)
@@ -173,7 +173,7 @@ class Writer(nn.Module):
         # All inputs are known beforehand, so each layer is one call for all steps.
         steps = state[:, None].expand(-1, n_steps, -1)
         for layer in self.layers:
-            steps, _ = layer(steps)
+            steps = outputs(layer, steps)
         written: Tensor = self.readout(steps)
         return written
 
@@ -183,6 +183,29 @@ class Writer(nn.Module):
             _initialise(layer, generator)
         activations.glorot_uniform(self.readout.weight.data, generator)
         nn.init.zeros_(self.readout.bias)
+
+
+def outputs(layer: nn.Module, steps: Tensor) -> Tensor:
+    """Return a layer's outputs at all steps.
+
+    Under autocast to bfloat16, an LSTM runs in float32 on processors for which oneDNN has no
+    bfloat16 LSTM (those without AVX-512), where torch raises instead of falling back.
+    """
+    output: Tensor
+    if _lacks_bfloat16(steps.device):
+        with torch.autocast(steps.device.type, enabled=False):
+            output, _ = layer(steps.to(next(layer.parameters()).dtype))
+    else:
+        output, _ = layer(steps)
+    return output
+
+
+def _lacks_bfloat16(device: torch.device) -> bool:
+    """Return whether autocast asks a processor for an LSTM in bfloat16 that it does not have."""
+    if device.type != "cpu" or not torch.is_autocast_enabled("cpu"):
+        return False
+    mkldnn = torch.backends.mkldnn.is_available()
+    return mkldnn and not torch.ops.mkldnn._is_mkldnn_bf16_supported()
 
 
 def turned(steps: Tensor, lengths: Tensor | None) -> Tensor:
