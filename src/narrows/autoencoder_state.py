@@ -18,6 +18,8 @@ from narrows.errors import CorruptFileError
 from narrows.network import Network
 from narrows.training.settings import how_to_move
 
+FILL = "scaling.fill"  # files of versions before there was one have none: 0 stood in every hole
+
 
 def describe(estimator: Any) -> tuple[dict[str, Any], persistence.Arrays]:
     """Return the fitted part of the config, and the tensors."""
@@ -37,7 +39,10 @@ def describe(estimator: Any) -> tuple[dict[str, Any], persistence.Arrays]:
         f"network.{name}": value.detach().cpu().numpy()
         for name, value in estimator.network_.named_parameters()
     }
-    return fitted, {**tensors, **scaling(estimator.encoding_)}
+    tensors |= scaling(estimator.encoding_)
+    if estimator.encoding_.fill is not None:
+        tensors[FILL] = estimator.encoding_.fill
+    return fitted, tensors
 
 
 def restore(estimator: Any, fitted: Mapping[str, Any], tensors: persistence.Arrays) -> None:
@@ -63,6 +68,8 @@ def restore(estimator: Any, fitted: Mapping[str, Any], tensors: persistence.Arra
         with torch.device("meta"):  # shapes alone: nothing is allocated before they are checked
             outline = composition.network(layout, dtype)
         shapes = _shapes(outline, n_features, stored.boolean("scaled", fitted["scaled"]))
+        if FILL in tensors:
+            shapes[FILL] = (n_features,)
         stored.restore_columns(estimator, fitted, n_features)
         stored.restore_training(estimator, fitted)
         missing = _restored_missing(fitted.get("missing", []), n_features)
@@ -76,7 +83,10 @@ def restore(estimator: Any, fitted: Mapping[str, Any], tensors: persistence.Arra
     estimator.network_ = _filled(composition.network(layout, dtype), tensors)
     estimator.n_parameters_ = sum(p.numel() for p in estimator.network_.trained_parameters())
     estimator.encoding_ = replace(
-        restored_scaling(tensors), missing=missing, logs=counted(layout.known)
+        restored_scaling(tensors),
+        missing=missing,
+        logs=counted(layout.known),
+        fill=tensors.get(FILL),
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
 
 import torch
 from torch import Tensor
@@ -46,6 +46,10 @@ class Columns(Protocol):
     def levelled(self) -> Sequence[int]:
         """Which columns hold numbers of levels, between which nothing lies."""
 
+    @property
+    def has_holes(self) -> bool:
+        """Whether some cell was not measured."""
+
 
 class Corruption(Spec, axis="corruption"):
     """Base of the corruptions: fresh noise at every call, from the Generator passed in.
@@ -61,20 +65,42 @@ class Corruption(Spec, axis="corruption"):
     hides = False
     needs_views = False
     moves = False
-
-    def __init_subclass__(cls, **options: Any) -> None:
-        super().__init_subclass__(**options)
-        # Who says anew what is done may do otherwise at every call.
-        if "__call__" in vars(cls) and "replayable" not in vars(cls):
-            cls.replayable = False
+    shortcuts: ClassVar[dict[str, tuple[str, ...]]] = {"__call__": ("replayable",)}
 
     def done(self, x: Tensor, columns: Columns, generator: torch.Generator) -> Tensor:
         """Return a corrupted copy of x in which levels are still levels, or missing."""
-        found = self(x, columns, generator)
+        corrupted = self(x, columns, generator)
         if self.moves and columns.levelled:
             levels = list(columns.levelled)
-            found[:, levels] = x[:, levels]
-        return found
+            corrupted[:, levels] = x[:, levels]
+        return corrupted
+
+    def of_measured(
+        self, x: Tensor, observed: Tensor | None, columns: Columns, generator: torch.Generator
+    ) -> Tensor:
+        """Return a corrupted copy of x in which cells that were not measured stay as they are.
+
+        Parameters
+        ----------
+        x : Tensor of shape (n_samples, n_features)
+            The rows.
+        observed : bool Tensor of shape (n_samples, n_features), optional
+            True where a cell was measured; all were if None.
+        columns : Columns
+            What is known of the columns.
+        generator : torch.Generator
+            Where chance comes from.
+
+        Returns
+        -------
+        Tensor of shape (n_samples, n_features)
+            NaN in measured cells that are hidden, if this corruption `hides` any.
+        """
+        if observed is None:
+            return self.done(x, columns, generator)
+        corrupted = self.done(x.where(observed, torch.nan), columns, generator)
+        changed = observed if self.hides else observed & ~corrupted.isnan()
+        return corrupted.where(changed, x)
 
     def __add__(self, other: Any) -> CorruptionSum:
         """Return this corruption and then another."""
@@ -91,7 +117,10 @@ class Corruption(Spec, axis="corruption"):
         return None if self.needs_views else self
 
     def __call__(self, x: Tensor, columns: Columns, generator: torch.Generator) -> Tensor:
-        """Return a corrupted copy of x, shape (n_samples, n_features); x stays as it is."""
+        """Return a corrupted copy of x, shape (n_samples, n_features); x stays as it is.
+
+        x has NaN where a cell was not measured; what is returned there is not looked at.
+        """
         raise NotImplementedError
 
     def check(self, n_features: int) -> None:
@@ -160,6 +189,11 @@ class CorruptionSum(Corruption, name="sum"):
 
 class _Chance(Corruption):
     """What corruptions share that hit each cell with the same chance."""
+
+    shortcuts: ClassVar[dict[str, tuple[str, ...]]] = {
+        "__call__": ("replayable",),
+        "hit": ("replayable",),
+    }
 
     probability: float
 
@@ -376,6 +410,11 @@ class ViewDropout(_Chance):
         """Return x with NaN in views, shape (n_samples, n_features)."""
         shape = (len(x), len(columns.views))
         chance = torch.rand(shape, dtype=x.dtype, device=x.device, generator=generator)
+        if columns.has_holes:  # a view that is not there can be neither hidden nor the one to stay
+            there = torch.zeros_like(chance).index_add_(
+                1, columns.view_numbers, (~x.isnan()).to(x.dtype)
+            )
+            chance = chance.where(there > 0, -1.0)
         hidden = chance < self.probability
         # The view that was least near to being hidden stays.
         hidden &= chance < chance.amax(1, keepdim=True)
@@ -392,7 +431,8 @@ class Swap(_Chance):
 
     Notes
     -----
-    The other row is drawn uniformly among the rest of the batch; a batch of one row stays as it is.
+    The other row is drawn uniformly among the rest of the batch; a batch of one row stays as it is,
+    and so does a cell whose column was not measured in the other row.
 
     Examples
     --------
@@ -416,4 +456,5 @@ class Swap(_Chance):
         hit = self.hit(x, generator)
         step = torch.randint(1, n_rows, x.shape, device=x.device, generator=generator)
         rows = torch.arange(n_rows, device=x.device)[:, None]
-        return torch.where(hit, x.gather(0, (rows + step) % n_rows), x)
+        other = x.gather(0, (rows + step) % n_rows)
+        return torch.where(hit & ~other.isnan() & ~x.isnan(), other, x)

@@ -496,8 +496,7 @@ class Autoencoder(
             runtime.device,
             sample_weight=weight,
             target=target,
-            views=layout.of_views,
-            levelled=layout.levelled,
+            layout=layout,
             owned=overwrite,
         )
         _check_domain(objective.loss, table, composition.sides(layout))

@@ -109,9 +109,12 @@ class Fitted:
             found = next(network.parameters())
             if found.dtype != dtype:
                 network = copy.deepcopy(network).to(dtype)
+            fill = None
+            if self.encoding_.fill is not None:
+                fill = as_tensor(self.encoding_.fill).to(found.device, dtype)
             for block in blocks(rows.shape[0], self.n_features_in_ + width):
                 values = self.encoding_.encode(rows[block], rows.dtype) if encode else rows[block]
                 x = as_tensor(np.ascontiguousarray(values)).to(found.device)
-                seen = measured(x) if encode else (x, None)
+                seen = measured(x, fill) if encode else (x, None)
                 out[block] = function(network, *seen).cpu().numpy()
         return out

@@ -246,6 +246,19 @@ class _Experts(Fusion):
         decoder = mirrored(parts, [layers.decoder[::-1] for layers in own], encoder, codes)
         return Layers(encoder, decoder)
 
+    def fuse(self, latent: Latent, heads: list[Tensor], present: Tensor) -> Posterior:
+        """Return one posterior of those of the views; of codes that are none, the views' mean.
+
+        A mixture has such codes, too: while its last layer is trained alone, without a spread.
+        """
+        if not latent.is_distribution:
+            return latent.posterior([_mean(heads[0], present)])
+        return self.fuse_distributions(latent, heads, present)
+
+    def fuse_distributions(self, latent: Latent, heads: list[Tensor], present: Tensor) -> Posterior:
+        """Return one posterior of those of the views that are present."""
+        raise NotImplementedError
+
 
 class ProductOfExperts(_Experts):
     """q(y | x) is the prior times a factor from each view that is there (Wu & Goodman, 2018).
@@ -273,10 +286,10 @@ class ProductOfExperts(_Experts):
     def check(self, latent: Latent) -> None:
         """Accept every latent."""
 
-    def fuse(self, latent: Latent, heads: list[Tensor], present: Tensor) -> Posterior:
-        """Return the product, or the mean of codes that are no distributions."""
-        if not latent.is_distribution:
-            return latent.posterior([_mean(heads[0], present)])
+    def fuse_distributions(
+        self, latent: Latent, heads: list[Tensor], present: Tensor
+    ) -> GaussianPosterior:
+        """Return the product of the prior and the factors of the views."""
         mean, precision = _factors(latent, heads, present)
         total = 1 + precision.sum(1)
         return GaussianPosterior((precision * mean).sum(1) / total, -total.log())
@@ -297,7 +310,9 @@ class _Mixture(_Experts):
                 "latent='gaussian' with penalty='kl', or fusion='product_of_experts'"
             )
 
-    def fuse(self, latent: Latent, heads: list[Tensor], present: Tensor) -> MixturePosterior:
+    def fuse_distributions(
+        self, latent: Latent, heads: list[Tensor], present: Tensor
+    ) -> MixturePosterior:
         """Return the mixture, with equal weights for the products of views that are there."""
         mean, precision = _factors(latent, heads, present)
         members = self.subsets(present.shape[1]).to(mean)
@@ -402,7 +417,7 @@ class MixturePosterior:
         repeated = code.repeat_interleave(self.means.shape[1], 0)
         each = flat.log_prob(repeated).view(len(code), -1)
         each = each.masked_fill(~self.allowed, -torch.inf)
-        return each.logsumexp(1) - self.allowed.sum(1).log()
+        return each.logsumexp(1) - self.allowed.sum(1).to(each.dtype).log()
 
     def kl_normal(self) -> Tensor:
         """Return the products' mean KL(q_m || N(0, 1)), shape (n_samples, n_components).

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
@@ -29,10 +29,11 @@ class Latent(Spec, axis="latent"):
 
     n_heads = 1
     is_plain = False  # whether the code is the head's output as it is, in training too
-    passes_head = True  # whether the mean of the posterior is the first head's output as it is
+    passes_head = False  # whether the mean of the posterior is the first head's output as it is
     is_distribution = False  # whether the posterior has a density: log_prob and kl_normal
     is_binary = False  # whether `transform` gives zeros and ones
     regularises = False  # whether it limits what a long code can copy
+    shortcuts: ClassVar[dict[str, tuple[str, ...]]] = {"posterior": ("is_plain", "passes_head")}
 
     def check(self, network: Any) -> None:
         """Refuse a network this latent cannot work with, and impossible settings.
@@ -74,6 +75,7 @@ class Point(Latent):
     """
 
     is_plain = True
+    passes_head = True
 
     def posterior(self, heads: list[Tensor]) -> PointPosterior:
         """Return the encoder's output as it is."""
@@ -124,6 +126,7 @@ class Gaussian(Latent):
     """
 
     n_heads = 2
+    passes_head = True
     is_distribution = True
 
     def check(self, network: Any) -> None:
@@ -184,7 +187,6 @@ class KSparse(Latent, name="k_sparse"):
     5
     """
 
-    passes_head = False
     regularises = True
 
     def __init__(self, k: int = 10, alpha: float = 1.0) -> None:
@@ -263,7 +265,6 @@ class BinaryCode(Latent):
     [0.0, 1.0]
     """
 
-    passes_head = False
     is_binary = True
     regularises = True
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
@@ -37,12 +37,7 @@ class Loss(Spec, axis="loss"):
     low = -math.inf
     high = math.inf
     closed = False
-
-    def __init_subclass__(cls, **options: Any) -> None:
-        super().__init_subclass__(**options)
-        # Who says the loss of a cell anew has another derivative.
-        if "entries" in vars(cls) and "closed" not in vars(cls):
-            cls.closed = False
+    shortcuts: ClassVar[dict[str, tuple[str, ...]]] = {"entries": ("closed",)}
 
     def entries(self, forward: ForwardPass) -> Tensor:
         """Return the loss of every cell, shape (n_samples, n_features)."""

@@ -100,6 +100,15 @@ class Network(nn.Module):
         encoder = [*self.body, *self._head]
         return list(zip(encoder, reversed(self.decoder), strict=True))  # type: ignore[arg-type]
 
+    @property
+    def is_feedforward(self) -> bool:
+        """Whether a training pass is the blocks in turn and then the link, with nothing between.
+
+        What computes a pass in another way than `forward` rests on this. Whatever a network is
+        given that takes part in its passes must be asked of here.
+        """
+        return self.latent.is_plain and self.experts is None and self.widened is None
+
     def alone(self, number: int) -> Network:
         """Return one pair of `pairs` as a shallow network, which shares its weights with this one.
 
@@ -107,11 +116,16 @@ class Network(nn.Module):
         """
         block, mirror = self.pairs[number]
         innermost = number == len(self.decoder) - 1
+        experts = self.experts if innermost else None
+        if number:
+            block, mirror = block.alone(mirror=False), mirror.alone(mirror=True)
+            if experts is not None:
+                before, _ = self.pairs[number - 1]
+                experts = experts._replace(views=tuple(map(tuple, before.views)))
         latent = self.latent if innermost and self.latent.n_heads == 1 else Point()
         link = self.link if number == 0 else activations.ACTIVATIONS["linear"]
         layers = Layers([block], [mirror])
         widened = self.widened if number == 0 else None
-        experts = self.experts if innermost else None
         width = self.n_components if innermost else block.n_out
         return Network(layers, latent, link, block.n_in, width, experts, widened)
 
@@ -178,12 +192,12 @@ class Network(nn.Module):
             return self.experts.posterior(self.latent, heads, observed)
         return self.latent.posterior(heads)
 
-    def linearised(self, x: Tensor) -> list[Linearised] | None:
+    def linearised(self, x: Tensor, observed: Tensor | None = None) -> list[Linearised] | None:
         """Return the encoder's blocks near x, if each is a diagonal times a matrix there."""
-        if not self.latent.passes_head:
+        if not self.latent.passes_head or self.experts is not None:
             return None
         found: list[Linearised] = []
-        x = self.seen(x)[0]
+        x = self.seen(x, observed)[0]
         for block in (*self.body, *self._head):
             near = block.linearised(x)
             if near is None:

@@ -20,16 +20,23 @@ class Spec(BaseEstimator):  # type: ignore[misc]
     member, known by its name in snake case (``CrossEntropy`` is ``"cross_entropy"``) unless
     ``name=`` gives another. The register is closed: it holds classes that were defined in this
     process, and nothing read from a file is ever imported. ``aliases`` of an axis are further
-    names for some of its members.
+    names for some of its members. ``shortcuts`` maps a formula to the flags that vouch for it, on
+    which a faster way of computing it rests: a subclass that overrides the formula loses them until
+    it sets them itself.
     """
 
     axis: ClassVar[str] = ""
     name: ClassVar[str] = ""
     aliases: ClassVar[dict[str, str]] = {}
+    shortcuts: ClassVar[dict[str, tuple[str, ...]]] = {}
     _register: ClassVar[dict[str, dict[str, type[Spec]]]] = {}
 
     def __init_subclass__(cls, *, axis: str = "", name: str = "", **options: Any) -> None:
         super().__init_subclass__(**options)
+        for formula, flags in cls.shortcuts.items():
+            for flag in flags:
+                if overrides(cls, formula, flag):
+                    setattr(cls, flag, False)
         if axis:
             cls.axis = axis
             return
@@ -110,6 +117,18 @@ class Spec(BaseEstimator):  # type: ignore[misc]
         raise ParameterError(
             f"{axis}={name!r} must be one of {listed}" + (f"; {advice}" if advice else "")
         )
+
+
+def overrides(cls: type, formula: str, promise: str) -> bool:
+    """Return whether a class takes ``formula`` from a class below the one it has ``promise`` from.
+
+    What the promise says of the formula then was said of another one.
+    """
+
+    def depth(name: str) -> int:
+        return next(i for i, base in enumerate(cls.__mro__) if name in vars(base))
+
+    return depth(formula) < depth(promise)
 
 
 def _plain(name: str) -> str:

@@ -6,10 +6,14 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from numpy.typing import NDArray
+from sklearn.datasets import load_breast_cancer
 
 from narrows import LBFGS, Autoencoder, ConjugateGradient, Dense, WeightDecay
+from narrows.data import batches
 from narrows.spec import Spec
+from narrows.training.runtime import Randomness
 
 WIDTH = 8
 NAMED = sorted(set(Spec.members("optimizer")) - {"torch"})
@@ -83,3 +87,25 @@ def test_weights_that_are_all_zero_or_negative_are_refused(
         model().fit(breast_cancer, sample_weight=np.zeros(len(breast_cancer)))
     with pytest.raises(ValueError, match=r"[Nn]egative"):
         model().fit(breast_cancer, sample_weight=-np.ones(len(breast_cancer)))
+
+
+@pytest.mark.parametrize("loss", ["squared_error", "huber"])
+def test_weights_have_mean_1_over_the_rows_trained_on_and_over_those_held_out(loss: str) -> None:
+    X = load_breast_cancer().data
+    weight = np.where(np.arange(len(X)) < 60, 20.0, 0.1)
+    settings = {"loss": loss, "random_state": 0, "max_epochs": 1, "batch_size": 1000}
+    still = {
+        "optimizer": "sgd",
+        "learning_rate": 1e-30,
+        "init": "random",
+        "penalty": "weight_decay",
+    }
+    model = Autoencoder(2, early_stopping=True, validation_fraction=0.3, **settings, **still)
+    model.fit(X, sample_weight=weight)
+    split = Randomness.seeded(0, torch.device("cpu")).split
+    train, valid = (rows.numpy() for rows in batches.split(len(X), 0.3, split))
+    lost = -model.score_samples(X)
+    (row,) = model.history_
+    assert row["loss"] == pytest.approx(np.average(lost[train], weights=weight[train]), rel=1e-5)
+    held_out = np.average(lost[valid], weights=weight[valid])
+    assert row["valid_loss"] == pytest.approx(held_out, rel=1e-5)

@@ -287,6 +287,7 @@ def test_noise_leaves_levels_and_masking_hides_them() -> None:
         low = high = torch.zeros(3)
         views = ()
         levelled = (1,)
+        has_holes = False
 
     x = torch.tensor([[0.5, 2.0, 0.1]] * 50)
     generator = torch.Generator().manual_seed(0)

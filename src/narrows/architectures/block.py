@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from narrows.activations import Activation
 from narrows.errors import ParameterError
-from narrows.spec import Spec
+from narrows.spec import Spec, overrides
 
 
 class Linearised(NamedTuple):
@@ -63,6 +63,13 @@ class Block(nn.Module):
     n_out: int
     sees_observed = False
 
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        # What was said of another forward, of which training and contraction make use.
+        for shortcut in ("stage", "linearised"):
+            if overrides(cls, "forward", shortcut):
+                setattr(cls, shortcut, getattr(Block, shortcut))
+
     def mirror(self, *, tied: bool, activation: Activation) -> Block:
         """Return the decoder's counterpart, which maps this block's output back to its input.
 
@@ -90,6 +97,29 @@ class Block(nn.Module):
     def stage(self) -> Stage | None:
         """Return the block as affine maps and activations, if it is nothing else."""
         return None
+
+    @property
+    def views(self) -> Sequence[Sequence[int]]:
+        """Which outputs each view has, where none is made of several views."""
+        return ()
+
+    def measured_outputs(self, observed: Tensor) -> Tensor | None:
+        """Return which outputs were made of something measured; None where there is no telling.
+
+        Parameters
+        ----------
+        observed : bool Tensor of shape (n_samples, n_in)
+            Which inputs were measured.
+        """
+        return None
+
+    def alone(self, *, mirror: bool) -> Block:
+        """Return the block, with its weights, for a mask as wide as its inputs, or its outputs.
+
+        In a stack every block is given the mask of the table. Trained alone, a layer is given that
+        of its own inputs, and so is its mirror, which gives them back.
+        """
+        return self
 
     def weights(self) -> list[nn.Parameter]:
         """Return the parameters that weight decay counts: weights without biases, tied once."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -83,6 +84,32 @@ class SideBySide(Block):
                 parts.append(block(own))
         found = torch.cat(parts, 1)
         return found if self._order is None else take(found, self._order)
+
+    @property
+    def views(self) -> Sequence[Sequence[int]]:
+        """The outputs of each block, but where they are back in the order of the table."""
+        return () if self._order is not None else stretches(self.widths)
+
+    def measured_outputs(self, observed: Tensor) -> Tensor:
+        """Return the mask of columns that are handed on, and of each view whether it is there."""
+        return torch.cat(
+            [
+                own if block is None else own.any(1, keepdim=True).expand(-1, width)
+                for block, width, own in zip(
+                    self._blocks,
+                    self.widths,
+                    (take(observed, table) for table in self._tables),
+                    strict=True,
+                )
+            ],
+            1,
+        )
+
+    def alone(self, *, mirror: bool) -> SideBySide:
+        """Return the blocks, with their weights, each with the mask of what it takes or gives."""
+        block = copy.copy(self)
+        block._tables = list(map(as_index, stretches(self.widths))) if mirror else self._takes
+        return block
 
     def twin(self, activation: Activation) -> SideBySide:
         """Return the twins of the blocks, side by side."""

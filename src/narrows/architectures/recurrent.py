@@ -63,7 +63,7 @@ class Layout:
 class RecurrentEncoder(Block):
     """The last state of the last layer, after the last step that was measured.
 
-    What lies behind a row's end is not looked at, and cells that were not measured are 0.
+    What lies behind a row's end is not looked at.
     """
 
     sees_observed = True
@@ -81,10 +81,11 @@ class RecurrentEncoder(Block):
 
     def forward(self, x: Tensor, observed: Tensor | None = None) -> Tensor:
         """Map x of shape (n_samples, n_steps * n_channels) to shape (n_samples, n_state)."""
-        if observed is not None:
-            x = x.where(observed, 0.0)  # a corruption may have written there
         steps = self.layout.past(x)
         lengths = self.layout.lengths(observed)
+        if lengths is not None:
+            number = torch.arange(steps.shape[1], device=steps.device)
+            steps = steps.where((number < lengths[:, None])[:, :, None], 0.0)
         if not self.layout.bidirectional:
             for layer in self.ahead:
                 steps = outputs(layer, steps)

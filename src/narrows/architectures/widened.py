@@ -138,13 +138,13 @@ def shown(rows: Any, encoding: Encoding, layout: Layout) -> tuple[Matrix, Matrix
     Returns
     -------
     shown : float64 ndarray of shape (n_samples, n_shown)
-        0 where a cell was not measured.
+        The column's mean where a cell was not measured.
     observed : bool ndarray of shape (n_samples, n_shown)
         True where it was.
     """
     scaled = torch.from_numpy(encoding.encode(rows, np.float64))
     observed = ~torch.isnan(scaled)
-    x = scaled.where(observed, 0.0)
+    x = scaled.where(observed, 0.0 if encoding.fill is None else torch.from_numpy(encoding.fill))
     if layout.schema is None:
         return x.numpy(), observed.numpy()
     indicators = Widened(layout.indicated)

@@ -64,6 +64,16 @@ def _robust(X: Rows, sample_weight: NDArray[Any] | None) -> Statistics:
     return np.concatenate(centers), np.concatenate(scales)
 
 
+def _mean(X: Rows, sample_weight: NDArray[Any] | None) -> NDArray[np.float64]:
+    """Return the weighted mean of each column's measured cells."""
+    if scipy.sparse.issparse(X):
+        weight = np.ones(X.shape[0]) if sample_weight is None else sample_weight
+        total: NDArray[np.float64] = np.asarray(weight @ X, dtype=np.float64)
+        return total / float(weight.sum())
+    mean: NDArray[np.float64] = _running(StandardScaler(with_std=False), X, sample_weight).mean_
+    return mean
+
+
 def _missing(X: Rows) -> NDArray[np.float64] | None:
     """Return the share of each column that was not measured; None if every cell was."""
     if scipy.sparse.issparse(X):
@@ -101,12 +111,15 @@ class Encoding:
         Share of each column that was not measured; None if every cell was.
     logs : tuple of int
         Columns of which log(1 + x) takes the place of x.
+    fill : ndarray of shape (n_features,), or None
+        Mean of each scaled column, which stands in cells that were not measured; None if all are 0.
     """
 
     center: NDArray[np.float64] | None = None
     scale: NDArray[np.float64] | None = None
     missing: NDArray[np.float64] | None = None
     logs: tuple[int, ...] = ()
+    fill: NDArray[np.float64] | None = None
 
     @property
     def unseen(self) -> NDArray[np.bool_] | bool:
@@ -153,9 +166,10 @@ class Encoding:
         """
         missing = _missing(X)
         if scaling is None or scaling == "none":
-            if not columns:
-                return cls(missing=missing)
-            return cls(np.zeros(X.shape[1]), np.ones(X.shape[1]), missing)._typed(columns)
+            found = cls(missing=missing)
+            if columns:
+                found = cls(np.zeros(X.shape[1]), np.ones(X.shape[1]), missing)
+            return found._typed(columns)._with_fill(X, sample_weight, columns)
         checks.choice("scaling", scaling, [*SCALINGS, "none"])
         with warnings.catch_warnings(), np.errstate(over="ignore", invalid="ignore"):
             # Overflow is reported below, with the column that caused it.
@@ -171,7 +185,23 @@ class Encoding:
                 f"spread {scale[bad[0]]:.3g}); divide it by a power of ten first"
             )
         found = cls(center.astype(np.float64), scale.astype(np.float64), missing)
-        return found._typed(columns)
+        found = found._typed(columns)
+        return found if scaling == "standard" else found._with_fill(X, sample_weight, columns)
+
+    def _with_fill(
+        self, X: Rows, sample_weight: NDArray[Any] | None, columns: Sequence[Column]
+    ) -> Encoding:
+        """Return the encoding with the mean of each column of numbers as its fill."""
+        with warnings.catch_warnings(), np.errstate(over="ignore", invalid="ignore"):
+            warnings.simplefilter("ignore", RuntimeWarning)  # training says what is too large
+            mean = _mean(X, sample_weight)
+            if self.center is not None and self.scale is not None:
+                mean = (mean - self.center) / self.scale
+        mean = np.nan_to_num(mean, posinf=0.0, neginf=0.0)  # of columns that were never measured
+        for number, column in enumerate(columns):
+            if not isinstance(column.type, Numeric):  # scaled by its mean, or a level
+                mean[number] = 0.0
+        return replace(self, fill=mean)
 
     def _typed(self, columns: Sequence[Column]) -> Encoding:
         """Return the encoding with what the types of columns want instead."""

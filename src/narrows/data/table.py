@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 import functools
-from collections.abc import Sequence
-from typing import Any, NamedTuple, Protocol
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple, Protocol, Self
 
 import numpy as np
 import scipy.sparse
@@ -13,6 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from narrows.data.encoding import Encoding, Rows, blocks
+from narrows.data.layout import Layout
 
 
 class Batch(NamedTuple):
@@ -42,6 +44,12 @@ class Table(Protocol):
     target: Tensor | None
     views: Sequence[Sequence[int]]
     levelled: Sequence[int]
+    numbers: Sequence[int] | None
+    fill: Tensor | None
+
+    @property
+    def has_holes(self) -> bool:
+        """Whether some cell was not measured."""
 
     def take(self, rows: Tensor, out: Tensor | None = None) -> Batch:
         """Return the rows of the given numbers, an int64 tensor in the processor's memory.
@@ -50,6 +58,14 @@ class Table(Protocol):
 
         Where ``out``, of shape (n_rows, n_features), is given, ``x`` is written there.
         """
+
+    def with_sample_weight(self, sample_weight: Tensor | None) -> Self:
+        """Return the same table with other weights of its rows."""
+
+    def of_codes(
+        self, codes: Tensor, observed: Tensor | None, views: Sequence[Sequence[int]]
+    ) -> DenseTable:
+        """Return the table of what layers make of the rows."""
 
     @property
     def view_numbers(self) -> Tensor:
@@ -64,7 +80,41 @@ class Table(Protocol):
         """Largest scaled value of each column, shape (n_features,)."""
 
 
-class DenseTable:
+class _KnownRows:
+    """What is made from a table keeps all that the table knows, but for what is replaced."""
+
+    sample_weight: Tensor | None
+    target: Tensor | None
+
+    def with_sample_weight(self, sample_weight: Tensor | None) -> Self:
+        """Return the same table with other weights of its rows, shape (n_rows,)."""
+        return self._with(sample_weight=sample_weight)
+
+    def of_codes(
+        self, codes: Tensor, observed: Tensor | None, views: Sequence[Sequence[int]]
+    ) -> DenseTable:
+        """Return the table of what layers make of the rows, which keep their weights and classes.
+
+        Parameters
+        ----------
+        codes : Tensor of shape (n_rows, n_codes)
+            The layers' outputs.
+        observed : bool Tensor of shape (n_rows, n_codes), optional
+            True where there was something to make them of.
+        views : sequence of sequence of int
+            Which of them each view has, where there are several views.
+        """
+        return DenseTable(codes, self.sample_weight, observed, self.target, views)
+
+    def _with(self, **changes: Any) -> Self:
+        table = copy.copy(self)
+        for cached in ("view_numbers", "low", "high"):
+            vars(table).pop(cached, None)
+        vars(table).update(changes)
+        return table
+
+
+class DenseTable(_KnownRows):
     """Rows held as one tensor of shape (n_rows, n_features).
 
     Parameters
@@ -81,6 +131,10 @@ class DenseTable:
         Which columns each view has, where there are several.
     levelled : sequence of int
         Which columns hold numbers of levels.
+    numbers : sequence of int, optional
+        Which columns hold plain numbers; None if all do.
+    fill : Tensor of shape (n_features,), optional
+        What stands in cells that were not measured; 0 if None.
     """
 
     resident = True
@@ -93,10 +147,14 @@ class DenseTable:
         target: Tensor | None = None,
         views: Sequence[Sequence[int]] = (),
         levelled: Sequence[int] = (),
+        numbers: Sequence[int] | None = None,
+        fill: Tensor | None = None,
     ) -> None:
         self.x = x
         self.views = views
         self.levelled = levelled
+        self.numbers = numbers
+        self.fill = fill
         self.sample_weight = sample_weight
         self.observed = observed
         self.target = target
@@ -113,6 +171,15 @@ class DenseTable:
             _select(self.target, rows),
         )
 
+    @property
+    def has_holes(self) -> bool:
+        """Whether some cell was not measured."""
+        return self.observed is not None
+
+    def with_values(self, x: Tensor) -> Self:
+        """Return the same table with other values in its cells, shape (n_rows, n_features)."""
+        return self._with(x=x)
+
     @functools.cached_property
     def view_numbers(self) -> Tensor:
         """Which view each column is of, shape (n_features,)."""
@@ -120,16 +187,22 @@ class DenseTable:
 
     @functools.cached_property
     def low(self) -> Tensor:
-        """Smallest value of each column, shape (n_features,)."""
-        return self.x.amin(0)
+        """Smallest measured value of each column, shape (n_features,)."""
+        return self._extreme(torch.amin, torch.inf)
 
     @functools.cached_property
     def high(self) -> Tensor:
-        """Largest value of each column, shape (n_features,)."""
-        return self.x.amax(0)
+        """Largest measured value of each column, shape (n_features,)."""
+        return self._extreme(torch.amax, -torch.inf)
+
+    def _extreme(self, function: Callable[[Tensor, int], Tensor], beyond: float) -> Tensor:
+        if self.observed is None:
+            return function(self.x, 0)
+        extreme = function(self.x.where(self.observed, beyond), 0)
+        return extreme.where(extreme.isfinite() | self.observed.any(0), function(self.x, 0))
 
 
-class SparseTable:
+class SparseTable(_KnownRows):
     """Rows held as CSR in the units of the user; a batch is densified and scaled when taken.
 
     Parameters
@@ -148,11 +221,14 @@ class SparseTable:
         Class of each row, -1 where it is not known.
     views : sequence of sequence of int
         Which columns each view has, where there are several.
-    levelled : sequence of int
-        Which columns hold numbers of levels.
+    fill : Tensor of shape (n_features,), optional
+        What the encoder sees in cells that a corruption hides; 0 if None.
     """
 
     resident = False
+    levelled: Sequence[int] = ()
+    numbers: Sequence[int] | None = None
+    has_holes = False
 
     def __init__(
         self,
@@ -163,11 +239,11 @@ class SparseTable:
         sample_weight: Tensor | None = None,
         target: Tensor | None = None,
         views: Sequence[Sequence[int]] = (),
-        levelled: Sequence[int] = (),
+        fill: Tensor | None = None,
     ) -> None:
         self.target = target
         self.views = views
-        self.levelled = levelled
+        self.fill = fill
         self.matrix = matrix
         self.encoding = encoding
         self.dtype = dtype
@@ -212,8 +288,7 @@ def make_table(
     *,
     sample_weight: NDArray[Any] | None = None,
     target: NDArray[Any] | None = None,
-    views: Sequence[Sequence[int]] = (),
-    levelled: Sequence[int] = (),
+    layout: Layout | None = None,
     owned: bool = False,
 ) -> DenseTable | SparseTable:
     """Scale rows into a table.
@@ -232,19 +307,19 @@ def make_table(
         Weights; divided by their mean.
     target : ndarray of int64 of shape (n_samples,), optional
         Class of each row, -1 where it is not known.
-    views : sequence of sequence of int
-        Which columns each view has, where there are several.
-    levelled : sequence of int
-        Which columns hold numbers of levels.
+    layout : Layout, optional
+        What the columns are; plain numbers of one view if None.
     owned : bool
         Whether X may be overwritten; otherwise it is copied unless it can be used as it is.
     """
+    layout = layout or Layout(X.shape[1])
     weight = None
     if sample_weight is not None:
         weight = torch.from_numpy(sample_weight / sample_weight.mean()).to(device, dtype)
     classes = None if target is None else torch.from_numpy(target).to(device)
+    fill = None if encoding.fill is None else as_tensor(encoding.fill).to(device, dtype)
     if scipy.sparse.issparse(X):
-        return SparseTable(X, encoding, dtype, device, weight, classes, views)
+        return SparseTable(X, encoding, dtype, device, weight, classes, layout.of_views, fill)
     width = numpy_dtype(dtype)
     if encoding.center is None and X.dtype == width:
         scaled = np.ascontiguousarray(X)
@@ -253,23 +328,32 @@ def make_table(
         scaled = X if reuse else np.empty(X.shape, width)
         for block in blocks(*X.shape):
             encoding.encode(X[block], width, out=scaled[block])
-    x, observed = measured(as_tensor(scaled).to(device))
-    return DenseTable(x, weight, observed, classes, views, levelled)
+    x, observed = measured(as_tensor(scaled).to(device), fill)
+    numbers = None if layout.schema is None else layout.numbers(range(layout.n_features))
+    return DenseTable(x, weight, observed, classes, layout.of_views, layout.levelled, numbers, fill)
 
 
-def measured(x: Tensor) -> tuple[Tensor, Tensor | None]:
-    """Return x with 0 for NaN, and where it was none; None, and x itself, if that is everywhere."""
+def measured(x: Tensor, fill: Tensor | None = None) -> tuple[Tensor, Tensor | None]:
+    """Return x with ``fill``, or 0, for NaN, and where it was none.
+
+    The latter is None, and x itself is returned, if that is everywhere.
+    """
     if not bool(torch.isnan(x.sum())):  # the sum is NaN for opposite infinities too
         return x, None
     observed = ~torch.isnan(x)
-    return (x, None) if bool(observed.all()) else (x.where(observed, 0.0), observed)
+    return (x, None) if bool(observed.all()) else (_filled(x, observed, fill), observed)
 
 
-def revealed(x: Tensor, observed: Tensor | None) -> tuple[Tensor, Tensor]:
-    """Return x with 0 for NaN, and which of the observed cells are not hidden by one."""
+def revealed(
+    x: Tensor, observed: Tensor | None, fill: Tensor | None = None
+) -> tuple[Tensor, Tensor]:
+    """Return x with ``fill``, or 0, for NaN, and which of the observed cells are not hidden."""
     visible = ~torch.isnan(x)
-    filled = x.where(visible, 0.0)
-    return filled, visible if observed is None else visible & observed
+    return _filled(x, visible, fill), visible if observed is None else visible & observed
+
+
+def _filled(x: Tensor, observed: Tensor, fill: Tensor | None) -> Tensor:
+    return x.where(observed, 0.0 if fill is None else fill.to(x))
 
 
 def as_tensor(values: NDArray[Any]) -> Tensor:

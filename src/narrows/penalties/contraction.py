@@ -64,7 +64,9 @@ class Contraction(Penalty):
 
     def __call__(self, forward: ForwardPass) -> Tensor:
         """Return the mean squared Frobenius norm of the encoder's Jacobian, a scalar."""
-        near = forward.network.linearised(forward.x) if self._exact(forward.code) else None
+        near = None
+        if self._exact(forward.code):
+            near = forward.network.linearised(forward.x, forward.observed)
         if near is not None:
             return forward.mean(_of_chain(near))
         return forward.mean(self._by_probes(forward))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
@@ -30,12 +30,7 @@ class Penalty(Spec, axis="penalty"):
     supervised = False
     of_weights = False  # whether it looks at the weights alone, and `graded` says how they change
     needs_batches = False  # whether it must see new weights after each pass
-
-    def __init_subclass__(cls, **options: Any) -> None:
-        super().__init_subclass__(**options)
-        # Who says the term anew has another derivative.
-        if "__call__" in vars(cls) and "of_weights" not in vars(cls):
-            cls.of_weights = False
+    shortcuts: ClassVar[dict[str, tuple[str, ...]]] = {"__call__": ("of_weights",)}
 
     def __call__(self, forward: ForwardPass) -> Tensor:
         """Return the term for one batch: a scalar, a mean over samples where it has samples."""

@@ -119,8 +119,7 @@ class FineTuned(
             runtime.device,
             sample_weight=weight,
             target=kept,
-            views=encoder.layout_.of_views,
-            levelled=encoder.layout_.levelled,
+            layout=encoder.layout_,
             owned=owned,
         )
         task = self._task(encoder._objective, factor)

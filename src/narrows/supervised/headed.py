@@ -69,6 +69,8 @@ class Headed(nn.Module):
     def trained_parameters(self) -> list[nn.Parameter]:
         """Return what the objective moves."""
         parts: list[nn.Module] = [self.network.body, self.network.heads[0], self.head]
+        if self.network.widened is not None:
+            parts.append(self.network.widened)
         if self.reconstructs:
             parts += [self.network.heads, self.network.decoder]
         found = {id(p): p for part in parts for p in part.parameters()}

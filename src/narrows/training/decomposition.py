@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 
 import torch
@@ -57,9 +57,9 @@ class Decomposition(Schedule):
     weight / (2 n)), n being the size of a alone: abs(a) of the cell, ||a||_2 of the row, the root
     mean square of the column. The paper minimises a norm beside weight * size and so shrinks by
     weight itself: half of ours. L is between X and what the network says, so it stays in the range
-    of the data. Another loss than `SquaredError` trains the network on L, and S is split off by the
-    same rule. Optimiser and learning rate begin anew with each round; early stopping judges
-    held-out rows by their own L.
+    of the data. Columns that hold no plain numbers (levels, counts, shares) have no S. Another loss
+    than `SquaredError` trains the network on L, and S is split off by the same rule. Optimiser and
+    learning rate begin anew with each round; early stopping judges held-out rows by their own L.
 
     References
     ----------
@@ -110,14 +110,14 @@ class Decomposition(Schedule):
             error = given.x - said
             if given.observed is not None:
                 error = error.where(given.observed, 0.0)
+            if given.numbers is not None:  # of levels and counts nothing can be subtracted
+                error = _only(error, given.numbers)
             outliers = self.outliers(error, given.sample_weight)
             together = said + outliers
             if self._settled(given.x, error - outliers, together, before):
                 return
             before = together
-            learned = DenseTable(
-                given.x - outliers, given.sample_weight, given.observed, given.target
-            )
+            learned = given.with_values(given.x - outliers)
 
     def outliers(self, error: Tensor, sample_weight: Tensor | None = None) -> Tensor:
         """Return S for X - g(f(L)): what minimises the sum of squares of their difference + size.
@@ -156,6 +156,13 @@ class Decomposition(Schedule):
             return rounds, max_epochs // rounds
         remedy = "or leave it at 'auto'"
         return rounds, checks.integer("schedule__epochs", self.epochs, low=1, remedy=remedy)
+
+
+def _only(error: Tensor, columns: Sequence[int]) -> Tensor:
+    """Return the error of these columns, and 0 of all others."""
+    kept = torch.zeros_like(error)
+    kept[:, list(columns)] = error[:, list(columns)]
+    return kept
 
 
 def _column_size(error: Tensor, sample_weight: Tensor | None) -> Tensor:

@@ -46,7 +46,7 @@ class Fused:
         self.network = network
         self.objective = objective
         self.flat = flat
-        self.closed = network.latent.is_plain and objective.closed(network.link)
+        self.closed = network.is_feedforward and objective.closed(network.link)
         self.encoder, self.decoder = _stacks(network)
         self.coarse = dtype != flat.vector.dtype
         self._vector, self._gradient = flat.vector.data, flat.gradient

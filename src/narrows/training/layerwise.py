@@ -178,9 +178,16 @@ def _check(layer: Phase) -> None:
 @torch.no_grad()
 def _encoded(network: Network, table: Table) -> DenseTable:
     """Return the clean codes of a table's rows, under the same row numbers."""
+    (block, _), *_ = network.pairs
     size = batches.rows_at_once(network.n_features)
     codes: list[Tensor] = []
+    measured: list[Tensor] = []
     for rows in batches.in_order(torch.arange(table.n_rows), size):
         batch = table.take(rows)
         codes.append(network.encode(batch.x, batch.observed))
-    return DenseTable(torch.cat(codes), table.sample_weight, target=table.target)
+        if batch.observed is not None:
+            _, observed = network.seen(batch.x, batch.observed)
+            assert observed is not None
+            made_of_some = block.measured_outputs(observed)
+            measured += [] if made_of_some is None else [made_of_some]
+    return table.of_codes(torch.cat(codes), torch.cat(measured) if measured else None, block.views)

@@ -90,7 +90,7 @@ def at_components(network: Network, table: Table, rows: Tensor, generator: torch
 def reason(network: Network, n_rows: int) -> str | None:
     """Return why a network cannot begin at a PCA of so many rows; None if it can."""
     n_components = network.n_components
-    if network.widened is not None or network.experts is not None or not network.latent.is_plain:
+    if not network.is_feedforward:
         return "the code or the columns are of another kind"
     if network.link.name not in ("linear", "sigmoid"):
         return f"the output is {network.link.name}"

@@ -235,10 +235,10 @@ class Step:
         batch = self.table.take(rows, out)
         if not training or self.corruption is None:
             return batch, None, batch.observed
-        seen, visible = self.corruption.done(batch.x, self.table, self.noise), batch.observed
-        if self.corruption.hides:
-            seen, visible = revealed(seen, batch.observed)
-        return batch, seen, visible
+        seen = self.corruption.of_measured(batch.x, batch.observed, self.table, self.noise)
+        if not self.corruption.hides:
+            return batch, seen, batch.observed
+        return batch, *revealed(seen, batch.observed, self.table.fill)
 
     def _forward(self, rows: Tensor, *, training: bool, progress: float = 1.0) -> ForwardPass:
         batch, seen, visible = self._look(rows, training=training)

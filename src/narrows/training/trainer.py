@@ -80,6 +80,7 @@ class Trainer:
         """
         outcome = Outcome()
         train, valid = self._split(table)
+        table = _balanced(table, train, valid)
         outcome.init = self._begin(network, table, train)
         try:
             with self._interrupt:
@@ -298,6 +299,19 @@ class Trainer:
             f"{last['objective']:.4g}, at learning_rate {last['learning_rate']:.3g}; "
             f"{_suspect(phase)}set a smaller learning_rate, max_grad_norm=1, or another scaling"
         )
+
+
+def _balanced(table: Table, *parts: Tensor) -> Table:
+    """Return the table with weights whose mean is 1 over each part of its rows."""
+    weight = table.sample_weight
+    if weight is None:
+        return table
+    weight = weight.clone()
+    for rows in parts:
+        if len(rows):
+            own = rows.to(weight.device)
+            weight[own] = weight[own] / weight[own].mean()
+    return table.with_sample_weight(weight)
 
 
 def _suspect(phase: Phase) -> str:

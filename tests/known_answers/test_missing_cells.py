@@ -1,0 +1,145 @@
+"""A cell that was not measured is never taken for one that was: not by noise, fills or scaling."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from scipy import sparse
+from sklearn.datasets import load_breast_cancer
+
+import narrows
+from narrows import Autoencoder, Contraction, Dense, Recurrent
+from narrows.composition import AUTO
+from narrows.corruptions import Corruption, SaltAndPepper, Swap, ViewDropout
+from narrows.data.encoding import SCALINGS
+from narrows.data.table import DenseTable
+from narrows.registry import classes
+from narrows.spec import Spec
+
+GENERATOR = np.random.default_rng(0)
+X = GENERATOR.normal(50, 5, (300, 6)) * [1, 1, 1, 1, 1, 0.2]
+HOLES = np.where(GENERATOR.random(X.shape) < 0.2, np.nan, X)
+FILLED = np.where(np.isnan(HOLES), np.nanmean(HOLES, 0), HOLES)
+VIEWS = {"a": range(3), "b": range(3, 6)}
+ONE_LAYER = Dense((8,), activation="tanh")
+
+
+def corruptions() -> list[Corruption]:
+    classes()
+    named = [part() for name, part in Spec.members("corruption").items() if name != "sum"]
+    return [*named, AUTO]  # type: ignore[list-item]
+
+
+@pytest.mark.parametrize("scaling", [*SCALINGS, "none"])
+@pytest.mark.parametrize("weighted", [False, True])
+def test_a_hole_is_encoded_as_the_mean_of_its_column(
+    scaling: str, weighted: bool, tmp_path: Path
+) -> None:
+    weight = GENERATOR.random(len(X)) + 0.1 if weighted else None
+    model = Autoencoder(2, scaling=scaling, max_epochs=3, random_state=0)
+    model.fit(HOLES, sample_weight=weight)
+    filled = FILLED
+    if weighted:
+        mean = np.nansum(HOLES * weight[:, None], 0) / ((~np.isnan(HOLES)).T @ weight)
+        filled = np.where(np.isnan(HOLES), mean, HOLES)
+    np.testing.assert_allclose(model.transform(HOLES), model.transform(filled), atol=1e-9)
+    model.save(tmp_path / "model")
+    again = narrows.load(tmp_path / "model")
+    assert np.array_equal(again.transform(HOLES), model.transform(HOLES))
+
+
+@pytest.mark.parametrize("scaling", [*SCALINGS, "none"])
+def test_holes_that_were_not_there_in_fit_are_means_too(scaling: str) -> None:
+    model = Autoencoder(2, scaling=scaling, max_epochs=3, random_state=0).fit(X)
+    rows = HOLES[:50]
+    filled = np.where(np.isnan(rows), X.mean(0), rows)
+    np.testing.assert_allclose(model.transform(rows), model.transform(filled), atol=1e-9)
+
+
+def test_views_hidden_in_a_sparse_table_are_means() -> None:
+    rows = sparse.csr_array(np.where(GENERATOR.random(X.shape) < 0.5, 0.0, X))
+    model = Autoencoder(2, scaling="minmax", views=VIEWS, max_epochs=2, random_state=0).fit(rows)
+    scale = np.abs(rows.toarray()).max(0)
+    np.testing.assert_allclose(model.encoding_.fill, rows.toarray().mean(0) / scale, rtol=1e-6)
+
+
+def test_a_recurrent_encoder_sees_the_mean_in_a_hole_within_a_sequence() -> None:
+    rows = HOLES.copy()
+    rows[:, -1] = X[:, -1]  # every sequence has its last step, so all holes are within
+    model = Autoencoder(2, architecture=Recurrent(hidden=(4,)), scaling="minmax", max_epochs=1)
+    model.set_params(random_state=0).fit(rows)
+    filled = np.where(np.isnan(rows), np.nanmean(rows, 0), rows)
+    np.testing.assert_allclose(model.transform(rows), model.transform(filled), atol=1e-7)
+
+
+@pytest.mark.parametrize("corruption", corruptions(), ids=repr)
+def test_a_corruption_leaves_cells_that_were_not_measured(corruption: Corruption) -> None:
+    x, observed = torch.tensor(FILLED), ~torch.tensor(HOLES).isnan()
+    table = DenseTable(x, observed=observed, views=list(VIEWS.values()))
+    generator = torch.Generator().manual_seed(0)
+    changed = torch.zeros_like(observed)
+    for _ in range(5):
+        corrupted = corruption.of_measured(x, observed, table, generator)
+        assert torch.equal(corrupted[~observed], x[~observed])
+        changed |= corrupted != x
+        assert corruption.hides or not corrupted.isnan().any()
+    assert changed.any()
+    assert x.equal(torch.tensor(FILLED))
+
+
+def test_a_corruption_puts_no_fill_into_measured_cells() -> None:
+    x, observed = (
+        torch.full((400, 2), 99.0),
+        torch.rand(400, 2, generator=torch.Generator().manual_seed(0)) < 0.8,
+    )
+    x[observed] = 5 + torch.arange(int(observed.sum())) / 1000
+    table = DenseTable(x, observed=observed)
+    for corruption in (Swap(0.9), SaltAndPepper(0.9), Swap(0.5) + SaltAndPepper(0.5)):
+        corrupted = corruption.of_measured(x, observed, table, torch.Generator().manual_seed(1))
+        assert (corrupted[observed] < 99).all()
+        assert (corrupted[observed] >= 5).all()
+    assert table.low.min() >= 5
+    assert table.high.max() < 99
+
+
+def test_a_view_that_is_not_there_is_not_the_one_that_stays() -> None:
+    x = torch.ones(500, 6)
+    observed = torch.ones(500, 6, dtype=torch.bool)
+    observed[:, 3:] = False
+    table = DenseTable(x, observed=observed, views=list(VIEWS.values()))
+    generator = torch.Generator().manual_seed(0)
+    assert not ViewDropout(0.9).of_measured(x, observed, table, generator).isnan().any()
+
+
+def test_a_corruption_of_ones_own_cannot_change_a_hole() -> None:
+    class Doubling(Corruption):
+        def __call__(self, x: Any, columns: Any, generator: Any) -> Any:
+            return 2 * x.nan_to_num(7.0)
+
+    x, observed = torch.tensor(FILLED), ~torch.tensor(HOLES).isnan()
+    doubled = Doubling().of_measured(x, observed, DenseTable(x, observed=observed), None)  # type: ignore[arg-type]
+    assert torch.equal(doubled, torch.where(observed, 2 * x, x))
+
+
+def test_contraction_sees_indicators_as_the_encoder_does(monkeypatch: pytest.MonkeyPatch) -> None:
+    table = load_breast_cancer().data[:120].copy()
+    table[GENERATOR.random(table.shape) < 0.2] = np.nan
+    model = Autoencoder(3, architecture=ONE_LAYER, add_indicator=True, max_epochs=1, random_state=0)
+    network = model.set_params(precision="float64").fit(table).network_
+    x = torch.tensor(model.encoding_.encode(table, np.float64))
+    forward = network(x.nan_to_num(0.0), observed=~x.isnan(), training=False)
+    closed_form = Contraction(estimator="exact")(forward)
+    monkeypatch.setattr(type(network), "linearised", lambda *rows: None)
+    torch.testing.assert_close(closed_form, Contraction(estimator="exact")(forward))
+
+
+def test_the_smallest_value_of_a_column_is_a_measured_one() -> None:
+    x = torch.tensor([[0.0, 0.0, 1.0], [6.0, 0.0, 2.0]])
+    observed = torch.tensor([[False, False, True], [True, False, True]])
+    table = DenseTable(x, observed=observed)
+    assert table.low.tolist() == [6.0, 0.0, 1.0]
+    assert table.high.tolist() == [6.0, 0.0, 2.0]
