@@ -12,6 +12,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from narrows import checks, nested, persistence, stored
 from narrows.data import arrays
+from narrows.errors import DataError
 from narrows.estimator import Autoencoder
 from narrows.model_folder import State, Storable
 
@@ -108,7 +109,9 @@ class AnomalyDetector(
             If X cannot be used as it is.
         """
         checks.choice("threshold", self.threshold, THRESHOLDS)
-        share = checks.number("contamination", self.contamination, low=0, high=0.5)
+        share = checks.number(
+            "contamination", self.contamination, low=0, high=0.5, include_low=False
+        )
         factor = checks.number("n_deviations", self.n_deviations, low=0)
         self._read(X, reset=True)
         found = nested.frozen(self.autoencoder, self.n_features_in_)
@@ -117,6 +120,9 @@ class AnomalyDetector(
             found.fit(X, sample_weight=sample_weight)
         self.autoencoder_ = found
         errors = -found.score_samples(X).astype(np.float64)
+        errors = errors[~np.isnan(errors)]
+        if not errors.size:
+            raise DataError("X has no row with a measured cell; give rows to set the threshold by")
         if self.threshold == "quantile":
             self.offset_ = -float(np.quantile(errors, 1 - share))
         else:
@@ -134,6 +140,7 @@ class AnomalyDetector(
         Returns
         -------
         ndarray of shape (n_samples,)
+            NaN, with a warning, for rows without any measured cell.
         """
         check_is_fitted(self, "offset_")
         self._read(X, reset=False)
@@ -157,6 +164,8 @@ class AnomalyDetector(
     def predict(self, X: Any) -> NDArray[np.int64]:
         """Return -1 for anomalies and 1 for the rest.
 
+        A row without any measured cell is -1: nothing says that it is like the others.
+
         Parameters
         ----------
         X : array, CSR array or data frame of shape (n_samples, n_features)
@@ -166,7 +175,7 @@ class AnomalyDetector(
         -------
         int64 ndarray of shape (n_samples,)
         """
-        return np.where(self.decision_function(X) < 0, -1, 1)
+        return np.where(self.decision_function(X) >= 0, 1, -1)
 
     def _read(self, X: Any, *, reset: bool) -> None:
         """Check X; the autoencoder, which knows its own columns by name, is given X itself."""

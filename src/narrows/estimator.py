@@ -376,7 +376,9 @@ class Autoencoder(
     def score_samples(self, X: Any, *, details: bool = False) -> Any:
         """Return how well each row is reconstructed: minus its loss, summed over scaled features.
 
-        Higher is more like the training rows; an anomaly scores low.
+        Higher is more like the training rows; an anomaly scores low. Only measured cells count, so
+        the scores of rows with different holes are sums over different cells; a row without any
+        measured cell has none: NaN, with a warning.
 
         Parameters
         ----------
@@ -394,6 +396,7 @@ class Autoencoder(
         """
         rows = self._rows(X)
         objective = self._objective
+        empty = self._empty(rows)
         if details:
 
             def cells(network: Network, x: Tensor, observed: Tensor | None) -> Tensor:
@@ -401,15 +404,34 @@ class Autoencoder(
 
             columns = self._map(rows, cells, self.n_features_in_)
             views = {v.name: columns[:, list(v.columns)].sum(1) for v in self.layout_.views}
-            return Bunch(scores=columns.sum(1), views=views, columns=columns)
+            scores = np.where(empty, np.nan, columns.sum(1)).astype(columns.dtype)
+            return Bunch(scores=scores, views=views, columns=columns)
 
         def losses(network: Network, x: Tensor, observed: Tensor | None) -> Tensor:
             return -objective.per_sample(network(x, observed=observed, training=False))[:, None]
 
-        return self._map(rows, losses, 1)[:, 0]
+        scores = self._map(rows, losses, 1)[:, 0]
+        scores[empty] = np.nan
+        return scores
+
+    def _empty(self, rows: Rows) -> NDArray[np.bool_]:
+        """Return which rows have no measured cell, and warn of them."""
+        if not isinstance(rows, np.ndarray):
+            return np.zeros(rows.shape[0], dtype=bool)
+        empty = np.asarray(np.isnan(rows).all(1))
+        if empty.any():
+            warnings.warn(
+                f"{int(empty.sum())} of {len(rows)} rows have no measured cell, so they have no "
+                f"score: NaN (the first is row {int(empty.argmax())})",
+                MissingWarning,
+                stacklevel=3,
+            )
+        return empty
 
     def score(self, X: Any, y: Any = None, sample_weight: Any = None) -> float:
         """Return the mean of `score_samples`; higher is better, as model selection expects.
+
+        Rows without any measured cell have no score and are left out.
 
         Parameters
         ----------
@@ -423,8 +445,14 @@ class Autoencoder(
         Returns
         -------
         float
+            NaN if no row has a score.
         """
-        return float(np.average(self.score_samples(X), weights=sample_weight))
+        scores = self.score_samples(X)
+        known = ~np.isnan(scores)
+        if not known.any():
+            return float("nan")
+        weight = None if sample_weight is None else np.asarray(sample_weight)[known]
+        return float(np.average(scores[known], weights=weight))
 
     def _settings_to_save(self) -> dict[str, Any]:
         """Return the settings; views and types have the numbers of their columns."""

@@ -153,7 +153,9 @@ class Generation(Fitted):
         ndarray of shape (n_samples,)
             Natural logarithms of the density in the units of the table. p(x | y) is what the loss
             is minus the logarithm of, up to a constant: normal with variance 1/2 (scaled) for
-            `SquaredError`, Laplace for `AbsoluteError`, Bernoulli for `CrossEntropy`.
+            `SquaredError`, Laplace for `AbsoluteError`; Bernoulli for `CrossEntropy`: a
+            probability, exact where a column has two values. Levels and counts have probabilities,
+            too, proportions the density of the continuous Bernoulli distribution.
 
         Raises
         ------
@@ -275,8 +277,9 @@ class Generation(Fitted):
         if self.encoding_.scale is None:
             return 0.0
         logs = np.log(self.encoding_.scale)
-        for columns, _ in self.layout_.typed:  # have probabilities, which no scaling changes
-            logs[list(columns)] = 0
+        for side in self._composition.sides(self.layout_):
+            if side.loss.is_probability:  # which no scaling changes
+                logs[list(side.columns)] = 0
         if isinstance(rows, np.ndarray) and np.isnan(rows).any():
             return (~np.isnan(rows)) @ logs
         return logs.sum()

@@ -16,7 +16,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from narrows.activations import ACTIVATIONS, Activation
-from narrows.data.column_types import Categorical, Count, Ordinal
+from narrows.data.column_types import Categorical, Count, Ordinal, Proportion
 from narrows.data.columns import Column
 from narrows.forward import ForwardPass
 from narrows.losses import Loss
@@ -30,6 +30,8 @@ class _Likelihood(Loss):
     columns : sequence of Column
         Of one type, and as many places each.
     """
+
+    is_probability = True
 
     def __init__(self, columns: Sequence[Column]) -> None:
         self.columns = columns
@@ -67,8 +69,10 @@ class _Likelihood(Loss):
         found = self._held.get(name)
         if found is None or found.dtype != like.dtype or found.device != like.device:
             values = [of(column) for column in self.columns]
-            found = torch.tensor(values, dtype=like.dtype, device=like.device)
-            self._held[name] = found
+            with torch.inference_mode(False):  # or autograd could not use what is kept
+                found = torch.tensor(values, dtype=like.dtype, device=like.device)
+            if type(found) is Tensor:  # and no stand-in of a pass that is only traced
+                self._held[name] = found
         return found
 
     def _unscaled(self, x: Tensor) -> Tensor:
@@ -92,6 +96,20 @@ class _Shares(_Likelihood):
 
     def _odds(self, raw: Tensor) -> Tensor:
         return self._row(raw, "odds", lambda column: _log_odds(column.shares[0]))
+
+
+class _Proportions(_Shares):
+    """The same loss; as a density it is that of the continuous Bernoulli distribution.
+
+    The cross-entropy alone is minus the logarithm of r^x (1 - r)^(1 - x), whose integral over
+    [0, 1] is not 1 (Loaiza-Ganem & Cunningham, "The continuous Bernoulli: fixing a pervasive
+    error in variational autoencoders", NeurIPS 2019).
+    """
+
+    def log_density(self, forward: ForwardPass) -> Tensor:
+        """Return log p(x | code) of every cell, a density over [0, 1]."""
+        logit = forward.raw + self._odds(forward.raw)
+        return super().log_density(forward) + _log_normalizer(logit)
 
 
 class _Counts(_Likelihood):
@@ -214,7 +232,20 @@ def likelihood(columns: Sequence[Column]) -> _Likelihood:
         return _DispersedCounts(columns) if kind.dispersed else _Counts(columns)
     if isinstance(kind, Categorical):
         return _Categories(columns)
-    return _Ranks(columns) if isinstance(kind, Ordinal) else _Shares(columns)
+    if isinstance(kind, Ordinal):
+        return _Ranks(columns)
+    return _Proportions(columns) if isinstance(kind, Proportion) else _Shares(columns)
+
+
+def _log_normalizer(logit: Tensor) -> Tensor:
+    """Return log C(r) of the continuous Bernoulli distribution, r = sigmoid(logit).
+
+    C(r) = logit / (2 r - 1), which is logit / tanh(logit / 2); 2 where the logit is 0.
+    """
+    near = logit.abs() < 1e-3
+    far = logit.masked_fill(near, 1.0)
+    series = math.log(2) + logit.square() / 12
+    return torch.where(near, series, (far / torch.tanh(far / 2)).log())
 
 
 def _log_odds(share: float) -> float:

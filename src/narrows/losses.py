@@ -37,6 +37,7 @@ class Loss(Spec, axis="loss"):
     low = -math.inf
     high = math.inf
     closed = False
+    is_probability = False  # whether `log_density` is of a probability, which has no unit
     shortcuts: ClassVar[dict[str, tuple[str, ...]]] = {"entries": ("closed",)}
 
     def entries(self, forward: ForwardPass) -> Tensor:
@@ -230,6 +231,7 @@ class CrossEntropy(Loss):
     low = 0.0
     high = 1.0
     closed = True
+    is_probability = True
 
     def check(self, output_activation: str) -> None:
         """Refuse any output activation but the sigmoid, whose logits this loss computes from."""
@@ -382,6 +384,11 @@ class Emphasis(Loss):
     def closed(self) -> bool:  # type: ignore[override]
         """Whether the other loss is."""
         return self._inner.closed
+
+    @property
+    def is_probability(self) -> bool:  # type: ignore[override]
+        """Whether the other loss is."""
+        return self._inner.is_probability
 
     def graded(
         self,

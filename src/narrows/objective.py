@@ -173,7 +173,11 @@ class Objective:
     def _weights(self, entries: Tensor) -> Tensor:
         assert self.weights is not None
         if self.weights.dtype != entries.dtype or self.weights.device != entries.device:
-            self.weights = self.weights.to(entries)
+            with torch.inference_mode(False):  # or autograd could not use what is kept
+                weights = self.weights.to(entries)
+            if type(weights) is not Tensor:  # a stand-in of a pass that is only traced
+                return weights
+            self.weights = weights
         return self.weights
 
     def __call__(self, forward: ForwardPass) -> Value:

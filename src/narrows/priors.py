@@ -39,6 +39,7 @@ class Prior(Spec, axis="prior"):
     """
 
     has_log_prob = False
+    everywhere = True  # whether the density is above 0 everywhere
     n_classes: int = 0
 
     def sample(
@@ -185,6 +186,7 @@ class Uniform(Prior):
     """
 
     has_log_prob = True
+    everywhere = False
 
     def __init__(self, low: float = -1.0, high: float = 1.0) -> None:
         self.low = low

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -10,13 +11,15 @@ import pytest
 import torch
 from scipy import sparse
 from sklearn.datasets import load_breast_cancer
+from sklearn.frozen import FrozenEstimator
 
 import narrows
-from narrows import Autoencoder, Contraction, Dense, Recurrent
+from narrows import AnomalyDetector, Autoencoder, Contraction, Dense, Recurrent
 from narrows.composition import AUTO
 from narrows.corruptions import Corruption, SaltAndPepper, Swap, ViewDropout
 from narrows.data.encoding import SCALINGS
 from narrows.data.table import DenseTable
+from narrows.errors import DataError, MissingWarning
 from narrows.registry import classes
 from narrows.spec import Spec
 
@@ -143,3 +146,42 @@ def test_the_smallest_value_of_a_column_is_a_measured_one() -> None:
     table = DenseTable(x, observed=observed)
     assert table.low.tolist() == [6.0, 0.0, 1.0]
     assert table.high.tolist() == [6.0, 0.0, 2.0]
+
+
+NOTHING = np.vstack([X[:5], np.full((1, 6), np.nan), X[5:9]])
+
+
+@pytest.mark.parametrize("details", [False, True])
+def test_a_row_without_any_measured_cell_has_no_score(details: bool) -> None:
+    model = Autoencoder(2, max_epochs=2, random_state=0).fit(X)
+    with pytest.warns(MissingWarning, match=r"1 of 10 rows have no measured cell.*row 5"):
+        scores = model.score_samples(NOTHING, details=details)
+    scores = scores.scores if details else scores
+    assert np.flatnonzero(np.isnan(scores)).tolist() == [5]
+    with pytest.warns(MissingWarning):
+        assert model.score(NOTHING) == pytest.approx(np.nanmean(scores))
+    with pytest.warns(MissingWarning):
+        assert np.isnan(model.score(NOTHING[5:6]))
+    assert np.isfinite(model.transform(NOTHING)).all()
+
+
+@pytest.mark.filterwarnings("ignore::narrows.errors.MissingWarning")
+def test_what_is_unknown_is_not_normal() -> None:
+    detector = AnomalyDetector(Autoencoder(2, max_epochs=2), contamination=0.1, random_state=0)
+    plain = detector.fit(X).offset_
+    assert detector.predict(NOTHING)[5] == -1
+    assert np.isnan(detector.decision_function(NOTHING)[5])
+    frozen = AnomalyDetector(FrozenEstimator(detector.autoencoder_), contamination=0.1)
+    assert frozen.fit(np.vstack([X, np.full((200, 6), np.nan)])).offset_ == pytest.approx(plain)
+    with pytest.raises(DataError, match="no row with a measured cell"):
+        frozen.fit(np.full((4, 6), np.nan))
+
+
+@pytest.mark.filterwarnings("ignore::narrows.errors.MissingWarning")
+def test_a_report_leaves_out_rows_without_a_score(tmp_path: Path) -> None:
+    model = Autoencoder(2, max_epochs=2, random_state=0).fit(X)
+    model.report(tmp_path / "report.html", NOTHING, train=X)
+    rows = json.loads((tmp_path / "report.json").read_text())["anomalies"]["rows"]
+    assert len(rows) == 9
+    with pytest.raises(DataError, match="nothing to report"):
+        model.report(tmp_path / "none.html", NOTHING[5:6])

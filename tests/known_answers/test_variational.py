@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+import itertools
 import warnings
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from scipy.stats import multivariate_normal
 from torch.distributions import Normal as TorchNormal
 from torch.distributions import kl_divergence
 
-from narrows import KL, MMD, Autoencoder, Dense, Mixture
+from narrows import KL, MMD, Autoencoder, Dense, Mixture, Uniform
 from narrows.composition import Composition
 from narrows.data.layout import Layout
-from narrows.errors import CollapseWarning
+from narrows.errors import CollapseWarning, CompositionError
 from narrows.forward import ForwardPass
+from narrows.fusions import MixturePosterior
 from narrows.latents import FIRST_LOG_VARIANCE, GaussianPosterior
 
 F64 = torch.float64
@@ -200,3 +203,44 @@ def test_no_component_collapses_on_digits_with_defaults(n_components: int, digit
         warnings.simplefilter("error", CollapseWarning)
         model.set_params(max_epochs=40).fit(digits)
     assert model.transform(digits).var(0).min() > 0.01
+
+
+@pytest.mark.parametrize("high", [1.0, 2.0, 16.0])
+def test_probabilities_of_all_rows_of_two_valued_columns_add_up_to_1(high: float) -> None:
+    rows = np.array(list(itertools.product((0.0, high), repeat=3)))
+    model = Autoencoder(
+        1, latent="gaussian", penalty=KL(), loss="cross_entropy", scaling="minmax", max_epochs=20
+    ).set_params(precision="float64", random_state=0)
+    model.fit(rows[[0, 0, 1, 3, 7, 7, 7] * 20])
+    found = np.exp(model.log_likelihood(rows, 4000, random_state=0))
+    assert found.sum() == pytest.approx(1, abs=0.02)
+
+
+def test_the_density_of_a_proportion_integrates_to_1() -> None:
+    share = np.random.default_rng(0).beta(0.5, 2, (80, 1))
+    X = pd.DataFrame({"share": share[:, 0], "other": share[:, 0] + 1})
+    model = Autoencoder(
+        1, latent="gaussian", penalty=KL(), types={"share": "proportion"}, max_epochs=40
+    ).set_params(precision="float64", random_state=0)
+    model.fit(X)
+    grid = (np.arange(400) + 0.5) / 400
+    rows = pd.DataFrame({"share": grid, "other": np.nan})
+    density = np.exp(model.log_likelihood(rows, 4000, random_state=0))
+    assert density.mean() == pytest.approx(1, abs=0.02)
+
+
+def test_a_box_is_no_prior_of_normal_codes() -> None:
+    model = Autoencoder(2, latent="gaussian", penalty=KL(prior=Uniform()))
+    with pytest.raises(CompositionError, match=r"no density outside its box.*Normal or Mixture"):
+        model.fit(np.random.default_rng(0).normal(size=(20, 4)))
+
+
+def test_the_density_of_a_mixture_of_experts_has_the_precision_of_its_numbers() -> None:
+    generator = torch.Generator().manual_seed(0)
+    means, spreads = torch.randn(2, 5, 3, 2, dtype=torch.float64, generator=generator)
+    allowed = torch.tensor([[True, True, False]] * 5)
+    code = torch.randn(5, 2, dtype=torch.float64, generator=generator)
+    log_prob = MixturePosterior(means, spreads, allowed).log_prob(code)
+    normal = torch.distributions.Normal(means, (spreads / 2).exp())
+    each = normal.log_prob(code[:, None]).sum(2)[:, :2].logsumexp(1) - np.log(2)
+    torch.testing.assert_close(log_prob, each, rtol=0, atol=1e-14)

@@ -98,6 +98,7 @@ def test_a_config_without_its_autoencoder_is_refused(digits: Any, tmp_path: Path
     [
         ({"threshold": "mean"}, "threshold='mean'"),
         ({"contamination": 0.9}, "contamination=0.9"),
+        ({"contamination": 0}, "contamination=0 must be a number above 0"),
         ({"n_deviations": -1}, "n_deviations=-1"),
         ({"autoencoder": "dense"}, "must be an Autoencoder"),
     ],

@@ -135,7 +135,8 @@ def _identifies(table: Profile, column: int) -> bool:
 
 def duplicates(table: Profile, settings: Settings) -> Remark | None:
     """Count rows that stand in the table more than once."""
-    rows = np.ascontiguousarray(np.nan_to_num(table.values, nan=np.inf))
+    rows = np.nan_to_num(table.values, nan=np.inf) + 0.0  # which makes 0.0 of -0.0
+    rows = np.ascontiguousarray(rows)
     keys = rows.view(np.dtype((np.void, rows.dtype.itemsize * rows.shape[1])))[:, 0]
     _, first = np.unique(keys, return_index=True)
     again = np.setdiff1d(np.arange(len(rows)), first)

@@ -24,7 +24,7 @@ Matrix = NDArray[Any]
 Settings = Mapping[str, Any]
 
 KNEE_CELLS = 1_000  # rows and columns that a PCA is made of, at most
-SHUFFLES = 3
+SHUFFLES = 19  # the largest of which chance exceeds in one of twenty tables
 HELD_OUT = 0.2
 CURVE_ROWS, MIN_CURVE_ROWS = 4_000, 50
 CURVE_STEPS = 1_000  # of each quick fit; the default of a whole one is 4,000
@@ -41,8 +41,9 @@ def rule_of_thumb(n_rows: int, n_columns: int) -> int:
 def knee(rows: Matrix, random_state: int = 0) -> int:
     """Return how many components of a PCA explain more than they would by chance.
 
-    By chance is in the same rows with every column shuffled by itself, three times, the largest of
-    which counts: parallel analysis.
+    By chance is in the same rows with every column shuffled by itself: parallel analysis. The
+    largest of 19 shuffles counts, so that one table of unrelated columns in twenty seems to have
+    a component.
 
     Parameters
     ----------
@@ -68,13 +69,16 @@ def knee(rows: Matrix, random_state: int = 0) -> int:
             rows = rows.take(np.sort(chosen), axis)
     found = _spectrum(rows)
     chance = np.max([_spectrum(generator.permuted(rows, axis=0)) for _ in range(SHUFFLES)], axis=0)
-    beyond = found > chance * (1 + 1e-9)
+    beyond = found > chance + 1e-9 * chance[0]
     return int(beyond.size if beyond.all() else beyond.argmin())
 
 
 def _spectrum(rows: Matrix) -> Matrix:
-    found: Matrix = scipy.linalg.svdvals(rows - rows.mean(0))
-    return found
+    """Return the variances of the components, largest first."""
+    x = rows - rows.mean(0)
+    gram = x @ x.T if len(x) < x.shape[1] else x.T @ x
+    variances: Matrix = scipy.linalg.eigvalsh(gram)[::-1]
+    return variances
 
 
 def sizes(table: Profile, guesses: Sequence[int]) -> list[int]:

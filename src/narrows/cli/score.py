@@ -65,6 +65,12 @@ def command(
 def _summary(scores: NDArray[Any]) -> dict[str, float]:
     import numpy as np
 
+    from narrows.errors import DataError
+
+    n_rows = len(scores)
+    scores = scores[~np.isnan(scores)]  # rows without any measured cell have none
+    if not scores.size:
+        raise DataError("no row has a measured cell, so there is no score to sum up")
     low, median, high = np.quantile(scores, (0.05, 0.5, 0.95))
     found = {
         "mean": scores.mean(dtype=float),
@@ -74,4 +80,8 @@ def _summary(scores: NDArray[Any]) -> dict[str, float]:
         "quantile_95": high,
         "maximum": scores.max(),
     }
-    return {"rows": len(scores), **{name: float(value) for name, value in found.items()}}
+    return {
+        "rows": n_rows,
+        "without_score": n_rows - len(scores),
+        **{name: float(value) for name, value in found.items()},
+    }

@@ -37,7 +37,8 @@ class KL(Penalty):
         before the code is pushed to the prior (Bowman et al., 2016).
     free_bits : float, default=0.05
         Nats that each component may use free of charge: a mean over samples below it counts as it,
-        and pushes no further (Kingma et al., 2016). Only for the closed form.
+        and pushes no further (Kingma et al., 2016). Only for the closed form. The mean is over the
+        rows of a step; of a step of more than 8,192 rows, over pieces of at most as many.
 
     Notes
     -----
@@ -86,8 +87,14 @@ class KL(Penalty):
             )
         if not prior.has_log_prob:
             raise CompositionError(
-                f"prior={prior!r} has no known density, which KL() needs; choose Normal, Uniform "
-                "or Mixture, or penalty=Adversarial()"
+                f"prior={prior!r} has no known density, which KL() needs; choose Normal or "
+                "Mixture, or penalty=Adversarial() or MMD(), which only draw from it"
+            )
+        if not prior.everywhere:
+            raise CompositionError(
+                f"prior={prior!r} has no density outside its box, where a normal code always has "
+                "some, so KL() is infinite; choose Normal or Mixture, or penalty=Adversarial() or "
+                "MMD(), which only draw from it"
             )
 
     def weight_at(self, progress: float) -> float:
@@ -141,7 +148,9 @@ class MMD(Penalty):
     Notes
     -----
     The estimate is the biased one, with y = y' among its pairs: never negative, and 0 for a sample
-    and itself. Its bias is of order 1 / batch size, and the same for all codes.
+    and itself. Its bias is of order 1 / batch size, and the same for all codes. A step of more than
+    8,192 rows (of optimisers that take all rows at once, too) is compared with the prior in pieces
+    of at most as many, and the discrepancies are averaged.
 
     References
     ----------

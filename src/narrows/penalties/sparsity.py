@@ -38,6 +38,9 @@ class Sparsity(Penalty):
     Beyond the range, where the logarithms end, ``"kl"`` goes on along its tangent, so that a unit
     that is always off, or far too active, still has a gradient to come back by.
 
+    r_i is the mean over the rows of a step; of a step of more than 8,192 rows (of optimisers that
+    take all rows at once, too), over pieces of at most as many, whose terms are averaged.
+
     References
     ----------
     Ng, "Sparse autoencoder", CS294A lecture notes, 2011.

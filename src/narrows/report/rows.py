@@ -22,8 +22,9 @@ STEPS_SHOWN, CURVES_SHOWN = 400, 4
 def gallery(subject: Subject) -> dict[str, Any]:
     """Return the best, median and worst reconstructions."""
     kind = subject.kind
-    count = min(GALLERY[kind], max(subject.n_rows // 3, 1))
-    order, middle = subject.order, (subject.n_rows - count) // 2
+    order = subject.order
+    count = min(GALLERY[kind], max(len(order) // 3, 1))
+    middle = (len(order) - count) // 2
     chosen = {
         "best": order[:count],
         "median": order[middle : middle + count],
@@ -38,7 +39,7 @@ def gallery(subject: Subject) -> dict[str, Any]:
 def anomalies(subject: Subject) -> dict[str, Any]:
     """Return the rows of greatest error, what they are off in, and how errors are spread."""
     numbers = subject.order[::-1][:STRANGEST]
-    median = float(np.median(subject.errors))
+    median = float(np.nanmedian(subject.errors))
     judged = Judged.of(subject, numbers)
     rows = []
     for place, number in enumerate(numbers):
@@ -50,12 +51,12 @@ def anomalies(subject: Subject) -> dict[str, Any]:
                 "views": [judged.share_of(place, view) for view in subject.views],
             }
         )
-    total = float(subject.errors.sum())
+    total = float(np.nansum(subject.errors))
     return {
         "rows": rows,
         "views": subject.views,
         "median": median,
-        "share_of_worst": float(subject.errors.max()) / total if total > 0 else None,
+        "share_of_worst": float(np.nanmax(subject.errors)) / total if total > 0 else None,
         **_spread(subject),
     }
 
@@ -180,7 +181,8 @@ def _spread(subject: Subject) -> dict[str, Any]:
     if subject.train is not None:
         numbers = np.linspace(0, n_rows(subject.train) - 1, min(n_rows(subject.train), 10_000))
         rows = taken(subject.train, np.unique(numbers.astype(int)))
-        known.append(-np.asarray(subject.model.score_samples(rows), np.float64))
+        trained = -np.asarray(subject.model.score_samples(rows), np.float64)
+        known.append(trained[~np.isnan(trained)])
     scaled = [np.log10(np.maximum(values, errors.min())) if log else values for values in known]
     low = min(float(values.min()) for values in scaled)
     high = max(float(values.max()) for values in scaled)
@@ -191,7 +193,7 @@ def _spread(subject: Subject) -> dict[str, Any]:
         found |= {
             "train_counts": counts[1],
             "train_quantile_99": usual,
-            "beyond": float((subject.errors > usual).mean()),
+            "beyond": float((errors > usual).mean()),
             "train_median": float(np.median(known[1])),
         }
     return {"histogram": found}

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from narrows.data.arrays import taken
+from narrows.errors import DataError
 from narrows.report.cells import Cells, level
 
 Matrix = NDArray[Any]
@@ -85,14 +86,17 @@ class Subject:
 
     @cached_property
     def errors(self) -> Matrix:
-        """The loss of each row: minus its score."""
-        found: Matrix = -np.asarray(self.model.score_samples(self.X), np.float64)
-        return found
+        """The loss of each row: minus its score; NaN where nothing of a row was measured."""
+        errors: Matrix = -np.asarray(self.model.score_samples(self.X), np.float64)
+        if np.isnan(errors).all():
+            raise DataError("X has no row with a measured cell, so there is nothing to report")
+        return errors
 
     @cached_property
     def order(self) -> Matrix:
-        """The numbers of the rows, best reconstructed first."""
-        return np.argsort(self.errors, kind="stable")
+        """The numbers of the rows that have an error, best reconstructed first."""
+        order: Matrix = np.argsort(self.errors, kind="stable")  # NaN comes last
+        return order[: np.count_nonzero(~np.isnan(self.errors))]
 
     @cached_property
     def examined(self) -> Matrix:
