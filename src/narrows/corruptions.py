@@ -10,7 +10,7 @@ from torch import Tensor
 
 from narrows import checks
 from narrows.errors import ParameterError
-from narrows.spec import Spec
+from narrows.spec import Spec, unwritten
 
 __all__ = [
     "CauchyNoise",
@@ -70,6 +70,11 @@ class Corruption(Spec, axis="corruption"):
     def done(self, x: Tensor, columns: Columns, generator: torch.Generator) -> Tensor:
         """Return a corrupted copy of x in which levels are still levels, or missing."""
         corrupted = self(x, columns, generator)
+        if corrupted.shape != x.shape:
+            raise ParameterError(
+                f"corruption={self!r} gave shape {tuple(corrupted.shape)} for rows of shape "
+                f"{tuple(x.shape)}; return a corrupted copy of all cells"
+            )
         if self.moves and columns.levelled:
             levels = list(columns.levelled)
             corrupted[:, levels] = x[:, levels]
@@ -121,7 +126,7 @@ class Corruption(Spec, axis="corruption"):
 
         x has NaN where a cell was not measured; what is returned there is not looked at.
         """
-        raise NotImplementedError
+        raise unwritten(self, "__call__")
 
     def check(self, n_features: int) -> None:
         """Refuse impossible settings.

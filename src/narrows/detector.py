@@ -15,6 +15,7 @@ from narrows.data import arrays
 from narrows.errors import DataError
 from narrows.estimator import Autoencoder
 from narrows.model_folder import State, Storable
+from narrows.spec import NestedParameters
 
 __all__ = ["AnomalyDetector"]
 
@@ -23,6 +24,7 @@ THRESHOLDS = ("quantile", "deviations")
 
 
 class AnomalyDetector(
+    NestedParameters,
     Storable,
     OutlierMixin,  # type: ignore[misc]
     BaseEstimator,  # type: ignore[misc]
@@ -116,7 +118,8 @@ class AnomalyDetector(
         self._read(X, reset=True)
         found = nested.frozen(self.autoencoder, self.n_features_in_)
         if found is None:
-            found = nested.unfitted(self.autoencoder, Autoencoder(), self.random_state)
+            default = self._default_part("autoencoder")
+            found = nested.unfitted(self.autoencoder, default, self.random_state)
             found.fit(X, sample_weight=sample_weight)
         self.autoencoder_ = found
         errors = -found.score_samples(X).astype(np.float64)
@@ -176,6 +179,9 @@ class AnomalyDetector(
         int64 ndarray of shape (n_samples,)
         """
         return np.where(self.decision_function(X) >= 0, 1, -1)
+
+    def _default_part(self, name: str) -> Any:
+        return Autoencoder() if name == "autoencoder" else None
 
     def _read(self, X: Any, *, reset: bool) -> None:
         """Check X; the autoencoder, which knows its own columns by name, is given X itself."""

@@ -27,6 +27,11 @@
 
 from __future__ import annotations
 
+import sys
+from pathlib import Path
+
+_PACKAGE = str(Path(__file__).parent)
+
 
 class NarrowsError(Exception):
     """Base of every error narrows raises on purpose."""
@@ -110,3 +115,11 @@ class MissingWarning(NarrowsWarning):
 
 class OvercompleteWarning(NarrowsWarning):
     """The code is as long as the row, and nothing keeps the network from copying its input."""
+
+
+def stacklevel() -> int:
+    """Return the ``stacklevel`` with which a warning names the line that called narrows."""
+    level, frame = 1, sys._getframe(1)
+    while frame.f_back is not None and frame.f_code.co_filename.startswith(_PACKAGE):
+        level, frame = level + 1, frame.f_back
+    return level

@@ -23,7 +23,13 @@ from narrows.data.layout import Layout
 from narrows.data.learning import learned
 from narrows.data.table import Table, make_table
 from narrows.data.views import View
-from narrows.errors import DataError, MissingWarning, OvercompleteWarning, ParameterError
+from narrows.errors import (
+    DataError,
+    MissingWarning,
+    OvercompleteWarning,
+    ParameterError,
+    stacklevel,
+)
 from narrows.explanation import edges
 from narrows.generation import Generation
 from narrows.losses import Loss
@@ -32,6 +38,7 @@ from narrows.model_folder import State, Storable
 from narrows.network import Network
 from narrows.reporting import Reporting
 from narrows.sides import Side
+from narrows.spec import NestedParameters
 from narrows.training import progress
 from narrows.training.optimizers import Stepper
 from narrows.training.runtime import Randomness, resolve, seed
@@ -44,6 +51,7 @@ Matrix = NDArray[Any]
 
 
 class Autoencoder(
+    NestedParameters,
     Storable,
     Reporting,
     Generation,
@@ -122,7 +130,9 @@ class Autoencoder(
     init : {"auto", "pca", "random"}, default="auto"
         Where training begins. "pca" writes the PCA of the scaled rows into the drawn weights, two
         relu units of each hidden layer for one component, so that the network begins with its
-        error; "auto" does so wherever it can: dense relu layers at least twice as wide as a linear
+        error: exactly on tables of up to 128 rows or columns, else by a randomised method and, in
+        very long tables, from some of the rows. A sigmoid output begins there to first order.
+        "auto" does so wherever it can: dense relu layers at least twice as wide as a linear
         code, trained jointly, for tables of numbers and for views that meet in one code.
     warm_start : bool, default=False
         Whether `fit` goes on from the weights of the last fit.
@@ -650,7 +660,7 @@ def _warn(composition: Composition, layout: Layout, encoding: Encoding) -> None:
             "nothing keeps the network from copying its input; choose fewer components, or add a "
             "penalty or a corruption",
             OvercompleteWarning,
-            stacklevel=4,
+            stacklevel=stacklevel(),
         )
     never = np.flatnonzero(encoding.unseen)
     if never.size:
@@ -659,5 +669,5 @@ def _warn(composition: Composition, layout: Layout, encoding: Encoding) -> None:
             f"columns {never[:5].tolist()}{more} have no measured cell, so nothing can be learned "
             "of them; leave them out",
             MissingWarning,
-            stacklevel=4,
+            stacklevel=stacklevel(),
         )

@@ -21,13 +21,14 @@ from narrows.data.layout import Layout
 from narrows.data.learning import names_of
 from narrows.data.table import as_tensor, measured
 from narrows.errors import ParameterError
+from narrows.isolation import Isolated
 from narrows.network import Network
 from narrows.objective import Objective
 
 Matrix = NDArray[Any]
 
 
-class Fitted:
+class Fitted(Isolated):
     """Reading tables, and a network's answers about their rows; inherited by `Autoencoder`."""
 
     network_: Network

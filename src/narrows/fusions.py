@@ -25,7 +25,7 @@ from narrows.architectures.multiview import (
 from narrows.errors import CompositionError
 from narrows.forward import Posterior
 from narrows.latents import GaussianPosterior, Latent
-from narrows.spec import Spec
+from narrows.spec import Spec, unwritten
 
 __all__ = [
     "Early",
@@ -70,7 +70,7 @@ class Fusion(Spec, axis="fusion"):
         n_features, n_components : int
             Width of the table and of the code.
         """
-        raise NotImplementedError
+        raise unwritten(self, "lay_out")
 
     def fuse(self, latent: Latent, heads: list[Tensor], present: Tensor) -> Posterior:
         """Return one posterior of those of the views.
@@ -84,7 +84,7 @@ class Fusion(Spec, axis="fusion"):
         present : bool Tensor of shape (n_samples, n_views)
             False where a sample has nothing of a view.
         """
-        raise NotImplementedError
+        raise unwritten(self, "fuse")
 
 
 class Early(Fusion):

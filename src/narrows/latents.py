@@ -13,7 +13,7 @@ from narrows import checks
 from narrows.activations import ACTIVATIONS, Activation
 from narrows.errors import CompositionError
 from narrows.forward import Posterior
-from narrows.spec import Spec
+from narrows.spec import Spec, unwritten
 
 __all__ = ["BinaryCode", "Gaussian", "KSparse", "Point"]
 
@@ -50,7 +50,7 @@ class Latent(Spec, axis="latent"):
 
     def posterior(self, heads: list[Tensor]) -> Posterior:
         """Return the posterior for ``n_heads`` tensors of shape (n_samples, n_components)."""
-        raise NotImplementedError
+        raise unwritten(self, "posterior")
 
 
 @dataclass(slots=True)

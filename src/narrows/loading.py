@@ -8,6 +8,7 @@ from typing import Any
 from narrows import model_folder, persistence
 from narrows.detector import AnomalyDetector
 from narrows.estimator import Autoencoder
+from narrows.isolation import isolated
 from narrows.marginalized import MarginalizedDenoisingAutoencoder
 from narrows.supervised.classifier import AutoencoderClassifier
 from narrows.supervised.regressor import AutoencoderRegressor
@@ -27,6 +28,7 @@ ESTIMATORS: dict[str, type[Any]] = {
 }
 
 
+@isolated
 def load(folder: str | os.PathLike[str]) -> Any:
     """Return the fitted model that `Autoencoder.save` wrote to a folder.
 

@@ -13,7 +13,7 @@ from narrows import checks
 from narrows.activations import Activation
 from narrows.errors import CompositionError
 from narrows.forward import ForwardPass
-from narrows.spec import Spec
+from narrows.spec import Spec, unwritten
 
 __all__ = [
     "AbsoluteError",
@@ -42,7 +42,23 @@ class Loss(Spec, axis="loss"):
 
     def entries(self, forward: ForwardPass) -> Tensor:
         """Return the loss of every cell, shape (n_samples, n_features)."""
-        raise NotImplementedError
+        raise unwritten(self, "entries")
+
+    def cells(self, forward: ForwardPass) -> Tensor:
+        """Return `entries`, having seen that there is one for each cell.
+
+        Raises
+        ------
+        CompositionError
+            If they have another shape, of which sums would be taken all the same.
+        """
+        entries = self.entries(forward)
+        if entries.shape != forward.x.shape:
+            raise CompositionError(
+                f"loss={self!r} gave entries of shape {tuple(entries.shape)} for rows of shape "
+                f"{tuple(forward.x.shape)}; return one number for each cell, without sums or means"
+            )
+        return entries
 
     def graded(
         self,
@@ -82,7 +98,7 @@ class Loss(Spec, axis="loss"):
         self, error: Tensor, weights: Tensor | None, scale: float
     ) -> tuple[Tensor, Tensor]:
         """Return the same for a loss of r - x, with the derivative by r; may overwrite r - x."""
-        raise NotImplementedError
+        raise unwritten(self, "of_error")
 
     def factors(self, x: Tensor, x_corrupted: Tensor) -> Tensor | None:
         """Return what each cell counts beside all other weights; None if all count 1."""
@@ -376,7 +392,7 @@ class Emphasis(Loss):
 
     def entries(self, forward: ForwardPass) -> Tensor:
         """Return the weighted loss of each cell, shape (n_samples, n_features)."""
-        entries = self._inner.entries(forward)
+        entries = self._inner.cells(forward)
         factors = self.factors(forward.x, forward.x_corrupted)
         return entries if factors is None else entries * factors
 

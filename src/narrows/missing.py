@@ -14,7 +14,7 @@ from torch import Tensor
 
 from narrows import checks
 from narrows.data import arrays
-from narrows.errors import CompositionError, DataError, MissingWarning
+from narrows.errors import CompositionError, DataError, MissingWarning, stacklevel
 from narrows.fitted import Fitted
 from narrows.network import Network
 from narrows.training.runtime import seed
@@ -168,12 +168,12 @@ class Imputation(Fitted):
                 f"{empty} of {len(rows)} rows have no measured cell, so they are filled with what "
                 "the model says of a row it knows nothing of",
                 MissingWarning,
-                stacklevel=3,
+                stacklevel=stacklevel(),
             )
         unseen = np.flatnonzero(holes.any(0) & self.encoding_.unseen)
         if unseen.size:
             warnings.warn(
                 f"columns {unseen[:5].tolist()} had no measured cell in fit, so they stay NaN",
                 MissingWarning,
-                stacklevel=3,
+                stacklevel=stacklevel(),
             )

@@ -14,6 +14,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from narrows import __version__, persistence, registry, stored
 from narrows.errors import TensorShapeError, UnknownNameError
+from narrows.isolation import Isolated
 from narrows.spec import Spec
 
 Register = Mapping[str, type[Any]]
@@ -32,7 +33,7 @@ class State(NamedTuple):
     parts: dict[str, Any]
 
 
-class Storable:
+class Storable(Isolated):
     """What an estimator needs to be saved and loaded; an estimator implements both of these."""
 
     def save(self, folder: str | os.PathLike[str]) -> None:

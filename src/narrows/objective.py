@@ -44,6 +44,7 @@ class Objective:
     def __init__(self, loss: Loss, penalty: Penalty | None, weights: Tensor | None = None) -> None:
         self.loss = loss
         self.weights = weights
+        self._cast: Tensor | None = None  # the weights as the last batch needed them
         self.terms = {} if penalty is None else penalty.terms()
         self.names = ("loss", *self.terms)
 
@@ -126,7 +127,7 @@ class Objective:
 
     def per_cell(self, forward: ForwardPass) -> Tensor:
         """Return what each cell adds to the reconstruction loss, shape (n_samples, n_features)."""
-        entries = self.loss.entries(forward)
+        entries = self.loss.cells(forward)
         if forward.observed is not None:
             entries = torch.where(forward.observed, entries, 0.0)
         return entries if self.weights is None else entries * self._weights(entries)
@@ -172,25 +173,25 @@ class Objective:
 
     def _weights(self, entries: Tensor) -> Tensor:
         assert self.weights is not None
-        if self.weights.dtype != entries.dtype or self.weights.device != entries.device:
+        found = self._cast
+        if found is None or found.dtype != entries.dtype or found.device != entries.device:
             with torch.inference_mode(False):  # or autograd could not use what is kept
-                weights = self.weights.to(entries)
-            if type(weights) is not Tensor:  # a stand-in of a pass that is only traced
-                return weights
-            self.weights = weights
-        return self.weights
+                found = self.weights.to(entries)
+            if type(found) is Tensor:  # and no stand-in of a pass that is only traced
+                self._cast = found
+        return found
 
     def __call__(self, forward: ForwardPass) -> Value:
         """Return the objective of one batch; its parts, weights multiplied in, add up to it."""
         total = self._loss(forward)
         parts = [total.detach()]
         for term in self.terms.values():
-            value = term.weight_at(forward.progress) * term(forward)
+            value = term.weight_at(forward.progress) * term.scalar(forward)
             parts.append(value.detach())
             total = total + value
         return Value(total, parts)
 
     def _loss(self, forward: ForwardPass) -> Tensor:
         if forward.observed is None and forward.sample_weight is None and self.weights is None:
-            return self.loss.entries(forward).sum() / len(forward.x)  # one reduction, not two
+            return self.loss.cells(forward).sum() / len(forward.x)  # one reduction, not two
         return forward.mean(self.per_sample(forward))

@@ -81,7 +81,7 @@ class _SideLosses(Loss):
 
     def entries(self, forward: ForwardPass) -> Tensor:
         """Return the loss of every cell, shape (n_samples, n_features)."""
-        return _joined(self.sides, lambda side: side.loss.entries(_seen(forward, side)))
+        return _joined(self.sides, lambda side: side.loss.cells(_seen(forward, side)))
 
     def log_density(self, forward: ForwardPass) -> Tensor:
         """Return log p(x | code) of every cell, shape (n_samples, n_features)."""

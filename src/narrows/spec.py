@@ -13,7 +13,62 @@ from narrows.checks import nearest
 from narrows.errors import ParameterError
 
 
-class Spec(BaseEstimator):  # type: ignore[misc]
+class NestedParameters:
+    """For estimators and specs that hold parts: a part that is a name has settings, too.
+
+    ``set_params(architecture__tied=True)`` makes ``architecture="dense"`` a ``Dense(tied=True)``.
+    What `get_params` returns, and so what `clone` copies, is what was given, until then.
+    """
+
+    def set_params(self, **params: Any) -> Self:
+        """Set parameters, whole parts before those of parts, which are ``part__parameter``.
+
+        Raises
+        ------
+        ParameterError
+            If a part has no parameters, as None has none.
+        ValueError
+            If there is no such parameter.
+        """
+        nested: dict[str, dict[str, Any]] = {}
+        whole: dict[str, Any] = {}
+        names = self.get_params(deep=False)  # type: ignore[attr-defined]
+        for key, value in params.items():
+            name, _, parameter = key.partition("__")
+            if parameter and name in names:
+                nested.setdefault(name, {})[parameter] = value
+            else:
+                whole[key] = value
+        super().set_params(**whole)  # type: ignore[misc]
+        for name, settings in nested.items():
+            part = self._part(name, next(iter(settings)))
+            part.set_params(**settings)
+            setattr(self, name, part)
+        return self
+
+    def _part(self, name: str, parameter: str) -> Any:
+        """Return the part whose parameter is to be set: what is there, or what that stands for."""
+        value = getattr(self, name)
+        if value is None:
+            value = self._default_part(name)
+        if hasattr(value, "set_params") and not isinstance(value, type):
+            return value
+        axis = Spec.axes().get(name)
+        if axis is None:
+            raise ParameterError(
+                f"{name}__{parameter} cannot be set: {name}={value!r} has no parameters of its own"
+            )
+        try:
+            return axis.of(value)
+        except ParameterError as error:
+            raise ParameterError(_partless(axis, value, parameter)) from error
+
+    def _default_part(self, name: str) -> Any:
+        """Return what None stands for as the parameter ``name``; None if for no part."""
+        return None
+
+
+class Spec(NestedParameters, BaseEstimator):  # type: ignore[misc]
     """Settings of one part: hyper-parameters only, so clone and grid search are free.
 
     A direct subclass opens an axis (``class Loss(Spec, axis="loss")``); a subclass of that is a
@@ -30,6 +85,7 @@ class Spec(BaseEstimator):  # type: ignore[misc]
     aliases: ClassVar[dict[str, str]] = {}
     shortcuts: ClassVar[dict[str, tuple[str, ...]]] = {}
     _register: ClassVar[dict[str, dict[str, type[Spec]]]] = {}
+    _axes: ClassVar[dict[str, type[Spec]]] = {}
 
     def __init_subclass__(cls, *, axis: str = "", name: str = "", **options: Any) -> None:
         super().__init_subclass__(**options)
@@ -39,6 +95,7 @@ class Spec(BaseEstimator):  # type: ignore[misc]
                     setattr(cls, flag, False)
         if axis:
             cls.axis = axis
+            Spec._axes[axis] = cls
             return
         if cls.__name__.startswith("_"):
             return
@@ -73,6 +130,11 @@ class Spec(BaseEstimator):  # type: ignore[misc]
             f"{cls.axis}={value!r} must be a name or one of the specs {listed}; "
             f"write for example {cls.axis}={next(iter(known))!r}"
         )
+
+    @staticmethod
+    def axes() -> dict[str, type[Spec]]:
+        """Return the base class of each axis by the name of the axis."""
+        return dict(Spec._axes)
 
     @staticmethod
     def members(axis: str) -> dict[str, type[Spec]]:
@@ -119,6 +181,12 @@ class Spec(BaseEstimator):  # type: ignore[misc]
         )
 
 
+def unwritten(part: object, method: str) -> NotImplementedError:
+    """Return the error for a part that lacks a method every part of its axis must have."""
+    name = type(part).__name__
+    return NotImplementedError(f"{name} does not define {method}; write {name}.{method}")
+
+
 def overrides(cls: type, formula: str, promise: str) -> bool:
     """Return whether a class takes ``formula`` from a class below the one it has ``promise`` from.
 
@@ -129,6 +197,22 @@ def overrides(cls: type, formula: str, promise: str) -> bool:
         return next(i for i, base in enumerate(cls.__mro__) if name in vars(base))
 
     return depth(formula) < depth(promise)
+
+
+def _partless(axis: type[Spec], value: Any, parameter: str) -> str:
+    """Return the message for a parameter of a part where there is no part."""
+    name, setting = axis.axis, parameter.partition("__")[0]
+    named = Spec.named(name)
+    having = [cls.__name__ for cls in named.values() if setting in cls._get_param_names()]
+    listed = ", ".join(having or [cls.__name__ for cls in named.values()])
+    example = (having or [cls.__name__ for cls in named.values()])[-1]
+    advice = nearest(value, named) if isinstance(value, str) else ""
+    return (
+        f"{name}__{parameter} is a parameter of a part, but {name}={value!r} is none; give the "
+        f"part first, for example set_params({name}={example}()); "
+        + (f"parts with {setting!r} are {listed}" if having else f"parts are {listed}")
+        + (f"; {advice}" if advice else "")
+    )
 
 
 def _plain(name: str) -> str:

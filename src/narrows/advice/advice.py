@@ -14,6 +14,7 @@ from narrows.advice import cell_checks, duration, setting_checks, size
 from narrows.advice.profile import Profile, profile
 from narrows.advice.remark import SEVERITIES, Remark
 from narrows.estimator import Autoencoder
+from narrows.isolation import isolated
 from narrows.spec import Spec
 
 __all__ = ["Advice", "advise"]
@@ -146,6 +147,7 @@ def _plain(value: Any) -> Any:
     return _written(value)
 
 
+@isolated
 def advise(
     X: Any,
     *,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Sequence
 from typing import Any, NamedTuple, Self
 
@@ -12,7 +13,7 @@ from torch import Tensor, nn
 
 from narrows.activations import Activation
 from narrows.errors import ParameterError
-from narrows.spec import Spec, overrides
+from narrows.spec import Spec, overrides, unwritten
 
 
 class Linearised(NamedTuple):
@@ -56,6 +57,10 @@ class Block(nn.Module):
 
     Both are flat, of shapes (n_samples, n_in) and (n_samples, n_out). A block that must know which
     cells were measured sets ``sees_observed`` and is called with that mask, or None, beside x.
+
+    A block defines `forward` and sets ``n_in``, ``n_out`` and ``activation``; `mirror`, where its
+    architecture makes the decoder by it. What else there is has a default that is right for any
+    block whose parameters are its own.
     """
 
     activation: Activation
@@ -70,6 +75,13 @@ class Block(nn.Module):
             if overrides(cls, "forward", shortcut):
                 setattr(cls, shortcut, getattr(Block, shortcut))
 
+    def __getattr__(self, name: str) -> Any:
+        if name in ("activation", "n_in", "n_out"):
+            raise AttributeError(
+                f"{type(self).__name__} has no {name}; set self.{name} in __init__"
+            )
+        return super().__getattr__(name)
+
     def mirror(self, *, tied: bool, activation: Activation) -> Block:
         """Return the decoder's counterpart, which maps this block's output back to its input.
 
@@ -80,15 +92,24 @@ class Block(nn.Module):
         activation : Activation
             The counterpart's activation.
         """
-        raise NotImplementedError
+        raise unwritten(self, "mirror")
 
     def twin(self, activation: Activation) -> Block:
-        """Return a block of the same shape with weights of its own."""
-        raise NotImplementedError
+        """Return a block of the same shape with weights of its own; by default a deep copy."""
+        found = copy.deepcopy(self)
+        found.activation = activation
+        return found
 
     def initialise(self, generator: torch.Generator) -> None:
-        """Draw this block's own parameters; a tied weight belongs to the block it came from."""
-        raise NotImplementedError
+        """Draw this block's own parameters; a tied weight belongs to the block it came from.
+
+        By default matrices are drawn as the activation has it, and vectors are 0.
+        """
+        for parameter in self.parameters():
+            if parameter.ndim > 1:
+                self.activation.initialise(parameter.data, generator)
+            else:
+                nn.init.zeros_(parameter)
 
     def linearised(self, x: Tensor) -> Linearised | None:
         """Return the block's value and derivative at x, if that is a diagonal times a matrix."""
@@ -122,8 +143,11 @@ class Block(nn.Module):
         return self
 
     def weights(self) -> list[nn.Parameter]:
-        """Return the parameters that weight decay counts: weights without biases, tied once."""
-        raise NotImplementedError
+        """Return the parameters that weight decay counts: weights without biases, tied once.
+
+        By default those that are no vectors.
+        """
+        return [parameter for parameter in self.parameters() if parameter.ndim > 1]
 
 
 class Layers(NamedTuple):
@@ -148,7 +172,7 @@ class Architecture(Spec, axis="architecture"):
 
     def build(self, n_features: int, n_components: int) -> Layers:
         """Return fresh blocks for tables of ``n_features`` columns, without drawn weights."""
-        raise NotImplementedError
+        raise unwritten(self, "build")
 
     def drawn(self, n_features: int) -> NDArray[np.int64] | None:
         """Return the numbers of the columns as they lie in what a row holds.

@@ -121,9 +121,9 @@ def _part(path: tuple[str, ...], value: Any) -> Spec:
     if isinstance(value, Spec):
         return value
     key = "__".join(path)
-    axis = registry.AXES.get(key)
+    axis = registry.AXES.get(path[-1])
     if axis is None or value is None:
-        members = ", ".join(cls.__name__ for cls in Spec.members(key).values())
+        members = ", ".join(cls.__name__ for cls in Spec.members(path[-1]).values())
         raise ParameterError(
             f"{key}={value!r} has no settings of its own"
             + (f"; first choose {key}, of {members}" if members else "")

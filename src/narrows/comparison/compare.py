@@ -24,7 +24,8 @@ from narrows.comparison.journal import Journal, fingerprint
 from narrows.comparison.methods import Method
 from narrows.comparison.runner import Plan, Split
 from narrows.comparison.space import Space
-from narrows.errors import DataError, InterruptedWarning, ParameterError
+from narrows.errors import DataError, InterruptedWarning, ParameterError, stacklevel
+from narrows.isolation import isolated
 
 __all__ = ["compare"]
 
@@ -37,6 +38,7 @@ MANY_CLASSES = 20  # whole numbers with more values than that are numbers
 Json = dict[str, Any]
 
 
+@isolated
 def compare(
     X: Any,
     y: Any = None,
@@ -378,5 +380,7 @@ def _warn(done: int, n_cells: int, resume: Any) -> None:
         else (f"the same call goes on from {os.fspath(resume)}")
     )
     warnings.warn(
-        f"interrupted after {done} of {n_cells} cells; {remedy}", InterruptedWarning, stacklevel=3
+        f"interrupted after {done} of {n_cells} cells; {remedy}",
+        InterruptedWarning,
+        stacklevel=stacklevel(),
     )

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from narrows.data.column_types import Binary, ColumnType, Count
 from narrows.data.columns import BOOLEAN, CATEGORY, NUMBER, ORDERED, TEXT, WHOLE, Column
-from narrows.errors import DataError, MissingWarning
+from narrows.errors import DataError, MissingWarning, stacklevel
 
 Matrix = NDArray[Any]
 LIBRARIES = ("pandas", "polars", "pyarrow")
@@ -115,7 +115,7 @@ class Schema:
             f"column {self.called(number)} has levels that fit did not see, {', '.join(new[:5])}"
             f"{more}; they {fate}",
             MissingWarning,
-            stacklevel=2,
+            stacklevel=stacklevel(),
         )
 
     def restored(self, values: Matrix, like: Any = None, *, keep: bool = False) -> Any:

@@ -8,9 +8,9 @@ import torch
 from torch import Tensor
 
 from narrows import checks
-from narrows.errors import ParameterError
+from narrows.errors import CompositionError, ParameterError
 from narrows.forward import ForwardPass
-from narrows.spec import Spec
+from narrows.spec import Spec, unwritten
 
 __all__ = ["PenaltySum"]
 
@@ -34,7 +34,24 @@ class Penalty(Spec, axis="penalty"):
 
     def __call__(self, forward: ForwardPass) -> Tensor:
         """Return the term for one batch: a scalar, a mean over samples where it has samples."""
-        raise NotImplementedError
+        raise unwritten(self, "__call__")
+
+    def scalar(self, forward: ForwardPass) -> Tensor:
+        """Return the term for one batch, having seen that it is one number.
+
+        Raises
+        ------
+        CompositionError
+            If it is none, or more.
+        """
+        value = self(forward)
+        if not isinstance(value, Tensor) or value.ndim:
+            shape = tuple(value.shape) if isinstance(value, Tensor) else type(value).__name__
+            raise CompositionError(
+                f"penalty={self!r} gave {shape}, but a term is one number, a Tensor of shape (); "
+                "return forward.mean(...) of what it has for each sample"
+            )
+        return value
 
     def check(self, network: Any) -> None:
         """Refuse a network this penalty cannot work with, and impossible settings.
@@ -118,7 +135,7 @@ class PenaltySum(Penalty, name="sum"):
 
     def __call__(self, forward: ForwardPass) -> Tensor:
         """Return the weighted sum, for use outside an objective."""
-        values = [penalty.weight * penalty(forward) for penalty in self.penalties]
+        values = [penalty.weight * penalty.scalar(forward) for penalty in self.penalties]
         return torch.stack(values).sum()
 
     def get_params(self, deep: bool = True) -> dict[str, Any]:

@@ -21,6 +21,7 @@ from narrows.latents import Latent
 from narrows.model_folder import State, Storable
 from narrows.network import Network
 from narrows.objective import Objective
+from narrows.spec import NestedParameters
 from narrows.supervised.headed import Head, Headed, Task
 from narrows.training import progress
 from narrows.training.runtime import Randomness, resolve, seed
@@ -31,6 +32,7 @@ Matrix = NDArray[Any]
 
 
 class FineTuned(
+    NestedParameters,
     Storable,
     ClassNamePrefixFeaturesOutMixin,  # type: ignore[misc]
     TransformerMixin,  # type: ignore[misc]
@@ -140,12 +142,15 @@ class FineTuned(
         parts = [network.body, network.heads, self.head_]
         self.n_parameters_ = sum(p.numel() for part in parts for p in part.parameters())
 
+    def _default_part(self, name: str) -> Any:
+        return Autoencoder(16, corruption="masking") if name == "autoencoder" else None
+
     def _encoder(self, X: Any, sample_weight: Any, start: int) -> Autoencoder:
         """Return an autoencoder of our own: pre-trained, drawn, or a copy of a frozen one."""
         frozen = nested.frozen(self.autoencoder, self.n_features_in_)
         if frozen is not None:
             return copy.deepcopy(frozen)
-        default = Autoencoder(16, corruption="masking")
+        default = self._default_part("autoencoder")
         found = nested.unfitted(self.autoencoder, default, start % 2**31)
         if Latent.of(found.latent).is_binary:
             raise CompositionError(

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from narrows import checks
 from narrows.errors import ParameterError
-from narrows.spec import Spec
+from narrows.spec import Spec, unwritten
 from narrows.training.minimizers import (
     CopyableLBFGS,
     OneVectorAdam,
@@ -59,7 +59,7 @@ class Optimizer(Spec, axis="optimizer"):
 
     def build(self, parameters: Iterable[nn.Parameter], rate: float) -> Stepper:
         """Return a fresh optimiser for the parameters."""
-        raise NotImplementedError
+        raise unwritten(self, "build")
 
     def check(self) -> None:
         """Refuse impossible settings.

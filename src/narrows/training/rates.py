@@ -7,7 +7,7 @@ import numbers
 from typing import Any, Protocol, Self
 
 from narrows import checks
-from narrows.spec import Spec
+from narrows.spec import Spec, unwritten
 
 __all__ = ["Constant", "Cosine", "OneCycle", "Plateau"]
 
@@ -33,7 +33,7 @@ class LearningRate(Spec, axis="learning_rate"):
 
     def factor(self, progress: float) -> float:
         """Return the factor of the rate at ``progress`` in [0, 1] through the phase's steps."""
-        raise NotImplementedError
+        raise unwritten(self, "factor")
 
     def after_epoch(self, objective: float) -> None:
         """Most courses do not depend on what training achieves."""

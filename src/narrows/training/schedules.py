@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from narrows.spec import Spec
+from narrows.spec import Spec, unwritten
 from narrows.training.phase import Phase
 
 __all__ = ["Joint"]
@@ -20,7 +20,7 @@ class Schedule(Spec, axis="schedule"):
 
     def phases(self, whole: Phase) -> Iterator[Phase]:
         """Yield the phases that ``whole``, the training of all there is, is done in."""
-        raise NotImplementedError
+        raise unwritten(self, "phases")
 
 
 class Joint(Schedule):

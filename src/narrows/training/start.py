@@ -17,11 +17,9 @@ from narrows.network import Network
 
 STARTS = ("auto", "pca", "random")
 
-# What the other hidden units say at first, as a share of what they were drawn to say; chosen by
-# benchmarks/optimizers.py, as is the start itself.
-OTHERS = 0.1
 POWERS = 4  # passes that turn random directions into the first components
 SPARE = 10  # directions beyond the components, for the same end
+EXACT = 128  # rows or columns up to which there is a direction for each: nothing is left out
 FLATTEST = 0.1  # least deviation that scores are divided by; how near 0 and 1 a sigmoid begins
 
 
@@ -57,8 +55,9 @@ def at_components(network: Network, table: Table, rows: Tensor, generator: torch
     """Put a network at the PCA of rows, so that it begins where the linear method ends.
 
     relu(z) - relu(-z) = z: two units of every hidden layer hand one component on, scaled to the
-    variance of the columns, and the mirror does the same. The other units keep what they were
-    drawn to be, but are hardly heard at first.
+    variance of the columns, and the mirror does the same. The other units see what they were drawn
+    to see, but nothing hears them at first: weights that lead away from them into the code and the
+    output are 0, and learn from the first step on, the units themselves from the second.
 
     Parameters
     ----------
@@ -175,9 +174,11 @@ def _components(
     spread = (x.square().sum() / x.shape[1]).sqrt()
     if not bool(torch.isfinite(spread)):
         return None
-    n_drawn = min(n_components + SPARE, *x.shape)
+    exact = min(x.shape) <= EXACT
+    n_drawn = min(x.shape) if exact else min(n_components + SPARE, *x.shape)
+    powers = 1 if exact else POWERS
     basis = torch.randn(x.shape[1], n_drawn, generator=generator, dtype=x.dtype).to(x.device)
-    for _ in range(POWERS):
+    for _ in range(powers):
         basis = torch.linalg.qr(x.T @ (x @ basis)).Q
     _, deviation, turn = torch.linalg.svd(x @ basis, full_matrices=False)
     components = (turn @ basis.T)[:n_components]
@@ -216,7 +217,7 @@ def _write(network: Network, found: _Linear) -> None:
         columns[layers.order] = columns.clone()
     for part in layers.decoder[-1]:
         weight, bias = _weights(part)
-        weight.mul_(OTHERS)
+        weight.zero_()
         weight[:, : len(one)] = up[columns[part.gives]]
         bias.copy_(base[columns[part.gives]])
 
@@ -228,7 +229,7 @@ def _write_between(layers: _Layers, one: Tensor) -> None:
             inside = [other.gives.start for other in before]
             _hand_on(part, _inside(inside, _takes(part)), [0], len(one))
     weight, bias = _weights(layers.encoder[-1][0])
-    weight.mul_(OTHERS)
+    weight.zero_()
     bias.zero_()
     for other in layers.encoder[-2]:
         weight[:, other.gives.start : other.gives.start + len(one)] = one.T

@@ -11,7 +11,13 @@ from torch import Tensor
 
 from narrows.data import batches
 from narrows.data.table import Table
-from narrows.errors import CollapseWarning, DivergenceError, DivergenceWarning, InterruptedWarning
+from narrows.errors import (
+    CollapseWarning,
+    DivergenceError,
+    DivergenceWarning,
+    InterruptedWarning,
+    stacklevel,
+)
 from narrows.network import Network
 from narrows.training.flat import vector_of
 from narrows.training.history import Row, Tally
@@ -91,7 +97,7 @@ class Trainer:
         finally:
             self.progress.close()
         for remark in self._remarks(network, table):
-            warnings.warn(remark, CollapseWarning, stacklevel=4)
+            warnings.warn(remark, CollapseWarning, stacklevel=stacklevel())
         return outcome
 
     def _begin(self, network: Network, table: Table, rows: Tensor) -> str:
@@ -280,14 +286,16 @@ class Trainer:
             message = self._diagnosis(phase, last)
             if not monitor.restore():
                 raise DivergenceError(message)
-            warnings.warn(f"{message}. The best weights were kept", DivergenceWarning, stacklevel=6)
+            warnings.warn(
+                f"{message}. The best weights were kept", DivergenceWarning, stacklevel=stacklevel()
+            )
         elif self._interrupt.requested:
             reason = "interrupted"
             warnings.warn(
                 f"training was interrupted in epoch {last['epoch']} of {phase.max_epochs}; "
                 "the model is usable, and fit with warm_start=True goes on from it",
                 InterruptedWarning,
-                stacklevel=6,
+                stacklevel=stacklevel(),
             )
         elif self.settings.patience is not None:
             monitor.restore()

@@ -56,6 +56,68 @@ def test_a_network_begins_with_the_error_of_pca(hidden: tuple[int, ...], digits:
     assert -drawn.score(digits) > -1.5 * model.score(digits)
 
 
+def begun(z: Any, model: Autoencoder) -> float:
+    """Return the mean error per measured cell of a network that stays where it begins."""
+    model.set_params(precision="float64", scaling=None, max_epochs=1).fit(z)
+    assert model.init_ == "pca"
+    return float(-model.score_samples(z).sum() / np.isfinite(z).sum())
+
+
+def linear(z: Any, n_components: int) -> float:
+    filled = np.nan_to_num(z)
+    pca = PCA(n_components, svd_solver="full").fit(filled)
+    error = (filled - pca.inverse_transform(pca.transform(filled))) ** 2
+    return float(error[np.isfinite(z)].mean())
+
+
+def standardised(X: Any) -> Any:
+    return StandardScaler().fit_transform(X.astype(np.float64))
+
+
+@pytest.mark.parametrize("n_components", [2, 8, 20])
+@pytest.mark.parametrize("hidden", [(64,), (80, 48)], ids=str)
+@pytest.mark.parametrize("table", ["breast_cancer", "digits"])
+def test_the_first_error_is_that_of_pca(
+    table: str, hidden: tuple[int, ...], n_components: int, request: pytest.FixtureRequest
+) -> None:
+    z = standardised(request.getfixturevalue(table))
+    model = still(n_components, architecture=Dense(hidden))
+    assert begun(z, model) == pytest.approx(linear(z, n_components), rel=1e-6)
+
+
+@pytest.mark.parametrize("shape", [(200, 30), (30, 200)], ids=str)
+def test_the_first_error_on_a_table_of_low_rank_is_none(shape: tuple[int, int]) -> None:
+    draw = np.random.default_rng(0).normal
+    z = standardised(draw(size=(shape[0], 3)) @ draw(size=(3, shape[1])))
+    assert begun(z, still(5)) < 1e-20
+    assert begun(z, still(2)) == pytest.approx(linear(z, 2), rel=1e-6)
+
+
+@pytest.mark.parametrize("fusion", ["intermediate", "early"])
+def test_the_first_error_of_views_is_that_of_pca(fusion: str, digits: Any) -> None:
+    z = standardised(digits)
+    model = still(8, views=HALVES, fusion=fusion, corruption=None, architecture=Dense((48, 32)))
+    assert begun(z, model) == pytest.approx(linear(z, 8), rel=1e-6)
+
+
+def test_the_first_error_with_holes_is_that_of_the_pca_of_means(breast_cancer: Any) -> None:
+    X = breast_cancer.copy()
+    X[np.random.default_rng(0).random(X.shape) < 0.1] = np.nan
+    z = standardised(X)
+    assert begun(z, still(8)) == pytest.approx(linear(z, 8), rel=1e-6)
+
+
+def test_all_hidden_units_learn_from_the_second_step_on(breast_cancer: Any) -> None:
+    """Those of the PCA are a few of 256; weights of the others must move too."""
+    settings: dict[str, Any] = {"optimizer": "sgd", "learning_rate": 1e-3, "batch_size": 569}
+    settings["precision"] = "float64"
+    first, third = (
+        Autoencoder(2, **settings, max_epochs=n, random_state=0).fit(breast_cancer) for n in (1, 3)
+    )
+    for before, after in zip(first.network_.weights(), third.network_.weights(), strict=True):
+        assert bool((before != after).any(1).float().mean() > 0.9)
+
+
 @pytest.mark.parametrize("hidden", [(), (64,), (64, 48, 32)], ids=str)
 @pytest.mark.parametrize("fusion", ["intermediate", "early"])
 def test_views_begin_at_the_pca_of_all_of_them(
