@@ -12,6 +12,7 @@ import torch
 from narrows import checks, persistence, schema_state, stored
 from narrows.composition import Composition
 from narrows.data.encoding import Encoding, counted
+from narrows.data.frames import Frame
 from narrows.data.layout import Layout
 from narrows.data.views import place
 from narrows.errors import CorruptFileError
@@ -34,6 +35,7 @@ def describe(estimator: Any) -> tuple[dict[str, Any], persistence.Arrays]:
         "missing": [] if missing is None else missing.tolist(),
         "schema": schema_state.describe(estimator.layout_.schema),
         "told": list(estimator.layout_.told),
+        "frame": None if estimator.layout_.frame is None else estimator.layout_.frame.described(),
     }
     tensors = {
         f"network.{name}": value.detach().cpu().numpy()
@@ -64,7 +66,8 @@ def restore(estimator: Any, fitted: Mapping[str, Any], tensors: persistence.Arra
         placed = () if views is None else tuple(place(views, n_features, names))
         schema = schema_state.restored(fitted.get("schema"), n_features, names)
         told = _restored_told(fitted.get("told", []), n_features)
-        layout = Layout(n_features, placed, schema, told)
+        frame = _restored_frame(fitted.get("frame"), n_features)
+        layout = Layout(n_features, placed, schema, told, frame)
         with torch.device("meta"):  # shapes alone: nothing is allocated before they are checked
             outline = composition.network(layout, dtype)
         shapes = _shapes(outline, n_features, stored.boolean("scaled", fitted["scaled"]))
@@ -110,6 +113,16 @@ def _restored_told(numbers: Any, n_features: int) -> tuple[int, ...]:
     if found != sorted(set(found)):
         raise ValueError(f"told={found} does not rise")
     return tuple(found)
+
+
+def _restored_frame(data: Any, n_features: int) -> Frame | None:
+    """Return what the frame of fit was; None in files of versions that did not say so."""
+    if data is None:
+        return None
+    found = Frame.restored(data)
+    if len(found.labels) != n_features:
+        raise ValueError(f"frame has {len(found.labels)} columns for {n_features}")
+    return found
 
 
 def restored_scaling(tensors: persistence.Arrays) -> Encoding:

@@ -17,7 +17,7 @@ from torch import Tensor
 
 from narrows import autoencoder_state
 from narrows.composition import Composition
-from narrows.data import arrays, detection
+from narrows.data import arrays, containers, detection
 from narrows.data.encoding import Encoding, Rows
 from narrows.data.layout import Layout
 from narrows.data.learning import learned
@@ -343,7 +343,8 @@ class Autoencoder(
         Returns
         -------
         ndarray or data frame of shape (n_samples, n_features)
-            In the units of the table; a frame, with its dtypes, if fit was given categories.
+            In the units of the table; a frame of the library of X if that is one, with the labels
+            of fit. Of an array, a frame if fit's frame had columns that are no plain numbers.
 
         Raises
         ------
@@ -357,7 +358,8 @@ class Autoencoder(
                 f"X has {code.shape[1]} columns but a code has {self.n_components_}; "
                 "give what transform returned"
             )
-        return self._typed(self._decoded(code))
+        frame, rows = self._frame_for(X), self._decoded(code)
+        return self._as_array(rows) if frame is None else self._framed(rows, frame, X)
 
     def reconstruct(self, X: Any) -> Any:
         """Return what rows look like after the narrow channel: encoded, then decoded.
@@ -370,8 +372,7 @@ class Autoencoder(
         Returns
         -------
         ndarray or data frame of shape (n_samples, n_features)
-            In the units of the table; NaN where X has NaN. A frame, with its dtypes, if it has
-            columns that are no plain numbers.
+            In the units of the table; NaN where X has NaN. A frame, with its labels, if X is one.
         """
         rows = self._rows(X)
 
@@ -434,7 +435,7 @@ class Autoencoder(
                 f"{int(empty.sum())} of {len(rows)} rows have no measured cell, so they have no "
                 f"score: NaN (the first is row {int(empty.argmax())})",
                 MissingWarning,
-                stacklevel=3,
+                stacklevel=stacklevel(),
             )
         return empty
 
@@ -471,7 +472,7 @@ class Autoencoder(
             given = detection.given(self.types, (), self.n_features_in_, self._names)
             called = self._names or range(self.n_features_in_)
             settings["types"] = {str(called[number]): kind for number, kind in given.items()}
-        if self.views is not None:
+        if self.layout_.views:  # given, or read from labels of several levels
             settings["views"] = {
                 placed.name: View(
                     placed.columns,
@@ -628,6 +629,7 @@ def _classes(y: Any, rows: Rows) -> Matrix:
             "y=None, but a penalty looks at classes; give y with a class from 0 for each row, -1 "
             "where it is not known"
         )
+    containers.refuse_holes("y", y)
     found: Matrix = column_or_1d(y)
     check_consistent_length(rows, found)
     if not np.array_equal(found, found.astype(np.int64)) or (found < -1).any():

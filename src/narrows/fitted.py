@@ -16,7 +16,9 @@ from torch import Tensor
 from narrows import checks
 from narrows.composition import Composition
 from narrows.data import arrays
+from narrows.data.columns import Column
 from narrows.data.encoding import Encoding, Rows, blocks
+from narrows.data.frames import Frame
 from narrows.data.layout import Layout
 from narrows.data.learning import names_of
 from narrows.data.table import as_tensor, measured
@@ -26,6 +28,11 @@ from narrows.network import Network
 from narrows.objective import Objective
 
 Matrix = NDArray[Any]
+
+
+def index_of(X: Any) -> Any:
+    """Return the index of a frame of pandas; None of any other table."""
+    return X.index if nw.dependencies.is_pandas_dataframe(X) else None
 
 
 class Fitted(Isolated):
@@ -68,17 +75,51 @@ class Fitted(Isolated):
         check_is_fitted(self, "network_")
         return arrays.read(self, X, reset=False, missing=True, schema=self.layout_.schema)
 
-    def _typed(self, rows: Matrix, like: Any = None, *, keep: bool = False) -> Any:
+    def _typed(self, rows: Matrix, like: Any = None) -> Any:
         """Return rows in units of the table as a person has them: levels by their names.
 
-        ``like`` is the table they came from, whose library and index they have; ``keep`` says
-        whether cells that were measured there stay as they are.
+        ``like`` is the table they came from, whose library, labels, dtypes and index they have.
         """
+        frame = Frame.of(like) or self._own_frame()
+        return self._framed(rows, frame, like) if frame else self._as_array(rows)
+
+    def _own_frame(self) -> Frame | None:
+        """Return what the frame of fit was, where its columns were no plain numbers."""
         schema = self.layout_.schema
-        if schema is None:
+        if schema is None or schema.library is None or schema.names is None:
+            return None
+        return self.layout_.frame or Frame.plain(schema.library, schema.names)
+
+    def _frame_for(self, X: Any) -> Frame | None:
+        """Return the frame of fit's columns in the library of X; None if X is no frame."""
+        given, own = Frame.of(X), self.layout_.frame
+        if given is None:
+            return self._own_frame()
+        if own is not None and own.library == given.library:
+            return own
+        names = self._names or [f"x{i}" for i in range(self.n_features_in_)]
+        return Frame.plain(given.library, names)
+
+    def _framed(self, rows: Matrix, frame: Frame, like: Any = None) -> Any:
+        return frame.decoded(self._kinds, self._cells(rows), index_of(like))
+
+    @property
+    def _kinds(self) -> tuple[Column, ...]:
+        return self.layout_.known or (Column(),) * self.n_features_in_
+
+    def _cells(self, rows: Matrix) -> list[Any]:
+        schema = self.layout_.schema
+        return list(rows.T) if schema is None else schema.restored(rows)
+
+    def _as_array(self, rows: Matrix) -> Matrix:
+        if self.layout_.schema is None:
             return rows
-        frame = like if nw.dependencies.is_into_dataframe(like) else None
-        return schema.restored(rows, frame, keep=keep)
+        cells = self._cells(rows)
+        levels = any(isinstance(column, list) for column in cells)
+        found = np.empty(rows.shape, object if levels else rows.dtype)
+        for number, column in enumerate(cells):
+            found[:, number] = column
+        return found
 
     def _encoded(self, X: Any) -> Matrix:
         rows = self._rows(X)

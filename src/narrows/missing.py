@@ -13,13 +13,21 @@ from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
 
 from narrows import checks
-from narrows.data import arrays
+from narrows.data import arrays, containers
+from narrows.data.frames import Frame, filled_array
 from narrows.errors import CompositionError, DataError, MissingWarning, stacklevel
-from narrows.fitted import Fitted
+from narrows.fitted import Fitted, index_of
 from narrows.network import Network
 from narrows.training.runtime import seed
 
 Matrix = NDArray[Any]
+
+
+def _spreads(frame: Frame | None, spread: Matrix, X: Any) -> Any:
+    """Return spreads as a frame with the labels and the index of the table, if it was one."""
+    if frame is None:
+        return spread
+    return frame.numbers(spread, index_of(X))
 
 
 class Imputation(Fitted):
@@ -49,9 +57,9 @@ class Imputation(Fitted):
         Returns
         -------
         filled : ndarray or data frame of shape (n_samples, n_features)
-            NaN only where a column was never seen in fit. A frame, with its dtypes, if it has
-            columns that are no plain numbers.
-        std : ndarray of shape (n_samples, n_features)
+            As X is, with its dtypes; empty only where a column was never seen in fit. Measured
+            cells are those of X, bit for bit; whole numbers are filled with whole numbers.
+        std : ndarray or data frame of shape (n_samples, n_features)
             If asked for; 0 in cells that were measured. The spread of the means that the draws are
             decoded to: the noise of single cells comes on top. Of levels, the share of draws that
             are not the most frequent one.
@@ -65,10 +73,11 @@ class Imputation(Fitted):
         holes = np.isnan(rows)
         found = self._guess(rows)
         self._remark(rows, holes)
-        filled = self._typed(np.where(holes, found, rows), X, keep=True)
+        filled = self._put(X, found, holes)
         if not return_std:
             return filled
-        return filled, np.where(holes, self._spread(rows, n_draws, random_state), 0.0)
+        spread = np.where(holes, self._spread(rows, n_draws, random_state), 0.0)
+        return filled, _spreads(Frame.of(X), spread, X)
 
     def translate(
         self,
@@ -98,9 +107,8 @@ class Imputation(Fitted):
         Returns
         -------
         translated : ndarray or data frame of shape (n_samples, n_features_of_view)
-            In the units of the table; a frame, with its dtypes, if the table has columns that are
-            no plain numbers.
-        std : ndarray of shape (n_samples, n_features_of_view)
+            In the units of the table; a frame, with the dtypes of fit, if X is one.
+        std : ndarray or data frame of shape (n_samples, n_features_of_view)
             If asked for.
 
         Raises
@@ -112,13 +120,28 @@ class Imputation(Fitted):
         """
         check_is_fitted(self, "network_")
         columns = self._columns_of(to)
-        rows = self._dense(arrays.completed(X, self.layout_.n_features, columns, self._names))
-        rows = rows.copy()
+        whole = arrays.completed(X, self.layout_.n_features, columns, self._names)
+        rows = self._dense(whole).copy()
         rows[:, columns] = np.nan
-        found = arrays.chosen(self._typed(self._guess(rows), X), columns)
+        found, frame = self._guess(rows), self._frame_for(X)
+        part = None if frame is None else frame.select(columns)
+        if part is None:
+            said = self._as_array(found)[:, columns]
+        else:
+            kinds, cells = self._kinds, self._cells(found)
+            own = [kinds[i] for i in columns], [cells[i] for i in columns]
+            said = part.decoded(*own, index_of(X))
         if not return_std:
-            return found
-        return found, self._spread(rows, n_draws, random_state)[:, columns]
+            return said
+        return said, _spreads(part, self._spread(rows, n_draws, random_state)[:, columns], X)
+
+    def _put(self, X: Any, found: Matrix, holes: Matrix) -> Any:
+        """Return X with what was found in its holes, all other cells as they are."""
+        frame = Frame.of(X)
+        if frame is not None:
+            return frame.filled(X, self._kinds, self._cells(found), holes)
+        array = X if isinstance(X, np.ndarray) else containers.opened(X)
+        return filled_array(array, self._as_array(found), holes)
 
     def _dense(self, X: Any) -> Matrix:
         rows = self._rows(X)

@@ -7,12 +7,12 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-import scipy.sparse
 from numpy.typing import NDArray
 from sklearn.utils import column_or_1d
 from sklearn.utils.validation import check_is_fitted
 
 from narrows import checks
+from narrows.data import containers
 from narrows.errors import DataError, ParameterError
 from narrows.explanation import Explanation, edges
 
@@ -169,9 +169,7 @@ def _laid_out(name: str, shape: Any, n_features: int, axes: tuple[int, ...]) -> 
 
 def _table(X: Any) -> Any:
     """Return a table whose rows can be taken by number."""
-    if isinstance(X, (list, tuple)):
-        return np.asarray(X)
-    return X.tocsr() if scipy.sparse.issparse(X) else X
+    return containers.sliceable(X)
 
 
 def _one_per_row(name: str, values: Any, n_rows: int) -> Any:

@@ -95,6 +95,8 @@ UNALIKE = {"narrow": slice(0, 2), "wide": slice(2, 30)}
 SPEAKS: dict[str, list[Case]] = {
     "sample": [(related(), {"max_rows": 200})],
     "unusable": [
+        (frame(patient=[f"p{i}" for i in range(300)]), {}),
+        (frame(price=[f"{i:,}.50" for i in range(2000, 2300)]), {}),
         (frame(when=pd.date_range("2020", periods=300)), {}),
         (pl.from_pandas(frame(when=pd.date_range("2020", periods=300))), {}),
         (pl.from_pandas(frame(when=pd.date_range("2020", periods=300))).to_arrow(), {}),
@@ -111,7 +113,6 @@ SPEAKS: dict[str, list[Case]] = {
     ],
     "identifier": [
         (frame(patient=range(1, 301)), {}),
-        (frame(patient=[f"p{i}" for i in range(300)]), {}),
         (frame(patient=range(1, 301)), {"max_rows": 200}),
     ],
     "duplicates": [
@@ -128,7 +129,7 @@ SPEAKS: dict[str, list[Case]] = {
         (changed(lambda X: put(X, np.s_[:, 4], 1e15 * X[:, 1]), seed=1), {}),
     ],
     "whole numbers": [(frame(visits=random.poisson(3, 300)), {})],
-    "levels": [(frame(town=random.integers(0, 60, 300).astype(str)), {})],
+    "levels": [(frame(town=[f"town {i}" for i in random.integers(0, 60, 300)]), {})],
     "loss": [
         (related(), {"loss": "cross_entropy"}),
         (related(), {"loss": "cross_entropy", "scaling": "none"}),

@@ -51,8 +51,8 @@ def unusable(table: Profile, settings: Settings) -> Remark | None:
         "unusable",
         "error",
         f"{number_of(len(described), 'column')} cannot be used: {some(described)}",
-        "dates, times and lists are no numbers; a date may stand for several, such as days since "
-        "the first one, the month and the weekday.",
+        "dates, times, lists and names of rows are no numbers and no categories; a date may stand "
+        "for several, such as days since the first one, the month and the weekday.",
         dropping(table),
         details={"columns": list(table.left_out)},
     )

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from narrows.architectures.widened import shown
-from narrows.data import arrays, detection
+from narrows.data import arrays, containers, detection
 from narrows.data.encoding import Encoding, dense
 from narrows.data.layout import Layout
 from narrows.data.learning import learned
@@ -153,12 +153,13 @@ def profile(X: Any, *, views: Any, types: Any, max_rows: int | None, random_stat
     DataError
         If the table cannot be read at all.
     """
+    X = containers.opened(X)
     framed = nw.dependencies.is_into_dataframe(X)
     if not framed and getattr(X, "ndim", 0) != 2:
         X = arrays.read(Autoencoder(), X, reset=True, missing=True)  # a list of lists, or an error
     left_out: dict[str, str] = {}
     if framed:
-        left_out = unusable(X)
+        left_out = unusable(X, views, types)
         if left_out:
             views, types = _without(left_out, X, views, types)
             X = frame_of(X).drop(list(left_out)).to_native()
@@ -185,13 +186,18 @@ def profile(X: Any, *, views: Any, types: Any, max_rows: int | None, random_stat
     )
 
 
-def unusable(X: Any) -> dict[str, str]:
+def unusable(X: Any, views: Any, types: Any) -> dict[str, str]:
     """Return the columns of a data frame that no type is for, and what they hold."""
-    return {
-        str(name): str(dtype).partition("(")[0]
-        for name, dtype in frame_of(X).schema.items()
-        if isinstance(dtype, detection.TIMES) or dtype in detection.TIMES or dtype.is_nested()
+    frame = frame_of(X)
+    names = [str(name) for name in frame.columns]
+    placed = () if views is None else place(views, len(names), names, X)
+    given = detection.given(types, placed, len(names), names)
+    held = {
+        names[number]: detection.unusable(series)
+        for number, series in enumerate(frame.iter_columns())
+        if number not in given
     }
+    return {name: what for name, what in held.items() if what is not None}
 
 
 def _without(left_out: Mapping[str, str], X: Any, views: Any, types: Any) -> tuple[Any, Any]:

@@ -36,7 +36,7 @@ def show(path: str, *, header: bool | None, as_json: bool) -> None:
 def describe_column(name: str, column: pa.ChunkedArray) -> dict[str, Any]:
     """Return name, type, missing cells, range and mean of a column, and what stands in its way."""
     numeric = tables.is_numeric(column.type)
-    values = pc.drop_null(column.cast(pa.float64())) if numeric else None
+    values = pc.drop_null(column.cast(pa.float64(), safe=False)) if numeric else None
     return {
         "name": name,
         "type": str(column.type),

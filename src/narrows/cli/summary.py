@@ -62,7 +62,7 @@ def unexplained_variance(model: Any, features: pa.Table) -> dict[str, float]:
 
 
 def _floats(column: pa.ChunkedArray) -> np.ndarray[Any, Any]:
-    return np.asarray(column.cast(pa.float64()).to_numpy(), float)
+    return np.asarray(column.cast(pa.float64(), safe=False).to_numpy(), float)
 
 
 def show(found: dict[str, Any], next_command: str) -> None:

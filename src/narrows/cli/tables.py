@@ -12,11 +12,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from narrows.data import files
+from narrows.data import files, text_numbers
 from narrows.errors import SourceError
 
 SHOWN = 5
-MOST_SINGLE = 20  # rows up to which levels that stand once each may be categories
 NUMBER = r"^\s*[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?\s*$"
 NOTHING = ["", "NA", "NaN", "nan", "null", "NULL", "N/A", "n/a", "#N/A", "<NA>"]  # in a text cell
 DECIMAL_COMMA = r"^\s*[+-]?\d+(,\d+)?\s*$"
@@ -294,7 +293,7 @@ def _refuse_no_category(name: str, column: pa.ChunkedArray, where: str) -> None:
             f"was measured, or {advice}"
         )
     distinct = pc.count_distinct(values).as_py()
-    if distinct == len(values) and distinct > MOST_SINGLE:
+    if text_numbers.names_rows(len(values), distinct):
         raise SourceError(f"{place} names each row differently, which is no category; {advice}")
 
 

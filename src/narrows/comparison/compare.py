@@ -24,6 +24,8 @@ from narrows.comparison.journal import Journal, fingerprint
 from narrows.comparison.methods import Method
 from narrows.comparison.runner import Plan, Split
 from narrows.comparison.space import Space
+from narrows.data import containers
+from narrows.data.learning import tops_of
 from narrows.errors import DataError, InterruptedWarning, ParameterError, stacklevel
 from narrows.isolation import isolated
 
@@ -140,6 +142,8 @@ def compare(
     'pca'
     """
     settings = _Settings.of(n_components, seeds, noise, time_budget, random_state)
+    views = tops_of(X) if views is None else views
+    X = containers.sliceable(X)
     whole = Space(views, types).fit(X)  # to check and to describe the table; methods get none of it
     target = _Target.of(y, task, anomaly, len(X))
     names = [view.name for view in whole.layout_.views]

@@ -15,7 +15,7 @@ from narrows.architectures.widened import shown
 from narrows.data import arrays
 from narrows.data.encoding import Encoding
 from narrows.data.learning import learned, names_of
-from narrows.data.schema import frame_of
+from narrows.data.schema import floats, frame_of
 from narrows.errors import DataError
 
 Matrix = NDArray[np.float64]
@@ -120,7 +120,7 @@ class Space(BaseEstimator):  # type: ignore[misc]
         columns = [
             nw.new_series(
                 name,
-                frame[name].cast(nw.Float64).to_numpy() + noise[:, i],
+                floats(repr(name), frame[name]) + noise[:, i],
                 nw.Float64,
                 backend=frame.implementation,
             )

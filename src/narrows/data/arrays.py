@@ -11,8 +11,9 @@ import scipy.sparse
 from numpy.typing import NDArray
 from sklearn.utils.validation import _check_sample_weight, check_array, validate_data
 
+from narrows.data import containers
 from narrows.data.encoding import Rows
-from narrows.data.schema import Schema, frame_of
+from narrows.data.schema import Schema, floats, frame_of
 from narrows.errors import DataError
 
 Matrix = NDArray[Any]
@@ -49,15 +50,24 @@ def read(
     ValueError
         If X has NaN (without ``missing``) or infinity, no rows, or other columns than in fit.
     """
+    X = containers.opened(X)
     if schema is not None and nw.dependencies.is_into_dataframe(X) and schema.library is not None:
         record(estimator, X, reset=reset)
-        return check_array(schema.codes(X), ensure_all_finite="allow-nan", input_name="X")
+        return _finite(schema.codes(X))
     if schema is not None and schema.library is not None:
         raise DataError(
             "X is no data frame, but fit was given one with columns that are no plain numbers; "
             f"give a data frame with the columns {', '.join(map(repr, schema.names or ()))}"
         )
-    _refuse_text(X)
+    if schema is not None and containers.text_columns(X):
+        record(estimator, X, reset=reset)
+        return _finite(schema.codes(containers.columns_of(X)))
+    framed = nw.dependencies.is_into_dataframe(X)
+    if not framed or not _are_plain(X):
+        _refuse_text(X)
+    if framed and not _are_plain(X):
+        record(estimator, X, reset=reset)
+        return _finite(_floats(X), missing=missing)
     found = validate_data(
         estimator,
         X,
@@ -89,6 +99,10 @@ def record(estimator: Any, X: Any, *, reset: bool) -> None:
     ValueError
         If it has other columns than in fit.
     """
+    X = containers.opened(X)
+    if containers.text_columns(X):
+        validate_data(estimator, X, reset=reset, skip_check_array=True)
+        return
     if not nw.dependencies.is_into_dataframe(X):
         read(estimator, X, reset=reset, missing=True)
         return
@@ -126,6 +140,7 @@ def completed(X: Any, n_features: int, columns: Sequence[int], names: Sequence[s
     names : sequence of str or None
         What the columns of the whole table are called.
     """
+    X = containers.opened(X)
     if nw.dependencies.is_into_dataframe(X):
         frame = nw.from_native(X, eager_only=True)
         known = {} if names is None else {names[column]: column for column in columns}
@@ -159,8 +174,10 @@ def owned(rows: Rows, X: Any) -> bool:
     """Return whether ``rows`` is memory of ours, which may be overwritten."""
     if scipy.sparse.issparse(rows):
         return False
+    if nw.dependencies.is_into_dataframe(X) and not _are_plain(X):
+        return True  # numbers were made of its columns
     try:
-        original = np.asarray(X)
+        original = np.asarray(containers.opened(X))
     except (TypeError, ValueError):  # not an array at all: converting it made a copy
         return True
     return not np.may_share_memory(rows, original)
@@ -186,10 +203,39 @@ def _dtype(X: Any) -> Any:
     return [np.float64, np.float32]
 
 
+def _finite(rows: Matrix, *, missing: bool = True) -> Matrix:
+    finite = "allow-nan" if missing else True
+    found: Matrix = check_array(rows, ensure_all_finite=finite, input_name="X")
+    return found
+
+
+def _are_plain(X: Any) -> bool:
+    """Return whether all columns of a frame are numbers that scikit-learn can take as they lie."""
+    frame = frame_of(X)
+    if nw.dependencies.is_pandas_dataframe(X):
+        return all(isinstance(dtype, np.dtype) and dtype.kind in "fiub" for dtype in set(X.dtypes))
+    return all(dtype in (nw.Float32, nw.Float64) for dtype in frame.schema.values())
+
+
+def _floats(X: Any) -> Matrix:
+    frame = frame_of(X)
+    narrow = all(dtype in (nw.Float32, nw.Float16) for dtype in frame.schema.values())
+    # Column by column, as scikit-learn has it: sums of rows are rounded alike.
+    found = np.empty(frame.shape, np.float32 if narrow else np.float64, order="F")
+    for number, series in enumerate(frame.iter_columns()):
+        found[:, number] = floats(repr(series.name), series)
+    return found
+
+
 def _refuse_text(X: Any) -> None:
+    containers.refuse_text(X, containers.text_columns(X))
     if not nw.dependencies.is_into_dataframe(X):
         return
     frame = frame_of(X)
+    for series in frame.iter_columns():
+        why = containers.refusal(repr(series.name), series)
+        if why is not None:
+            raise DataError(why)
     bad = [
         f"{name!r} ({dtype})"
         for name, dtype in frame.schema.items()

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from narrows import checks
+from narrows.data import containers, text_numbers
 from narrows.data.column_types import Binary, Categorical, ColumnType, Numeric, Ordinal
 from narrows.data.columns import BOOLEAN, CATEGORY, NUMBER, NUMERIC, ORDERED, TEXT, WHOLE, Column
 from narrows.data.schema import LIBRARIES, Schema, frame_of, holes, library_of
@@ -18,7 +19,6 @@ from narrows.data.views import Placed, column_numbers
 from narrows.errors import DataError, ParameterError
 
 Matrix = NDArray[Any]
-TIMES = (nw.Datetime, nw.Date, nw.Duration, nw.Time)
 
 
 def given(
@@ -78,6 +78,8 @@ def decide(X: Any, given: Mapping[int, ColumnType]) -> Schema | None:
     ParameterError
         If a type cannot be that of its column.
     """
+    if isinstance(X, np.ndarray) and X.dtype == object:
+        return _of_objects(X, given)
     if not nw.dependencies.is_into_dataframe(X):
         if all(isinstance(kind, Numeric) for kind in given.values()):
             return None
@@ -102,6 +104,15 @@ def decide(X: Any, given: Mapping[int, ColumnType]) -> Schema | None:
     return Schema(tuple(columns), tuple(map(str, frame.columns)), library)
 
 
+def _of_objects(X: Matrix, given: Mapping[int, ColumnType]) -> Schema:
+    """Return the types of an array that holds text, each column of which says what it is."""
+    containers.refuse_text(X, [i for i in containers.text_columns(X) if i not in given])
+    frame = frame_of(containers.columns_of(X))
+    return Schema(
+        tuple(_column(s.name, s, given.get(i)) for i, s in enumerate(frame.iter_columns()))
+    )
+
+
 def _blank(column: Column) -> Column:
     """Return a column before anything is known of how its values are spread."""
     return column.measured(np.empty(0), None)
@@ -113,17 +124,9 @@ def _counted(values: Matrix) -> tuple[list[Any], list[int]]:
 
 
 def _column(name: str, series: Any, given: ColumnType | None) -> Column:
-    dtype = series.dtype
-    if isinstance(dtype, TIMES) or dtype in TIMES:
-        raise DataError(
-            f"column {name} holds dates or times ({dtype}), which are no numbers; turn them into "
-            "some, for example days since the first one, the month and the weekday, or leave the "
-            "column out"
-        )
-    if dtype.is_nested():
-        raise DataError(
-            f"column {name} holds {dtype}; spread it over columns of single values, or leave it out"
-        )
+    why = containers.refusal(name, series)
+    if why is not None:
+        raise DataError(why)
     form, default = _form(name, series)
     kind = default if given is None else given
     column = Column(kind, form=form, categories=_categories(series))
@@ -134,7 +137,8 @@ def _column(name: str, series: Any, given: ColumnType | None) -> Column:
                 "Categorical() or Ordinal([...]), or turn it into numbers"
             )
         return _blank(column)
-    counts = series.filter(~holes(series)).value_counts()
+    # Under a name of ours: one that is a number would be taken for a place.
+    counts = series.filter(~holes(series)).alias("level").value_counts()
     level, count = counts.columns
     pairs = [
         pair
@@ -142,6 +146,10 @@ def _column(name: str, series: Any, given: ColumnType | None) -> Column:
         if pair[1]
     ]
     levels, numbers = [pair[0] for pair in pairs], [pair[1] for pair in pairs]
+    if form == TEXT and given is None:
+        why = no_category(name, series.name, levels, sum(numbers))
+        if why is not None:
+            raise DataError(why)
     return _blank(_levelled(name, kind, column, levels, numbers))
 
 
@@ -160,24 +168,77 @@ def _form(name: str, series: Any) -> tuple[str, ColumnType]:
     kinds = {type(value) for value in series.drop_nulls().to_list()}
     if kinds <= {bool, np.bool_} and kinds:
         return BOOLEAN, Binary()
-    if kinds <= {bool, int, float, np.bool_} or all(issubclass(k, np.number) for k in kinds):
-        return NUMBER, NUMERIC
-    if kinds == {str}:
-        return TEXT, Categorical()
-    listed = ", ".join(sorted(kind.__name__ for kind in kinds))
-    raise DataError(
-        f"column {name} holds values of several or unknown types ({listed}); make them all "
-        "numbers, or all text"
-    )
+    return (TEXT, Categorical()) if kinds == {str} else (NUMBER, NUMERIC)
+
+
+def unusable(series: Any) -> str | None:
+    """Return what a column holds that no type is for unless someone says so; None if one is.
+
+    Parameters
+    ----------
+    series : narwhals Series
+        The column.
+    """
+    kind, shown = containers.kind_of(series)
+    if kind is not None:
+        return shown.partition("(")[0]
+    form, _ = _form(repr(series.name), series)
+    if form != TEXT:
+        return None
+    cells = series.drop_nulls()
+    levels = cells.unique().to_list()
+    if no_category("", series.name, levels, len(cells)) is None:
+        return None
+    way = text_numbers.writing(levels)
+    return "a name for each row" if way is None else f"{way.name} as text"
+
+
+def no_category(name: str, label: Any, levels: Sequence[Any], n_values: int) -> str | None:
+    """Return why text is no category, with the line that helps; None if it may be one.
+
+    Parameters
+    ----------
+    name : str
+        What messages call the column.
+    label : str or int
+        What its frame calls it.
+    levels : sequence of str
+        Its distinct values.
+    n_values : int
+        How many cells have one.
+    """
+    if len(levels) <= text_numbers.MOST_SINGLE:
+        return None
+    keep = f'types={{{label!r}: "categorical"}}'
+    way = text_numbers.writing(levels)
+    if way is not None:
+        line = way.line.format(column=f"X[{label!r}]")
+        return (
+            f"column {name} holds {way.name}, such as {text_numbers.example(levels, way)!r}, as "
+            f"text; write X[{label!r}] = {line}, or, if they are names, {keep}"
+        )
+    if text_numbers.names_rows(n_values, len(levels)):
+        return (
+            f"column {name} names each row differently, such as {levels[0]!r}, which is no "
+            f"category; leave it out, make it the index of the frame, or write {keep}"
+        )
+    return None
 
 
 def _categories(series: Any) -> tuple[Any, ...]:
     if isinstance(series.dtype, nw.Enum):
         return tuple(series.dtype.categories)
     native = series.to_native()
-    if nw.dependencies.is_pandas_series(native) and series.dtype == nw.Categorical:
+    if series.dtype != nw.Categorical or nw.dependencies.is_polars_series(native):
+        return ()
+    if nw.dependencies.is_pandas_series(native):
         return tuple(native.cat.categories)
-    return ()
+    if not nw.is_ordered_categorical(series):
+        return ()
+    import pyarrow as pa
+
+    whole = pa.chunked_array(native.chunks, native.type).unify_dictionaries()
+    return tuple(whole.chunk(0).dictionary.to_pylist()) if whole.num_chunks else ()
 
 
 def _levelled(

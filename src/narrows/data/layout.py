@@ -9,6 +9,7 @@ from typing import Any
 
 from narrows.data.column_types import Categorical, Numeric
 from narrows.data.columns import Column
+from narrows.data.frames import Frame
 from narrows.data.schema import Schema
 from narrows.data.views import Placed
 
@@ -27,12 +28,15 @@ class Layout:
         What each column is; None where all are plain numbers.
     told : tuple of int
         Columns of which the network is told where they were not measured.
+    frame : Frame, optional
+        What the data frame of fit was besides its cells; None where it was none.
     """
 
     n_features: int
     views: tuple[Placed, ...] = ()
     schema: Schema | None = None
     told: tuple[int, ...] = ()
+    frame: Frame | None = None
 
     def measured(self, rows: Any, weight: Any) -> Layout:
         """Return the layout with what the rows of fit say of columns that are no plain numbers."""

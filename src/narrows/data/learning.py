@@ -5,9 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import narwhals as nw
+import numpy as np
 
-from narrows.data import arrays, detection
+from narrows.data import arrays, containers, detection
 from narrows.data.encoding import Rows
+from narrows.data.frames import Frame
 from narrows.data.layout import Layout
 from narrows.data.views import place
 
@@ -38,11 +40,16 @@ def learned(estimator: Any, X: Any, *, views: Any, types: Any) -> tuple[Rows, La
     DataError
         If the table cannot be used as it is.
     """
+    frame, tops = Frame.of(X), tops_of(X)
+    X = containers.opened(X)
     framed = nw.dependencies.is_into_dataframe(X)
+    if containers.text_columns(X):
+        X, framed = np.asarray(X, dtype=object), True
     rows = None if framed else arrays.read(estimator, X, reset=True, missing=True)
     if framed:
         arrays.record(estimator, X, reset=True)
     n_features, names = int(estimator.n_features_in_), names_of(estimator)
+    views = tops if views is None else views
     placed = () if views is None else tuple(place(views, n_features, names, X))
     given = detection.given(types, placed, n_features, names)
     schema = detection.decide(X if framed else rows, given)
@@ -50,7 +57,17 @@ def learned(estimator: Any, X: Any, *, views: Any, types: Any) -> tuple[Rows, La
         rows = arrays.read(estimator, X, reset=True, missing=True, schema=schema)
     elif schema is not None:
         rows = schema.codes(rows)
-    return rows, Layout(n_features, placed, schema)
+    return rows, Layout(n_features, placed, schema, frame=frame)
+
+
+def tops_of(X: Any) -> dict[str, list[int]] | None:
+    """Return the columns under each top label of pandas, where labels have several levels."""
+    if not nw.dependencies.is_pandas_dataframe(X) or X.columns.nlevels < 2:
+        return None
+    found: dict[str, list[int]] = {}
+    for number, label in enumerate(X.columns):
+        found.setdefault(str(label[0]), []).append(number)
+    return found if len(found) > 1 else None
 
 
 def names_of(estimator: Any) -> list[str] | None:

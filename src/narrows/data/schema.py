@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -67,7 +66,7 @@ class Schema:
                 if column.type.has_levels:
                     found[:, number] = self._numbered(number, series)
                 else:
-                    found[:, number] = _floats(self.called(number), series)
+                    found[:, number] = floats(self.called(number), series)
         else:
             found = np.array(X)
             for number in self.coded:
@@ -118,74 +117,20 @@ class Schema:
             stacklevel=stacklevel(),
         )
 
-    def restored(self, values: Matrix, like: Any = None, *, keep: bool = False) -> Any:
-        """Return rows in their types: levels by name, counts whole, numbers as floats.
+    def restored(self, values: Matrix) -> list[Any]:
+        """Return the cells of each column in its type: levels by name, counts whole.
 
         Parameters
         ----------
         values : ndarray of shape (n_samples, n_features)
             Numbers as `codes` makes them, or the model's means of them.
-        like : data frame, optional
-            Whose library, and index, the result has; by default that of fit.
-        keep : bool
-            Whether cells that were measured in ``like`` stay as they are there.
 
         Returns
         -------
-        data frame or ndarray of shape (n_samples, n_features)
-            An array where fit was given one.
+        list of ndarray or list
+            Numbers, with NaN, or levels, with None, of each column.
         """
-        if self.library is None or self.names is None:
-            found = values.copy()
-            for number, column in enumerate(self.columns):
-                found[:, number] = _unnumbered(column, values[:, number])
-            return found
-        frame = frame_of(like) if like is not None else None
-        cells: dict[str, Any] = {}
-        for number, (column, name) in enumerate(zip(self.columns, self.names, strict=True)):
-            cells[name] = _unnumbered(column, values[:, number])
-            if keep and frame is not None and column.type.has_levels and name in frame.columns:
-                given, missing = frame[name].to_list(), holes(frame[name]).to_list()
-                if column.form == BOOLEAN:  # which may come as 0 and 1, and goes back as it was
-                    pairs = zip(given, missing, strict=True)
-                    given = [None if empty else bool(value) for value, empty in pairs]
-                cells[name] = [
-                    said if empty else was
-                    for said, was, empty in zip(cells[name], given, missing, strict=True)
-                ]
-                if column.form in (NUMBER, WHOLE):
-                    cells[name] = np.array(cells[name], np.float64)
-        library: Any = self.library if frame is None else library_of(frame)
-        if library == "pandas":
-            return self._pandas(cells, None if frame is None else frame.to_native().index)
-        return nw.from_dict(
-            {name: _plain(column, cells[name]) for column, name in self._named()},
-            schema={name: _dtype(column, cells[name], library) for column, name in self._named()},
-            backend=library,
-        ).to_native()
-
-    def _named(self) -> list[tuple[Column, str]]:
-        assert self.names is not None
-        return list(zip(self.columns, self.names, strict=True))
-
-    def _pandas(self, cells: dict[str, Any], index: Any) -> Any:
-        import pandas as pd  # type: ignore[import-untyped]
-
-        found = {}
-        for column, name in self._named():
-            values = cells[name]
-            if column.form in (CATEGORY, ORDERED):
-                known = _all_levels(column, values)
-                ordered = column.form == ORDERED
-                found[name] = pd.Categorical(values, categories=known, ordered=ordered)
-            elif column.form == BOOLEAN:
-                holes = any(value is None for value in values)
-                found[name] = pd.array(values, dtype="boolean") if holes else np.array(values, bool)
-            elif column.form == TEXT:
-                found[name] = pd.Series(values, index=index)
-            else:
-                found[name] = _plain(column, values)
-        return pd.DataFrame(found, index=index)
+        return [_unnumbered(column, values[:, i]) for i, column in enumerate(self.columns)]
 
 
 def library_of(frame: Any) -> str:
@@ -221,7 +166,7 @@ def _could_be_level(column: Column, value: Any) -> bool:
     return isinstance(value, str) == text
 
 
-def _floats(name: str, series: Any) -> Matrix:
+def floats(name: str, series: Any) -> Matrix:
     """Return numbers as float64, NaN where there is none.
 
     Raises
@@ -229,19 +174,26 @@ def _floats(name: str, series: Any) -> Matrix:
     DataError
         If the column holds no numbers.
     """
-    if not (series.dtype.is_numeric() or series.dtype in (nw.Boolean, nw.Object, nw.Unknown)):
+    kinds = (nw.Boolean, nw.Object, nw.Unknown)  # of which the last is null, or wide decimals
+    if not (series.dtype.is_numeric() or series.dtype in kinds):
         raise DataError(
             f"column {name} holds {series.dtype}, but numbers in fit; give the column as it was "
             "in fit"
         )
     if series.dtype == nw.Object:
+        cells = [None if gone else cell for cell, gone in zip(series, holes(series), strict=True)]
         try:
-            series = nw.from_native(series.to_native().astype(float), series_only=True)
-        except (TypeError, ValueError) as error:  # pandas says which value, but not of which column
+            return np.array(cells, dtype=np.float64)
+        except (TypeError, ValueError) as error:  # numpy says which value, but not of which column
             raise DataError(f"column {name} held numbers in fit: {error}") from error
-    values = series.cast(nw.Float64).to_numpy()
-    found: Matrix = np.array(values, np.float64)
-    return found
+    native = series.to_native()
+    if nw.dependencies.is_pandas_series(native):
+        return np.array(native.to_numpy(dtype=np.float64, na_value=np.nan))
+    if nw.dependencies.is_pyarrow_chunked_array(native):
+        # A safe cast refuses whole numbers that no float64 holds; rounded, they can be learned of.
+        native = native.cast("float64", safe=False)
+        return np.array(native.to_numpy(), np.float64)
+    return np.array(series.cast(nw.Float64).to_numpy(), np.float64)
 
 
 def _unnumbered(column: Column, values: Matrix) -> Any:
@@ -268,30 +220,6 @@ def _unnumbered(column: Column, values: Matrix) -> Any:
         None if empty else column.levels[place]
         for place, empty in zip(places.tolist(), missing.tolist(), strict=True)
     ]
-
-
-def _plain(column: Column, values: Any) -> Any:
-    """Return numbers as whole ones where they came so and can be."""
-    if isinstance(values, list):
-        return values
-    whole = column.form == WHOLE and (column.type.has_levels or isinstance(column.type, Count))
-    if whole and not np.isnan(values).any():
-        return values.astype(np.int64)
-    return values
-
-
-def _all_levels(column: Column, values: Sequence[Any]) -> list[Any]:
-    known = list(column.categories or column.levels)
-    return [*known, *sorted({v for v in values if v is not None} - set(known), key=str)]
-
-
-def _dtype(column: Column, values: Any, library: str) -> Any:
-    if column.form in (CATEGORY, ORDERED):
-        enum = library == "polars" and column.form == ORDERED
-        return nw.Enum(_all_levels(column, values)) if enum else nw.Categorical
-    if column.form in (TEXT, BOOLEAN):
-        return nw.String if column.form == TEXT else nw.Boolean
-    return nw.Int64 if _plain(column, values).dtype == np.int64 else nw.Float64
 
 
 def _check_range(name: str, kind: ColumnType, values: Matrix) -> None:

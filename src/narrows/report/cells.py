@@ -10,6 +10,7 @@ import narwhals as nw
 import numpy as np
 from numpy.typing import NDArray
 
+from narrows.data.schema import floats
 from narrows.report.plain import figure
 
 Matrix = NDArray[Any]
@@ -105,7 +106,7 @@ def histogram(values: Matrix, low: float, high: float, bins: int = BINS) -> Matr
 def _column(series: Any, levels: list[str] | None) -> tuple[Matrix, list[str] | None]:
     """Return a column as numbers, and what these stand for; None where they are numbers."""
     if levels is None and (series.dtype.is_numeric() or series.dtype == nw.Unknown):
-        return np.array(series.cast(nw.Float64).to_numpy(), np.float64), None
+        return floats(repr(series.name), series), None
     given = [None if value is None or value != value else value for value in series.to_list()]
     if levels is None and all(value is None or _is_number(value) for value in given):
         return np.array([np.nan if value is None else value for value in given], np.float64), None

@@ -13,7 +13,7 @@ from sklearn.utils.validation import _check_y, check_is_fitted
 from torch import Tensor
 
 from narrows import autoencoder_state, checks, nested, persistence, stored
-from narrows.data import arrays
+from narrows.data import arrays, containers
 from narrows.data.table import make_table
 from narrows.errors import CompositionError
 from narrows.estimator import Autoencoder
@@ -95,6 +95,7 @@ class FineTuned(
             raise ValueError(
                 f"{type(self).__name__} requires y to be passed, but the target y is None"
             )
+        containers.refuse_holes("y", y)
         found: Matrix = _check_y(y, estimator=self, **options)
         check_consistent_length(X, found)
         return found

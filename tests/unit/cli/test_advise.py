@@ -83,6 +83,10 @@ def test_the_command_is_given_where_fit_takes_the_table(run, tmp_path: Path) -> 
     assert done.exit_code == 0, done.stderr
     table["c"] = [*map(str, range(59)), "n/k"]  # a slip, which only its owner can mend
     table.to_csv(tmp_path / "t.csv", index=False)
+    assert "'c' (numbers as text)" in run(*quick).stdout
+    assert "--drop c" in json.loads(run(*quick, "--json").stdout)["command"]
+    table["__index_level_0__"] = random  # a row index, which only its owner can judge
+    table.to_csv(tmp_path / "t.csv", index=False)
     assert "narrows fit does not take these columns" in run(*quick).stdout
     assert json.loads(run(*quick, "--json").stdout)["command"] is None
 

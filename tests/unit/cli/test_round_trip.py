@@ -144,3 +144,29 @@ def test_score_summarises_for_people_and_programs(
     done = run("score", "model", "wdbc.csv", "--json", "-q", "-o", tmp_path / "s.csv")
     assert json.loads(done.stdout) == found
     assert len((tmp_path / "s.csv").read_text().splitlines()) == 570
+
+
+@pytest.mark.parametrize("extension", ["csv", "parquet"])
+def test_whole_numbers_beyond_floats_stay_in_files(run, tmp_path: Path, extension: str) -> None:
+    random = np.random.default_rng(0)
+    table = pd.DataFrame(random.normal(size=(60, 3)), columns=["a", "b", "c"])
+    table.loc[::7, "a"] = np.nan
+    table["b"] = random.integers(2**53, 2**62, 60)
+    source, target = tmp_path / f"t.{extension}", tmp_path / f"filled.{extension}"
+    if extension == "csv":
+        table.to_csv(source, index=False)
+    else:
+        table.to_parquet(source)
+    for call in (
+        ("fit", source, "-k", 1, "--set", "max_epochs=1", "-o", tmp_path / "m"),
+        ("impute", tmp_path / "m", source, "-o", target),
+        ("inspect", source),
+    ):
+        done = run(*call)
+        assert done.exit_code == 0, done.stderr
+    filled = pd.read_csv(target) if extension == "csv" else pd.read_parquet(target)
+    assert filled["b"].dtype == np.int64
+    assert (filled["b"] == table["b"]).all()
+    assert not filled.isna().any(axis=None)
+    measured = table["a"].notna()
+    assert (filled["a"][measured] == table["a"][measured]).all()
