@@ -59,7 +59,7 @@ def restore(estimator: Any, fitted: Mapping[str, Any], tensors: persistence.Arra
         n_features = checks.integer("n_features_in", fitted["n_features_in"], low=1)
         dtype = {"float32": torch.float32, "float64": torch.float64}[fitted["dtype"]]
         # What this version has and the file's did not is at its default, so not the file's alone.
-        settings = estimator.get_params(deep=False)
+        settings = estimator._fit_settings
         composition = Composition.of({**settings, "n_components": fitted["n_components"]})
         names = fitted["feature_names_in"]
         views = settings["views"]
@@ -81,6 +81,7 @@ def restore(estimator: Any, fitted: Mapping[str, Any], tensors: persistence.Arra
         estimator.optimizer_ = how_to_move(settings)[0]
         estimator.n_components_ = composition.n_components
         estimator.layout_ = layout
+        estimator._objective = composition.objective(layout)
     persistence.check_tensors(tensors, shapes)
     check_values(tensors, fitted["dtype"])
     estimator.network_ = _filled(composition.network(layout, dtype), tensors)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from typing import Any, Self
 
 import numpy as np
@@ -14,7 +15,7 @@ from narrows import checks, nested, persistence, stored
 from narrows.data import arrays
 from narrows.errors import DataError
 from narrows.estimator import Autoencoder
-from narrows.model_folder import State, Storable
+from narrows.model_folder import State, Storable, copied_settings
 from narrows.spec import NestedParameters
 
 __all__ = ["AnomalyDetector"]
@@ -121,6 +122,9 @@ class AnomalyDetector(
             default = self._default_part("autoencoder")
             found = nested.unfitted(self.autoencoder, default, self.random_state)
             found.fit(X, sample_weight=sample_weight)
+        else:
+            found = copy.deepcopy(found)  # later training of the given one does not reach it
+        self._fit_settings = copied_settings(self)
         self.autoencoder_ = found
         errors = -found.score_samples(X).astype(np.float64)
         errors = errors[~np.isnan(errors)]

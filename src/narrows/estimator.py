@@ -34,7 +34,7 @@ from narrows.explanation import edges
 from narrows.generation import Generation
 from narrows.losses import Loss
 from narrows.missing import Imputation
-from narrows.model_folder import State, Storable
+from narrows.model_folder import State, Storable, copied_settings
 from narrows.network import Network
 from narrows.reporting import Reporting
 from narrows.sides import Side
@@ -48,6 +48,9 @@ from narrows.training.trainer import Trainer
 __all__ = ["Autoencoder"]
 
 Matrix = NDArray[Any]
+
+# Settings that decide how a table is read; training that goes on reads it as it was read before.
+OF_TABLE = ("views", "types", "scaling", "add_indicator")
 
 
 class Autoencoder(
@@ -467,9 +470,9 @@ class Autoencoder(
 
     def _settings_to_save(self) -> dict[str, Any]:
         """Return the settings; views and types have the numbers of their columns."""
-        settings: dict[str, Any] = self.get_params(deep=False)
-        if self.types is not None:
-            given = detection.given(self.types, (), self.n_features_in_, self._names)
+        settings = dict(self._fit_settings)
+        if settings["types"] is not None:
+            given = detection.given(settings["types"], (), self.n_features_in_, self._names)
             called = self._names or range(self.n_features_in_)
             settings["types"] = {str(called[number]): kind for number, kind in given.items()}
         if self.layout_.views:  # given, or read from labels of several levels
@@ -504,7 +507,8 @@ class Autoencoder(
         else:
             rows, layout = self._rows(X), self.layout_
         overwrite = layout.schema is not None or arrays.owned(rows, X)
-        composition = Composition.of(self.get_params(deep=False))
+        settings = self._training_settings(fresh=fresh)
+        composition = Composition.of(settings)
         runtime = resolve(self.device, self.precision)
         # What does not go together is refused before the rows are looked at.
         network = self._network(composition, layout, runtime.dtype, fresh=fresh)
@@ -541,7 +545,7 @@ class Autoencoder(
         _check_domain(objective.loss, table, composition.sides(layout))
         trainer = Trainer(
             Settings.of(
-                self.get_params(deep=False),
+                settings,
                 objective,
                 table,
                 corruption=composition.corruption(layout),
@@ -553,7 +557,14 @@ class Autoencoder(
             progress.make(self.verbose),
         )
         network = network.to(runtime.device, runtime.dtype)
-        return _Job(composition, layout, network, encoding, table, trainer, ends)
+        return _Job(settings, composition, layout, network, encoding, table, trainer, ends)
+
+    def _training_settings(self, *, fresh: bool) -> dict[str, Any]:
+        """Return a copy of the settings; the table of a fitted model stays as it was read."""
+        settings = copied_settings(self)
+        if not fresh:
+            settings |= {name: self._fit_settings[name] for name in OF_TABLE}
+        return settings
 
     def _network(
         self, composition: Composition, layout: Layout, dtype: torch.dtype, *, fresh: bool
@@ -579,12 +590,14 @@ class Autoencoder(
         stepper: Stepper | None = None,
         randomness: Randomness | None = None,
     ) -> None:
+        self._fit_settings = job.settings
         self.network_ = job.network
         self.optimizer_ = job.trainer.settings.optimizer
         self.layout_ = job.layout
         self.encoding_ = job.encoding
         self.n_components_ = job.composition.n_components
         self.n_parameters_ = sum(p.numel() for p in job.network.trained_parameters())
+        self._objective = job.composition.objective(job.layout)
         self.history_ = history
         self.n_iter_ = len(history)
         self.stop_reason_ = stop_reason
@@ -613,6 +626,7 @@ class Autoencoder(
 class _Job:
     """One fit: what is trained, on what, by whom."""
 
+    settings: dict[str, Any]
     composition: Composition
     layout: Layout
     network: Network

@@ -43,16 +43,13 @@ class Fitted(Isolated):
     layout_: Layout
     n_components_: int
     n_features_in_: int
-    get_params: Callable[..., dict[str, Any]]
+    _fit_settings: dict[str, Any]
+    _objective: Objective
 
     @property
     def _composition(self) -> Composition:
-        settings = self.get_params(deep=False)
-        return Composition.of({**settings, "n_components": self.n_components_})
-
-    @property
-    def _objective(self) -> Objective:
-        return self._composition.objective(self.layout_)
+        """The parts that fit was made of, whatever the settings are by now."""
+        return Composition.of({**self._fit_settings, "n_components": self.n_components_})
 
     @property
     def _names(self) -> list[str] | None:

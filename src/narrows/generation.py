@@ -253,8 +253,8 @@ class Generation(Fitted):
         check_is_fitted(self, "network_")
         if self.network_.code_activation.harden is None:
             raise CompositionError(
-                f"the code of {self!r} is not binary; choose latent='binary_code', or "
-                "Dense(code_activation='binary')"
+                f"the code of latent={self._composition.latent!r} is not binary; choose "
+                "latent='binary_code', or Dense(code_activation='binary')"
             )
         return np.packbits(np.asarray(self._encoded(X)) > 0.5, axis=1)
 

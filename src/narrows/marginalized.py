@@ -19,7 +19,7 @@ from narrows import autoencoder_state, checks, persistence, stored
 from narrows.data import arrays
 from narrows.data.encoding import Encoding, Rows, blocks, dense
 from narrows.errors import DataError, ParameterError
-from narrows.model_folder import State, Storable
+from narrows.model_folder import State, Storable, copied_settings
 
 __all__ = ["MarginalizedDenoisingAutoencoder"]
 
@@ -146,6 +146,7 @@ class MarginalizedDenoisingAutoencoder(
         for depth in range(1, n_layers + 1):
             gram = self._gram(rows, weight, encoding, layers)
             layers.append(denoiser(gram, probability, ridge, depth=depth))
+        self._fit_settings = copied_settings(self)
         self.encoding_ = encoding
         self.weights_: Weights = np.stack(layers)
         return self
@@ -169,7 +170,7 @@ class MarginalizedDenoisingAutoencoder(
         width = len(kept) * self.n_features_in_
 
         def features(x: Matrix) -> Matrix:
-            layers = list(self._layers(x, self.weights_))
+            layers = list(self._layers(x, self.weights_, self._fit_settings["activation"]))
             return np.hstack([layers[depth] for depth in kept])
 
         return self._map(X, features, width)
@@ -235,7 +236,8 @@ class MarginalizedDenoisingAutoencoder(
             # A square's mean is the mean's square and the variance; cells are masked independently.
             bias = np.square(x - self._expected(x)).sum(1)
             strength = np.square(self.weights_[0, :, :-1]).sum(0)
-            variance = self.probability * (1 - self.probability) * (np.square(x) @ strength)
+            probability = self._fit_settings["probability"]
+            variance = probability * (1 - probability) * (np.square(x) @ strength)
             found: Matrix = -(bias + variance)[:, None]
             return found
 
@@ -282,18 +284,18 @@ class MarginalizedDenoisingAutoencoder(
     def _kept(self) -> range:
         """Return which layers `transform` gives, 0 being the input."""
         n_layers = len(self.weights_)
-        everything = checks.choice("output", self.output, ["all", "last"]) == "all"
+        everything = self._fit_settings["output"] == "all"
         return range(0 if everything else n_layers, n_layers + 1)
 
-    def _layers(self, x: Matrix, weights: Iterable[Weights]) -> Iterator[Matrix]:
+    def _layers(self, x: Matrix, weights: Iterable[Weights], activation: str) -> Iterator[Matrix]:
         """Yield x and the activations of each layer, all of shape (n_samples, n_features)."""
         yield x
         for layer in weights:
-            x = ACTIVATIONS[self.activation](_affine(layer, x))
+            x = ACTIVATIONS[activation](_affine(layer, x))
             yield x
 
     def _expected(self, x: Matrix) -> Matrix:
-        return _affine(self.weights_[0], (1 - self.probability) * x)
+        return _affine(self.weights_[0], (1 - self._fit_settings["probability"]) * x)
 
     def _gram(
         self, rows: Rows, weight: Matrix | None, encoding: Encoding, layers: list[Weights]
@@ -306,7 +308,7 @@ class MarginalizedDenoisingAutoencoder(
         total = np.zeros((width, width))
         with np.errstate(over="ignore", invalid="ignore"):  # reported below
             for block in blocks(*rows.shape):
-                *_, x = self._layers(_scaled(encoding, rows[block]), layers)
+                *_, x = self._layers(_scaled(encoding, rows[block]), layers, self.activation)
                 x = np.column_stack([x, np.ones(len(x))])
                 if weight is not None:
                     x *= np.sqrt(weight[block])[:, None]

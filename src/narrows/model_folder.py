@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import numbers
 import os
 from collections.abc import Iterable, Mapping
@@ -34,7 +35,13 @@ class State(NamedTuple):
 
 
 class Storable(Isolated):
-    """What an estimator needs to be saved and loaded; an estimator implements both of these."""
+    """What an estimator needs to be saved and loaded.
+
+    An estimator implements `_state` and `_restore`, and its ``fit`` leaves ``_fit_settings``, a
+    copy of the settings it was made from: what a fitted model does and saves depends on those.
+    """
+
+    _fit_settings: dict[str, Any]
 
     def save(self, folder: str | os.PathLike[str]) -> None:
         """Write the fitted model to a folder: config.json, model.safetensors and README.md.
@@ -92,6 +99,7 @@ def restore(register: Register, saved: persistence.Saved) -> Any:
             mine = {key: own.pop(key) for key in list(own) if key.startswith(front)}
             tensors = {key.removeprefix(front): value for key, value in mine.items()}
             parts[name] = restore(register, persistence.Saved(part, tensors))
+        estimator._fit_settings = copied_settings(estimator)
         estimator._restore(State(config["fitted"], own, parts))
     return estimator
 
@@ -115,10 +123,34 @@ def _config(estimator: Any) -> tuple[dict[str, Any], persistence.Arrays]:
     return config, tensors
 
 
-def _settings(estimator: Any) -> dict[str, Any]:
-    settings = estimator.get_params(deep=False)
+def settings_of_fit(estimator: Any) -> dict[str, Any]:
+    """Return the settings a fitted estimator was made from; its present ones if it is unfitted."""
+    settings: dict[str, Any] | None = vars(estimator).get("_fit_settings")
+    return estimator.get_params(deep=False) if settings is None else settings
+
+
+def copied_settings(estimator: Any) -> dict[str, Any]:
+    """Return a copy of the present settings that no later change of them, or in them, reaches."""
+    settings = estimator.get_params(deep=False).items()
+    return {name: _copied(value) for name, value in settings}
+
+
+def _copied(value: Any) -> Any:
+    if isinstance(value, FrozenEstimator):  # its settings are enough: the weights are not copied
+        inner = value.estimator
+        return FrozenEstimator(type(inner)(**copy.deepcopy(_written_settings(inner))))
+    return copy.deepcopy(value)
+
+
+def _written_settings(estimator: Any) -> dict[str, Any]:
     if hasattr(estimator, "layout_"):
-        settings = estimator._settings_to_save()
+        settings: dict[str, Any] = estimator._settings_to_save()
+        return settings
+    return dict(settings_of_fit(estimator))
+
+
+def _settings(estimator: Any) -> dict[str, Any]:
+    settings = _written_settings(estimator)
     if not isinstance(settings.get("random_state"), (numbers.Integral, type(None))):
         settings["random_state"] = None  # a generator has moved on; it cannot be written down
     return {key: _plain(value) for key, value in settings.items()}
@@ -179,7 +211,7 @@ def _card(estimator: Any, config: Mapping[str, Any]) -> str:
     """Return what a person reads who opens the folder, in Markdown."""
     fitted = config["fitted"]
     history = fitted.get("history") or [{}]
-    settings = {key: _inert(repr(value)) for key, value in estimator.get_params(False).items()}
+    settings = {key: _inert(repr(value)) for key, value in settings_of_fit(estimator).items()}
     use = "results = model.transform(X)" if hasattr(estimator, "transform") else "model"
     return f"""---
 library_name: narrows

@@ -104,17 +104,23 @@ def link(sides: Sequence[Side]) -> Activation:
     links = [side.link for side in sides]
     if len(links) == 1:
         return links[0]
-
-    def function(raw: Tensor) -> Tensor:
-        return _joined(sides, lambda side: side.link(take(raw, side.of_outputs)))
-
     return Activation(
         "|".join(found.name for found in links),
-        function,
+        _JoinedLinks(tuple(sides)),
         min(found.low for found in links),
         max(found.high for found in links),
         links[0].initialise,
     )
+
+
+@dataclass(frozen=True)
+class _JoinedLinks:
+    """The activation of each side; a class and no local function, so that a network pickles."""
+
+    sides: tuple[Side, ...]
+
+    def __call__(self, raw: Tensor) -> Tensor:
+        return _joined(self.sides, lambda side: side.link(take(raw, side.of_outputs)))
 
 
 @dataclass(frozen=True)

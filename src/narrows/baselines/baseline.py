@@ -18,6 +18,7 @@ from narrows.baselines.catalogue import KINDS, MANY_ROWS, Kind, Problem
 from narrows.baselines.extension import KernelRegression
 from narrows.data.views import place
 from narrows.errors import DataError, ParameterError
+from narrows.model_folder import copied_settings, settings_of_fit
 
 __all__ = ["Baseline"]
 
@@ -117,7 +118,7 @@ class Baseline(
         MissingDependencyError
             If it is umap and umap-learn is not installed.
         """
-        kind = self._kind
+        kind = KINDS[checks.choice("method", self.method, KINDS)]
         rows: Matrix = validate_data(self, X, dtype=np.float64, ensure_min_samples=2)
         classes = self._classes(kind, y)
         problem = self._problem(rows, classes)
@@ -135,6 +136,7 @@ class Baseline(
             self._there = KernelRegression().fit(rows, self.embedding_)
         if self.extension and not kind.reconstructs:
             self._back = KernelRegression().fit(self.embedding_, rows)
+        self._fit_settings = copied_settings(self)
         return self
 
     def fit_transform(self, X: Any, y: Any = None) -> Any:
@@ -175,9 +177,9 @@ class Baseline(
         rows = validate_data(self, X, dtype=np.float64, reset=False)
         if self._kind.maps:
             return np.asarray(self.estimator_.transform(rows), np.float64)
-        if not self.extension:
+        if not self._settings["extension"]:
             raise ParameterError(
-                f"method={self.method!r} places the rows of fit and cannot map others; set "
+                f"method={self._kind.name!r} places the rows of fit and cannot map others; set "
                 "extension=True for kernel regression, or take embedding_ for the rows of fit"
             )
         return self._there.predict(rows)
@@ -208,10 +210,10 @@ class Baseline(
             )
         if self._kind.reconstructs:
             return np.asarray(self.estimator_.inverse_transform(code), np.float64)
-        if not self.extension:
+        if not self._settings["extension"]:
             raise ParameterError(
-                f"method={self.method!r} has no way back from codes to rows; set extension=True "
-                "for kernel regression"
+                f"method={self._kind.name!r} has no way back from codes to rows; set "
+                "extension=True for kernel regression"
             )
         return self._back.predict(code)
 
@@ -237,11 +239,15 @@ class Baseline(
         return found
 
     def _said(self, able: bool) -> str:
-        return "yes" if able else ("extension" if self.extension else "no")
+        return "yes" if able else ("extension" if self._settings["extension"] else "no")
 
     @property
     def _kind(self) -> Kind:
-        return KINDS[checks.choice("method", self.method, KINDS)]
+        return KINDS[checks.choice("method", self._settings["method"], KINDS)]
+
+    @property
+    def _settings(self) -> dict[str, Any]:
+        return settings_of_fit(self)
 
     def _classes(self, kind: Kind, y: Any) -> Any:
         if not kind.classes:

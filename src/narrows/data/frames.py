@@ -220,7 +220,7 @@ def _dtype_named(library: str, name: Any) -> Any:
     if library == "polars":
         import polars as pl
 
-        return getattr(pl, name)
+        return getattr(pl, name)()
     import pyarrow as pa
 
     return pa.type_for_alias(name)

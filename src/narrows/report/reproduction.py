@@ -9,6 +9,7 @@ import platform
 from typing import Any
 
 import narrows
+from narrows.model_folder import settings_of_fit
 
 PACKAGES = ("torch", "numpy", "scikit-learn", "scipy")
 
@@ -43,9 +44,9 @@ def recipe(model: Any, call: str, command: str | None) -> dict[str, Any]:
 
 
 def expression(model: Any) -> str:
-    """Return the call that makes the unfitted model: settings that are not at their defaults."""
+    """Return the call that makes the unfitted model: settings of fit, but for defaults."""
     defaults = inspect.signature(type(model)).parameters
-    settings = model.get_params(deep=False)
+    settings = settings_of_fit(model)
     written = [
         f"    {name}={_written(value)},"
         for name, value in settings.items()

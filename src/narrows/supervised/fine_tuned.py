@@ -18,7 +18,7 @@ from narrows.data.table import make_table
 from narrows.errors import CompositionError
 from narrows.estimator import Autoencoder
 from narrows.latents import Latent
-from narrows.model_folder import State, Storable
+from narrows.model_folder import State, Storable, copied_settings
 from narrows.network import Network
 from narrows.objective import Objective
 from narrows.spec import NestedParameters
@@ -133,6 +133,7 @@ class FineTuned(
             progress.make(self.verbose),
         )
         outcome = trainer.fit(cast(Network, headed), table)
+        self._fit_settings = copied_settings(self)
         self.encoder_, self.head_ = encoder, head
         self.history_, self.stop_reason_ = outcome.history, outcome.stop_reason
         self.n_iter_ = len(outcome.history)
