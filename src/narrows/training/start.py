@@ -17,6 +17,7 @@ from narrows.network import Network
 
 STARTS = ("auto", "pca", "random")
 
+OTHERS = 0.1  # what other hidden units say at first, as a share of what they were drawn to say
 POWERS = 4  # passes that turn random directions into the first components
 SPARE = 10  # directions beyond the components, for the same end
 EXACT = 128  # rows or columns up to which there is a direction for each: nothing is left out
@@ -55,9 +56,10 @@ def at_components(network: Network, table: Table, rows: Tensor, generator: torch
     """Put a network at the PCA of rows, so that it begins where the linear method ends.
 
     relu(z) - relu(-z) = z: two units of every hidden layer hand one component on, scaled to the
-    variance of the columns, and the mirror does the same. The other units see what they were drawn
-    to see, but nothing hears them at first: weights that lead away from them into the code and the
-    output are 0, and learn from the first step on, the units themselves from the second.
+    variance of the columns, and the mirror does the same. The other units before the code and before
+    the output are twins: two see the same, as it was drawn, and are heard with opposite signs, so
+    that they cancel at first and part with the first step (Zhang, Xu, Luo & Ma, "A type of
+    generalization error induced by initialization in deep neural networks", MSML 2020).
 
     Parameters
     ----------
@@ -217,7 +219,8 @@ def _write(network: Network, found: _Linear) -> None:
         columns[layers.order] = columns.clone()
     for part in layers.decoder[-1]:
         weight, bias = _weights(part)
-        weight.zero_()
+        if layers.hidden:
+            _cancel(layers.decoder[-2], weight, _takes(part), len(one))
         weight[:, : len(one)] = up[columns[part.gives]]
         bias.copy_(base[columns[part.gives]])
 
@@ -229,9 +232,9 @@ def _write_between(layers: _Layers, one: Tensor) -> None:
             inside = [other.gives.start for other in before]
             _hand_on(part, _inside(inside, _takes(part)), [0], len(one))
     weight, bias = _weights(layers.encoder[-1][0])
-    weight.zero_()
     bias.zero_()
     for other in layers.encoder[-2]:
+        _cancel(layers.encoder[-2], weight[:, other.gives], other.gives, len(one))
         weight[:, other.gives.start : other.gives.start + len(one)] = one.T
     weight, bias = _weights(layers.decoder[0][0])
     bias.zero_()
@@ -242,6 +245,25 @@ def _write_between(layers: _Layers, one: Tensor) -> None:
         for part in layer:
             inside = [_takes(other).start for other in after]
             _hand_on(part, [0], _inside(inside, part.gives), len(one))
+
+
+def _cancel(before: list[Affine], weight: Tensor, units: slice, width: int) -> None:
+    """Make hidden units from the ``width``-th on twins that say the same of opposite signs.
+
+    ``weight`` is what listens to them: it hears their sum, which is 0.
+    """
+    n_pairs = (units.stop - units.start - width) // 2
+    first = slice(width, width + n_pairs)
+    second = slice(width + n_pairs, width + 2 * n_pairs)
+    weight[:, width:] *= OTHERS
+    weight[:, second] = -weight[:, first]
+    weight[:, width + 2 * n_pairs :] = 0
+    for part in before:
+        if part.gives.start <= units.start and units.stop <= part.gives.stop:
+            start = units.start - part.gives.start
+            for values in _weights(part):
+                own = values[start : start + units.stop - units.start]
+                own[second] = own[first]
 
 
 def _takes(part: Affine) -> slice:
