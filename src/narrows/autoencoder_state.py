@@ -12,6 +12,7 @@ import torch
 from narrows import checks, persistence, schema_state, stored
 from narrows.composition import Composition
 from narrows.data.encoding import Encoding, counted
+from narrows.data.fingerprint import MOST, Fingerprint
 from narrows.data.frames import Frame
 from narrows.data.layout import Layout
 from narrows.data.views import place
@@ -19,6 +20,7 @@ from narrows.errors import CorruptFileError
 from narrows.network import Network
 from narrows.training.settings import how_to_move
 
+ROWS = "fingerprint.rows"  # nor have those of versions before there was one
 FILL = "scaling.fill"  # files of versions before there was one have none: 0 stood in every hole
 
 
@@ -37,6 +39,8 @@ def describe(estimator: Any) -> tuple[dict[str, Any], persistence.Arrays]:
         "told": list(estimator.layout_.told),
         "frame": None if estimator.layout_.frame is None else estimator.layout_.frame.described(),
     }
+    fingerprint = estimator._fingerprint
+    fitted["fingerprint"] = None if fingerprint is None else fingerprint.described()
     tensors = {
         f"network.{name}": value.detach().cpu().numpy()
         for name, value in estimator.network_.named_parameters()
@@ -44,6 +48,8 @@ def describe(estimator: Any) -> tuple[dict[str, Any], persistence.Arrays]:
     tensors |= scaling(estimator.encoding_)
     if estimator.encoding_.fill is not None:
         tensors[FILL] = estimator.encoding_.fill
+    if fingerprint is not None:
+        tensors[ROWS] = fingerprint.marks
     return fitted, tensors
 
 
@@ -73,6 +79,9 @@ def restore(estimator: Any, fitted: Mapping[str, Any], tensors: persistence.Arra
         shapes = _shapes(outline, n_features, stored.boolean("scaled", fitted["scaled"]))
         if FILL in tensors:
             shapes[FILL] = (n_features,)
+        fingerprint = fitted.get("fingerprint")
+        if fingerprint is not None:
+            shapes[ROWS] = (checks.integer("n_marks", fingerprint["n_marks"], low=0, high=MOST),)
         stored.restore_columns(estimator, fitted, n_features)
         stored.restore_training(estimator, fitted)
         missing = _restored_missing(fitted.get("missing", []), n_features)
@@ -84,6 +93,10 @@ def restore(estimator: Any, fitted: Mapping[str, Any], tensors: persistence.Arra
         estimator._objective = composition.objective(layout)
     persistence.check_tensors(tensors, shapes)
     check_values(tensors, fitted["dtype"])
+    if fingerprint is not None:
+        with stored.described():
+            marks = tensors[ROWS]
+            estimator._fingerprint = Fingerprint.restored(fingerprint, marks, n_features)
     estimator.network_ = _filled(composition.network(layout, dtype), tensors)
     estimator.n_parameters_ = sum(p.numel() for p in estimator.network_.trained_parameters())
     estimator.encoding_ = replace(
@@ -134,7 +147,8 @@ def restored_scaling(tensors: persistence.Arrays) -> Encoding:
 def check_values(tensors: persistence.Arrays, dtype: str) -> None:
     """Refuse tensors of another precision than declared, and scales that undo no scaling."""
     for name, values in tensors.items():
-        expected = "float64" if name.startswith("scaling.") else dtype
+        ours = name.startswith(("scaling.", "fingerprint."))
+        expected = "float64" if ours else dtype
         if values.dtype != expected:
             raise CorruptFileError(
                 f"tensor {name!r} is {values.dtype} but must be {expected}; "

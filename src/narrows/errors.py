@@ -113,6 +113,10 @@ class MissingWarning(NarrowsWarning):
     """A column or a row without any measured cell."""
 
 
+class SeenRowsWarning(NarrowsWarning):
+    """Rows that something is to be judged by were seen in fit."""
+
+
 class OvercompleteWarning(NarrowsWarning):
     """The code is as long as the row, and nothing keeps the network from copying its input."""
 

@@ -19,6 +19,7 @@ from narrows import autoencoder_state
 from narrows.composition import Composition
 from narrows.data import arrays, containers, detection
 from narrows.data.encoding import Encoding, Rows
+from narrows.data.fingerprint import Fingerprint
 from narrows.data.layout import Layout
 from narrows.data.learning import learned
 from narrows.data.table import Table, make_table
@@ -30,7 +31,6 @@ from narrows.errors import (
     ParameterError,
     stacklevel,
 )
-from narrows.explanation import edges
 from narrows.generation import Generation
 from narrows.losses import Loss
 from narrows.missing import Imputation
@@ -278,7 +278,6 @@ class Autoencoder(
         """
         warm = bool(self.warm_start) and hasattr(self, "network_")
         job = self._prepare(X, y, sample_weight, fresh=not warm)
-        self._edges = job.edges
         outcome = job.trainer.fit(job.network, job.table)
         self.init_: str = self.init_ if warm else outcome.init
         self._finish(job, outcome.history, outcome.stop_reason)
@@ -523,7 +522,9 @@ class Autoencoder(
         else:
             encoding = self.encoding_
         objective = composition.objective(layout)
-        ends = edges(rows)  # before they may be scaled in place
+        # Before rows may be scaled in place.
+        known = None if fresh else self._fingerprint
+        fingerprint = Fingerprint.of(rows) if known is None else known.including(rows)
         randomness = getattr(self, "_randomness", None)
         if fresh or randomness is None:
             randomness = Randomness.seeded(seed(self.random_state), runtime.device)
@@ -557,7 +558,7 @@ class Autoencoder(
             progress.make(self.verbose),
         )
         network = network.to(runtime.device, runtime.dtype)
-        return _Job(settings, composition, layout, network, encoding, table, trainer, ends)
+        return _Job(settings, composition, layout, network, encoding, table, trainer, fingerprint)
 
     def _training_settings(self, *, fresh: bool) -> dict[str, Any]:
         """Return a copy of the settings; the table of a fitted model stays as it was read."""
@@ -593,6 +594,7 @@ class Autoencoder(
         self._fit_settings = job.settings
         self.network_ = job.network
         self.optimizer_ = job.trainer.settings.optimizer
+        self._fingerprint = job.fingerprint
         self.layout_ = job.layout
         self.encoding_ = job.encoding
         self.n_components_ = job.composition.n_components
@@ -633,7 +635,7 @@ class _Job:
     encoding: Encoding
     table: Table
     trainer: Trainer
-    edges: tuple[int, bytes, bytes]
+    fingerprint: Fingerprint
 
 
 def _classes(y: Any, rows: Rows) -> Matrix:

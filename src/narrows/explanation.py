@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import warnings
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -14,7 +15,8 @@ from torch import Tensor
 
 from narrows import checks, codes
 from narrows.architectures.widened import shown
-from narrows.errors import DataError, MissingDependencyError
+from narrows.data.fingerprint import Seen
+from narrows.errors import DataError, MissingDependencyError, SeenRowsWarning, stacklevel
 from narrows.fitted import Fitted
 from narrows.forward import ForwardPass
 from narrows.network import Network
@@ -27,15 +29,14 @@ METHODS = ("gradient", "integrated_gradients")
 class Explanation(Fitted):
     """What a fitted autoencoder says of its own code; inherited by `Autoencoder`."""
 
-    _edges: tuple[int, bytes, bytes] | None = None  # of the table of fit; not in files
-
     def explained_variance(self, X: Any, *, train: Any = None) -> Rows:
         """Return the share of each view's variance that the code keeps, in all and by component.
 
         Parameters
         ----------
         X : array, CSR array or data frame of shape (n_samples, n_features)
-            Rows that fit did not see, with its columns.
+            Rows with the columns of fit, best ones that it did not see: of those it did, a code
+            explains more than of any other.
         train : array, CSR array or data frame, optional
             The rows of fit, for a PCA of equal size beside it.
 
@@ -58,10 +59,16 @@ class Explanation(Fitted):
         Raises
         ------
         DataError
-            If X is the table of fit, has fewer than 2 rows, or has rows of ``train``.
+            If X has fewer than 2 rows, or none but rows of ``train``.
+
+        Warns
+        -----
+        SeenRowsWarning
+            If fit has seen rows of X. Models know that of their rows from a fingerprint, which they
+            save, too.
         """
         rows = np.asarray(self._compact(self._rows(X)), np.float64)
-        self._check_held_out(rows)
+        self._warn_of_seen(self._seen_in_fit(rows))
         seen, measured = self._seen(rows)
         means = _mean(seen, measured)
         spread = np.where(measured, (seen - means) ** 2, 0.0)
@@ -116,7 +123,8 @@ class Explanation(Fitted):
             Rows to look at: a whole table, or one row to explain.
         component : int, "score" or None, default=None
             A component of the code; "score" for the loss of the row, which is minus its
-            `score_samples`; None for all components together.
+            `score_samples`, as a cell is encoded and as it is what the reconstruction is compared
+            with; None for all components together.
         method : {"gradient", "integrated_gradients"}, default="gradient"
             "gradient" is the mean of abs(d component / d column) over rows, in scaled units, so by
             how much a step of one standard deviation moves the component. "integrated_gradients"
@@ -182,11 +190,19 @@ class Explanation(Fitted):
             raise DataError(f"X has {len(found)} row, which has no variance; give at least 2")
         return found
 
-    def _check_held_out(self, rows: Matrix) -> None:
-        if self._edges is not None and self._edges == edges(rows):
-            raise DataError(
-                "X is the table of fit, of which a code explains more than of any other; give rows "
-                "that fit did not see, for example of train_test_split"
+    def _seen_in_fit(self, rows: Any) -> Seen:
+        """Return how many of some rows, as `_rows` gives them, fit has seen."""
+        if self._fingerprint is None:  # of a file of a version that wrote none
+            return Seen.unknown(rows.shape[0])
+        return self._fingerprint.seen(rows)
+
+    def _warn_of_seen(self, seen: Seen) -> None:
+        if seen.n_seen:
+            warnings.warn(
+                f"{seen} seen in fit, and of those a code explains more than of others; give rows "
+                "that fit did not see, for example of train_test_split",
+                SeenRowsWarning,
+                stacklevel=stacklevel(),
             )
 
     def _codes_of(self, rows: Any) -> Matrix:
@@ -237,32 +253,37 @@ class Explanation(Fitted):
     def _importance(self, X: Any, component: int | str | None, method: str) -> Matrix:
         """Return the importance of each column, shape (n_features,)."""
         objective = self._objective
+        of_score = component == "score"
+        wanted = [component] if isinstance(component, int) else None
 
-        def values(network: Network, seen: Tensor, x: Tensor, observed: Tensor | None) -> Tensor:
+        def value(network: Network, x: Tensor, seen: Tensor, observed: Tensor | None) -> Tensor:
+            """Return what is explained; x is what the loss compares with, seen what is encoded."""
             measured = None if observed is None else network.seen(x, observed)[1]
             posterior = network.posterior_of(seen, measured, observed)
-            if component != "score":
+            if not of_score:
                 return posterior.mean
-            code = posterior.mean
+            code = network.settled(posterior.mean)
             raw = network.decode_raw(code, observed)
             forward = ForwardPass(network, x, x, posterior, code, raw, observed)
             return objective.per_sample(forward)[:, None]
 
         def attributed(network: Network, x: Tensor, observed: Tensor | None) -> Tensor:
-            seen = network.seen(x, observed)[0].detach()
-            wanted = [component] if isinstance(component, int) else None
+            asked = _Asked(network, value, x, observed, wanted)
             with torch.enable_grad():
                 if method == "gradient":
-                    found = _gradients(lambda s: values(network, s, x, observed), seen, wanted)
+                    found = asked.gradients(of_score=of_score)
                 else:
-                    found = _integrated(
-                        lambda s, *rest: values(network, s, *rest), seen, x, observed, wanted
-                    )
+                    found = asked.integrated(self._means(x), of_score=of_score)
             return self._by_column(found.detach())
 
         found = self._map(self._rows(X), attributed, self.n_features_in_, derivatives=True)
         mean: Matrix = np.asarray(found, np.float64).mean(0)
         return mean
+
+    def _means(self, x: Tensor) -> Tensor:
+        """Return the row of means of the rows of fit, in the units and on the device of x."""
+        fill = self.encoding_.fill
+        return torch.zeros_like(x[:1]) if fill is None else torch.from_numpy(fill).to(x)[None]
 
     def _by_column(self, of_seen: Tensor) -> Tensor:
         """Return the sum over what the network sees of each column."""
@@ -302,51 +323,116 @@ class _Linear:
         return found
 
 
-def edges(rows: Any) -> tuple[int, bytes, bytes]:
-    """Return what tells one table from another at a glance: its length, its first and last row."""
-    first, last = (rows[i : i + 1] for i in (0, rows.shape[0] - 1))
-    dense = [row.toarray() if hasattr(row, "toarray") else row for row in (first, last)]
-    ends = [np.asarray(row, np.float64).tobytes() for row in dense]
-    return rows.shape[0], ends[0], ends[1]
-
-
 def _mean(seen: Matrix, measured: Matrix) -> Matrix:
     count = np.maximum(measured.sum(0), 1)
     found: Matrix = np.where(measured, seen, 0.0).sum(0) / count
     return found
 
 
-def _gradients(function: Any, seen: Tensor, wanted: list[int] | None) -> Tensor:
-    """Return abs of derivatives, summed over the outputs that are wanted."""
-    at = seen.clone().requires_grad_()
-    value = function(at)
-    total = torch.zeros_like(seen)
-    outputs = range(value.shape[1]) if wanted is None else wanted
-    for output in outputs:
-        keep = output != outputs[-1]
-        (slope,) = torch.autograd.grad(value[:, output].sum(), at, retain_graph=keep)
-        total += slope.abs()
-    return total
+class _Asked:
+    """What is explained, and derivatives of it by what a network sees of each column."""
 
+    def __init__(
+        self,
+        network: Network,
+        value: Any,
+        x: Tensor,
+        observed: Tensor | None,
+        wanted: list[int] | None,
+    ) -> None:
+        self.network, self.value, self.observed, self.wanted = network, value, observed, wanted
+        self.x = x
+        seen, self.measured = network.seen(x, observed)
+        self.seen = seen.detach()
 
-def _integrated(
-    function: Any, seen: Tensor, x: Tensor, observed: Tensor | None, wanted: list[int] | None
-) -> Tensor:
-    """Return abs of integrated gradients from a row of means, summed over the outputs."""
-    try:
-        attribution = importlib.import_module("captum.attr")
-    except ImportError as error:
-        raise MissingDependencyError(
-            "method='integrated_gradients' needs captum, which is not installed; "
-            "pip install 'narrows[explain]', or choose method='gradient'"
-        ) from error
-    rest = (x, torch.ones_like(x, dtype=torch.bool) if observed is None else observed)
-    found = attribution.IntegratedGradients(function, multiply_by_inputs=True)
-    total = torch.zeros_like(seen)
-    with torch.no_grad():
-        width = function(seen[:1], rest[0][:1], rest[1][:1]).shape[1]
-    for output in range(width) if wanted is None else wanted:
-        total += found.attribute(
-            seen, target=output, additional_forward_args=rest, n_steps=32
-        ).abs()
-    return total
+    def gradients(self, *, of_score: bool) -> Tensor:
+        """Return abs of derivatives, summed over the outputs that are wanted.
+
+        The loss of a row depends on a cell in two ways: it is encoded, and it is what the
+        reconstruction is compared with. Both count.
+        """
+        x = self.x.clone().requires_grad_(of_score)
+        seen = self.seen.clone().requires_grad_()
+        value = self.value(self.network, x, seen, self.observed)
+        outputs = range(value.shape[1]) if self.wanted is None else self.wanted
+        total = torch.zeros_like(seen)
+        for output in outputs:
+            keep = output != outputs[-1]
+            leaves = [seen, x] if of_score else [seen]
+            slopes = torch.autograd.grad(
+                value[:, output].sum(), leaves, retain_graph=keep, materialize_grads=True
+            )
+            total += self._both(*slopes).abs()
+        return self._of_cells(total) if of_score else total
+
+    def integrated(self, means: Tensor, *, of_score: bool) -> Tensor:
+        """Return abs of integrated gradients from a row of means, summed over the outputs."""
+        try:
+            attribution = importlib.import_module("captum.attr")
+        except ImportError as error:
+            raise MissingDependencyError(
+                "method='integrated_gradients' needs captum, which is not installed; "
+                "pip install 'narrows[explain]', or choose method='gradient'"
+            ) from error
+        observed = self.observed
+        rest = torch.ones_like(self.x, dtype=torch.bool) if observed is None else observed
+
+        def function(seen: Tensor, x: Tensor, observed: Tensor) -> Tensor:
+            value: Tensor = self.value(self.network, x, seen, observed)
+            return value
+
+        found = attribution.IntegratedGradients(function, multiply_by_inputs=True)
+        start = self.network.seen(means)[0].detach().expand_as(self.seen)
+        begin = torch.where(self._is_number(self.x), means, self.x)  # no level lies between levels
+        total = torch.zeros_like(self.seen)
+        with torch.no_grad():
+            width = function(self.seen[:1], self.x[:1], rest[:1]).shape[1]
+        for output in range(width) if self.wanted is None else self.wanted:
+            if of_score:
+                both = found.attribute(
+                    (self.seen, self.x),
+                    baselines=(start, begin),
+                    target=output,
+                    additional_forward_args=(rest,),
+                    n_steps=32,
+                )
+            else:
+                both = (
+                    found.attribute(
+                        self.seen,
+                        baselines=start,
+                        target=output,
+                        additional_forward_args=(self.x, rest),
+                        n_steps=32,
+                    ),
+                )
+            total += self._both(*both).abs()
+        return total
+
+    def _both(self, of_seen: Tensor, of_x: Tensor | None = None) -> Tensor:
+        """Return what is due to a cell as what is seen, and as what is compared with."""
+        if of_x is None:
+            return of_seen
+        widened = self.network.widened
+        if widened is None:
+            return of_seen + of_x
+        places, columns = widened.numbers
+        return of_seen.index_add(1, places, of_x.index_select(1, columns))
+
+    def _of_cells(self, found: Tensor) -> Tensor:
+        """Return derivatives without those by what was not measured, and by that it was not."""
+        if self.measured is None:
+            return found
+        widened = self.network.widened
+        told = 0 if widened is None else len(widened.told)
+        cells = self.measured.clone()
+        cells[:, cells.shape[1] - told :] = False
+        return found * cells
+
+    def _is_number(self, x: Tensor) -> Tensor:
+        found = torch.zeros(x.shape[1], dtype=torch.bool, device=x.device)
+        widened = self.network.widened
+        if widened is None:
+            return ~found
+        found[widened.numbers[1]] = True
+        return found

@@ -18,6 +18,7 @@ from narrows.composition import Composition
 from narrows.data import arrays
 from narrows.data.columns import Column
 from narrows.data.encoding import Encoding, Rows, blocks
+from narrows.data.fingerprint import Fingerprint
 from narrows.data.frames import Frame
 from narrows.data.layout import Layout
 from narrows.data.learning import names_of
@@ -45,6 +46,7 @@ class Fitted(Isolated):
     n_features_in_: int
     _fit_settings: dict[str, Any]
     _objective: Objective
+    _fingerprint: Fingerprint | None = None  # of the rows of fit
 
     @property
     def _composition(self) -> Composition:

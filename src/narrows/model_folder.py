@@ -99,8 +99,9 @@ def restore(register: Register, saved: persistence.Saved) -> Any:
             mine = {key: own.pop(key) for key in list(own) if key.startswith(front)}
             tensors = {key.removeprefix(front): value for key, value in mine.items()}
             parts[name] = restore(register, persistence.Saved(part, tensors))
-        estimator._fit_settings = copied_settings(estimator)
+        estimator._fit_settings = estimator.get_params(deep=False)
         estimator._restore(State(config["fitted"], own, parts))
+        estimator._fit_settings = copied_settings(estimator)
     return estimator
 
 

@@ -208,7 +208,7 @@ class Network(nn.Module):
 
     def encode(self, x: Tensor, observed: Tensor | None = None) -> Tensor:
         """Return the code of x as `transform` gives it, shape (n_samples, n_components)."""
-        return self._settled(self.posterior(x, observed).mean)
+        return self.settled(self.posterior(x, observed).mean)
 
     def decode_raw(self, code: Tensor, observed: Tensor | None = None) -> Tensor:
         """Return the output before the link, shape (n_samples, n_outputs)."""
@@ -263,7 +263,7 @@ class Network(nn.Module):
         """
         seen = x if x_corrupted is None else x_corrupted
         posterior = self.posterior(seen, observed if visible is None else visible)
-        code = posterior.rsample(generator) if training else self._settled(posterior.mean)
+        code = posterior.rsample(generator) if training else self.settled(posterior.mean)
         return ForwardPass(
             network=self,
             x=x,
@@ -278,6 +278,7 @@ class Network(nn.Module):
             progress=progress,
         )
 
-    def _settled(self, mean: Tensor) -> Tensor:
+    def settled(self, mean: Tensor) -> Tensor:
+        """Return the code for a posterior's mean: the mean, or hard where the code is binary."""
         harden = self.code_activation.harden
         return mean if harden is None else harden(mean)

@@ -13,8 +13,9 @@ from sklearn.utils.validation import check_is_fitted
 
 from narrows import checks
 from narrows.data import containers
+from narrows.data.fingerprint import Seen
 from narrows.errors import DataError, ParameterError
-from narrows.explanation import Explanation, edges
+from narrows.explanation import Explanation
 
 Columns = NDArray[np.int64]
 TITLE = "What the code keeps"
@@ -94,17 +95,15 @@ class Reporting(Explanation):
         rows = self._rows(X)
         if train is not None:
             self._rows(train)
-        held_out = None if self._edges is None else self._edges != edges(rows)
+        seen = self._seen_in_fit(rows)
         names = self._names or [f"x{number}" for number in range(self.n_features_in_)]
         known = None if train is None else known_rows(X, train, names)
-        if known is not None and held_out is not False:
-            held_out = not known.all()
+        if known is not None and (not seen.n_told or known.mean() > seen.share):
+            seen = Seen(len(known), len(known), int(known.sum()))
         y, ids = (
             _one_per_row(name, values, rows.shape[0]) for name, values in (("y", y), ("ids", ids))
         )
-        return Subject(
-            self, X, y=y, train=train, ids=ids, held_out=held_out, known=known, shape=shape
-        )
+        return Subject(self, X, y=y, train=train, ids=ids, seen=seen, known=known, shape=shape)
 
     def _drawn(self, image: Any, sequence: Any) -> Columns | None:
         """Return the columns' numbers as they lie in what a row holds; None for plain rows."""

@@ -25,7 +25,7 @@ FLOORS = {
     1.1: ["data.columns"],
     1.2: ["data.encoding", "data.schema"],
     1.22: ["data.frames"],
-    1.25: ["data.containers"],
+    1.25: ["data.containers", "data.fingerprint"],
     1.3: ["data.arrays", "data.detection", "data.layout"],
     1.35: ["data.table"],
     1.4: ["data.batches", "data.files", "data.learning", "data.sequences"],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,8 +13,9 @@ import torch
 from sklearn.datasets import load_breast_cancer
 from sklearn.decomposition import PCA
 
-from narrows import Autoencoder, Dense, align, recipes, stability
-from narrows.errors import DataError, MissingDependencyError, ParameterError
+import narrows
+from narrows import Autoencoder, Dense, View, align, recipes, stability
+from narrows.errors import DataError, MissingDependencyError, ParameterError, SeenRowsWarning
 
 X = load_breast_cancer().data
 TRAIN, TEST = X[:400], X[400:]
@@ -77,11 +79,16 @@ def test_without_rows_of_fit_there_is_no_pca() -> None:
     assert set(found.index.get_level_values(0)) == {*VIEWS, "all"}
 
 
-def test_rows_of_fit_are_refused() -> None:
+def test_rows_of_fit_are_named(tmp_path: Path) -> None:
     model = Autoencoder(2, max_epochs=1, random_state=0).fit(TRAIN)
-    with pytest.raises(DataError, match="is the table of fit"):
-        model.explained_variance(TRAIN)
-    with pytest.raises(DataError, match="rows of train"):
+    model.save(tmp_path / "model")
+    for one in (model, narrows.load(tmp_path / "model")):
+        with pytest.warns(SeenRowsWarning, match="all 400 rows were seen in fit"):
+            one.explained_variance(TRAIN[::-1])
+        with pytest.warns(SeenRowsWarning, match="10 of 20 rows were seen in fit"):
+            one.explained_variance(np.vstack([TRAIN[:10], TEST[:10]]))
+        one.explained_variance(TEST)
+    with pytest.raises(DataError, match="rows of train"), pytest.warns(SeenRowsWarning):
         model.explained_variance(TRAIN[:50], train=TRAIN)
     with pytest.raises(DataError, match="at least 2"):
         model.explained_variance(TEST[:1])
@@ -239,3 +246,93 @@ def test_codes_of_different_rows_are_refused() -> None:
 def test_a_component_that_never_varies_goes_with_nothing() -> None:
     codes = RANDOM.normal(size=(50, 2)) * [1, 0]
     assert stability([codes, codes])["components"] == pytest.approx([1, 0])
+
+
+def slopes(model: Autoencoder, table: Any, columns: list[int], step: float = 1e-6) -> Any:
+    """Return mean abs of central differences of the scores, by a step in scaled units."""
+    found = []
+    for column in columns:
+        scale = model.encoding_.scale
+        width = step * (1 if scale is None else scale[column])
+        sides = []
+        for sign in (1, -1):
+            moved = table.copy()
+            if isinstance(table, pd.DataFrame):
+                moved[table.columns[column]] += sign * width
+            else:
+                moved[:, column] += sign * width
+            sides.append(model.score_samples(moved))
+        found.append(np.nanmean(np.abs(sides[0] - sides[1]) / (2 * step)))
+    return np.array(found)
+
+
+WIDE = np.random.default_rng(5).normal(size=(40, 6)) @ np.random.default_rng(6).normal(size=(6, 6))
+GAPS = np.where(np.random.default_rng(7).random(WIDE.shape) < 0.2, np.nan, WIDE)
+OF_SCORE: dict[str, tuple[dict[str, Any], Any]] = {
+    **{
+        loss: ({"loss": loss, "scaling": "minmax"}, WIDE)
+        for loss in ("squared_error", "huber", "correntropy", "cross_entropy")
+    },
+    "robust": ({"loss": "correntropy", "scaling": "robust"}, WIDE),
+    "unscaled": ({"scaling": None}, WIDE),
+    "holes": ({"add_indicator": True}, GAPS),
+    "views": (
+        {"views": {"a": View([0, 1], loss="huber", weight=3), "b": View([2, 3, 4, 5])}},
+        GAPS,
+    ),
+    "experts": (
+        {"views": {"a": [0, 1], "b": [2, 3, 4, 5]}, "fusion": "product_of_experts"},
+        GAPS,
+    ),
+    "variational": ({"latent": "gaussian", "penalty": "kl"}, WIDE),
+    "sparse": ({"latent": narrows.KSparse(3), "n_components": 5}, WIDE),
+    "binary": ({"latent": "binary_code", "n_components": 4}, WIDE),
+    "recurrent": ({"architecture": narrows.Recurrent((3, 2), hidden=(4,))}, WIDE),
+}
+
+
+@pytest.mark.parametrize("name", OF_SCORE)
+def test_importance_for_a_score_is_its_derivative(name: str) -> None:
+    settings, table = OF_SCORE[name]
+    model = Autoencoder(**{"n_components": 2, "max_epochs": 20, **settings}, random_state=0)
+    model.set_params(precision="float64").fit(table)
+    found = pd.DataFrame(model.feature_importance(table, "score")).set_index("column")
+    wanted = slopes(model, table, list(range(6)))
+    np.testing.assert_allclose(found["importance"].sort_index(), wanted, rtol=1e-5, atol=1e-6)
+
+
+def test_importance_for_a_score_beside_levels_is_its_derivative() -> None:
+    rng = np.random.default_rng(0)
+    frame = pd.DataFrame(WIDE[:, :3], columns=list("abc")).assign(
+        city=rng.choice(["bonn", "kiel"], 40), many=rng.choice(list("uvwxyz"), 40)
+    )
+    model = Autoencoder(
+        2, types={"many": narrows.Categorical(embedding=2)}, max_epochs=20, random_state=0
+    )
+    model.set_params(precision="float64").fit(frame)
+    found = pd.DataFrame(model.feature_importance(frame, "score")).set_index("column")
+    wanted = slopes(model, frame, [0, 1, 2])
+    np.testing.assert_allclose(found["importance"][["a", "b", "c"]], wanted, rtol=1e-5)
+
+
+@pytest.mark.parametrize("scaling", ["standard", "minmax", None])
+def test_parts_of_a_score_add_up_to_its_difference_to_a_row_of_means(scaling: Any) -> None:
+    pytest.importorskip("captum")
+    model = Autoencoder(2, architecture=Dense(()), scaling=scaling, max_epochs=20, random_state=0)
+    model.set_params(precision="float64").fit(WIDE)
+    means = WIDE.mean(0, keepdims=True)
+    row = means.copy()
+    row[0, 2] += 3.0  # alone differs, so its part is all of the difference
+    found = pd.DataFrame(model.feature_importance(row, "score", method="integrated_gradients"))
+    difference = model.score_samples(means)[0] - model.score_samples(row)[0]
+    assert found["column"][0] == 2
+    assert found["importance"][0] == pytest.approx(abs(difference), rel=1e-6)
+    assert found["importance"][1:].max() < 1e-12
+
+
+def test_the_cell_that_makes_a_row_strange_comes_first() -> None:
+    model = Autoencoder(2, random_state=0).fit(TRAIN)
+    for column in range(TRAIN.shape[1]):
+        row = TRAIN[:1].copy()
+        row[0, column] += 8 * TRAIN[:, column].std()
+        assert model.feature_importance(row, "score")[0]["column"] == column

@@ -97,6 +97,15 @@ class Widened(nn.Module):
         known = found.new_ones(len(found), len(self.told))  # that a cell is missing is known
         return torch.cat([found, known], 1)
 
+    @property
+    def numbers(self) -> tuple[Tensor, Tensor]:
+        """Return which of the columns seen are numbers as they are, and whose columns those are."""
+        as_is = self.kind == _AS_IS
+        for _, start, end in self._vectors:
+            as_is[start:end] = False
+        places = as_is.nonzero().flatten()
+        return places, self.owner[places]
+
     def outputs(self, said: Tensor) -> Tensor:
         """Return what the network says as outputs: a vector becomes one for each of its places."""
         said = said[:, : self._n_shown]

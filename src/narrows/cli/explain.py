@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import Any
 
 import click
@@ -39,38 +40,47 @@ def command(
 ) -> None:
     """Say what of DATA the code of MODEL keeps, view by view, and which columns move it.
 
-    DATA must be rows that fit did not see: of those it did, a code explains more than of any other.
+    DATA are best rows that fit did not see: of those it did, a code explains more than of any
+    other. The model knows which it has seen, and the title says how many.
 
     \b
     narrows explain model held_out.csv --train patients.csv
     """
     from narrows.cli import applying, models
+    from narrows.errors import SeenRowsWarning
 
     fitted = models.load(model)
     rows = applying.read(fitted, data, quiet=quiet, **selection).rows
     known = applying.read(fitted, train, quiet=quiet, **selection).rows if train else None
-    held_out = models.accepted(fitted, rows)
+    given = models.accepted(fitted, rows)
     before = None if known is None else models.accepted(fitted, known)
-    explained = fitted.explained_variance(held_out, train=before)
+    seen = models.seen(fitted, given)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", SeenRowsWarning)  # the title says so
+        explained = fitted.explained_variance(given, train=before)
     importance = {
-        component: fitted.feature_importance(held_out, component)
+        component: fitted.feature_importance(given, component)
         for component in range(fitted.n_components_)
     }
     if as_json:
-        out.json_object({"explained_variance": explained, "feature_importance": importance})
+        told = {"rows": seen.n_rows, "rows_told": seen.n_told, "rows_seen_in_fit": seen.n_seen}
+        out.json_object({**told, "explained_variance": explained, "feature_importance": importance})
         return
-    _show_variance(explained, with_pca=before is not None)
+    of = "held-out " if seen.held_out else ""
+    remark = "" if seen.held_out else f"\n{seen} seen in fit"
+    title = f"share of the {of}variance that the code keeps{remark}"
+    _show_variance(explained, title, with_pca=before is not None)
     _show_importance(importance, top)
 
 
-def _show_variance(explained: list[dict[str, Any]], *, with_pca: bool) -> None:
+def _show_variance(explained: list[dict[str, Any]], title: str, *, with_pca: bool) -> None:
     from rich.markup import escape
     from rich.table import Table
 
     views = list(dict.fromkeys(row["view"] for row in explained))
     whats = list(dict.fromkeys(row["component"] for row in explained))
     cells = {(row["view"], row["component"]): row for row in explained}
-    grid = Table(title="share of the held-out variance that the code keeps")
+    grid = Table(title=title)
     grid.add_column("view")
     for what in whats:
         grid.add_column(f"component {what}" if isinstance(what, int) else what, justify="right")

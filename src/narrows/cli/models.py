@@ -13,6 +13,7 @@ import pyarrow as pa
 from narrows import loading, persistence
 from narrows.checks import nearest
 from narrows.cli import tables
+from narrows.data.fingerprint import Seen
 from narrows.errors import ModelFileError, ParameterError
 
 
@@ -136,6 +137,12 @@ def save(model: Any, folder: str) -> None:
         ) from error
 
 
+def seen(model: Any, rows: Any) -> Seen:
+    """Return how many of some rows, as the model accepts them, fit has seen."""
+    found: Seen = model._seen_in_fit(model._rows(rows))
+    return found
+
+
 @contextlib.contextmanager
 def temporarily(model: Any, **settings: Any) -> Iterator[None]:
     """Change settings that belong to one command and not to the model that is saved."""
@@ -145,3 +152,5 @@ def temporarily(model: Any, **settings: Any) -> Iterator[None]:
         yield
     finally:
         model.set_params(**before)
+        if hasattr(model, "network_"):
+            model._fit_settings.update(before)

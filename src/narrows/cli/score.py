@@ -82,6 +82,6 @@ def _summary(scores: NDArray[Any]) -> dict[str, float]:
     }
     return {
         "rows": n_rows,
-        "without_score": n_rows - len(scores),
         **{name: float(value) for name, value in found.items()},
+        "without_score": n_rows - len(scores),
     }

@@ -110,7 +110,8 @@ def _unexplained(found: dict[str, Any]) -> str:
     listed = ", ".join(f"{name} {shares[name]:.1%}" for name in worst)
     mean = sum(shares.values()) / len(shares)
     part = f", {found['rows_examined']:,} rows" * (found["rows_examined"] < found["rows"])
-    return f"{mean:.1%} of the variance (mean of the columns{part}); most in {listed}"
+    of = f"of the variance of the training rows (mean of the columns{part})"
+    return f"{mean:.1%} {of}; most in {listed}"
 
 
 def _evenly(n_rows: int) -> np.ndarray[Any, Any]:

@@ -22,11 +22,17 @@ from narrows.comparison import measures, methods, progress, runner
 from narrows.comparison.comparison import Comparison
 from narrows.comparison.journal import Journal, fingerprint
 from narrows.comparison.methods import Method
-from narrows.comparison.runner import Plan, Split
+from narrows.comparison.runner import Plan, Split, seed_of
 from narrows.comparison.space import Space
 from narrows.data import containers
 from narrows.data.learning import tops_of
-from narrows.errors import DataError, InterruptedWarning, ParameterError, stacklevel
+from narrows.errors import (
+    DataError,
+    InterruptedWarning,
+    ParameterError,
+    SeenRowsWarning,
+    stacklevel,
+)
 from narrows.isolation import isolated
 
 __all__ = ["compare"]
@@ -105,7 +111,8 @@ def compare(
         A JSON file for finished cells. If it is there, they are not run again; it belongs to this
         table and these settings, but methods, lengths and time_budget may change.
     random_state : int, default=0
-        Seed of folds, noise and fits; seeds above 1 count up from it.
+        Seed of folds, noise and fits. Each fold has a seed of its own for its fits, and each of
+        ``seeds`` another; cells say which (``fit_seed``).
     verbose : int, default=0
         1 shows a bar with the time left on stderr, or a line per cell where that is no terminal.
 
@@ -149,6 +156,7 @@ def compare(
     names = [view.name for view in whole.layout_.views]
     wanted = _default(target.task, names) if methods is None else _several(methods)
     made = _resolve(wanted, views, types, extension)
+    _warn_of_seen(made.values(), X)
     splits = _splits(folds, target, len(X), random_state)
     situation = measures.Situation(target.task, names, seeds, anomaly is not None)
     plan = Plan(
@@ -282,6 +290,21 @@ def _resolve(wanted: Any, views: Any, types: Any, extension: bool) -> dict[str, 
     return methods.resolve(wanted, views=views, types=types, extension=extension)
 
 
+def _warn_of_seen(given: Iterable[Method], X: Any) -> None:
+    """Say which methods hold a fitted autoencoder that has seen rows of the table."""
+    for method in given:
+        for model in method.fitted_before:
+            seen = model._seen_in_fit(model._rows(X))
+            if seen.n_seen:
+                warnings.warn(
+                    f"method {method.name!r} holds an autoencoder that was fitted before: {seen} "
+                    "seen in that fit, so its figures are not of held-out rows; give it unfitted, "
+                    "or rows that fit did not see",
+                    SeenRowsWarning,
+                    stacklevel=stacklevel(),
+                )
+
+
 def _splits(folds: Any, target: _Target, n_samples: int, random_state: int) -> list[Split]:
     """Return training and held-out rows of each fold, by number.
 
@@ -313,6 +336,7 @@ def _bound(plan: Plan, whole: Space, target: _Target, extension: bool, anomaly: 
         "data": fingerprint(plan.X, target.values, views, plan.types),
         "folds": fingerprint(*(rows for split in plan.splits for rows in split)),
         "seeds": list(plan.seeds),
+        "fit_seeds": [seed_of(plan.random_state, fold) for fold in range(len(plan.splits))],
         "metrics": [metric.name for metric in plan.metrics],
         "noise": plan.noise,
         "extension": bool(extension),

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from sklearn.base import clone
+from sklearn.frozen import FrozenEstimator
 from torch import Tensor
 
 from narrows import checks, recipes
@@ -197,11 +198,14 @@ class Method:
         Its settings as text, by which a later run knows it again.
     make : callable
         From length and seed.
+    fitted_before : tuple of Autoencoder
+        Those in it that are fitted already, and stay so.
     """
 
     name: str
     description: str
     make: Callable[[int, int], Candidate]
+    fitted_before: tuple[Autoencoder, ...] = ()
 
 
 def resolve(given: Iterable[Any], *, views: Any, types: Any, extension: bool) -> dict[str, Method]:
@@ -271,7 +275,13 @@ def _given(name: str, estimator: Any, columns: Mapping[str, Any]) -> Method:
         model.set_params(**own, **{size: n_components}, **dict.fromkeys(seeds, seed))
         return Fused(model) if fused else Prepared(model)
 
-    return Method(name, estimator.__repr__(N_CHAR_MAX=1 << 20), make)
+    frozen = [part.estimator for part in estimator.get_params().values() if _is_frozen(part)]
+    before = tuple(part for part in frozen if isinstance(part, Autoencoder))
+    return Method(name, estimator.__repr__(N_CHAR_MAX=1 << 20), make, before)
+
+
+def _is_frozen(part: Any) -> bool:
+    return isinstance(part, FrozenEstimator) and hasattr(part.estimator, "network_")
 
 
 def _size_setting(name: str, estimator: Any) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import Any
 
 import numpy as np
@@ -9,6 +10,7 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from narrows.data.arrays import taken
+from narrows.errors import SeenRowsWarning
 from narrows.report.cells import Cells
 from narrows.report.codes import by_spread
 from narrows.report.plain import Quantised
@@ -28,7 +30,7 @@ def explained(subject: Subject) -> dict[str, Any]:
     if missing:
         return {"needs": missing}
     rows, train = taken(subject.X, subject.examined), _train(subject)
-    found = subject.model.explained_variance(rows, train=train)
+    found = _kept(subject, rows, train)
     views = list(dict.fromkeys(row["view"] for row in found))
     cells = {(row["view"], row["component"]): row for row in found}
     components = by_spread(subject.codes)[:COMPONENTS]
@@ -45,6 +47,7 @@ def explained(subject: Subject) -> dict[str, Any]:
     ]
     return {
         "needs": None,
+        "held_out": subject.seen.held_out,
         "components": components,
         "table": table,
         "total": table[-1]["total"],
@@ -110,7 +113,7 @@ def traversal(subject: Subject) -> dict[str, Any]:
 
 def _lacking(subject: Subject) -> str | None:
     """Return what has to be given before anything can be said of kept variance."""
-    if subject.held_out is False:
+    if subject.seen.share == 1:
         return (
             "These rows are those of fit, of which a code always keeps more than of others. Give "
             "rows that fit did not see: model.report(path, X_test, train=X_train), or "
@@ -119,6 +122,13 @@ def _lacking(subject: Subject) -> str | None:
     if subject.n_rows < 2:
         return "A single row has no variance. Give at least two rows that fit did not see."
     return None
+
+
+def _kept(subject: Subject, rows: Any, train: Any) -> list[dict[str, Any]]:
+    with warnings.catch_warnings():  # the page says which rows fit has seen
+        warnings.simplefilter("ignore", SeenRowsWarning)
+        found: list[dict[str, Any]] = subject.model.explained_variance(rows, train=train)
+    return found
 
 
 def _train(subject: Subject) -> Any:
@@ -142,7 +152,7 @@ def _difference(subject: Subject, train: Any) -> dict[str, Any] | None:
     found = []
     for part in range(count):
         rows = taken(subject.X, np.sort(dealt[part::count]))
-        total = subject.model.explained_variance(rows, train=train)
+        total = _kept(subject, rows, train)
         kept = next(r for r in total if r["view"] == "all" and r["component"] == "total")
         found.append(kept["explained"] - kept["pca"])
     differences = np.array(found)

@@ -29,7 +29,7 @@ def described(subject: Subject, sections: dict[str, Any]) -> dict[str, Any]:
 
 
 def beside_pca(explained: Section, n_components: int) -> dict[str, str]:
-    """Return whether the code keeps more of the held-out variance than a PCA of equal size."""
+    """Return whether the code keeps more of the variance than a PCA of equal size."""
     if explained.get("needs"):
         text = "Whether the code beats PCA cannot be said of the rows of fit."
         return {"state": "unknown", "text": f"{text} {explained['needs']}"}
@@ -38,7 +38,8 @@ def beside_pca(explained: Section, n_components: int) -> dict[str, str]:
     if linear != linear:  # NaN: no rows of fit to make a PCA of
         text = f"The code keeps {kept:.1%} of the variance. Give train= for a PCA beside it."
         return {"state": "unknown", "text": text}
-    beside = f"{size} keep {kept:.1%} of the held-out variance; a PCA of the same size {linear:.1%}"
+    variance = "held-out variance" if explained["held_out"] else "variance"
+    beside = f"{size} keep {kept:.1%} of the {variance}; a PCA of the same size {linear:.1%}"
     difference = explained["difference"]
     if difference is None:
         better = "more" if kept > linear else "not more"
@@ -76,7 +77,8 @@ def compared(comparison: Section | None) -> Iterator[dict[str, str]]:
 
 def _facts(subject: Subject, sections: dict[str, Any]) -> list[dict[str, str]]:
     training, explained = sections["training"], sections["explained"]
-    rows = {True: "held-out rows", False: "rows of fit", None: "rows"}[subject.held_out]
+    rows = "held-out rows" if subject.seen.held_out else "rows"
+    rows = "rows of fit" if subject.seen.share == 1 else rows
     views = f"columns in {len(subject.views)} views" if subject.views else "columns"
     facts = [
         {"value": f"{subject.n_rows:,}", "label": rows},
@@ -107,25 +109,25 @@ def _alerts(subject: Subject, sections: dict[str, Any]) -> Iterator[dict[str, st
 
 
 def _of_rows(subject: Subject) -> Iterator[dict[str, str]]:
-    if subject.held_out is False:
+    seen = subject.seen
+    if seen.share == 1:
         yield _alert(
             "note",
             "overview",
             "All figures are of the rows of fit, which look better than others would.",
         )
-    elif subject.held_out is None:
+    elif seen.held_out is None:
         yield _alert(
             "note",
             "overview",
-            "The model came from a file and the rows of fit were not given, so nobody can tell "
-            "whether fit saw these rows; if it did, the figures flatter the model.",
+            "The model keeps no record of the rows of fit, and they were not given, so nobody can "
+            "tell whether fit saw these rows; if it did, the figures flatter the model.",
         )
-    elif subject.known is not None and subject.known.any():
+    elif seen.n_seen:
         yield _alert(
-            "problem" if subject.known.mean() > LEAK else "note",
-            "data",
-            f"{subject.known.mean():.1%} of the rows are among the rows of fit, too, so they are "
-            "not held out.",
+            "problem" if seen.share > LEAK else "note",
+            "overview",
+            f"{str(seen).capitalize()} seen in fit, so they are not held out.",
         )
 
 

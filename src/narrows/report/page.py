@@ -64,7 +64,6 @@ def rendered(data: Mapping[str, Any]) -> str:
     environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined)
     template = environment.from_string(_text("report.html.jinja"))
     texts = plain(data)
-    held_out = [alert for alert in texts["overview"]["alerts"] if alert["section"] == "overview"]
     return template.render(
         **texts,
         style=Markup(style),  # noqa: S704 - our own file
@@ -75,7 +74,6 @@ def rendered(data: Mapping[str, Any]) -> str:
         sparks=[_spark(column["counts"]) for column in texts["data"]["columns"]],
         compared=_compared(texts["comparison"]),
         labels=_labels(texts["comparison"]),
-        maybe_seen=bool(held_out),
         n_components=len(texts["code"]["components"]),
         figure=figure,
         number=_number,

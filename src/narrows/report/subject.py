@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from narrows.data.arrays import taken
+from narrows.data.fingerprint import Seen
 from narrows.errors import DataError
 from narrows.report.cells import Cells, level
 
@@ -37,8 +38,8 @@ class Subject:
         The rows of fit.
     ids : list of str or None
         What the rows are called.
-    held_out : bool or None
-        Whether fit did not see them; None if nobody can tell.
+    seen : Seen
+        How many of them fit has seen.
     known : bool ndarray or None
         Which of the examined rows stand in ``train``, too; None without it.
     shape : int ndarray or None
@@ -51,7 +52,7 @@ class Subject:
     y: Matrix | None = None
     train: Any = None
     ids: Sequence[str] | None = None
-    held_out: bool | None = None
+    seen: Seen = field(default_factory=Seen.unknown)
     known: NDArray[np.bool_] | None = None
     shape: NDArray[np.int64] | None = None
 

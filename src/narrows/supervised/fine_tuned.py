@@ -106,6 +106,8 @@ class FineTuned(
         rows = encoder._rows(X)
         owned = encoder.layout_.schema is not None or arrays.owned(rows, X)
         rows, weight, kept = arrays.weigh(rows, sample_weight, target)
+        if encoder._fingerprint is not None:  # a frozen one has seen other rows before
+            encoder._fingerprint = encoder._fingerprint.including(rows)
         runtime = resolve(encoder.device, encoder.precision)
         randomness = Randomness.seeded(start, runtime.device)
         network = encoder.network_.to(runtime.device, runtime.dtype)

@@ -56,10 +56,10 @@ def at_components(network: Network, table: Table, rows: Tensor, generator: torch
     """Put a network at the PCA of rows, so that it begins where the linear method ends.
 
     relu(z) - relu(-z) = z: two units of every hidden layer hand one component on, scaled to the
-    variance of the columns, and the mirror does the same. The other units before the code and before
-    the output are twins: two see the same, as it was drawn, and are heard with opposite signs, so
-    that they cancel at first and part with the first step (Zhang, Xu, Luo & Ma, "A type of
-    generalization error induced by initialization in deep neural networks", MSML 2020).
+    variance of the columns, and the mirror does the same. The other units before the code and
+    before the output are twins: two see the same, as it was drawn, and are heard with opposite
+    signs, so that they cancel at first and part with the first step (Zhang, Xu, Luo & Ma, "A type
+    of generalization error induced by initialization in deep neural networks", MSML 2020).
 
     Parameters
     ----------

@@ -141,6 +141,7 @@ def test_score_summarises_for_people_and_programs(
     lines = run("score", "model", "wdbc.csv", "--summary", "-q").stdout.splitlines()
     assert lines[0] == "rows,569"
     assert lines[1] == f"mean,{found['mean']}"
+    assert lines[-1] == "without_score,0"
     done = run("score", "model", "wdbc.csv", "--json", "-q", "-o", tmp_path / "s.csv")
     assert json.loads(done.stdout) == found
     assert len((tmp_path / "s.csv").read_text().splitlines()) == 570

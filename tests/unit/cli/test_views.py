@@ -108,6 +108,16 @@ def test_explain_speaks_of_views_and_columns(run_here: Narrows) -> None:
     shown = run_here("explain", "model", *held_out).stdout
     for part in ("share of the held-out variance", "component 1", "clinic__sex"):
         assert part in shown
+    assert (found["rows"], found["rows_seen_in_fit"]) == (110, 0)
+
+
+def test_explain_calls_held_out_only_what_fit_has_not_seen(run_here: Narrows) -> None:
+    trained = ("clinic.csv", "genes.parquet", *KEY)
+    found = json.loads(run_here("explain", "model", *trained, "--json").stdout)
+    assert found["rows"] == found["rows_seen_in_fit"] > 100
+    shown = run_here("explain", "model", *trained).stdout
+    assert "held-out" not in shown
+    assert "rows were seen in fit" in shown
 
 
 def test_the_model_card_and_inspect_list_types_and_holes(here: Path, run_here: Narrows) -> None:

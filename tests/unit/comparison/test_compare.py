@@ -13,14 +13,21 @@ import numpy as np
 import pandas as pd
 import pytest
 from sklearn.base import BaseEstimator, TransformerMixin
-from sklearn.datasets import load_iris, load_wine
+from sklearn.datasets import load_breast_cancer, load_iris, load_wine
 from sklearn.decomposition import PCA
+from sklearn.frozen import FrozenEstimator
 from sklearn.model_selection import KFold
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from narrows import Autoencoder, Comparison, Contraction, compare
-from narrows.errors import CorruptFileError, DataError, InterruptedWarning, ParameterError
+from narrows import Autoencoder, Comparison, Contraction, Dense, compare
+from narrows.errors import (
+    CorruptFileError,
+    DataError,
+    InterruptedWarning,
+    ParameterError,
+    SeenRowsWarning,
+)
 
 X, y = load_wine(return_X_y=True)
 QUICK = Autoencoder(max_epochs=5, random_state=0)
@@ -121,8 +128,9 @@ def test_the_reference_is_what_one_would_compute_by_hand() -> None:
 def test_an_autoencoder_is_judged_in_the_same_space_whatever_its_scaling() -> None:
     train, test = np.arange(0, 178, 2), np.arange(1, 178, 2)
     for scaling in ("standard", "minmax", "none"):
-        model = Autoencoder(4, max_epochs=5, scaling=scaling, random_state=0)
+        model = Autoencoder(4, max_epochs=5, scaling=scaling)
         found = compare(X, methods=[model], n_components=4, folds=[(train, test)])
+        model.set_params(random_state=found.cells[0]["fit_seed"])
         scaler = StandardScaler().fit(X[train])
         back = scaler.transform(model.fit(X[train]).reconstruct(X[test]))
         held_out = scaler.transform(X[test])
@@ -132,9 +140,9 @@ def test_an_autoencoder_is_judged_in_the_same_space_whatever_its_scaling() -> No
 
 def test_the_steepness_of_an_autoencoder_is_that_of_its_penalty() -> None:
     train, test = np.arange(100), np.arange(100, 178)
-    model = Autoencoder(2, max_epochs=5, random_state=0)
+    model = Autoencoder(2, max_epochs=5)
     found = compare(X, methods=[model], n_components=2, folds=[(train, test)])
-    model.fit(X[train])
+    model.set_params(random_state=found.cells[0]["fit_seed"]).fit(X[train])
     step, slopes = 1e-5, []
     spread = X[train].std(0)
     for column in range(X.shape[1]):
@@ -413,3 +421,48 @@ def test_a_progress_line_for_each_cell(capsys: pytest.CaptureFixture[str]) -> No
     assert len(lines) == 4
     assert lines[0].startswith("1/4  pca, 2 components, fold 1: ")
     assert lines[3].endswith("0:00 left")
+
+
+class Reseeded(Autoencoder):
+    """The same method with other luck."""
+
+    def fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> Any:
+        self.random_state = self.random_state + 1
+        return super().fit(X, y, sample_weight)
+
+
+def test_each_fold_and_each_repetition_has_a_seed_of_its_own() -> None:
+    found = compare(X, methods=[QUICK], n_components=2, folds=3, seeds=2)
+    seeds = [cell["fit_seed"] for cell in found.cells]
+    assert len(set(seeds)) == 6
+    again = compare(X, methods=["pca", QUICK], n_components=2, folds=3, seeds=2)
+    assert {c["fit_seed"] for c in again.cells if c["method"] == "pca"} == set(seeds)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seeds", [1, 3])
+def test_luck_alone_is_seldom_called_better(seeds: int) -> None:
+    """Two methods that differ by their seeds; with one for all folds, 18 of 40 were called so."""
+    settings = {
+        "architecture": Dense((8,)),
+        "init": "random",
+        "max_epochs": 6,
+        "precision": "float32",
+    }
+    methods = [("one", Autoencoder(2, **settings)), ("other", Reseeded(2, **settings))]
+    table, n_called = load_breast_cancer().data, 0
+    for run in range(40):
+        rows = np.random.default_rng(run).permutation(table)[:150]
+        found = compare(
+            rows, methods=methods, n_components=2, folds=5, seeds=seeds,
+            metrics=["reconstruction"], random_state=100 * run,
+        )  # fmt: skip
+        n_called += found.summary[1]["values"]["reconstruction"]["difference"]["p"] < 0.05
+    assert n_called <= 6  # a chance of 1 % at 5 %
+
+
+def test_a_method_that_was_fitted_to_the_rows_is_named() -> None:
+    model = Autoencoder(4, max_epochs=2, random_state=0).fit(X[:100])
+    frozen = make_pipeline(FrozenEstimator(model), PCA(2))
+    with pytest.warns(SeenRowsWarning, match=r"'before'.*100 of 178 rows were seen in that fit"):
+        compare(X, methods=["pca", ("before", frozen)], n_components=2, folds=2)
