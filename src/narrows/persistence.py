@@ -45,6 +45,7 @@ logger = logging.getLogger(__name__)
 
 SCHEMA = (1, 0)  # major, minor: a newer minor adds what an older reader may ignore
 CONFIG, TENSORS, CARD = "config.json", "model.safetensors", "README.md"
+LITTER = {".DS_Store", "Thumbs.db", "desktop.ini"}  # of file managers
 MAX_JSON_BYTES = 64 << 20
 MAX_READS = 100  # a folder that is replaced again and again while it is read
 _VERSION = re.compile(r"([1-9][0-9]{0,5})\.([0-9]{1,6})")
@@ -88,13 +89,13 @@ def write(
     """
     target = Path(os.path.abspath(folder))
     _refuse_target(target)
-    payload = safetensors.numpy.save(tensors)
+    files = {TENSORS: safetensors.numpy.save(tensors), CARD: card.encode(errors="replace")}
     described = {
         "schema_version": f"{SCHEMA[0]}.{SCHEMA[1]}",
         **config,
-        "sha256": {TENSORS: hashlib.sha256(payload).hexdigest()},
+        "sha256": {name: hashlib.sha256(content).hexdigest() for name, content in files.items()},
     }
-    files = {TENSORS: payload, CONFIG: _as_json(described), CARD: card.encode(errors="replace")}
+    files[CONFIG] = _as_json(described)
     with _workspace(target) as temporary:
         for name, content in files.items():
             _write_synced(temporary / name, content)
@@ -185,13 +186,49 @@ def _refuse_target(target: Path) -> None:
     mode = _mode(target)
     if mode is not None and not stat.S_ISDIR(mode):
         raise ModelFileError(f"{target} is a file or a link; choose another name for the model")
-    state = None
+    state = reason = None
     while state != (state := _state(target)):  # another save may replace it while we look
-        if _is_free(target):
+        reason = foreign(target)
+        if reason is None:
             return
     raise ModelFileError(
-        f"{target} holds something that is not a model; choose another name for the model"
+        f"{target} holds {reason}, so it is not replaced; choose another name for the model"
     )
+
+
+def foreign(folder: str | os.PathLike[str]) -> str | None:
+    """Return what in a folder was not written by `write`; None if the folder may be replaced.
+
+    Nothing but a model may be: the three files that it is of, with a model card that nobody has
+    edited since. Files that file managers leave everywhere do not count.
+    """
+    target = Path(os.path.abspath(folder))
+    try:
+        names = set(os.listdir(target)) - LITTER
+    except FileNotFoundError:
+        return None
+    except NotADirectoryError:
+        return "no folder but a file"
+    other = sorted(names - {CONFIG, TENSORS, CARD})
+    if other:
+        return f"{other[0]!r}, which is no part of a model"
+    if not names:
+        return None
+    try:
+        config = _read_config(target / CONFIG)
+    except ModelFileError as error:
+        return f"something that is not a model ({error})"
+    written = config.get("sha256")
+    wanted = written.get(CARD) if isinstance(written, dict) else None
+    if wanted is not None and CARD in names and _digest(target / CARD) != wanted:
+        return f"a {CARD} that was edited since it was written (copy it to another place)"
+    return None
+
+
+def _digest(path: Path) -> str | None:
+    with contextlib.suppress(ModelFileError), _opened(path) as (file, _):
+        return hashlib.sha256(file.read(MAX_JSON_BYTES)).hexdigest()
+    return None
 
 
 def _mode(target: Path) -> int | None:
@@ -200,15 +237,6 @@ def _mode(target: Path) -> int | None:
         return target.lstat().st_mode
     except FileNotFoundError:
         return None
-
-
-def _is_free(target: Path) -> bool:
-    """Return whether nothing but a model, if that, would be replaced."""
-    try:
-        names = os.listdir(target)
-    except FileNotFoundError:
-        return True
-    return not names or (target / CONFIG).is_file()
 
 
 @contextlib.contextmanager
@@ -278,7 +306,16 @@ def _swap(temporary: Path, target: Path) -> None:
                 _put_back(temporary, target, aside)
                 raise
     for path in superseded:
-        shutil.rmtree(path, ignore_errors=True)
+        _remove(path)
+
+
+def _remove(path: Path) -> None:
+    """Remove a model that was superseded, and nothing that somebody put beside it meanwhile."""
+    for name in (CARD, CONFIG, TENSORS, *LITTER):
+        with contextlib.suppress(OSError):  # another save removed it, or may not
+            (path / name).unlink()
+    with contextlib.suppress(OSError):  # not empty
+        path.rmdir()
 
 
 def _step_aside(target: Path) -> Path | None:

@@ -82,7 +82,7 @@ FLOORS = {
     9.0: ["cli.options", "cli.output", "cli.settings"],
     9.1: ["cli.exits", "cli.tables"],
     9.15: ["cli.joining"],
-    9.2: ["cli.models", "cli.data_description", "cli.verb", "cli.viewing"],
+    9.2: ["cli.models", "cli.data_description", "cli.places", "cli.verb", "cli.viewing"],
     9.25: ["cli.applying"],
     9.3: ["cli.summary", "cli.model_description"],
     9.4: ["cli.*"],

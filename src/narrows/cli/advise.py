@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 import sys
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -85,6 +86,7 @@ def command(
         random_state=seed,
         **asked,
     )
+    advice = _for_pandas(advice)
     left_out = [*drop, *targets, *selection["ids"], *_dropped(advice)]
     line = _command(advice.settings, data, left_out) if _fits(chosen.features, advice) else None
     if as_json:
@@ -104,6 +106,18 @@ def _asked(assignments: Sequence[str], components: int | None) -> dict[str, Any]
         found["n_components"] = components
     settings.apply(model, found)
     return {key: getattr(model, key) for key in dict.fromkeys(k.split("__")[0] for k in found)}
+
+
+def _for_pandas(advice: Any) -> Any:
+    """Return advice whose lines of Python are pandas', which files are mostly read with."""
+    from narrows.advice.advice import Advice
+
+    def said(line: str) -> str:
+        return line.replace("X.drop_columns(", "X.drop(columns=")
+
+    remarks = [replace(remark, call=said(remark.call)) for remark in advice]
+    shape, looked_at = advice.shape, advice.n_looked_at
+    return Advice(remarks, advice.settings, shape, looked_at, said(advice.prepare))
 
 
 def _shape(text: str) -> tuple[int, ...]:

@@ -9,7 +9,7 @@ import narwhals as nw
 import numpy as np
 import pyarrow as pa
 
-from narrows.cli import joining, models, output, tables
+from narrows.cli import joining, models, output, places, tables
 from narrows.data import files
 
 
@@ -114,6 +114,7 @@ def filled(
     **selection
         As for `narrows.cli.joining.choose`.
     """
+    places.check({"--output": output_path, "--std": std}, [*data, model])
     for target in (output_path, std):
         if target is not None:
             files.check_writable(target)

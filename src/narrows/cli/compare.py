@@ -114,10 +114,13 @@ def command(
     narrows compare clinical.csv genes.parquet --on patient --report page.html
     narrows compare patients.csv --methods pca,umap,autoencoder --resume cells.json
     """
-    from narrows.cli import viewing
+    from narrows.cli import places, viewing
     from narrows.comparison.compare import compare
     from narrows.report import page
 
+    beside = None if report is None else str(page.twin(report))
+    outputs = {"--output": target_file, "--report": report, "the data beside it": beside}
+    places.check({**outputs, "--resume": resume}, data)
     if target_file is not None:
         _check_writable(target_file)
     if report is not None:

@@ -59,7 +59,7 @@ def _range(values: pa.ChunkedArray | None) -> dict[str, float | None]:
 
 def _note(column: pa.ChunkedArray, values: pa.ChunkedArray | None) -> str:
     if values is None:
-        if not tables.holds_text(column.type):
+        if not files.holds_text(column.type):
             return "not numeric"
         return f"categorical, {pc.count_distinct(column).as_py()} levels"
     if pc.any(pc.is_inf(values)).as_py():

@@ -23,9 +23,10 @@ def command(model: str, codes: str, output: str, quiet: bool, **selection: Any) 
     \b
     narrows decode model codes.csv --id patient -o back.csv
     """
-    from narrows.cli import applying, models
+    from narrows.cli import applying, models, places
     from narrows.data import files
 
+    places.check({"--output": output}, [codes, model])
     files.check_writable(output)
     fitted = models.load(model)
     names = list(fitted.get_feature_names_out())

@@ -25,9 +25,10 @@ def command(model: str, data: tuple[str, ...], output: str, quiet: bool, **selec
     narrows encode model patients.csv --id patient -o codes.csv
     cat patients.csv | narrows encode model - | head
     """
-    from narrows.cli import applying, models
+    from narrows.cli import applying, models, places
     from narrows.data import files
 
+    places.check({"--output": output}, [*data, model])
     files.check_writable(output)
     fitted = models.load(model)
     found = applying.read(fitted, data, quiet=quiet, **selection)

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import os
 import signal
+import sys
 import traceback as tracebacks
 import warnings
 from collections.abc import Callable, Iterator
 from enum import IntEnum
+from typing import NoReturn
 
 import click
 
@@ -78,6 +81,23 @@ def leaving_at_once() -> Iterator[None]:
         yield
     finally:
         signal.signal(signal.SIGINT, before)
+
+
+def leave(code: object) -> NoReturn:
+    """End the process, whatever threads of native libraries are still there.
+
+    They may be at work for a table that was read and given up. Where the interpreter takes itself
+    apart around them, the C++ library ends the process by a signal ("terminate called without an
+    active exception") in place of the exit code. Nothing of ours is left to do by then: files are
+    closed and temporary folders removed where they were made.
+    """
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # nothing is left to be interrupted
+    with contextlib.suppress(Exception):  # what a library does at the end is no failure of ours
+        atexit._run_exitfuncs()
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(OSError, ValueError):  # nobody reads it any more
+            stream.flush()
+    os._exit(code if isinstance(code, int) else Exit.OK if code is None else Exit.FAILED)
 
 
 def code_of(error: Exception) -> Exit:

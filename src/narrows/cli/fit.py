@@ -107,6 +107,9 @@ def command(
     narrows fit clinical.csv genes.parquet --on patient -k 16 -o model
     narrows fit patients.csv --drop diagnosis --set 'architecture=(256, 64)' -o model
     """
+    from narrows.cli import joining
+    from narrows.data import files
+
     asked = Request(**request)
     own = {
         "n_components": components,
@@ -121,6 +124,8 @@ def command(
     if not asked.data:
         raise click.UsageError("Missing argument 'DATA': the table to fit to.", context)
     if asked.model is None and not dry_run:
+        for entry in asked.data:  # a wrong name is the more telling mistake
+            files.check_there(joining.source_of(entry).path)
         raise click.UsageError("Missing option '-o': the folder to save the model in.", context)
     features = _prepared(model, asked)
     if dry_run:

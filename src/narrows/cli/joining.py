@@ -65,15 +65,17 @@ def choose(
     SourceError
         If a file cannot be used, has a sample twice, or shares none with the others.
     """
-    sources = [_source(entry) for entry in data]
+    sources = [source_of(entry) for entry in data]
     _check_names(sources, on)
     asked = {"columns": columns, "drop": drop, "ids": ids}
     key = [] if on is None else [on]
     # A list of several names is told from a name with a comma only by the table.
     kept = [*key, *ids, *tables.split(ids), *(text or ())]
+    numbers = set(known or ()) - set(text or ())
     read = []
     for source in sources:
         own = [_bare(name, source.view) for name in kept]
+        own = [name for name in own if name == on or not _is_known(source, name, numbers)]
         read.append(files.read_table(source.path, header=header, text=own))
     several = len(sources) > 1
     if several:
@@ -85,6 +87,8 @@ def choose(
             for option, names in asked.items()
         }
         given["ids"] = [*key, *given["ids"]]
+        # What a model was fitted to can be carried along, too.
+        given["both"] = [n for n in table.column_names if _is_known(source, n, known or ())]
         where = "standard input" if source.path == files.STANDARD_STREAM else source.path
         found = tables.pick(where, table, **given)
         prefix = _prefix(source, found.features.column_names, known, several=several)
@@ -140,7 +144,8 @@ def by_prefix(names: Sequence[str]) -> dict[str, list[str]]:
     return views
 
 
-def _source(entry: str) -> Source:
+def source_of(entry: str) -> Source:
+    """Return the file that a path, or ``NAME=PATH``, stands for."""
     name, equals, path = entry.partition("=")
     if equals and name.isidentifier() and not Path(entry).exists():
         return Source(name, path)
@@ -190,6 +195,10 @@ def _unknown(source: Source, where: str, known: Sequence[str]) -> str:
     views = dict.fromkeys(name.partition(SEPARATOR)[0] for name in known if SEPARATOR in name)
     advice = f"say which view it is, for example {next(iter(views))}={source.path}" if views else ""
     return f"{where} has no column that the model knows; {advice or 'leave the file out'}"
+
+
+def _is_known(source: Source, name: str, known: Collection[str]) -> bool:
+    return name in known or f"{source.view}{SEPARATOR}{name}" in known
 
 
 def _bare(name: str, view: str) -> str:

@@ -6,7 +6,7 @@ import importlib
 import os
 import sys
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NoReturn
 
 import click
 
@@ -90,6 +90,12 @@ def cli() -> None:
     """
 
 
-def main() -> None:
-    """Run the ``narrows`` command."""
-    cli()
+def main() -> NoReturn:
+    """Run the ``narrows`` command, and end the process."""
+    try:
+        cli()
+    except SystemExit as done:
+        exits.leave(done.code)
+    except KeyboardInterrupt:  # after the verb's own end
+        exits.leave(exits.Exit.INTERRUPTED)
+    exits.leave(exits.Exit.OK)

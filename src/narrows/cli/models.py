@@ -109,9 +109,10 @@ def check_target(folder: str, *, replace: bool) -> None:
                 f"output={folder!r} already exists; choose another folder, or replace it with "
                 "--force"
             )
-        if not (path / persistence.CONFIG).is_file():
+        reason = persistence.foreign(path)
+        if reason is not None:
             raise ModelFileError(
-                f"{folder} is not a model, so --force does not replace it; choose another folder"
+                f"{folder} holds {reason}, so --force does not replace it; choose another folder"
             )
     parent = path.absolute().parent
     if not parent.is_dir():

@@ -22,9 +22,10 @@ def command(model: str, data: tuple[str, ...], output: str, quiet: bool, **selec
     \b
     narrows reconstruct model patients.csv --id patient -o denoised.csv
     """
-    from narrows.cli import applying, models
+    from narrows.cli import applying, models, places
     from narrows.data import files
 
+    places.check({"--output": output}, [*data, model])
     files.check_writable(output)
     fitted = models.load(model)
     found = applying.read(fitted, data, quiet=quiet, **selection)

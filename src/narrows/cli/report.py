@@ -91,11 +91,15 @@ def command(
     narrows report model test.csv --train train.csv --target diagnosis -o report.html
     """
     from narrows import reporting
-    from narrows.cli import applying, joining, models, tables
+    from narrows.cli import applying, joining, models, places, tables
     from narrows.report import page
 
     shapes = {name: rest.pop(name) for name in ("image_shape", "sequence_shape")}
     title, selection = rest.pop("title"), rest
+    places.check(
+        {"--output": output, "the data beside it": str(page.twin(output))},
+        [*data, *train, comparison, model],
+    )
     page.check_path(output)
     fitted = models.load(model)
     if not hasattr(fitted, "report"):

@@ -46,10 +46,11 @@ def command(
     narrows score model patients.csv --id patient -o scores.csv
     narrows score model patients.csv --summary
     """
-    from narrows.cli import applying, models
+    from narrows.cli import applying, models, places
     from narrows.data import files
 
     target = files.STANDARD_STREAM if output is None else output
+    places.check({"--output": output}, [*data, model])
     files.check_writable(target)
     fitted = models.load(model)
     found = applying.read(fitted, data, quiet=quiet, **selection)

@@ -17,8 +17,7 @@ from narrows.errors import SourceError
 
 SHOWN = 5
 NUMBER = r"^\s*[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?\s*$"
-NOTHING = ["", "NA", "NaN", "nan", "null", "NULL", "N/A", "n/a", "#N/A", "<NA>"]  # in a text cell
-DECIMAL_COMMA = r"^\s*[+-]?\d+(,\d+)?\s*$"
+LOOKED_AT = 1000  # cells of a column of text, to see how it is written
 INDEX_NAME = re.compile(r"|__index_level_\d+__")  # how pandas and R leave a row index in a file
 
 
@@ -71,8 +70,11 @@ def pick(
     columns: Sequence[str] = (),
     drop: Sequence[str] = (),
     ids: Sequence[str] = (),
+    both: Collection[str] = (),
 ) -> Chosen:
     """Choose among the columns of a table that was read, as `choose` does.
+
+    Those of ``both`` stay features where they are carried along, too.
 
     Raises
     ------
@@ -80,7 +82,7 @@ def pick(
         If a name is unknown, or no feature is left.
     """
     carried = _named(where, ids, table)
-    left_out = {*carried, *_named(where, drop, table)}
+    left_out = {*(set(carried) - set(both)), *_named(where, drop, table)}
     wanted = _named(where, columns, table) or table.column_names
     features = [name for name in wanted if name not in left_out]
     if not features:
@@ -156,8 +158,8 @@ def features(
     """
     _refuse_index(table, where)
     _refuse_times(table, where)
-    table = pa.table({name: _emptied(table[name]) for name in table.column_names})
-    levelled = {name for name in table.column_names if holds_text(table[name].type)}
+    table = pa.table({name: files.emptied(table[name]) for name in table.column_names})
+    levelled = {name for name in table.column_names if files.holds_text(table[name].type)}
     if text is not None:
         _refuse_text(table.select([n for n in table.column_names if n not in text]), where)
     else:
@@ -180,8 +182,8 @@ def array(table: pa.Table) -> NDArray[Any]:
 
 def values(column: pa.ChunkedArray) -> NDArray[Any]:
     """Return a column as whole numbers, as numbers with NaN for holes, or as it is."""
-    if holds_text(column.type):
-        column = _emptied(column)
+    if files.holds_text(column.type):
+        column = files.emptied(column)
         for kind in (pa.int64(), pa.float64()):
             with contextlib.suppress(pa.ArrowInvalid):  # not all of it is of that kind
                 return values(column.cast(kind))
@@ -241,22 +243,6 @@ def _refuse_index(table: pa.Table, where: str) -> None:
             )
 
 
-def holds_text(kind: pa.DataType) -> bool:
-    """Return whether cells of an Arrow type are text."""
-    if pa.types.is_dictionary(kind):
-        return holds_text(kind.value_type)
-    return _is_text(kind)
-
-
-def _emptied(column: pa.ChunkedArray) -> pa.ChunkedArray:
-    """Return text with no value where it says that there is none."""
-    if not holds_text(column.type):
-        return column
-    text = column.cast(pa.string())
-    nothing = pc.is_in(pc.utf8_trim_whitespace(text), value_set=pa.array(NOTHING))
-    return pc.if_else(nothing, None, text)
-
-
 def _refuse_times(table: pa.Table, where: str) -> None:
     for name in table.column_names:
         kind = table[name].type
@@ -284,13 +270,22 @@ def _refuse_no_category(name: str, column: pa.ChunkedArray, where: str) -> None:
     )
     place = f"{where}: column {_offender(name, column)}"
     numeric = pc.sum(pc.match_substring_regex(values, NUMBER)).as_py() or 0
-    commas = pc.sum(pc.match_substring_regex(values, DECIMAL_COMMA)).as_py() or 0
-    if commas > len(values) / 2 and commas > numeric:
-        raise SourceError(f"{place} has decimal commas; write 1.5, not 1,5, or {advice}")
     if numeric > len(values) / 2:
         raise SourceError(
             f"{place} is no number where most of the column is; leave the cell empty if nothing "
             f"was measured, or {advice}"
+        )
+    sample = values.slice(0, LOOKED_AT).to_pylist()
+    way = text_numbers.writing(sample)
+    if way is not None and text_numbers.commas_are_unclear(sample):
+        shown = text_numbers.example(sample, way)
+        raise SourceError(
+            f"{place} has commas that may stand between thousands or before decimals; write "
+            f"{shown.replace(',', '')} or {shown.replace(',', '.')} for {shown}, or {advice}"
+        )
+    if way is not None:
+        raise SourceError(
+            f"{place} has {way.name}; {_plainly(way)}, or {advice}"
         )
     distinct = pc.count_distinct(values).as_py()
     if text_numbers.names_rows(len(values), distinct):
@@ -306,7 +301,7 @@ def _refuse_text(table: pa.Table, where: str) -> None:
     raise SourceError(
         f"{where}: {len(bad)} {plural} not numeric: {_some(described)}; "
         f"leave out with --drop {_some(map(repr, bad), ',')}, carry along with --id, or turn into "
-        f"numbers first{_comma_advice(table, bad)}"
+        f"numbers first{_advice(table, bad)}"
     )
 
 
@@ -314,7 +309,7 @@ def _offender(name: str, column: pa.ChunkedArray) -> str:
     """Return the name and the first cell that is no number."""
     values = column.cast(pa.string()) if pa.types.is_dictionary(column.type) else column
     bad = pc.is_valid(values)
-    if _is_text(values.type):
+    if files.holds_text(values.type):
         bad = pc.and_(bad, pc.invert(pc.match_substring_regex(values, NUMBER)))
     row = pc.index(pc.fill_null(bad, False), True).as_py()
     if row < 0:
@@ -323,15 +318,23 @@ def _offender(name: str, column: pa.ChunkedArray) -> str:
     return f"{name!r} (row {row + 1}: {shown[:40]}{'...' * (len(shown) > 40)})"
 
 
-def _comma_advice(table: pa.Table, names: Sequence[str]) -> str:
-    texts = [table[name] for name in names if _is_text(table[name].type)]
-    if any(pc.all(pc.match_substring_regex(text, DECIMAL_COMMA)).as_py() for text in texts):
-        return " (decimal commas? write 1.5, not 1,5)"
+def _advice(table: pa.Table, names: Sequence[str]) -> str:
+    """Return what columns of numbers are that are written as people write them."""
+    for name in names:
+        if files.holds_text(table[name].type):
+            values = pc.drop_null(table[name].cast(pa.string())).slice(0, LOOKED_AT).to_pylist()
+            way = text_numbers.writing(values)
+            if way is not None:
+                return f" ({name!r} has {way.name}: {_plainly(way)})"
     return ""
 
 
-def _is_text(kind: pa.DataType) -> bool:
-    return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind))
+def _plainly(way: text_numbers.Writing) -> str:
+    if "decimal commas" in way.name:
+        return "write 1.5, not 1,5"
+    if way.name.startswith("dates"):
+        return "write numbers, such as days since the first one"
+    return "write plain numbers, such as 1234.5"
 
 
 def _missing(column: pa.ChunkedArray) -> pa.ChunkedArray:

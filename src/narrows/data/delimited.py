@@ -66,6 +66,7 @@ def parse(
     layout = detect(data, header=header)
     _check_encoding(data, where, layout)
     _check_names(where, layout)
+    _refuse_spaces(data, where, layout)
     # Arrow counts blank lines before the header as rows; without them it cannot mistake one.
     body = data.lstrip(b"\r\n")
     try:
@@ -170,6 +171,22 @@ def _check_encoding(data: bytes, where: str, layout: Layout) -> None:
             f"{where}, line {line}, column {name!r}: byte 0x{data[error.start]:02x} is not UTF-8; "
             "convert the file first, for example with iconv -f latin1 -t utf-8"
         ) from None
+
+
+def _refuse_spaces(data: bytes, where: str, layout: Layout) -> None:
+    """Refuse a table of one column whose cells are rows of numbers, set apart by spaces."""
+    if len(layout.names) > 1:
+        return
+    rows = [row[0].split() for row in _rows(_sample(data), layout.delimiter) if row]
+    widths = {len(row) for row in rows}
+    body = [cell for row in rows[1:] for cell in row]
+    numbers = sum(bool(NUMBER.fullmatch(cell)) for cell in body)
+    if len(widths) == 1 and widths != {1} and numbers > len(body) / 2:
+        raise SourceError(
+            f"{where} has {widths.pop()} fields in each row, set apart by spaces; a table has "
+            "commas, semicolons, tabs or bars there: convert it first, for example with "
+            "sed -E 's/ +/,/g'"
+        )
 
 
 def _check_names(where: str, layout: Layout) -> None:

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import IO, Any, NamedTuple, Protocol
 
 import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 from pyarrow import csv as arrow_csv
 from pyarrow import parquet
@@ -52,7 +53,8 @@ def read_table(
     Returns
     -------
     pyarrow.Table
-        Any types of column: that they hold numbers is checked where they become features.
+        Any types of column: that they hold numbers is checked where they become features. Text
+        that says that there is nothing ("", "NA", "n/a", ...) is null, but for ``text``.
 
     Raises
     ------
@@ -66,6 +68,9 @@ def read_table(
         found = _existing(Path(name))
         with _named(name, "read"):
             table = _format(found, name).read(found, name, header, text)
+    columns_read = zip(table.column_names, table.columns, strict=True)
+    read = [column if name in text else emptied(column) for name, column in columns_read]
+    table = pa.table(read, names=table.column_names)
     return table if columns is None else table.select(known_columns(name, columns, table))
 
 
@@ -142,6 +147,18 @@ def write_bytes(content: bytes, path: str | os.PathLike[str]) -> None:
         stream.write(content)
 
 
+def check_there(path: str | os.PathLike[str]) -> None:
+    """Refuse a path at which there is no file to read.
+
+    Raises
+    ------
+    SourceError
+        If there is none; with the nearest name.
+    """
+    if os.fspath(path) != STANDARD_STREAM:
+        _existing(Path(path))
+
+
 def check_writable(path: str | os.PathLike[str]) -> None:
     """Refuse a path that `write_table` could not write, before the work that makes the table.
 
@@ -211,6 +228,25 @@ def replacing(path: Path) -> Iterator[IO[bytes]]:
     finally:
         temporary.unlink(missing_ok=True)
     _sync_folder(target.parent)
+
+
+NOTHING = ["", "NA", "NaN", "nan", "null", "NULL", "N/A", "n/a", "#N/A", "<NA>"]  # in a text cell
+
+
+def holds_text(kind: pa.DataType) -> bool:
+    """Return whether cells of an Arrow type are text."""
+    if pa.types.is_dictionary(kind):
+        return holds_text(kind.value_type)
+    return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind))
+
+
+def emptied(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Return text with no value where it says that there is none; other columns as they are."""
+    if not holds_text(column.type):
+        return column
+    text = column.cast(pa.string())
+    nothing = pc.is_in(pc.utf8_trim_whitespace(text), value_set=pa.array(NOTHING))
+    return pc.if_else(nothing, None, text)
 
 
 class Sink(Protocol):

@@ -11,6 +11,7 @@ _NUMBER = r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?"
 _GROUPS = r"[+-]?\d{1,3}(,\d{3})+(\.\d+)?"  # thousands, set apart by commas
 _CURRENCY = r"($|€|£|¥)".replace("$", r"\$")
 _DAY, _MONTH = r"(0?[1-9]|[12]\d|3[01])", r"(0?[1-9]|1[0-2])"
+_UNCLEAR = re.compile(r"[+-]?[1-9]\d{0,2},\d{3}")
 _SPACE = "[ \u00a0\u202f\u2009]"
 
 
@@ -122,6 +123,12 @@ def writing(values: Sequence[str]) -> Writing | None:
     units = [match["unit"] for value in found if (match := _UNIT.fullmatch(value))]
     same = len(units) > len(found) / 2 and len(set(units)) == 1
     return UNITS if same else None
+
+
+def commas_are_unclear(values: Sequence[str]) -> bool:
+    """Return whether each comma may stand before decimals or between thousands: 3,750."""
+    commas = [value.strip() for value in values if "," in value]
+    return bool(commas) and all(_UNCLEAR.fullmatch(value) for value in commas)
 
 
 def is_number(value: str) -> bool:

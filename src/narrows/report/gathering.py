@@ -14,9 +14,8 @@ from narrows.report import (
     table,
     training,
 )
+from narrows.report.plain import FORMAT, VERSION
 from narrows.report.subject import Subject
-
-FORMAT, VERSION = "narrows report", 1
 
 
 def gathered(

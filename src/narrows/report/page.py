@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import json
 import os
 from collections.abc import Mapping
 from importlib import resources
@@ -16,7 +17,7 @@ from markupsafe import Markup
 from narrows.data import files
 from narrows.errors import ParameterError
 from narrows.report import overview
-from narrows.report.plain import as_json, as_script, figure, plain
+from narrows.report.plain import FORMAT, as_json, as_script, figure, plain
 
 HERE = resources.files("narrows.report")
 ENDINGS = (".html", ".htm")
@@ -41,7 +42,26 @@ def check_path(path: str | os.PathLike[str]) -> Path:
             f"ends in .json; choose {found.with_suffix('.html').name!r}"
         )
     files.check_place(found)
+    beside = twin(found)
+    if beside.exists() and not _is_twin(beside):
+        raise ParameterError(
+            f"path={str(path)!r} would put the data of the page into {beside.name}, which is there "
+            "and of something else; choose another name"
+        )
     return found
+
+
+def twin(path: str | os.PathLike[str]) -> Path:
+    """Return where the data of a page go."""
+    return Path(path).with_suffix(".json")
+
+
+def _is_twin(path: Path) -> bool:
+    try:
+        found = json.loads(path.read_text("utf-8"))
+    except (OSError, ValueError, RecursionError):
+        return False
+    return isinstance(found, dict) and found.get("format") == FORMAT
 
 
 def write(data: Mapping[str, Any], path: Path) -> None:
@@ -53,8 +73,8 @@ def write(data: Mapping[str, Any], path: Path) -> None:
         If they cannot be written.
     """
     # A name may hold half a character, which no file can.
-    page, twin = rendered(data).encode("utf-8", "replace"), as_json(data).encode("utf-8")
-    files.write_bytes(twin, path.with_suffix(".json"))
+    page, beside = rendered(data).encode("utf-8", "replace"), as_json(data).encode("utf-8")
+    files.write_bytes(beside, twin(path))
     files.write_bytes(page, path)
 
 

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+FORMAT, VERSION = "narrows report", 1
 DIGITS = 6
 
 

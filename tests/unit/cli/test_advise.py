@@ -76,7 +76,8 @@ def test_the_command_is_given_where_fit_takes_the_table(run, tmp_path: Path) -> 
     quick = ("advise", tmp_path / "t.csv", "--quick", "--set", "max_epochs=1")
     shown = run(*quick).stdout
     assert "'when' (Date)" in shown
-    assert "X = X.drop_columns(['when'])" in shown
+    assert "X = X.drop(columns=['when'])" in shown
+    assert "drop_columns" not in shown
     line = json.loads(run(*quick, "--json").stdout)["command"]
     assert "--drop when" in line
     done = run(*shlex.split(line)[1:-1], tmp_path / "model")

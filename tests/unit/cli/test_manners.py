@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import shutil
 import signal
 from pathlib import Path
 
+import numpy as np
+import pandas as pd
 import pytest
+from click.testing import CliRunner, Result
 
 import narrows
 from narrows.cli import main, models
@@ -186,3 +190,150 @@ def test_demo_is_told_where_to_write(run, monkeypatch: pytest.MonkeyPatch, tmp_p
     monkeypatch.setattr(narrows, "demo", fake, raising=False)
     assert run("demo", "-o", tmp_path, "--seed", 3, "-q").exit_code == 0
     assert calls == [(tmp_path, True, 3)]
+
+
+def go(*arguments: object) -> Result:
+    return CliRunner().invoke(main.cli, [str(argument) for argument in arguments])
+
+
+@pytest.fixture
+def small(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Return a folder with a table of numbers and a level, and a model fitted to it."""
+    monkeypatch.chdir(tmp_path)
+    random = np.random.default_rng(0)
+    table = pd.DataFrame(random.normal(size=(40, 3)), columns=list("abc"))
+    table["town"] = ["ulm", "bonn", "kiel", "NA"] * 10
+    table.to_csv("t.csv", index=False)
+    assert go("fit", "t.csv", "--epochs", 1, "--seed", 0, "-o", "model", "-q").exit_code == 0
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("encode", "model", "t.csv", "-o", "t.csv"),
+        ("encode", "model", "t.csv", "-o", "./sub/../t.csv"),
+        ("encode", "model", "t.csv", "-o", "link.csv"),
+        ("reconstruct", "model", "t.csv", "-o", "t.csv"),
+        ("impute", "model", "t.csv", "-o", "t.csv"),
+        ("impute", "model", "t.csv", "-o", "new.csv", "--std", "t.csv"),
+        ("impute", "model", "t.csv", "-o", "new.csv", "--std", "new.csv"),
+        ("score", "model", "t.csv", "-o", "t.csv"),
+        ("decode", "model", "codes.csv", "-o", "codes.csv"),
+        ("encode", "model", "t.csv", "-o", "model/codes.csv"),
+        ("compare", "t.csv", "-o", "t.csv"),
+        ("compare", "t.csv", "-o", "r.json", "--report", "r.html"),
+        ("report", "model", "t.csv", "--train", "page.json", "-o", "page.html"),
+    ],
+    ids=" ".join,
+)
+def test_what_is_read_is_never_written_over(small: Path, arguments: tuple[str, ...]) -> None:
+    (small / "sub").mkdir()
+    (small / "link.csv").symlink_to("t.csv")
+    (small / "codes.csv").write_text("autoencoder0,autoencoder1\n0,1\n")
+    before = {path: path.read_bytes() for path in small.rglob("*") if path.is_file()}
+    done = go(*arguments)
+    assert done.exit_code == 2, done.stderr
+    assert "choose another file" in done.stderr
+    assert {path: path.read_bytes() for path in small.rglob("*") if path.is_file()} == before
+
+
+def test_data_of_something_else_beside_a_page_stay(small: Path) -> None:
+    (small / "page.json").write_text('{"mine": 1}')
+    done = go("report", "model", "t.csv", "-o", "page.html")
+    assert done.exit_code == 2
+    assert "of something else" in done.stderr
+    assert (small / "page.json").read_text() == '{"mine": 1}'
+    for _ in range(2):  # the second time it is a page's own
+        assert go("report", "model", "t.csv", "-o", "other.html", "-q").exit_code == 0
+
+
+FOREIGN = {
+    "another program's": {"config.json": '{"my": "app"}', "data.db": "x"},
+    "a file more": {"thesis.txt": "x"},
+    "a folder more": {"notes/day.txt": "x"},
+    "a card with notes": {"README.md": "mine"},
+    "no model": {"thesis.txt": "x", "config.json": None, "model.safetensors": None},
+}
+
+
+@pytest.mark.parametrize("kind", FOREIGN)
+def test_force_replaces_nothing_but_a_model(small: Path, kind: str) -> None:
+    if kind == "another program's":
+        shutil.rmtree(small / "model")
+    for name, content in FOREIGN[kind].items():
+        path = small / "model" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.unlink(missing_ok=True)
+        if content is not None:
+            path.write_text(content)
+    before = {p: p.read_bytes() for p in (small / "model").rglob("*") if p.is_file()}
+    done = go("fit", "t.csv", "--epochs", 1, "--force", "-o", "model")
+    assert done.exit_code == 4, done.stderr
+    assert "--force does not replace it" in done.stderr
+    assert {p: p.read_bytes() for p in (small / "model").rglob("*") if p.is_file()} == before
+
+
+def test_force_replaces_a_model_and_what_file_managers_leave(small: Path) -> None:
+    (small / "model" / ".DS_Store").write_text("")
+    before = (small / "model" / "model.safetensors").read_bytes()
+    assert go("fit", "t.csv", "--epochs", 2, "--force", "-o", "model").exit_code == 0
+    assert (small / "model" / "model.safetensors").read_bytes() != before
+    assert sorted(os.listdir(small / "model")) == ["README.md", "config.json", "model.safetensors"]
+
+
+def test_numbers_set_apart_by_spaces_are_no_column_of_text(small: Path) -> None:
+    (small / "s.csv").write_text("a b c\n1 2 3\n4 5 6\n7 8 10\n")
+    done = go("fit", "s.csv", "-o", "m")
+    assert done.exit_code == 3
+    assert "3 fields in each row, set apart by spaces" in done.stderr
+    (small / "s.csv").write_text("wine\nred blend\nwhite blend\nred port\n")
+    assert "spaces" not in go("inspect", "s.csv").stderr
+
+
+@pytest.mark.parametrize(
+    ("cells", "said"),
+    [
+        (["3,750", "4,100", "3,900"], "may stand between thousands or before decimals"),
+        (["12,825.15", "1,204.00", "80.5"], "has numbers with commas between thousands"),
+        (["1,5", "2,25", "3,0"], "has numbers with decimal commas"),
+        (["12.50%", "1%", "80%"], "has percentages"),
+        (["$1.20", "$3", "$4.99"], "has amounts of money"),
+    ],
+)
+def test_numbers_as_people_write_them_are_named(small: Path, cells: list[str], said: str) -> None:
+    pd.DataFrame({"x": [1.5, 2.5, 3.5] * 20, "price": cells * 20}).to_csv("p.csv", index=False)
+    done = go("fit", "p.csv", "-o", "m")
+    assert done.exit_code == 3
+    assert said in done.stderr
+
+
+def test_a_feature_can_be_carried_along_and_coloured_by(small: Path) -> None:
+    done = go("score", "model", "t.csv", "--id", "town,a")
+    table = pd.read_csv("t.csv", keep_default_na=False)
+    found = pd.read_csv(io.StringIO(done.stdout), keep_default_na=False)
+    assert list(found) == ["town", "a", "score"]
+    assert found["town"].tolist() == table["town"].tolist()
+    np.testing.assert_allclose(found["a"].astype(float), table["a"].astype(float))
+    done = go("report", "model", "t.csv", "--target", "town", "-o", "page.html")
+    assert done.exit_code == 0, done.stderr
+    assert json.loads(Path("page.json").read_text())["code"]["classes"]["names"]
+
+
+def test_all_verbs_count_the_same_cells_as_missing(small: Path) -> None:
+    columns = json.loads(go("inspect", "t.csv", "--json").stdout)["columns"]
+    (town,) = [column for column in columns if column["name"] == "town"]
+    assert town["missing"] == 10
+    assert town["note"] == "categorical, 3 levels"
+    fitted = json.loads(go("fit", "t.csv", "--epochs", 1, "-o", "m", "--json").stdout)
+    assert fitted["missing"] == 10
+    advice = json.loads(go("advise", "t.csv", "--quick", "--json").stdout)
+    said = [r["details"] for r in advice["remarks"] if r["topic"] == "missing"]
+    assert said
+    assert said[0]["share"] == pytest.approx(10 / 160)
+
+
+def test_a_missing_file_is_named_before_a_missing_option(small: Path) -> None:
+    done = go("fit", "nothing.csv")
+    assert done.exit_code == 3
+    assert "nothing.csv does not exist" in done.stderr

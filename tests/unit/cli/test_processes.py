@@ -130,3 +130,44 @@ def _read(terminal: int) -> bytes:
         return os.read(terminal, 65536)
     except OSError:  # how Linux says that the other side is closed
         return b""
+
+
+def test_the_process_ends_with_its_exit_code_whatever_is_left_at_its_end(folder: Path) -> None:
+    """Native threads end a process by a signal where the interpreter takes itself apart."""
+    code = (
+        "import os, sys, atexit\n"
+        "from narrows.cli import main\n"
+        "class Thread:\n"
+        "    def __del__(self): os.abort()\n"
+        "sys.left = Thread()\n"
+        "atexit.register(print, 'at the end')\n"
+        "main.main()"
+    )
+    for arguments, expected in ((["inspect", "absent.csv"], 3), (["inspect", "wdbc.csv"], 0)):
+        done = subprocess.run(
+            [sys.executable, "-c", code, *arguments], cwd=folder, capture_output=True, text=True
+        )
+        assert done.returncode == expected
+        assert done.stdout.endswith("at the end\n")
+
+
+@pytest.mark.slow
+def test_three_hundred_error_exits_in_a_row_end_orderly(start, folder: Path) -> None:
+    rows = "".join(f"{i},{i % 7},{i % 11}\n" for i in range(40))
+    for name in ("genes", "lipids"):
+        (folder / f"{name}.csv").write_text(f"mouse,{name}_a,{name}_b\n{rows}")
+        (folder / f"{name}_new.csv").write_text(f"mouse,{name}_a,{name}_b\n{rows}")
+    key = ("--on", "mouse", "-q")
+    fit = start("fit", "genes.csv", "lipids.csv", *key, "--epochs", 1, "-o", "two")
+    assert fit.wait() == 0
+    codes = []
+    for number in range(150):
+        pair = [
+            start(verb, "two", "genes_new.csv", "lipids_new.csv", *key)
+            for verb in ("explain", "impute")
+        ]
+        for process in pair:
+            _, errors = process.communicate()
+            assert "no column that the model knows" in errors, number
+            codes.append(process.returncode)
+    assert codes == [3] * 300
