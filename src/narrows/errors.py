@@ -113,6 +113,10 @@ class MissingWarning(NarrowsWarning):
     """A column or a row without any measured cell."""
 
 
+class JoinWarning(NarrowsWarning):
+    """Tables that were joined have few samples in common, or call them differently."""
+
+
 class SeenRowsWarning(NarrowsWarning):
     """Rows that something is to be judged by were seen in fit."""
 

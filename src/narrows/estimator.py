@@ -21,7 +21,7 @@ from narrows.data import arrays, containers, detection
 from narrows.data.encoding import Encoding, Rows
 from narrows.data.fingerprint import Fingerprint
 from narrows.data.layout import Layout
-from narrows.data.learning import learned
+from narrows.data.learning import called, learned
 from narrows.data.table import Table, make_table
 from narrows.data.views import View
 from narrows.errors import (
@@ -531,7 +531,7 @@ class Autoencoder(
         n_rows: int = rows.shape[0]
         init = composition.init(network, n_rows) if fresh and whole else "random"
         if fresh:
-            _warn(composition, layout, encoding)
+            _warn(composition, layout, encoding, self._names)
             network.initialise(randomness.initial)
         table = make_table(
             rows,
@@ -543,7 +543,7 @@ class Autoencoder(
             layout=layout,
             owned=overwrite,
         )
-        _check_domain(objective.loss, table, composition.sides(layout))
+        _check_domain(objective.loss, table, composition.sides(layout), self._names)
         trainer = Trainer(
             Settings.of(
                 settings,
@@ -653,7 +653,9 @@ def _classes(y: Any, rows: Rows) -> Matrix:
     return found.astype(np.int64)
 
 
-def _check_domain(loss: Loss, table: Table, sides: Sequence[Side]) -> None:
+def _check_domain(
+    loss: Loss, table: Table, sides: Sequence[Side], names: Sequence[str] | None
+) -> None:
     low, high = torch.as_tensor(loss.low), torch.as_tensor(loss.high)
     if bool(low.isneginf().all() & high.isposinf().all()):
         return
@@ -665,12 +667,14 @@ def _check_domain(loss: Loss, table: Table, sides: Sequence[Side]) -> None:
         loss = next(side.loss for side in sides if column in side.columns)
         raise DataError(
             f"loss={loss!r} needs values from {low:g} to {high:g} after scaling, but "
-            f"column {column} goes from {float(table.low[column]):.4g} to "
+            f"column {called([column], names)} goes from {float(table.low[column]):.4g} to "
             f"{float(table.high[column]):.4g}; set scaling='minmax'"
         )
 
 
-def _warn(composition: Composition, layout: Layout, encoding: Encoding) -> None:
+def _warn(
+    composition: Composition, layout: Layout, encoding: Encoding, names: Sequence[str] | None
+) -> None:
     n_features = layout.n_shown
     if composition.n_components >= n_features and not composition.regularised:
         warnings.warn(
@@ -682,10 +686,9 @@ def _warn(composition: Composition, layout: Layout, encoding: Encoding) -> None:
         )
     never = np.flatnonzero(encoding.unseen)
     if never.size:
-        more = f" and {never.size - 5} more" if never.size > 5 else ""
         warnings.warn(
-            f"columns {never[:5].tolist()}{more} have no measured cell, so nothing can be learned "
-            "of them; leave them out",
+            f"columns {called(never, names)} have no measured cell, so nothing can be learned of "
+            "them; leave them out",
             MissingWarning,
             stacklevel=stacklevel(),
         )

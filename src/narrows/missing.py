@@ -15,6 +15,7 @@ from torch import Tensor
 from narrows import checks
 from narrows.data import arrays, containers
 from narrows.data.frames import Frame, filled_array
+from narrows.data.learning import called
 from narrows.errors import CompositionError, DataError, MissingWarning, stacklevel
 from narrows.fitted import Fitted, index_of
 from narrows.network import Network
@@ -196,7 +197,8 @@ class Imputation(Fitted):
         unseen = np.flatnonzero(holes.any(0) & self.encoding_.unseen)
         if unseen.size:
             warnings.warn(
-                f"columns {unseen[:5].tolist()} had no measured cell in fit, so they stay NaN",
+                f"columns {called(unseen, self._names)} had no measured cell in fit, so they "
+                "stay NaN",
                 MissingWarning,
                 stacklevel=stacklevel(),
             )

@@ -26,7 +26,13 @@ from narrows import (
     Masking,
     WeightDecay,
 )
-from narrows.errors import DataError, NarrowsError, OvercompleteWarning, ParameterError
+from narrows.errors import (
+    DataError,
+    MissingWarning,
+    NarrowsError,
+    OvercompleteWarning,
+    ParameterError,
+)
 
 Table = NDArray[np.float64]
 NAMES = [f"measure {i}" for i in range(10)]
@@ -469,3 +475,34 @@ def test_the_defaults_reconstruct_an_unscaled_table(breast_cancer: Table) -> Non
     model = Autoencoder(n_components=2, max_epochs=40, random_state=0).fit(breast_cancer)
     scaled = (breast_cancer - model.reconstruct(breast_cancer)) / breast_cancer.std(0)
     assert np.mean(scaled**2) < 0.37  # PCA with two components leaves 0.368
+
+
+INFINITE = np.where(np.arange(40).reshape(10, 4) == 22, np.inf, 1.0 + np.arange(40).reshape(10, 4))
+
+
+@pytest.mark.parametrize(
+    ("table", "place"),
+    [
+        (INFINITE, "column 2, row 5"),
+        (pd.DataFrame(INFINITE, columns=list("abcd")), "column 'c', row 5"),
+        (pl.DataFrame(INFINITE, schema=list("abcd")), "column 'c', row 5"),
+        (pd.DataFrame(INFINITE, columns=list("abcd")).assign(t=list("xy") * 5), "'c', row 5"),
+        (sparse.csr_array(INFINITE), "column 2, row 5"),
+    ],
+    ids=["array", "pandas", "polars", "types", "sparse"],
+)
+def test_an_infinite_cell_is_named(table: Any, place: str) -> None:
+    with pytest.raises(DataError, match="infinity") as caught:
+        Autoencoder(2, max_epochs=1).fit(table)
+    assert place in str(caught.value)
+
+
+def test_columns_are_named_in_warnings_where_they_have_names() -> None:
+    table = pd.DataFrame(np.random.default_rng(0).normal(size=(20, 3)), columns=["a", "b", "c"])
+    table["c"] = np.nan
+    with pytest.warns(MissingWarning, match="columns 'c' have no measured cell"):
+        model = Autoencoder(1, max_epochs=1, random_state=0).fit(table)
+    with pytest.warns(MissingWarning, match="columns 'c' had no measured cell in fit"):
+        model.impute(table)
+    with pytest.raises(DataError, match="column 'a' goes from"):
+        Autoencoder(1, loss="cross_entropy").fit(table[["a", "b"]])

@@ -49,7 +49,7 @@ def test_a_class_can_be_asked_of_a_prior_with_classes(digits: Any) -> None:
     centre = model.inverse_transform(np.array([[0.0, 2.0]], np.float32))
     assert np.abs(rows - centre).max() < 0.2
     with pytest.raises(CompositionError, match="no classes"):
-        model.set_params(penalty=MMD()).sample(3, target=1)
+        model.set_params(penalty=MMD()).fit(digits).sample(3, target=1)
 
 
 def test_interpolation_begins_and_ends_at_reconstructions(model: Autoencoder, digits: Any) -> None:
@@ -94,7 +94,7 @@ def test_hashes_are_the_packed_code(digits: Any) -> None:
 @pytest.mark.parametrize(
     ("call", "error", "words"),
     [
-        (lambda m, X: m.set_params(penalty=None).sample(2), CompositionError, "no prior"),
+        (lambda m, X: m.set_params(penalty=None).fit(X).sample(2), CompositionError, "no prior"),
         (lambda m, X: m.hash(X), CompositionError, "not binary"),
         (lambda m, X: m.sample(0), ParameterError, "n_samples=0"),
         (lambda m, X: m.interpolate(X[:2], X[:3]), DataError, "start has 2 rows but end 3"),
@@ -102,7 +102,7 @@ def test_hashes_are_the_packed_code(digits: Any) -> None:
         (lambda m, X: m.latent_grid(3, 1, 1), ParameterError, "high=1"),
         (lambda m, X: m.log_likelihood(X, 0), ParameterError, "n_importance=0"),
         (
-            lambda m, X: m.set_params(loss=Huber()).log_likelihood(X),
+            lambda m, X: m.set_params(loss=Huber()).fit(X).log_likelihood(X),
             CompositionError,
             "not minus the logarithm",
         ),

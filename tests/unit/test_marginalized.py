@@ -144,7 +144,7 @@ def test_all_layers_stand_beside_the_scaled_input(breast_cancer: Table) -> None:
     scaled = model.encoding_.encode(breast_cancer, np.float64)
     assert found.shape == (569, 90)
     np.testing.assert_array_equal(found[:, :30], scaled)
-    model.set_params(output="last")
+    model.set_params(output="last").fit(breast_cancer)
     np.testing.assert_array_equal(model.transform(breast_cancer), found[:, 60:])
 
 
@@ -153,7 +153,7 @@ def test_a_feature_is_named_after_the_column_it_restores(whole_numbers: NDArray[
     model = Model(n_layers=2).set_output(transform="pandas").fit(X)
     expected = ["age", "income", "age_layer1", "income_layer1", "age_layer2", "income_layer2"]
     assert list(model.transform(X).columns) == expected
-    model.set_params(output="last")
+    model.set_params(output="last").fit(X)
     assert list(model.transform(X).columns) == expected[-2:]
     assert list(model.fit(X.to_numpy()).get_feature_names_out()) == ["x0_layer2", "x1_layer2"]
     assert model.set_output(transform="polars").transform(X.to_numpy()).shape == (80, 2)

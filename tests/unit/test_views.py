@@ -5,9 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import narwhals as nw
 import numpy as np
 import pandas as pd
 import polars as pl
+import pyarrow as pa
 import pytest
 import torch
 from sklearn.base import clone
@@ -34,7 +36,7 @@ from narrows import (
     split_views,
 )
 from narrows.data.table import DenseTable
-from narrows.errors import CompositionError, DataError, ParameterError
+from narrows.errors import CompositionError, DataError, JoinWarning, ParameterError
 
 X, y = load_breast_cancer(return_X_y=True)
 X = X[:120].astype(np.float32)
@@ -307,6 +309,88 @@ def test_joining_polars_aligns_on_a_key() -> None:
     assert views == {"clinic": [0], "genes": [1]}
     with pytest.raises(DataError, match="no column 'ID' to match samples by; did you mean 'id'"):
         join_views({"clinic": a, "genes": b}, on="ID")
+
+
+ORDER = ["cleo", "ann", "ben", "dora"]
+
+
+def as_pandas(frame: pd.DataFrame) -> pd.DataFrame:
+    return frame
+
+
+LIBRARIES: dict[str, Any] = {
+    "pandas": as_pandas,
+    "polars": pl.from_pandas,
+    "pyarrow": lambda frame: pa.Table.from_pandas(frame, preserve_index=False),
+}
+
+
+@pytest.mark.parametrize("library", LIBRARIES)
+def test_rows_are_in_the_order_of_the_first_table_and_keep_their_ids(library: str) -> None:
+    make = LIBRARIES[library]
+    a = make(pd.DataFrame({"id": ORDER, "age": [3, 1, 2, 4]}))
+    b = make(pd.DataFrame({"id": ["zoe", "ben", "cleo", "ann"], "x": [9.0, 2.0, 3.0, 1.0]}))
+    joined = join_views({"clinic": a, "genes": b}, on="id")
+    assert joined.ids.tolist() == [*ORDER, "zoe"]
+    columns = nw.from_native(joined.table, eager_only=True)
+    x = [np.nan if v is None else v for v in columns["genes__x"].to_list()]
+    np.testing.assert_array_equal(x, [3.0, 1.0, 2.0, np.nan, 9.0])
+    whole = make(pd.DataFrame({"id": ORDER, "n": range(4)}))
+    same = join_views({"clinic": a, "genes": whole}, on="id")
+    found = nw.from_native(same.table, eager_only=True)
+    assert found["clinic__age"].to_list() == [3, 1, 2, 4]  # whole numbers stay whole
+    assert found["genes__n"].to_list() == [0, 1, 2, 3]
+
+
+SPELLINGS: dict[str, Any] = {
+    "numbers and text": ("{}", None),
+    "spaces": ("p{}", "p{} "),
+    "case": ("p{}", "P{}"),
+    "leading zeros": ("{:03d}", None),
+    "floats as text": ("{}", "{}.0"),
+}
+
+
+@pytest.mark.parametrize("library", LIBRARIES)
+@pytest.mark.parametrize("kind", SPELLINGS)
+def test_samples_that_differ_by_their_spelling_are_refused(kind: str, library: str) -> None:
+    one, other = (
+        [i if form is None else form.format(i) for i in range(60)] for form in SPELLINGS[kind]
+    )
+    make = LIBRARIES[library]
+    a = make(pd.DataFrame({"id": one, "a": np.arange(60.0)}))
+    b = make(pd.DataFrame({"id": other, "b": np.arange(60.0)}))
+    with pytest.raises(DataError, match="differ by their spelling alone") as caught:
+        join_views({"a": a, "b": b}, on="id")
+    assert repr(one[0]) in str(caught.value)
+    assert repr(other[0]) in str(caught.value)
+    if kind == "numbers and text" and library == "pandas":
+        with pytest.raises(DataError, match="differ by their spelling alone"):
+            join_views({"a": a.set_index("id"), "b": b.set_index("id")})
+
+
+def test_a_join_that_matches_little_is_named() -> None:
+    def table(ids: Any, name: str) -> pd.DataFrame:
+        return pd.DataFrame({name: np.arange(float(len(ids)))}, index=list(ids))
+
+    people = [f"p{i}" for i in range(100)]
+    with pytest.raises(DataError, match=r"no sample in common.*'p0' and 'q0'"):
+        join_views({"a": table(people, "x"), "b": table([f"q{i}" for i in range(9)], "y")})
+    few = [*people[:2], *(f"q{i}" for i in range(80))]
+    with pytest.warns(JoinWarning, match="only 2 of 100 samples of view 'a'"):
+        join_views({"a": table(people, "x"), "b": table(few, "y")})
+    some = [*people[:50], "P60"]
+    with pytest.warns(JoinWarning, match=r"1 samples? of view 'a' differ by their spelling"):
+        join_views({"a": table(people, "x"), "b": table(some, "y")})
+    join_views({"a": table(people, "x"), "b": table(people[:5], "y")})  # a part is no accident
+
+
+def test_a_default_index_says_nothing_of_samples() -> None:
+    a, b = pd.DataFrame({"x": [1.0, 2.0]}), pd.DataFrame({"y": [1.0, 2.0, 3.0]})
+    with pytest.warns(JoinWarning, match="their index says nothing"):
+        join_views({"a": a, "b": b})
+    with pytest.raises(DataError, match="has no sample in row 1"):
+        join_views({"a": a.set_index(pd.Index(["ann", None])), "b": b})
 
 
 def test_joining_arrays_wants_the_same_rows() -> None:

@@ -14,7 +14,7 @@ from narrows.checks import nearest
 from narrows.cli import tables
 from narrows.cli.tables import Chosen
 from narrows.data import files
-from narrows.data.views import SEPARATOR
+from narrows.data.views import SEPARATOR, matched
 from narrows.errors import SourceError
 
 OPTIONS = {"columns": "--columns", "drop": "--drop", "ids": "--id"}
@@ -223,6 +223,7 @@ def _joined(sources: Sequence[Source], parts: Sequence[Chosen], on: str) -> Chos
             f"no {on} is in two of {', '.join(part.where for part in parts)}; look at how they "
             f"write it: {whole[0].as_py()!r} and {keys[-1][0].as_py()!r}"
         )
+    matched({part.where: key.to_pylist() for part, key in zip(parts, keys, strict=True)})
     features: dict[str, pa.ChunkedArray] = {}
     ids: dict[str, pa.ChunkedArray] = {on: pa.chunked_array([whole])}
     views: dict[str, list[str]] = {}

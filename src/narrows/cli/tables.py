@@ -284,9 +284,7 @@ def _refuse_no_category(name: str, column: pa.ChunkedArray, where: str) -> None:
             f"{shown.replace(',', '')} or {shown.replace(',', '.')} for {shown}, or {advice}"
         )
     if way is not None:
-        raise SourceError(
-            f"{place} has {way.name}; {_plainly(way)}, or {advice}"
-        )
+        raise SourceError(f"{place} has {way.name}; {_plainly(way)}, or {advice}")
     distinct = pc.count_distinct(values).as_py()
     if text_numbers.names_rows(len(values), distinct):
         raise SourceError(f"{place} names each row differently, which is no category; {advice}")

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import narwhals as nw
 import numpy as np
 import scipy.sparse
 from numpy.typing import NDArray
+from sklearn.utils import assert_all_finite
 from sklearn.utils.validation import _check_sample_weight, check_array, validate_data
 
 from narrows.data import containers
@@ -53,7 +54,7 @@ def read(
     X = containers.opened(X)
     if schema is not None and nw.dependencies.is_into_dataframe(X) and schema.library is not None:
         record(estimator, X, reset=reset)
-        return _finite(schema.codes(X))
+        return _finite(estimator, schema.codes(X))
     if schema is not None and schema.library is not None:
         raise DataError(
             "X is no data frame, but fit was given one with columns that are no plain numbers; "
@@ -61,13 +62,13 @@ def read(
         )
     if schema is not None and containers.text_columns(X):
         record(estimator, X, reset=reset)
-        return _finite(schema.codes(containers.columns_of(X)))
+        return _finite(estimator, schema.codes(containers.columns_of(X)))
     framed = nw.dependencies.is_into_dataframe(X)
     if not framed or not _are_plain(X):
         _refuse_text(X)
     if framed and not _are_plain(X):
         record(estimator, X, reset=reset)
-        return _finite(_floats(X), missing=missing)
+        return _finite(estimator, _floats(X), missing=missing)
     found = validate_data(
         estimator,
         X,
@@ -75,8 +76,9 @@ def read(
         accept_sparse="csr",
         dtype=_dtype(X),
         order=None,
-        ensure_all_finite="allow-nan" if missing else True,
+        ensure_all_finite=False,
     )
+    _check_finite(estimator, found, missing=missing)
     return found if schema is None else schema.codes(_counted(found))
 
 
@@ -203,10 +205,37 @@ def _dtype(X: Any) -> Any:
     return [np.float64, np.float32]
 
 
-def _finite(rows: Matrix, *, missing: bool = True) -> Matrix:
-    finite = "allow-nan" if missing else True
-    found: Matrix = check_array(rows, ensure_all_finite=finite, input_name="X")
+def _finite(estimator: Any, rows: Matrix, *, missing: bool = True) -> Matrix:
+    found: Matrix = check_array(rows, ensure_all_finite=False, input_name="X")
+    _check_finite(estimator, found, missing=missing)
     return found
+
+
+def _check_finite(estimator: Any, rows: Rows, *, missing: bool) -> None:
+    """Refuse infinite cells, and empty ones where none may be, by column and row."""
+    try:
+        assert_all_finite(rows, allow_nan=missing, input_name="X")
+    except ValueError as error:
+        place = _first(estimator, rows, np.isinf) or _first(estimator, rows, np.isnan)
+        if place is None:
+            raise
+        remedy = "make it NaN, which is a cell that was not measured" if missing else "fill it"
+        what = str(error).splitlines()[0].rstrip(".")
+        raise DataError(f"{what} ({place}); {remedy}, or leave the row out") from None
+
+
+def _first(estimator: Any, rows: Rows, test: Callable[[Matrix], Matrix]) -> str | None:
+    """Return the place of the first cell that a test is true of."""
+    if scipy.sparse.issparse(rows):
+        cells = rows.tocoo()
+        found = np.flatnonzero(test(cells.data))
+        where = [(int(cells.coords[0][i]), int(cells.coords[1][i])) for i in found[:1]]
+    else:
+        where = [(int(row), int(column)) for row, column in np.argwhere(test(rows))[:1]]
+    if not where:
+        return None
+    (row, column), names = where[0], getattr(estimator, "feature_names_in_", None)
+    return f"column {column if names is None else repr(str(names[column]))}, row {row}"
 
 
 def _are_plain(X: Any) -> bool:

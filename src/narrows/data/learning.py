@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import narwhals as nw
 import numpy as np
+from numpy.typing import NDArray
 
 from narrows.data import arrays, containers, detection
 from narrows.data.encoding import Rows
@@ -74,3 +76,9 @@ def names_of(estimator: Any) -> list[str] | None:
     """Return what the columns of fit are called, where they have names."""
     found = getattr(estimator, "feature_names_in_", None)
     return None if found is None else list(found)
+
+
+def called(columns: Sequence[int] | NDArray[np.int64], names: Sequence[str] | None) -> str:
+    """Return some columns as text, by their names if they have names."""
+    listed = ", ".join(str(i) if names is None else repr(names[i]) for i in columns[:5])
+    return listed + (f" and {len(columns) - 5} more" if len(columns) > 5 else "")

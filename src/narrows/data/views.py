@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import warnings
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,11 +12,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from narrows import checks
-from narrows.errors import DataError, ParameterError
+from narrows.errors import DataError, JoinWarning, ParameterError, stacklevel
 from narrows.spec import Spec
 
 __all__ = ["View", "join_views", "split_views"]
 
+FEW = 0.1  # share of a table's samples in another from which a join is no accident
 SEPARATOR = "__"  # between the name of a view and that of a column, as scikit-learn has it
 
 
@@ -208,10 +210,33 @@ def _called(column: int, names: Sequence[str] | None) -> str:
     return str(column) if names is None else repr(names[column])
 
 
-def join_views(
-    views: Mapping[str, Any], *, on: str | None = None
-) -> tuple[Any, dict[str, list[int]]]:
+@dataclass(frozen=True)
+class JoinedViews:
+    """One table made of several; it unpacks as ``table, views``.
+
+    Parameters
+    ----------
+    table : ndarray or data frame of shape (n_samples, n_features)
+        A frame of the library that the views came in, its columns called ``view__column``; an array
+        if one of the views was an array.
+    views : dict of str to list of int
+        Which columns are whose, for the setting ``views`` of an estimator.
+    ids : ndarray of shape (n_samples,) or None
+        Which sample each row is, to match a target by; None where rows have no names.
+    """
+
+    table: Any
+    views: dict[str, list[int]]
+    ids: NDArray[Any] | None
+
+    def __iter__(self) -> Iterator[Any]:
+        return iter((self.table, self.views))
+
+
+def join_views(views: Mapping[str, Any], *, on: str | None = None) -> JoinedViews:
     """Return one table made of several about the same samples, and which columns are whose.
+
+    Rows are in the order of the first table, then of what the others add.
 
     Parameters
     ----------
@@ -220,20 +245,25 @@ def join_views(
         other frames on the column ``on``; a sample that one of them lacks has NaN there.
     on : str, optional
         Column that says which sample a row is; it is left out of the table, except that a pandas
-        table has it as its index.
+        table has it as its index. ``ids`` of the result has it of every table.
 
     Returns
     -------
-    table : ndarray or data frame of shape (n_samples, n_features)
-        A frame of the library that the views came in, its columns called ``view__column``; an array
-        if one of the views was an array.
-    columns : dict of str to list of int
-        For the setting ``views`` of an estimator.
+    JoinedViews
+        Unpacks as ``table, views``; has ``ids``, too.
 
     Raises
     ------
     DataError
-        If rows cannot be matched: differing lengths, or a sample that stands twice.
+        If rows cannot be matched: differing lengths, a sample that stands twice or has no name, a
+        table that has no sample in common with the others, or more that differ by their spelling
+        alone (60 and "60", "anna" and "Anna ") than are the same.
+
+    Warns
+    -----
+    JoinWarning
+        If few samples are in more than one table, some differ by their spelling alone, or pandas
+        frames of different lengths have nothing but row numbers to be matched by.
 
     Examples
     --------
@@ -241,22 +271,27 @@ def join_views(
     >>> from narrows import join_views
     >>> clinic = pd.DataFrame({"age": [61, 47]}, index=["anna", "ben"])
     >>> genes = pd.DataFrame({"BRCA1": [0.3, 1.2]}, index=["ben", "cleo"])
-    >>> table, views = join_views({"clinic": clinic, "genes": genes})
-    >>> table.loc["anna"].tolist(), views
-    ([61.0, nan], {'clinic': [0], 'genes': [1]})
+    >>> joined = join_views({"clinic": clinic, "genes": genes})
+    >>> joined.ids.tolist(), joined.views
+    (['anna', 'ben', 'cleo'], {'clinic': [0], 'genes': [1]})
+    >>> table, views = joined
+    >>> table.loc["anna"].tolist()
+    [61.0, nan]
     """
     if not views:
         raise DataError("views is empty; give at least one table")
     frames = {str(name): table for name, table in views.items()}
+    ids: NDArray[Any] | None = None
     if all(nw.dependencies.is_into_dataframe(table) for table in frames.values()):
-        table, widths = _join_frames(frames, on)
+        table, widths, ids = _join_frames(frames, on)
     else:
         table, widths = _join_arrays(frames, on)
     ends = np.cumsum(widths).tolist()
     starts = [0, *ends[:-1]]
-    return table, {
+    columns = {
         name: list(range(start, end)) for name, start, end in zip(frames, starts, ends, strict=True)
     }
+    return JoinedViews(table, columns, ids)
 
 
 def _join_arrays(tables: dict[str, Any], on: str | None) -> tuple[NDArray[Any], list[int]]:
@@ -278,7 +313,9 @@ def _join_arrays(tables: dict[str, Any], on: str | None) -> tuple[NDArray[Any], 
     return np.hstack(list(arrays.values())), [array.shape[1] for array in arrays.values()]
 
 
-def _join_frames(tables: dict[str, Any], on: str | None) -> tuple[Any, list[int]]:
+def _join_frames(
+    tables: dict[str, Any], on: str | None
+) -> tuple[Any, list[int], NDArray[Any] | None]:
     if all(nw.dependencies.is_pandas_dataframe(table) for table in tables.values()):
         return _join_pandas(tables, on)
     if on is None:
@@ -291,50 +328,174 @@ def _join_frames(tables: dict[str, Any], on: str | None) -> tuple[Any, list[int]
             )
         named = [_renamed(frame, name, None) for name, frame in frames.items()]
         joined = nw.concat(named, how="horizontal")
-        return joined.to_native(), [len(frame.columns) for frame in named]
+        return joined.to_native(), [len(frame.columns) for frame in named], None
     return _join_keyed(tables, on)
 
 
-def _join_pandas(tables: dict[str, Any], on: str | None) -> tuple[Any, list[int]]:
+def _join_pandas(tables: dict[str, Any], on: str | None) -> tuple[Any, list[int], NDArray[Any]]:
     import pandas as pd  # type: ignore[import-untyped]
 
-    named = []
+    named = {}
     for name, table in tables.items():
         frame = table
         if on is not None:
             _check_key(name, list(frame.columns), on)
             frame = frame.set_index(on)
-        if not frame.index.is_unique:
-            twice = frame.index[frame.index.duplicated()][0]
-            raise DataError(
-                f"view {name!r} has sample {twice!r} more than once; keep one row per sample"
-            )
-        named.append(frame.add_prefix(f"{name}{SEPARATOR}"))
-    same = all(frame.index.equals(named[0].index) for frame in named)
-    joined = pd.concat(named, axis=1, join="outer", sort=not same)
-    return joined, [frame.shape[1] for frame in named]
+        named[name] = frame.add_prefix(f"{name}{SEPARATOR}")
+    lengths = {name: len(frame) for name, frame in named.items()}
+    if len(set(lengths.values())) > 1 and all(_is_default(f.index) for f in named.values()):
+        warnings.warn(
+            f"views have different numbers of rows, {lengths}, and their index says nothing of "
+            "which sample a row is, so they are matched by their numbers; set it, or give on= the "
+            "name of a column that does",
+            JoinWarning,
+            stacklevel=stacklevel(),
+        )
+    whole = matched({name: frame.index.tolist() for name, frame in named.items()})
+    first = next(iter(named.values())).index
+    if len(whole) == len(first):  # in the order of the first, so with its dtype and name
+        index = first
+    elif isinstance(first, pd.MultiIndex):
+        index = pd.MultiIndex.from_tuples(whole, names=first.names)
+    else:
+        names = {frame.index.name for frame in named.values()}
+        index = pd.Index(whole, name=names.pop() if len(names) == 1 else None, tupleize_cols=False)
+    placed = [frame.reindex(index) for frame in named.values()]
+    joined = pd.concat(placed, axis=1)
+    return joined, [frame.shape[1] for frame in placed], _ids(whole)
 
 
-def _join_keyed(tables: dict[str, Any], on: str) -> tuple[Any, list[int]]:
+def _is_default(index: Any) -> bool:
+    import pandas as pd
+
+    return isinstance(index, pd.RangeIndex) and index.start == 0 and index.step == 1
+
+
+def _join_keyed(tables: dict[str, Any], on: str) -> tuple[Any, list[int], NDArray[Any]]:
+    frames = {name: nw.from_native(table, eager_only=True) for name, table in tables.items()}
+    for name, frame in frames.items():
+        _check_key(name, frame.columns, on)
+    whole = matched({name: frame[on].to_list() for name, frame in frames.items()})
+    place = {sample: number for number, sample in enumerate(whole)}
+    row = f"{SEPARATOR}row{SEPARATOR}"
     joined: Any = None
     widths = []
-    for name, table in tables.items():
-        frame = nw.from_native(table, eager_only=True)
-        _check_key(name, frame.columns, on)
-        if frame[on].is_duplicated().any():
-            twice = frame[on].filter(frame[on].is_duplicated())[0]
-            raise DataError(
-                f"view {name!r} has sample {twice!r} more than once; keep one row per sample"
-            )
-        named = _renamed(frame, name, on)
-        widths.append(len(named.columns) - 1)
+    for name, frame in frames.items():
+        numbers = [place[sample] for sample in frame[on].to_list()]
+        library = nw.get_native_namespace(frame)
+        named = _renamed(frame.drop(on), name, None)
+        widths.append(len(named.columns))
+        named = named.with_columns(
+            nw.new_series(row, numbers, nw.Int64(), backend=library).alias(row)
+        )
         if joined is None:
-            joined = named
-            continue
-        joined = joined.join(named, on=on, how="full", suffix=f"{SEPARATOR}right")
-        other = f"{on}{SEPARATOR}right"
-        joined = joined.with_columns(nw.coalesce(nw.col(on), nw.col(other)).alias(on)).drop(other)
-    return joined.sort(on).drop(on).to_native(), widths
+            joined = nw.from_dict(
+                {row: list(range(len(whole)))}, {row: nw.Int64()}, backend=library
+            )
+        joined = joined.join(named, on=row, how="left")
+    return joined.sort(row).drop(row).to_native(), widths, _ids(whole)
+
+
+def _ids(whole: list[Any]) -> NDArray[Any]:
+    found = np.empty(len(whole), dtype=object)
+    found[:] = whole
+    plain = np.array(whole) if whole and not isinstance(whole[0], tuple) else found
+    return plain if plain.dtype.kind in "iufM" and plain.ndim == 1 else found
+
+
+def matched(samples: Mapping[str, Sequence[Any]]) -> list[Any]:
+    """Return the samples of several tables, each once, in the order of the first table.
+
+    Parameters
+    ----------
+    samples : mapping of str to sequence
+        What each table calls its rows.
+
+    Raises
+    ------
+    DataError
+        As `join_views` does.
+
+    Warns
+    -----
+    JoinWarning
+        As `join_views` does.
+    """
+    for name, known in samples.items():
+        _check_once(name, known)
+    if len(samples) > 1:
+        _check_match(samples)
+    return list(dict.fromkeys(sample for known in samples.values() for sample in known))
+
+
+def _check_once(name: str, samples: Sequence[Any]) -> None:
+    seen = set()
+    for row, sample in enumerate(samples):
+        if sample is None or sample != sample:
+            raise DataError(f"view {name!r} has no sample in row {row}; every row needs a name")
+        if sample in seen:
+            raise DataError(
+                f"view {name!r} has sample {sample!r} more than once; keep one row per sample"
+            )
+        seen.add(sample)
+
+
+def _check_match(samples: Mapping[str, Sequence[Any]]) -> None:
+    for name, known in samples.items():
+        own = set(known)
+        others = {s: view for view, given in samples.items() if view != name for s in given}
+        n_same = len(own & others.keys())
+        alike = {_spelling(s): s for s in others if s not in own}
+        near = [
+            (s, alike[key]) for s in known if s not in others and (key := _spelling(s)) in alike
+        ]
+        if near and len(near) >= n_same:
+            raise DataError(
+                f"{len(near)} samples of view {name!r} differ by their spelling alone from those "
+                f"of view {others[near[0][1]]!r}, as {near[0][0]!r} and {near[0][1]!r} do; write "
+                "them alike, for example as text without spaces around it"
+            )
+        if not n_same:
+            other = next(iter(others))
+            raise DataError(
+                f"view {name!r} has no sample in common with the others, as {known[0]!r} and "
+                f"{other!r} of view {others[other]!r} show; look at how each writes them"
+            )
+        remark = _remark(name, known, others, near, n_same)
+        if remark:
+            warnings.warn(remark, JoinWarning, stacklevel=stacklevel())
+            return  # the other tables would say the same
+
+
+def _remark(
+    name: str,
+    known: Sequence[Any],
+    others: Mapping[Any, str],
+    near: Sequence[tuple[Any, Any]],
+    n_same: int,
+) -> str | None:
+    """Return what is suspicious about the samples that a table shares with others."""
+    if near:
+        return (
+            f"{len(near)} samples of view {name!r} differ by their spelling alone from others, as "
+            f"{near[0][0]!r} and {near[0][1]!r} do, and are taken for different ones"
+        )
+    own = set(known)
+    if n_same >= FEW * min(len(own), len(others)):
+        return None
+    alone = next(sample for sample in known if sample not in others)
+    other = next(sample for sample in others if sample not in own)
+    return (
+        f"only {n_same} of {len(own)} samples of view {name!r} are in another view; the others, "
+        f"such as {alone!r} beside {other!r}, have nothing there"
+    )
+
+
+def _spelling(sample: Any) -> str:
+    """Return how a sample is called, spaces, case and leading zeros apart."""
+    text = str(sample).strip().casefold()
+    whole = text.removesuffix(".0")
+    return whole.lstrip("0") if whole.isdecimal() else text
 
 
 def _renamed(frame: Any, name: str, on: str | None) -> Any:
