@@ -40,8 +40,9 @@ class Generation(Fitted):
 
         Returns
         -------
-        ndarray of shape (n_samples, n_features)
-            In the units of the table.
+        ndarray or data frame of shape (n_samples, n_features)
+            In the units of the table; a frame where fit was given one with columns that are no
+            plain numbers.
 
         Raises
         ------
@@ -113,8 +114,8 @@ class Generation(Fitted):
         -------
         codes : ndarray of shape (n_steps * n_steps, 2)
             As a picture is read: from the left, from above.
-        rows : ndarray of shape (n_steps * n_steps, n_features)
-            In the units of the table.
+        rows : ndarray or data frame of shape (n_steps * n_steps, n_features)
+            In the units of the table, as `sample` gives them.
 
         Raises
         ------
@@ -212,8 +213,8 @@ class Generation(Fitted):
 
         Returns
         -------
-        ndarray of shape (n_samples, n_features)
-            Where the walks end, in the units of the table.
+        ndarray or data frame of shape (n_samples, n_features)
+            Where the walks end, in the units of the table; a frame if X is one.
 
         Raises
         ------
