@@ -146,10 +146,13 @@ def _column(name: str, series: Any, given: ColumnType | None) -> Column:
         if pair[1]
     ]
     levels, numbers = [pair[0] for pair in pairs], [pair[1] for pair in pairs]
+    why = None
     if form == TEXT and given is None:
         why = no_category(name, series.name, levels, sum(numbers))
-        if why is not None:
-            raise DataError(why)
+    elif form in (CATEGORY, ORDERED) and given is None:  # whoever made it one knows how it reads
+        why = names_rows(name, series.name, levels, sum(numbers))
+    if why is not None:
+        raise DataError(why)
     return _blank(_levelled(name, kind, column, levels, numbers))
 
 
@@ -217,12 +220,17 @@ def no_category(name: str, label: Any, levels: Sequence[Any], n_values: int) -> 
             f"column {name} holds {way.name}, such as {text_numbers.example(levels, way)!r}, as "
             f"text; write X[{label!r}] = {line}, or, if they are names, {keep}"
         )
-    if text_numbers.names_rows(n_values, len(levels)):
-        return (
-            f"column {name} names each row differently, such as {levels[0]!r}, which is no "
-            f"category; leave it out, make it the index of the frame, or write {keep}"
-        )
-    return None
+    return names_rows(name, label, levels, n_values)
+
+
+def names_rows(name: str, label: Any, levels: Sequence[Any], n_values: int) -> str | None:
+    """Return why levels are but names of the rows; None if they may be a category."""
+    if not text_numbers.names_rows(n_values, len(levels)):
+        return None
+    return (
+        f"column {name} names each row differently, such as {levels[0]!r}, which is no category; "
+        f'leave it out, make it the index of the frame, or write types={{{label!r}: "categorical"}}'
+    )
 
 
 def _categories(series: Any) -> tuple[Any, ...]:

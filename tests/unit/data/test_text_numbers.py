@@ -87,6 +87,16 @@ def test_text_that_names_each_row_is_no_category(library: str) -> None:
     Autoencoder(1, types=types, max_epochs=1, random_state=0).fit(X)
 
 
+@pytest.mark.parametrize("ordered", [False, True])
+def test_categories_that_name_each_row_are_none(ordered: bool) -> None:
+    names = pd.Categorical([f"ID{i:03d}" for i in range(60)], ordered=ordered)
+    X = pd.DataFrame({"price": names, "x": VALUES})
+    assert "names each row differently" in refused(X)
+    Autoencoder(1, types={"price": "categorical"}, max_epochs=1, random_state=0).fit(X)
+    few = X[:20].assign(price=X["price"][:20].cat.remove_unused_categories())
+    Autoencoder(1, max_epochs=1, random_state=0).fit(few)
+
+
 @pytest.mark.parametrize(
     "texts",
     [
