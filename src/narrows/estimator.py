@@ -667,7 +667,7 @@ def _check_domain(
         loss = next(side.loss for side in sides if column in side.columns)
         raise DataError(
             f"loss={loss!r} needs values from {low:g} to {high:g} after scaling, but "
-            f"column {called([column], names)} goes from {float(table.low[column]):.4g} to "
+            f"{called([column], names)} goes from {float(table.low[column]):.4g} to "
             f"{float(table.high[column]):.4g}; set scaling='minmax'"
         )
 
@@ -687,8 +687,8 @@ def _warn(
     never = np.flatnonzero(encoding.unseen)
     if never.size:
         warnings.warn(
-            f"columns {called(never, names)} have no measured cell, so nothing can be learned of "
-            "them; leave them out",
+            f"no cell of {called(never, names)} was measured, so nothing can be learned there; "
+            "leave it out",
             MissingWarning,
             stacklevel=stacklevel(),
         )

@@ -197,8 +197,8 @@ class Imputation(Fitted):
         unseen = np.flatnonzero(holes.any(0) & self.encoding_.unseen)
         if unseen.size:
             warnings.warn(
-                f"columns {called(unseen, self._names)} had no measured cell in fit, so they "
-                "stay NaN",
+                f"no cell of {called(unseen, self._names)} was measured in fit, so what is missing "
+                "there stays NaN",
                 MissingWarning,
                 stacklevel=stacklevel(),
             )

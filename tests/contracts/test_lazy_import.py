@@ -13,10 +13,10 @@ HEAVY = {"torch", "sklearn", "scipy", "numpy", "pandas", "polars", "pyarrow", "m
 
 HELP = """
 import contextlib, io, sys
-from narrows.cli.main import main
+from narrows.cli.main import cli
 sys.argv = ["narrows", *{arguments!r}]
 with contextlib.redirect_stdout(io.StringIO()) as out, contextlib.suppress(SystemExit):
-    main()
+    cli()
 assert {expected!r} in out.getvalue(), out.getvalue()
 """
 

@@ -500,9 +500,9 @@ def test_an_infinite_cell_is_named(table: Any, place: str) -> None:
 def test_columns_are_named_in_warnings_where_they_have_names() -> None:
     table = pd.DataFrame(np.random.default_rng(0).normal(size=(20, 3)), columns=["a", "b", "c"])
     table["c"] = np.nan
-    with pytest.warns(MissingWarning, match="columns 'c' have no measured cell"):
+    with pytest.warns(MissingWarning, match="no cell of column 'c' was measured,"):
         model = Autoencoder(1, max_epochs=1, random_state=0).fit(table)
-    with pytest.warns(MissingWarning, match="columns 'c' had no measured cell in fit"):
+    with pytest.warns(MissingWarning, match="no cell of column 'c' was measured in fit"):
         model.impute(table)
     with pytest.raises(DataError, match="column 'a' goes from"):
         Autoencoder(1, loss="cross_entropy").fit(table[["a", "b"]])

@@ -79,6 +79,7 @@ def names_of(estimator: Any) -> list[str] | None:
 
 
 def called(columns: Sequence[int] | NDArray[np.int64], names: Sequence[str] | None) -> str:
-    """Return some columns as text, by their names if they have names."""
+    """Return some columns as text, by their names if they have names: ``columns 'a', 'b'``."""
     listed = ", ".join(str(i) if names is None else repr(names[i]) for i in columns[:5])
-    return listed + (f" and {len(columns) - 5} more" if len(columns) > 5 else "")
+    more = f" and {len(columns) - 5} more" if len(columns) > 5 else ""
+    return f"column{'s' * (len(columns) > 1)} {listed}{more}"
