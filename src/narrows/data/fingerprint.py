@@ -12,14 +12,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from narrows import checks
-from narrows.data.encoding import blocks, dense
+from narrows.data.encoding import dense
 
-MOST = 1 << 16  # rows that a fingerprint keeps a mark of
+MOST = 1 << 14  # rows that a fingerprint keeps a mark of
+CELLS = 1 << 16  # looked at together: they stay in the processor's cache
+SAMPLE = 256  # rows by which columns are chosen that tell rows apart
+WINDOW = 64  # columns that may be enough for that
 LEVELS = 64  # a row is of level k with a chance of 1 in 2^(k + 1)
 DIGEST_BYTES = 6  # with the level below it, a whole number that float64 holds exactly
 DIGEST_BITS = 46
 
 Numbers = NDArray[np.float64]
+Words = NDArray[np.uint64]
 
 
 @dataclass(frozen=True)
@@ -82,8 +86,8 @@ class Fingerprint:
     ----------
     salt : bytes
         Of the hashes.
-    n_features : int
-        Columns of the table.
+    window : (int, int)
+        First and last column by which rows are chosen; a mark is of all columns.
     level : int
         From which rows are kept.
     marks : float64 ndarray of shape (n_marks,)
@@ -95,16 +99,16 @@ class Fingerprint:
     """
 
     salt: bytes
-    n_features: int
+    window: tuple[int, int]
     level: int
     marks: Numbers
 
     @classmethod
     def of(cls, rows: Any) -> Fingerprint:
         """Return that of rows, shape (n_samples, n_features), NaN where nothing was measured."""
-        first = _ranks(next(_canonical(rows)))  # the same fit leaves the same fingerprint
-        salt = hashlib.blake2b(first.tobytes(), digest_size=16).digest()
-        return cls(salt, int(rows.shape[1]), 0, np.empty(0)).including(rows)
+        some = _words(rows[:SAMPLE])  # the same fit leaves the same fingerprint
+        salt = hashlib.blake2b(some.tobytes(), digest_size=16).digest()
+        return cls(salt, _window(rows[:SAMPLE]), 0, np.empty(0)).including(rows)
 
     @classmethod
     def restored(cls, data: Any, marks: Numbers, n_features: int) -> Fingerprint:
@@ -116,64 +120,124 @@ class Fingerprint:
             If they are none.
         """
         level = checks.integer("level", data["level"], low=0, high=LEVELS - 1)
-        return cls(bytes.fromhex(data["salt"]), n_features, level, np.asarray(marks, np.float64))
+        first, last = data["window"]
+        end = checks.integer("window", last, low=1, high=n_features)
+        start = checks.integer("window", first, low=0, high=end - 1)
+        return cls(bytes.fromhex(data["salt"]), (start, end), level, np.asarray(marks, np.float64))
 
     def described(self) -> dict[str, Any]:
         """Return all but the marks, for JSON."""
-        return {"salt": self.salt.hex(), "level": self.level, "n_marks": len(self.marks)}
+        return {
+            "salt": self.salt.hex(),
+            "window": list(self.window),
+            "level": self.level,
+            "n_marks": len(self.marks),
+        }
 
     def including(self, rows: Any) -> Fingerprint:
         """Return the fingerprint of what this one stands for and of more rows."""
-        found, level = self.marks, self.level
-        for block in _canonical(rows):
-            found = np.union1d(found, self._marks(block, level))
-            while len(found) > MOST:
+        ranks = _ranks(rows, self.window)
+        found = self.marks
+        # As many rows differ as ranks do, or more: below this level there is no room for them.
+        level = self.level
+        if len(ranks) > MOST:
+            ordered = np.sort(ranks)
+            differing = _levels(ordered[np.flatnonzero(np.diff(ordered))])
+            while np.count_nonzero(differing >= level) > MOST:
                 level += 1
-                found = found[found % LEVELS >= level]
+        for part in self._marks(rows, ranks, level):
+            found, level = _bounded(np.concatenate([found, part]), level)
         return replace(self, level=level, marks=found)
 
     def seen(self, rows: Any) -> Seen:
         """Return how many of some rows this stands for."""
         n_rows, n_told, n_seen = int(rows.shape[0]), 0, 0
-        for block in _canonical(rows):
-            marks = self._marks(block, self.level)
+        for marks in self._marks(rows, _ranks(rows, self.window), self.level):
             n_told += len(marks)
             n_seen += int(np.isin(marks, self.marks).sum())
         return Seen(n_rows, n_told, n_seen)
 
-    def _marks(self, block: NDArray[np.float32], level: int) -> Numbers:
-        """Return the marks of the rows of a level or a higher one."""
-        levels = _levels(_ranks(block))
+    def _marks(self, rows: Any, ranks: Words, level: int) -> Iterator[Numbers]:
+        """Yield the marks of rows of a level or a higher one, some at a time."""
+        levels = _levels(ranks)
         kept = np.flatnonzero(levels >= level)
-        found = np.empty(len(kept))
-        for place, number in enumerate(kept):
-            key = hashlib.blake2b(block[number].tobytes(), key=self.salt, digest_size=DIGEST_BYTES)
-            digest = int.from_bytes(key.digest(), "little") % 2**DIGEST_BITS
-            found[place] = digest * LEVELS + int(levels[number])
-        return found
+        for some in np.array_split(kept, max(1, -(-len(kept) // MOST))):
+            found = np.empty(len(some))
+            size = max(1, CELLS // max(1, rows.shape[1]))
+            for start in range(0, len(some), size):
+                numbers = some[start : start + size]
+                # Of few bytes each: the same for equal rows, and hardly for others.
+                shorter = _mixed(_words(rows[numbers]), 4)
+                for place, row in enumerate(shorter, start):
+                    mark = hashlib.blake2b(row.tobytes(), key=self.salt, digest_size=DIGEST_BYTES)
+                    digest = int.from_bytes(mark.digest(), "little") % 2**DIGEST_BITS
+                    found[place] = digest * LEVELS + int(levels[some[place]])
+            yield found
 
 
-def _canonical(rows: Any) -> Iterator[NDArray[np.float32]]:
-    """Yield blocks of rows in which equal cells are equal bytes."""
-    for block in blocks(*rows.shape):
-        with np.errstate(over="ignore"):
-            found = np.ascontiguousarray(dense(rows[block]), dtype=np.float32) + np.float32(0)
-        found[np.isnan(found)] = np.nan
-        yield found
+def _bounded(marks: Numbers, level: int) -> tuple[Numbers, int]:
+    """Return marks each once, of so high a level that there is room for them, and that level."""
+    found = np.unique(marks)
+    found = found[found % LEVELS >= level]
+    while len(found) > MOST:
+        level += 1
+        found = found[found % LEVELS >= level]
+    return found, level
 
 
-def _ranks(block: NDArray[np.float32]) -> NDArray[np.uint64]:
-    """Return a random number for each row, the same for equal rows."""
-    keys = np.random.Generator(np.random.Philox(0)).integers(
-        0, 2**64, block.shape[1], dtype=np.uint64
-    )
-    found: NDArray[np.uint64] = block.view(np.uint32) @ (keys | np.uint64(1))
+def _window(rows: Any) -> tuple[int, int]:
+    """Return columns side by side that tell rows apart as well as all do, or all columns."""
+    n_columns = int(rows.shape[1])
+    whole = _n_different(rows, (0, n_columns))
+    for start in range(0, n_columns - WINDOW, WINDOW) if n_columns > 2 * WINDOW else ():
+        # The middle first, because the edges of images are empty.
+        middle = (start + n_columns // 2) % (n_columns - WINDOW)
+        if _n_different(rows, (middle, middle + WINDOW)) >= 0.99 * whole:
+            return middle, middle + WINDOW
+    return 0, n_columns
+
+
+def _n_different(rows: Any, window: tuple[int, int]) -> int:
+    return len(np.unique(_ranks(rows, window)))
+
+
+def _words(rows: Any) -> Words:
+    """Return rows as whole numbers, the same for equal cells."""
+    block = dense(rows)
+    n_columns = block.shape[1]
+    cells = np.zeros((len(block), n_columns + n_columns % 2), np.float32)
+    with np.errstate(over="ignore", invalid="ignore"):
+        np.add(block, 0.0, out=cells[:, :n_columns], casting="unsafe")  # -0.0 becomes 0.0
+        if np.isnan(cells.sum()):
+            cells[np.isnan(cells)] = np.nan  # of which there are many
+    words = cells.view(np.uint64)
+    words ^= words >> np.uint64(29)
+    return words
+
+
+def _ranks(rows: Any, window: tuple[int, int]) -> Words:
+    """Return a random number for each row, the same for rows that are equal in some columns."""
+    first, last = window
+    size = max(1, CELLS // (last - first))
+    found = np.empty(rows.shape[0], np.uint64)
+    for start in range(0, rows.shape[0], size):
+        block = _words(rows[start : start + size, first:last])
+        found[start : start + size] = _mixed(block, 1)[:, 0]
+    return found
+
+
+def _mixed(words: Words, count: int) -> Words:
+    """Return so many random numbers for each row of words, the same for equal rows."""
+    generator = np.random.Generator(np.random.Philox(count))
+    keys = generator.integers(0, 2**64, (words.shape[1], count), dtype=np.uint64)
+    found = words @ (keys | np.uint64(1))
     for shift, factor in ((30, 0xBF58476D1CE4E5B9), (27, 0x94D049BB133111EB)):  # splitmix64
         found = (found ^ (found >> np.uint64(shift))) * np.uint64(factor)
-    return found ^ (found >> np.uint64(31))
+    mixed: Words = found ^ (found >> np.uint64(31))
+    return mixed
 
 
-def _levels(ranks: NDArray[np.uint64]) -> NDArray[np.int64]:
+def _levels(ranks: Words) -> NDArray[np.int64]:
     """Return how many binary zeros each number ends with; at most 63."""
     lowest = ranks & (~ranks + np.uint64(1))
     found = np.log2(np.maximum(lowest, np.uint64(1)).astype(np.float64))
