@@ -132,7 +132,7 @@ def _table(found: Comparison) -> RichTable:
     table = RichTable()
     table.add_column("method", no_wrap=True)
     for heading in (*(metric["label"] for metric in found.metrics), "s per fit"):
-        table.add_column(heading, justify="right", no_wrap=True)
+        table.add_column(heading.replace(" ", "\n", 1), justify="right", no_wrap=True)
     for entry in found.summary:
         cells = []
         for measure in MEASURES:

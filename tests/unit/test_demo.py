@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import io
 import json
 from pathlib import Path
 
 import numpy as np
 import pytest
+from rich.console import Console
 from sklearn.decomposition import PCA
 from sklearn.model_selection import StratifiedKFold
 from sklearn.preprocessing import StandardScaler
@@ -44,6 +46,15 @@ def test_the_reports_are_of_held_out_rows_beside_pca(left: Path) -> None:
         assert "PCA" in data["overview"]["verdicts"][0]["text"]
         assert "held-out" in data["overview"]["facts"][0]["label"]
     assert data["gallery"]["kind"] == "image"
+
+
+def test_no_number_is_cut_off_at_the_usual_width(left: Path) -> None:
+    for study in demo.studies():
+        console = Console(width=80, file=io.StringIO(), record=True)
+        console.print(demo._table(Comparison.load(left / study.name / "comparison.json")))
+        shown = console.export_text()
+        assert "…" not in shown
+        assert shown.count("±") == 12
 
 
 def test_the_breast_cancer_table_has_its_three_views(left: Path) -> None:

@@ -270,6 +270,27 @@ def test_what_cannot_be_is_refused(settings: dict[str, Any], error: Any, words: 
 def test_one_class_is_refused() -> None:
     with pytest.raises(DataError, match="one class only"):
         a_classifier().fit(X[:20], np.zeros(20))
+    weight = (y[:200] == 3).astype(float)
+    with pytest.raises(DataError, match="one class only among the rows of a weight above 0, 3"):
+        a_classifier().fit(X[:200], y[:200], sample_weight=weight)
+    with pytest.raises(DataError, match="one class only among the rows of a weight above 0, 3"):
+        a_classifier(class_weight={c: float(c == 3) for c in range(10)}).fit(X[:200], y[:200])
+
+
+@pytest.mark.parametrize("class_weight", [None, "balanced"])
+def test_a_class_of_weight_0_is_as_good_as_absent(class_weight: Any) -> None:
+    kept = y[:300] < 4
+    settings = {"class_weight": class_weight, "batch_size": 300}
+    weighted = a_classifier(**settings).fit(X[:300], y[:300], sample_weight=kept.astype(float))
+    alone = a_classifier(**settings).fit(X[:300][kept], y[:300][kept])
+    np.testing.assert_array_equal(weighted.classes_, [0, 1, 2, 3])
+    found, wanted = weighted.predict_proba(X[300:400]), alone.predict_proba(X[300:400])
+    np.testing.assert_allclose(found, wanted, rtol=1e-4, atol=1e-5)
+
+
+def test_weights_that_all_are_0_are_refused() -> None:
+    with pytest.raises(ValueError, match="weight"):
+        a_classifier().fit(X[:20], y[:20], sample_weight=np.zeros(20))
 
 
 def test_classes_that_json_lacks_are_not_saved(tmp_path: Path) -> None:

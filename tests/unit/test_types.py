@@ -448,7 +448,7 @@ def test_a_model_of_a_frame_wants_a_frame() -> None:
 
 def test_a_column_without_a_cell_is_remarked() -> None:
     table = people().assign(city=None)
-    with pytest.warns(MissingWarning, match="no measured cell"):
+    with pytest.warns(MissingWarning, match="no cell of column 'city' was measured"):
         fitted = model(types=TYPES).fit(table)
     assert fitted.transform(table).shape == (120, 2)
 

@@ -106,7 +106,7 @@ class Fingerprint:
     @classmethod
     def of(cls, rows: Any) -> Fingerprint:
         """Return that of rows, shape (n_samples, n_features), NaN where nothing was measured."""
-        some = _words(rows[:SAMPLE])  # the same fit leaves the same fingerprint
+        some = _words(rows[: _size(rows.shape[1])])  # the same fit leaves the same fingerprint
         salt = hashlib.blake2b(some.tobytes(), digest_size=16).digest()
         return cls(salt, _window(rows[:SAMPLE]), 0, np.empty(0)).including(rows)
 
@@ -163,7 +163,7 @@ class Fingerprint:
         kept = np.flatnonzero(levels >= level)
         for some in np.array_split(kept, max(1, -(-len(kept) // MOST))):
             found = np.empty(len(some))
-            size = max(1, CELLS // max(1, rows.shape[1]))
+            size = _size(rows.shape[1])
             for start in range(0, len(some), size):
                 numbers = some[start : start + size]
                 # Of few bytes each: the same for equal rows, and hardly for others.
@@ -183,6 +183,11 @@ def _bounded(marks: Numbers, level: int) -> tuple[Numbers, int]:
         level += 1
         found = found[found % LEVELS >= level]
     return found, level
+
+
+def _size(n_columns: int) -> int:
+    """Return how many rows are looked at together."""
+    return max(1, CELLS // max(1, n_columns))
 
 
 def _window(rows: Any) -> tuple[int, int]:
@@ -218,7 +223,7 @@ def _words(rows: Any) -> Words:
 def _ranks(rows: Any, window: tuple[int, int]) -> Words:
     """Return a random number for each row, the same for rows that are equal in some columns."""
     first, last = window
-    size = max(1, CELLS // (last - first))
+    size = _size(last - first)
     found = np.empty(rows.shape[0], np.uint64)
     for start in range(0, rows.shape[0], size):
         block = _words(rows[start : start + size, first:last])

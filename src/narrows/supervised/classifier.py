@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from sklearn.base import ClassifierMixin
 from sklearn.utils import compute_class_weight
 from sklearn.utils.multiclass import check_classification_targets
-from sklearn.utils.validation import check_is_fitted
+from sklearn.utils.validation import _check_sample_weight, check_is_fitted
 from torch.nn import functional as F
 
 from narrows import stored
@@ -165,22 +165,35 @@ class AutoencoderClassifier(ClassifierMixin, FineTuned):  # type: ignore[misc]
         self._read(X, reset=True)
         found = self._target(y, X)
         check_classification_targets(found)
-        self.classes_, target = np.unique(found, return_inverse=True)
-        if len(self.classes_) < 2:
-            raise DataError(
-                f"y has one class only, {self.classes_[0]!r}; a classifier needs rows of at least "
-                "two classes"
+        rows = None
+        if sample_weight is not None:
+            rows = _check_sample_weight(
+                sample_weight, found, dtype=np.float64, ensure_non_negative=True
             )
-        weight = self._weight(found, target, sample_weight)
-        self._train(X, target.astype(np.int64), len(self.classes_), weight)
+        by_row = self._weight(found, rows)
+        # A class whose rows all have weight 0 is as good as absent, as the rows are.
+        self.classes_ = np.unique(found if by_row is None else found[by_row > 0])
+        if len(self.classes_) == 1:
+            alone = repr(self.classes_.tolist()[0])
+            counted = "" if by_row is None else " among the rows of a weight above 0"
+            raise DataError(
+                f"y has one class only{counted}, {alone}; a classifier needs rows of at least two "
+                "classes"
+            )
+        target = np.searchsorted(self.classes_, found)
+        self._train(X, target.astype(np.int64), len(self.classes_), by_row)
         return self
 
-    def _weight(self, y: Matrix, target: Matrix, sample_weight: Any) -> Any:
+    def _weight(self, y: Matrix, sample_weight: Matrix | None) -> Matrix | None:
+        """Return how much each row counts with the weight of its class; None if all the same."""
         if self.class_weight is None:
             return sample_weight
-        by_class = compute_class_weight(self.class_weight, classes=self.classes_, y=y)
-        own = by_class[target]
-        return own if sample_weight is None else own * np.asarray(sample_weight)
+        weight = np.ones(len(y)) if sample_weight is None else sample_weight.copy()
+        counted = np.flatnonzero(weight)
+        classes, target = np.unique(y[counted], return_inverse=True)
+        by_class = compute_class_weight(self.class_weight, classes=classes, y=y[counted])
+        weight[counted] *= by_class[target]
+        return weight
 
     def predict(self, X: Any) -> Matrix:
         """Return the likeliest class of each row.
