@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import hashlib
 import json
 import random
@@ -56,9 +57,10 @@ def mutate_data(data: Any, generator: random.Random) -> None:
     if action == 0:
         del container[key]
     elif action == 1 and isinstance(container, dict):
-        container[generator.choice(["part", "evil", "hidden"])] = generator.choice(VALUES)
+        name = generator.choice(["part", "evil", "hidden"])
+        container[name] = copy.deepcopy(generator.choice(VALUES))  # the next change may be in it
     else:
-        container[key] = generator.choice(VALUES)
+        container[key] = copy.deepcopy(generator.choice(VALUES))
 
 
 def mutate_bytes(content: bytes, generator: random.Random) -> bytes:
