@@ -6,6 +6,7 @@ import copy
 import numbers
 import os
 from collections.abc import Iterable, Mapping
+from importlib.metadata import version
 from typing import Any, NamedTuple
 
 import torch
@@ -13,7 +14,7 @@ from sklearn.base import BaseEstimator
 from sklearn.frozen import FrozenEstimator
 from sklearn.utils.validation import check_is_fitted
 
-from narrows import __version__, persistence, registry, stored
+from narrows import persistence, registry, stored
 from narrows.errors import TensorShapeError, UnknownNameError
 from narrows.isolation import Isolated
 from narrows.spec import Spec
@@ -110,7 +111,7 @@ def _config(estimator: Any) -> tuple[dict[str, Any], persistence.Arrays]:
     state = estimator._state()
     config = {
         "estimator": type(estimator).__name__,
-        "narrows_version": __version__,
+        "narrows_version": version("narrows"),
         "torch_version": str(torch.__version__),
         "settings": _settings(estimator),
         "fitted": state.fitted,

@@ -7,61 +7,9 @@ from typing import Any, NoReturn
 
 import torch
 
-from narrows.architectures import convolutional, dense, recurrent
-from narrows.architectures.block import Architecture
 from narrows.checks import nearest
-from narrows.corruptions import Corruption
-from narrows.data.column_types import ColumnType
-from narrows.data.views import View
 from narrows.errors import ParameterError, UnknownNameError
-from narrows.fusions import Fusion
-from narrows.latents import Latent
-from narrows.losses import Loss
-from narrows.penalties import adversarial, contraction, divergence, sparsity, weights
-from narrows.penalties.penalty import Penalty
-from narrows.priors import Prior
 from narrows.spec import Spec
-from narrows.training import decomposition, layerwise
-from narrows.training.optimizers import Optimizer
-from narrows.training.rates import LearningRate
-from narrows.training.schedules import Schedule
-
-# Importing a catalogue is what puts its members into the register.
-CATALOGUES = (
-    adversarial,
-    contraction,
-    convolutional,
-    decomposition,
-    dense,
-    divergence,
-    layerwise,
-    recurrent,
-    sparsity,
-    weights,
-)
-
-AXES: dict[str, type[Spec]] = {
-    cls.axis: cls
-    for cls in (
-        Architecture,
-        View,
-        ColumnType,
-        Fusion,
-        Latent,
-        Loss,
-        Penalty,
-        Prior,
-        Corruption,
-        Schedule,
-        Optimizer,
-        LearningRate,
-    )
-}
-
-
-def classes() -> dict[str, type[Spec]]:
-    """Return every registered part by class name."""
-    return {cls.__name__: cls for axis in AXES for cls in Spec.members(axis).values()}
 
 
 def to_config(value: Any) -> Any:
@@ -217,7 +165,7 @@ class _Reader:
         return self.text.strip()  # a file name such as data.csv
 
     def _call(self, node: ast.Call) -> Any:
-        known = classes()
+        known = Spec.classes()
         name = node.func.id if isinstance(node.func, ast.Name) else ast.unparse(node.func)
         if name not in known:
             advice = nearest(name, known)

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import functools
+import importlib
 import inspect
+import pkgutil
 import re
 from collections.abc import Iterable
 from typing import Any, ClassVar, Self
@@ -11,6 +14,36 @@ from sklearn.base import BaseEstimator
 
 from narrows.checks import nearest
 from narrows.errors import ParameterError
+
+# Where narrows' own parts are defined: every module of these folders, without any other list.
+AXIS_PACKAGES = (
+    "architectures",
+    "corruptions",
+    "data.column_types",
+    "data.views",
+    "fusions",
+    "latents",
+    "losses",
+    "penalties",
+    "priors",
+    "training.decomposition",
+    "training.layerwise",
+    "training.optimizers",
+    "training.rates",
+    "training.schedules",
+)
+
+
+@functools.cache
+def discover() -> None:
+    """Import the modules of `AXIS_PACKAGES`, which puts their parts into the register.
+
+    A fixed list of folders: nothing that a file or a text names is ever imported.
+    """
+    for name in AXIS_PACKAGES:
+        package = importlib.import_module(f"narrows.{name}")
+        for module in pkgutil.iter_modules(getattr(package, "__path__", [])):
+            importlib.import_module(f"{package.__name__}.{module.name}")
 
 
 class NestedParameters:
@@ -133,13 +166,20 @@ class Spec(NestedParameters, BaseEstimator):  # type: ignore[misc]
 
     @staticmethod
     def axes() -> dict[str, type[Spec]]:
-        """Return the base class of each axis by the name of the axis."""
-        return dict(Spec._axes)
+        """Return the base class of each axis by the name of the axis, in order of the names."""
+        discover()
+        return dict(sorted(Spec._axes.items()))
 
     @staticmethod
     def members(axis: str) -> dict[str, type[Spec]]:
         """Return the classes of one axis by name."""
+        discover()
         return dict(Spec._register.get(axis, {}))
+
+    @staticmethod
+    def classes() -> dict[str, type[Spec]]:
+        """Return every registered part by the name of its class."""
+        return {cls.__name__: cls for axis in Spec.axes() for cls in Spec.members(axis).values()}
 
     @staticmethod
     def named(axis: str) -> dict[str, type[Spec]]:

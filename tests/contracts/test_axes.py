@@ -46,7 +46,7 @@ BESIDE: dict[str, dict[str, Any]] = {
 }
 MEMBERS = [
     pytest.param(axis, cls, id=f"{axis}/{name}")
-    for axis in registry.AXES
+    for axis in Spec.axes()
     for name, cls in Spec.members(axis).items()
 ]
 each_member = pytest.mark.parametrize(("axis", "cls"), MEMBERS)
@@ -67,9 +67,9 @@ def test_a_member_is_known_by_its_name_and_its_class_name(axis: str, cls: type[S
         return
     assert Spec.find(axis, cls.name) is cls
     assert Spec.find(axis, cls.__name__) is cls
-    assert issubclass(cls, registry.AXES[axis])
+    assert issubclass(cls, Spec.axes()[axis])
     if cls not in NEEDY:
-        assert type(registry.AXES[axis].of(cls.name)) is cls
+        assert type(Spec.axes()[axis].of(cls.name)) is cls
 
 
 @each_member

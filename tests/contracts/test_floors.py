@@ -158,7 +158,7 @@ def module_of(name: str) -> str | None:
     package, _, rest = name.partition(".")
     if package != "narrows":
         return None
-    parts = narrows._HOME[rest].split(".") if rest in narrows._HOME else rest.split(".")
+    parts = narrows._HOME[rest].split(".")[1:] if rest in narrows._HOME else rest.split(".")
     while parts:
         if SOURCE.joinpath(*parts).with_suffix(".py").is_file():
             return ".".join(parts)

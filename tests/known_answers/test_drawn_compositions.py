@@ -14,7 +14,7 @@ import torch
 
 from narrows import Autoencoder
 from narrows.errors import NarrowsError
-from narrows.registry import classes, parse
+from narrows.registry import parse
 from narrows.spec import Spec
 from narrows.training import fused
 from narrows.training.step import Step
@@ -76,7 +76,6 @@ TABLES = ("plain", "plain", "views", "types", "views and types")
 
 def members(axis: str) -> list[str]:
     """Return the names of an axis that are drawn, found in the register."""
-    classes()  # imports all parts
     own = [n for n, part in Spec.members(axis).items() if part.__module__.startswith("narrows.")]
     return [name for name in own if name not in LEFT_OUT.get(axis, {})]
 

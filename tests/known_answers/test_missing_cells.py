@@ -20,7 +20,6 @@ from narrows.corruptions import Corruption, SaltAndPepper, Swap, ViewDropout
 from narrows.data.encoding import SCALINGS
 from narrows.data.table import DenseTable
 from narrows.errors import DataError, MissingWarning
-from narrows.registry import classes
 from narrows.spec import Spec
 
 GENERATOR = np.random.default_rng(0)
@@ -32,7 +31,6 @@ ONE_LAYER = Dense((8,), activation="tanh")
 
 
 def corruptions() -> list[Corruption]:
-    classes()
     named = [part() for name, part in Spec.members("corruption").items() if name != "sum"]
     return [*named, AUTO]  # type: ignore[list-item]
 

@@ -22,12 +22,11 @@ from narrows import (
 )
 from narrows.cli import settings
 from narrows.errors import ParameterError
-from narrows.registry import AXES
 from narrows.spec import Spec
 
 SETTINGS = [
     (axis, name, parameter)
-    for axis in AXES
+    for axis in Spec.axes()
     if axis not in ("prior", "type", "view")  # no parameters of an estimator
     for name, part in Spec.named(axis).items()
     for parameter in part._get_param_names()
@@ -38,12 +37,12 @@ SETTINGS = [
 def test_every_parameter_of_a_part_given_by_name_can_be_set(
     axis: str, name: str, parameter: str
 ) -> None:
-    value = AXES[axis].of(name).get_params(deep=False)[parameter]
+    value = Spec.axes()[axis].of(name).get_params(deep=False)[parameter]
     model = Autoencoder(2, **{axis: name}).set_params(**{f"{axis}__{parameter}": value})
-    assert repr(getattr(model, axis)) == repr(AXES[axis].of(name))
+    assert repr(getattr(model, axis)) == repr(Spec.axes()[axis].of(name))
     model = Autoencoder(2, **{axis: name})
     settings.apply(model, {f"{axis}__{parameter}": value})
-    assert repr(getattr(model, axis)) == repr(AXES[axis].of(name))
+    assert repr(getattr(model, axis)) == repr(Spec.axes()[axis].of(name))
 
 
 @pytest.mark.parametrize(

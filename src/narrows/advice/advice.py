@@ -9,7 +9,7 @@ from typing import Any
 
 from sklearn.base import clone
 
-from narrows import checks, registry
+from narrows import checks
 from narrows.advice import cell_checks, duration, setting_checks, size
 from narrows.advice.profile import Profile, profile
 from narrows.advice.remark import SEVERITIES, Remark
@@ -91,7 +91,7 @@ class Advice:
         line = f"model = Autoencoder({', '.join(written)}).fit(X)"
         if len(line) > LINE:
             line = f"model = Autoencoder(\n    {f',{chr(10)}    '.join(written)},\n).fit(X)"
-        named = set(re.findall(r"\b([A-Z]\w*)\(", line)) & set(registry.classes())
+        named = set(re.findall(r"\b([A-Z]\w*)\(", line)) & set(Spec.classes())
         imports = f"from narrows import {', '.join(sorted({'Autoencoder', *named}))}"
         return "\n".join([imports, "", *([self.prepare] if self.prepare else []), line])
 

@@ -91,7 +91,7 @@ def _from_toml(value: Any) -> Any:
 def _leaves(estimator: Any, settings: Mapping[str, Any]) -> Iterator[tuple[tuple[str, ...], Any]]:
     for key, value in settings.items():
         path = tuple(key.split("__"))
-        if isinstance(value, Mapping) and path[0] in registry.AXES:
+        if isinstance(value, Mapping) and path[0] in Spec.axes():
             nested = {f"{key}__{inner}": item for inner, item in value.items()}
             yield from _leaves(estimator, nested)
         else:
@@ -121,7 +121,7 @@ def _part(path: tuple[str, ...], value: Any) -> Spec:
     if isinstance(value, Spec):
         return value
     key = "__".join(path)
-    axis = registry.AXES.get(path[-1])
+    axis = Spec.axes().get(path[-1])
     if axis is None or value is None:
         members = ", ".join(cls.__name__ for cls in Spec.members(path[-1]).values())
         raise ParameterError(
@@ -148,7 +148,7 @@ def _unknown(estimator: Any, path: tuple[str, ...], depth: int, known: Mapping[s
 def _part_settings(estimator: Any) -> list[str]:
     return [
         f"{axis}__{name}"
-        for axis in registry.AXES
+        for axis in Spec.axes()
         for cls in Spec.members(axis).values()
         for name in cls._get_param_names()
         if axis in _settings(estimator)

@@ -8,7 +8,6 @@ import inspect
 import platform
 from typing import Any
 
-import narrows
 from narrows.model_folder import settings_of_fit
 
 PACKAGES = ("torch", "numpy", "scikit-learn", "scipy")
@@ -30,7 +29,7 @@ def recipe(model: Any, call: str, command: str | None) -> dict[str, Any]:
     return {
         "made": dt.datetime.now(dt.UTC).strftime("%Y-%m-%d %H:%M UTC"),
         "versions": {
-            "narrows": narrows.__version__,
+            "narrows": importlib.metadata.version("narrows"),
             "Python": platform.python_version(),
             **{name: importlib.metadata.version(name) for name in PACKAGES},
         },
