@@ -10,7 +10,6 @@ import numpy as np
 import torch
 
 from narrows import checks, persistence, schema_state, stored
-from narrows.composition import Composition
 from narrows.data.encoding import Encoding, counted
 from narrows.data.fingerprint import MOST, Fingerprint
 from narrows.data.frames import Frame
@@ -18,7 +17,7 @@ from narrows.data.layout import Layout
 from narrows.data.views import place
 from narrows.errors import CorruptFileError
 from narrows.network import Network
-from narrows.training.settings import how_to_move
+from narrows.training.settings import how_to_move, resolve_composition
 
 ROWS = "fingerprint.rows"  # nor have those of versions before there was one
 FILL = "scaling.fill"  # files of versions before there was one have none: 0 stood in every hole
@@ -66,7 +65,7 @@ def restore(estimator: Any, fitted: Mapping[str, Any], tensors: persistence.Arra
         dtype = {"float32": torch.float32, "float64": torch.float64}[fitted["dtype"]]
         # What this version has and the file's did not is at its default, so not the file's alone.
         settings = estimator._fit_settings
-        composition = Composition.of({**settings, "n_components": fitted["n_components"]})
+        composition = resolve_composition({**settings, "n_components": fitted["n_components"]})
         names = fitted["feature_names_in"]
         views = settings["views"]
         placed = () if views is None else tuple(place(views, n_features, names))

@@ -26,10 +26,6 @@ from narrows.network import Experts, Network
 from narrows.objective import Objective
 from narrows.penalties.penalty import Penalty
 from narrows.sides import Side
-from narrows.training import start
-from narrows.training.optimizers import Optimizer
-from narrows.training.schedules import Schedule
-from narrows.training.settings import how_to_move
 
 # Of several views, so that one may be missing; chosen by benchmarks/fusion.py over three data sets.
 AUTO = ViewDropout(0.05) + GaussianNoise(0.2)
@@ -44,14 +40,12 @@ class Composition:
     ----------
     n_components : int
         Width of the code.
-    architecture, latent, fusion, loss, penalty, chosen_corruption, schedule : specs
+    architecture, latent, fusion, loss, penalty, chosen_corruption : specs
         The part on each axis; penalty and corruption may be None, and the corruption `AUTO`.
     balance : {"root", "views", "columns"}
         What views of different width count.
     add_indicator : bool
         Whether the encoder sees where cells were not measured.
-    chosen_init : {"auto", "pca", "random"}
-        Where training begins.
     """
 
     n_components: int
@@ -61,10 +55,8 @@ class Composition:
     loss: Loss
     penalty: Penalty | None
     chosen_corruption: Corruption | None
-    schedule: Schedule
     balance: str
     add_indicator: bool
-    chosen_init: str
 
     @classmethod
     def of(cls, settings: Mapping[str, Any]) -> Composition:
@@ -76,7 +68,7 @@ class Composition:
             If a setting is no part of its axis, or no possible value.
         """
         penalty, corruption = settings["penalty"], settings["corruption"]
-        found = cls(
+        return cls(
             n_components=checks.integer("n_components", settings["n_components"], low=1),
             architecture=Architecture.of(settings["architecture"]),
             latent=Latent.of(settings["latent"]),
@@ -84,38 +76,9 @@ class Composition:
             loss=Loss.of(settings["loss"]),
             penalty=None if _absent(penalty) else Penalty.of(penalty),
             chosen_corruption=_corruption(corruption),
-            schedule=Schedule.of(settings["schedule"]),
             balance=checks.choice("balance", settings["balance"], BALANCES),
             add_indicator=checks.boolean("add_indicator", settings["add_indicator"]),
-            chosen_init=checks.choice("init", settings["init"], start.STARTS),
         )
-        found._check_steps(how_to_move(settings)[0])
-        return found
-
-    def _check_steps(self, optimizer: Optimizer) -> None:
-        """Refuse a term that moves after each pass beside a step of many passes."""
-        terms = {} if self.penalty is None else self.penalty.terms()
-        for term in terms.values():
-            if term.needs_batches and optimizer.full_batch:
-                raise CompositionError(
-                    f"optimizer={optimizer!r} passes all rows many times in one step, and "
-                    f"penalty={term!r} changes after each pass; choose optimizer='adam'"
-                )
-
-    def init(self, network: Network, n_rows: int) -> str:
-        """Return where training on so many rows begins: ``"pca"`` or ``"random"``.
-
-        Raises
-        ------
-        CompositionError
-            If it cannot begin where it was asked to.
-        """
-        return start.resolved(self.chosen_init, network, n_rows, whole=self.schedule.whole)
-
-    def foreseen_init(self, layout: Layout, n_rows: int) -> str:
-        """Return the same before there is a network."""
-        with torch.device("meta"):
-            return self.init(self.network(layout, torch.float32), n_rows)
 
     @property
     def regularised(self) -> bool:

@@ -42,7 +42,8 @@ from narrows.spec import NestedParameters
 from narrows.training import progress
 from narrows.training.optimizers import Stepper
 from narrows.training.runtime import Randomness, resolve, seed
-from narrows.training.settings import Settings
+from narrows.training.schedules import Schedule
+from narrows.training.settings import Settings, resolve_composition, resolve_init
 from narrows.training.trainer import Trainer
 
 __all__ = ["Autoencoder"]
@@ -507,7 +508,7 @@ class Autoencoder(
             rows, layout = self._rows(X), self.layout_
         overwrite = layout.schema is not None or arrays.owned(rows, X)
         settings = self._training_settings(fresh=fresh)
-        composition = Composition.of(settings)
+        composition = resolve_composition(settings)
         runtime = resolve(self.device, self.precision)
         # What does not go together is refused before the rows are looked at.
         network = self._network(composition, layout, runtime.dtype, fresh=fresh)
@@ -529,7 +530,7 @@ class Autoencoder(
         if fresh or randomness is None:
             randomness = Randomness.seeded(seed(self.random_state), runtime.device)
         n_rows: int = rows.shape[0]
-        init = composition.init(network, n_rows) if fresh and whole else "random"
+        init = resolve_init(settings, network, n_rows) if fresh and whole else "random"
         if fresh:
             _warn(composition, layout, encoding, self._names)
             network.initialise(randomness.initial)
@@ -550,7 +551,7 @@ class Autoencoder(
                 objective,
                 table,
                 corruption=composition.corruption(layout),
-                schedule=composition.schedule,
+                schedule=Schedule.of(settings["schedule"]),
                 init=init,
             ),
             runtime,

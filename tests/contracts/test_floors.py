@@ -37,6 +37,7 @@ FLOORS = {
     2.6: ["fusions", "likelihoods", "sides"],
     3.0: ["network"],
     4.0: ["objective"],
+    4.05: ["composition"],
     4.1: [
         "training.history",
         "training.interrupt",
@@ -50,7 +51,8 @@ FLOORS = {
     4.25: ["training.decomposition", "training.layerwise"],
     4.3: ["training.budget", "training.monitor", "training.step"],
     4.4: ["training.settings"],
-    5.0: ["composition", "persistence", "training.trainer"],
+    4.5: ["training.trainer"],
+    5.0: ["persistence"],
     5.5: ["registry"],
     5.55: ["stored"],
     5.58: ["schema_state"],

@@ -12,12 +12,12 @@ import numpy as np
 
 from narrows.advice.profile import Profile
 from narrows.advice.remark import Remark
-from narrows.composition import Composition
 from narrows.data import arrays
 from narrows.errors import DataError, DivergenceError, NarrowsWarning, ParameterError
 from narrows.estimator import Autoencoder
 from narrows.training import budget
 from narrows.training.optimizers import Optimizer
+from narrows.training.settings import foresee_init, resolve_composition
 
 TIMED_EPOCHS = 3  # the first of which is not counted
 TIMED_BATCHES = 32
@@ -72,8 +72,9 @@ def measured(table: Profile, settings: Mapping[str, Any]) -> Remark:
 def _planned(table: Profile, settings: Mapping[str, Any]) -> tuple[int, int, bool]:
     """Return rows of a step and epochs of a fit, and whether a step has all rows instead."""
     optimizer = Optimizer.of(settings.get("optimizer", "auto"))
-    composition = Composition.of({**Autoencoder().get_params(deep=False), **settings})
-    begins = composition.foreseen_init(table.layout, table.n_rows)
+    given = {**Autoencoder().get_params(deep=False), **settings}
+    composition = resolve_composition(given)
+    begins = foresee_init(given, composition, table.layout, table.n_rows)
     corrupted = composition.corruption(table.layout) is not None
     pace = budget.pace(settings, begins, corrupted=corrupted)
     asked, wanted = settings.get("batch_size", "auto"), settings.get("max_epochs", "auto")

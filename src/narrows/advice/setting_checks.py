@@ -25,6 +25,7 @@ from narrows.estimator import Autoencoder
 from narrows.penalties.sparsity import Sparsity
 from narrows.penalties.weights import WeightDecay
 from narrows.training.optimizers import AdamW, Optimizer
+from narrows.training.settings import resolve_composition
 
 Settings = Mapping[str, Any]
 Check = Callable[[Profile, Settings], Remark | None]
@@ -39,7 +40,7 @@ STEP = re.compile(r"(t|time|step|lag|day|hour|sample)[_ ]?\d+", re.IGNORECASE)
 
 def composed(settings: Settings) -> Composition:
     """Return the parts that settings stand for."""
-    return Composition.of({**Autoencoder().get_params(deep=False), **settings})
+    return resolve_composition({**Autoencoder().get_params(deep=False), **settings})
 
 
 def domain(table: Profile, settings: Settings) -> Remark | None:

@@ -161,12 +161,12 @@ def _print_config(model: Any) -> None:
 def _prepared(model: Any, asked: Request) -> pa.Table:
     """Return the features, after everything that can be refused before a fit was checked."""
     from narrows.cli import joining, models, tables, viewing
-    from narrows.composition import Composition
+    from narrows.training.settings import resolve_composition
 
     if asked.model is not None:
         onto_itself = models.same_folder(asked.model, asked.warm_start)
         models.check_target(asked.model, replace=asked.force or onto_itself)
-    Composition.of(model.get_params(deep=False))
+    resolve_composition(model.get_params(deep=False))
     warm = asked.warm_start is not None
     free = viewing.typed(model, asked.kinds)
     chosen = joining.choose(
@@ -191,10 +191,10 @@ def _report_plan(model: Any, features: pa.Table, asked: Request) -> None:
     from sklearn.base import clone
 
     from narrows.cli.tables import missing_cells
-    from narrows.composition import Composition
     from narrows.data.learning import learned
+    from narrows.training.settings import resolve_composition
 
-    composition = Composition.of(model.get_params(deep=False))
+    composition = resolve_composition(model.get_params(deep=False))
     rows, layout = learned(clone(model), features, views=model.views, types=model.types)
     network = composition.network(layout.measured(rows, None), torch.float32)
     plan = {

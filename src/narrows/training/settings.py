@@ -6,11 +6,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Self
 
+import torch
+
 from narrows import checks
+from narrows.composition import Composition
 from narrows.corruptions import Corruption
+from narrows.data.layout import Layout
 from narrows.data.table import Table
+from narrows.errors import CompositionError
+from narrows.network import Network
 from narrows.objective import Objective
-from narrows.training import budget
+from narrows.training import budget, start
 from narrows.training.optimizers import Optimizer
 from narrows.training.rates import Constant, LearningRate, OneCycle
 from narrows.training.schedules import Joint, Schedule
@@ -106,6 +112,56 @@ class Settings:
             max_grad_norm=norm,
             init=init,
         )
+
+
+def resolve_composition(given: Mapping[str, Any]) -> Composition:
+    """Resolve the parts of a method, and refuse those that cannot be trained as is asked.
+
+    Parameters
+    ----------
+    given : mapping
+        An estimator's parameters by name.
+
+    Raises
+    ------
+    ParameterError
+        If a setting is no part of its axis, or no possible value.
+    CompositionError
+        If a penalty that changes after each pass goes with steps of many passes.
+    """
+    composition = Composition.of(given)
+    checks.choice("init", given["init"], start.STARTS)
+    Schedule.of(given["schedule"])
+    optimizer, _ = how_to_move(given)
+    terms = {} if composition.penalty is None else composition.penalty.terms()
+    for term in terms.values():
+        if term.needs_batches and optimizer.full_batch:
+            raise CompositionError(
+                f"optimizer={optimizer!r} passes all rows many times in one step, and "
+                f"penalty={term!r} changes after each pass; choose optimizer='adam'"
+            )
+    return composition
+
+
+def resolve_init(given: Mapping[str, Any], network: Network, n_rows: int) -> str:
+    """Return where training on so many rows begins: ``"pca"`` or ``"random"``.
+
+    Raises
+    ------
+    CompositionError
+        If it cannot begin where it was asked to.
+    """
+    return start.resolved(
+        given["init"], network, n_rows, whole=Schedule.of(given["schedule"]).whole
+    )
+
+
+def foresee_init(
+    given: Mapping[str, Any], composition: Composition, layout: Layout, n_rows: int
+) -> str:
+    """Return what `resolve_init` will, before there is a network."""
+    with torch.device("meta"):
+        return resolve_init(given, composition.network(layout, torch.float32), n_rows)
 
 
 def how_to_move(given: Mapping[str, Any]) -> tuple[Optimizer, LearningRate]:

@@ -322,5 +322,5 @@ def test_what_cannot_be_is_refused(
 def test_the_recipe_is_a_stack() -> None:
     model = recipes.stacked(2, hidden=(8, 4), corruption="masking")
     composition = Composition.of(model.get_params(deep=False))
-    assert isinstance(composition.schedule, Layerwise)
+    assert isinstance(model.schedule, Layerwise)
     assert composition.architecture.hidden == (8, 4)
