@@ -28,11 +28,11 @@ browser-test: $(READY)  ## the report in a real browser; root gets Chromium from
 	    || echo "no Chromium, and none could be installed: these tests are skipped" >&2
 	$(BIN)/pytest -m browser tests/browser
 
-check: $(READY)  ## style, types, floors and public names
+check: $(READY)  ## style, types, layers and public names
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/pytest -q tests/contracts/test_floors.py tests/contracts/test_public_names.py
+	$(BIN)/pytest -q tests/contracts/test_layers.py tests/contracts/test_public_names.py
 
 bench: $(VENV)/.ready-bench  ## speed beside other libraries; ONLY="W1 W6", RUNS=1, THREADS=1, PEERS=no
 	PYTHONPATH=benchmarks $(BIN)/python -m speed $(RUNS:%=--runs %) $(THREADS:%=--threads %) $(if \

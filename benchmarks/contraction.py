@@ -15,8 +15,8 @@ import torch
 
 from machine import machine
 from narrows import Autoencoder, Contraction, Dense
-from narrows.composition import Composition
 from narrows.data.layout import Layout
+from narrows.network.composition import Composition
 
 N_FEATURES, N_COMPONENTS, BATCH = 784, 32, 256
 

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from sklearn.decomposition import PCA
 
 from narrows import SGD, Adagrad, Adam, Autoencoder, Dense, RMSprop
-from narrows.training.optimizers import TorchOptimizer
+from narrows.training.optimizers.optimizer import TorchOptimizer
 from reproduction.data import Digits, digits
 from reproduction.record import Found
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from narrows.forward import ForwardPass
+from narrows.core.forward_pass import ForwardPass
 from narrows.penalties.penalty import Penalty
 
 

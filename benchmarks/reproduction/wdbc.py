@@ -15,7 +15,7 @@ from sklearn.preprocessing import normalize
 
 from case_study_wdbc import PUBLISHED, evaluate
 from narrows import Autoencoder, Dense, RMSprop, WeightDecay
-from narrows.training.optimizers import TorchOptimizer
+from narrows.training.optimizers.optimizer import TorchOptimizer
 from reproduction.encoder_decay import EncoderDecay
 from reproduction.record import Cells, Experiment, Found
 from reproduction.report import Section, by_seed, table

@@ -62,8 +62,8 @@ def phases() -> dict[tuple[type, str], str]:
     """Return the methods whose time, all of it, is called by one name."""
     from narrows import Autoencoder
     from narrows.data.table import DenseTable
+    from narrows.training.early_stopping import Monitor
     from narrows.training.history import Tally
-    from narrows.training.monitor import Monitor
     from narrows.training.step import Step
 
     watching = [(Monitor, name) for name in ("begin", "see", "finite", "restore")]

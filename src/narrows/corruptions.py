@@ -8,9 +8,9 @@ from typing import Any, ClassVar, Protocol
 import torch
 from torch import Tensor
 
-from narrows import checks
+from narrows.core import checks
+from narrows.core.spec import Spec, unwritten
 from narrows.errors import ParameterError
-from narrows.spec import Spec, unwritten
 
 __all__ = [
     "CauchyNoise",

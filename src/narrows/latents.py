@@ -9,11 +9,11 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
-from narrows import checks
-from narrows.activations import ACTIVATIONS, Activation
+from narrows.core import checks
+from narrows.core.activations import ACTIVATIONS, Activation
+from narrows.core.forward_pass import Posterior
+from narrows.core.spec import Spec, unwritten
 from narrows.errors import CompositionError
-from narrows.forward import Posterior
-from narrows.spec import Spec, unwritten
 
 __all__ = ["BinaryCode", "Gaussian", "KSparse", "Point"]
 

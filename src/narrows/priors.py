@@ -8,9 +8,9 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from narrows import checks
+from narrows.core import checks
+from narrows.core.spec import Spec
 from narrows.errors import CompositionError, DataError
-from narrows.spec import Spec
 
 __all__ = ["Mixture", "Normal", "SwissRoll", "Uniform"]
 

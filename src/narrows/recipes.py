@@ -14,14 +14,14 @@ from narrows.architectures.convolutional import Convolutional
 from narrows.architectures.dense import Dense
 from narrows.architectures.recurrent import Recurrent
 from narrows.corruptions import Masking
-from narrows.estimator import Autoencoder
+from narrows.estimators.autoencoder import Autoencoder
 from narrows.latents import Gaussian, KSparse
-from narrows.losses import Correntropy
+from narrows.losses.pointwise import Correntropy
 from narrows.penalties.adversarial import Adversarial
 from narrows.penalties.contraction import Contraction
 from narrows.penalties.divergence import KL
 from narrows.penalties.sparsity import Sparsity
-from narrows.training.layerwise import Layerwise
+from narrows.training.schedules.layerwise import Layerwise
 
 __all__ = [
     "adversarial",

@@ -10,21 +10,14 @@ import pytest
 import torch
 from sklearn.base import clone
 
-from narrows import (
-    MMD,
-    Autoencoder,
-    Dense,
-    GaussianNoise,
-    Masking,
-    View,
-    WeightDecay,
-    registry,
-)
+from narrows import MMD, Autoencoder, Dense, GaussianNoise, Masking, View, WeightDecay
+from narrows.core import notation
+from narrows.core.spec import Spec
 from narrows.corruptions import CorruptionSum
 from narrows.errors import ParameterError
 from narrows.penalties.penalty import PenaltySum
-from narrows.spec import Spec
-from narrows.training.optimizers import TorchOptimizer
+from narrows.persistence import config
+from narrows.training.optimizers.optimizer import TorchOptimizer
 
 # Parts that are nothing without something to work on.
 NEEDY: dict[type[Spec], Spec] = {
@@ -86,8 +79,8 @@ def test_a_member_can_be_cloned_and_its_settings_set(axis: str, cls: type[Spec])
 @each_member
 def test_a_member_survives_the_config_of_a_model_file(axis: str, cls: type[Spec]) -> None:
     spec = made(cls)
-    text = json.dumps(registry.to_config(spec))
-    other = registry.from_config(json.loads(text))
+    text = json.dumps(config.to_config(spec))
+    other = config.from_config(json.loads(text))
     assert type(other) is cls
     assert settings(other) == settings(spec)
 
@@ -96,9 +89,9 @@ def test_a_member_survives_the_config_of_a_model_file(axis: str, cls: type[Spec]
 def test_the_repr_of_a_member_is_read_back(axis: str, cls: type[Spec]) -> None:
     if cls is TorchOptimizer:
         with pytest.raises(ParameterError, match="cannot be read as a setting"):
-            registry.parse(repr(made(cls)))  # it holds a class, which no text can name
+            notation.parse(repr(made(cls)))  # it holds a class, which no text can name
         return
-    other = registry.parse(repr(made(cls)))
+    other = notation.parse(repr(made(cls)))
     assert type(other) is cls
     assert settings(other) == settings(made(cls))
 

@@ -14,8 +14,8 @@ from sklearn.preprocessing import minmax_scale
 
 import narrows
 from narrows import Autoencoder
+from narrows.core.notation import parse
 from narrows.errors import ParameterError
-from narrows.registry import parse
 
 # A few settings of every axis, as a person would write them on the command line.
 CHOICES = {

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 import narrows
-from narrows.spec import Spec
+from narrows.core.spec import Spec
 
 ROOT = Path(__file__).parents[2]
 PAGES = sorted(

@@ -16,8 +16,9 @@ import pytest
 from sklearn.datasets import load_iris
 
 import narrows
-from narrows import Autoencoder, Dense, Masking, WeightDecay, persistence
+from narrows import Autoencoder, Dense, Masking, WeightDecay
 from narrows.errors import ModelFileError
+from narrows.persistence.files import CONFIG, TENSORS
 
 VALUES: tuple[Any, ...] = (
     None, True, False, -1, 0, 1, 3, 2**31, 2**63, 10**40, 1e-300, 1e300, "", "evil", "relu",
@@ -79,22 +80,22 @@ def mutate_bytes(content: bytes, generator: random.Random) -> bytes:
 
 
 def with_config_data(files: dict[str, bytes], generator: random.Random) -> None:
-    config = json.loads(files[persistence.CONFIG])
+    config = json.loads(files[CONFIG])
     for _ in range(generator.randrange(1, 3)):
         mutate_data(config, generator)
-    files[persistence.CONFIG] = json.dumps(config).encode()
+    files[CONFIG] = json.dumps(config).encode()
 
 
 def with_config_bytes(files: dict[str, bytes], generator: random.Random) -> None:
-    files[persistence.CONFIG] = mutate_bytes(files[persistence.CONFIG], generator)
+    files[CONFIG] = mutate_bytes(files[CONFIG], generator)
 
 
 def with_tensor_bytes(files: dict[str, bytes], generator: random.Random) -> None:
-    _sign(files, mutate_bytes(files[persistence.TENSORS], generator))
+    _sign(files, mutate_bytes(files[TENSORS], generator))
 
 
 def with_tensor_header(files: dict[str, bytes], generator: random.Random) -> None:
-    payload = files[persistence.TENSORS]
+    payload = files[TENSORS]
     (size,) = struct.unpack_from("<Q", payload)
     header = json.loads(payload[8 : 8 + size])
     mutate_data(header, generator)
@@ -104,10 +105,10 @@ def with_tensor_header(files: dict[str, bytes], generator: random.Random) -> Non
 
 def _sign(files: dict[str, bytes], payload: bytes) -> None:
     """Put tensors in with the checksum that belongs to them, as an attacker would."""
-    config = json.loads(files[persistence.CONFIG])
-    config["sha256"] = {persistence.TENSORS: hashlib.sha256(payload).hexdigest()}
-    files[persistence.TENSORS] = payload
-    files[persistence.CONFIG] = json.dumps(config).encode()
+    config = json.loads(files[CONFIG])
+    config["sha256"] = {TENSORS: hashlib.sha256(payload).hexdigest()}
+    files[TENSORS] = payload
+    files[CONFIG] = json.dumps(config).encode()
 
 
 MUTATIONS: tuple[Callable[[dict[str, bytes], random.Random], None], ...] = (

@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from narrows import persistence
+from narrows.persistence import atomic_folder, files
 
 OLD, NEW = 1.0, 2.0
 MODEL = "model"
@@ -27,14 +27,12 @@ MODEL = "model"
 
 def save(folder: Path, value: float) -> None:
     """Write a model folder whose config and tensors both say ``value``."""
-    persistence.write(
-        folder / MODEL, {"value": value}, {"x": np.full(1000, value)}, f"value {value}\n"
-    )
+    files.write(folder / MODEL, {"value": value}, {"x": np.full(1000, value)}, f"value {value}\n")
 
 
 def loaded(folder: Path) -> float:
     """Return what the model says, after making sure that its files agree."""
-    saved = persistence.read(folder / MODEL)
+    saved = files.read(folder / MODEL)
     assert (saved.tensors["x"] == saved.config["value"]).all()
     return saved.config["value"]
 
@@ -140,7 +138,7 @@ def test_the_model_stands_aside_where_it_is_found_when_a_save_is_cut_off(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     save(tmp_path, OLD)
-    persistence._step_aside(tmp_path / MODEL)
+    atomic_folder._step_aside(tmp_path / MODEL)
     assert loaded(tmp_path) == OLD
     assert "cut off" in caplog.text
     save(tmp_path, NEW)
@@ -152,28 +150,28 @@ def test_of_several_that_stand_aside_the_newest_is_read(tmp_path: Path) -> None:
     for value in (OLD, NEW):
         save(tmp_path, value)
         if value == OLD:
-            aside = persistence._step_aside(tmp_path / MODEL)
+            aside = atomic_folder._step_aside(tmp_path / MODEL)
             kept = aside.rename(tmp_path / "kept")
-    persistence._step_aside(tmp_path / MODEL)
+    atomic_folder._step_aside(tmp_path / MODEL)
     kept.rename(aside)
     assert loaded(tmp_path) == NEW
 
 
 def test_models_whose_names_begin_alike_leave_each_other_alone(tmp_path: Path) -> None:
-    persistence.write(tmp_path / "model.b", {"value": 3}, {}, "")
-    aside = persistence._step_aside(tmp_path / "model.b")
+    files.write(tmp_path / "model.b", {"value": 3}, {}, "")
+    aside = atomic_folder._step_aside(tmp_path / "model.b")
     save(tmp_path, NEW)
-    assert persistence.read(tmp_path / "model.b").config["value"] == 3
+    assert files.read(tmp_path / "model.b").config["value"] == 3
     assert names(tmp_path) == [aside.name, MODEL]
 
 
 def test_leftovers_of_killed_saves_go_and_those_of_living_saves_stay(tmp_path: Path) -> None:
     dead, new = tmp_path / ".model.0000dead.tmp", tmp_path / ".model.00000abc.tmp"
     dead.mkdir()
-    (dead / persistence.TENSORS).touch()
+    (dead / files.TENSORS).touch()
     new.mkdir()  # its save is about to lock it
-    with persistence._workspace(tmp_path / MODEL) as living:
-        (living / persistence.TENSORS).touch()
+    with atomic_folder.workspace(tmp_path / MODEL) as living:
+        (living / files.TENSORS).touch()
         save(tmp_path, NEW)
         assert names(tmp_path) == sorted([new.name, living.name, MODEL])
     os.utime(new, (0, 0))
@@ -185,12 +183,12 @@ SAVER = """
 import sys
 from pathlib import Path
 import numpy as np
-from narrows import persistence
+from narrows.persistence import files
 folder = Path(sys.argv[1])
 value = 0.0
 while True:
     value += 1
-    persistence.write(folder, {"value": value}, {"x": np.full(1000, value)}, "card")
+    files.write(folder, {"value": value}, {"x": np.full(1000, value)}, "card")
     print(value, flush=True)
 """
 

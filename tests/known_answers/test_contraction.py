@@ -6,9 +6,9 @@ import pytest
 import torch
 
 from narrows import Autoencoder, Contraction, Dense
-from narrows.composition import Composition
+from narrows.core.forward_pass import ForwardPass
 from narrows.data.layout import Layout
-from narrows.forward import ForwardPass
+from narrows.network.composition import Composition
 
 
 def a_pass(

@@ -22,7 +22,7 @@ from narrows import (
     Recurrent,
     View,
 )
-from narrows.training import recorded
+from narrows.training.compiled import cuda_graph
 
 # Initial weights and the order of rows are drawn on the processor, whatever the device, so without
 # noise both take the same steps. 30 of them let rounding grow to this share of the largest code;
@@ -96,7 +96,7 @@ def test_recorded_steps_are_the_steps_and_draw_anew(
     X = table()
     settings = {"corruption": Masking(0.2), "max_epochs": 40, "batch_size": rows}
     replayed = fitted("cuda", "float64", **settings)
-    monkeypatch.setattr(recorded, "PLAIN_STEPS", 10**9)
+    monkeypatch.setattr(cuda_graph, "PLAIN_STEPS", 10**9)
     plain = fitted("cuda", "float64", **settings)
     near = {"rtol": 0.0, "atol": 1e-6 * float(np.abs(plain.transform(X)).max())}
     np.testing.assert_allclose(replayed.transform(X), plain.transform(X), **near)

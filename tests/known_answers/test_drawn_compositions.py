@@ -13,10 +13,10 @@ import pytest
 import torch
 
 from narrows import Autoencoder
+from narrows.core.notation import parse
+from narrows.core.spec import Spec
 from narrows.errors import NarrowsError
-from narrows.registry import parse
-from narrows.spec import Spec
-from narrows.training import fused
+from narrows.training.compiled import dense_gradients
 from narrows.training.step import Step
 
 N_ROWS, QUICK, ALL = 26, 60, 600
@@ -161,7 +161,7 @@ def compared(number: int, monkeypatch: pytest.MonkeyPatch) -> str:
     if fast is None:
         return "refused"
     with monkeypatch.context() as patch:
-        patch.setattr(fused, "reason", lambda network: "autograd is asked for")
+        patch.setattr(dense_gradients, "reason", lambda network: "autograd is asked for")
         slow, by_autograd = trained(settings, X, weight)
     assert slow is not None
     assert not any(by_autograd)

@@ -35,8 +35,8 @@ from narrows import (
     ViewDropout,
     WeightDecay,
 )
-from narrows.activations import ACTIVATIONS
-from narrows.losses import Loss
+from narrows.core.activations import ACTIVATIONS
+from narrows.losses.loss import Loss
 from narrows.penalties.adversarial import Adversarial
 from narrows.training.history import Tally
 from narrows.training.step import Step

@@ -10,16 +10,16 @@ import torch
 from torch import Tensor
 from torch.autograd import gradcheck
 
-from narrows import activations
-from narrows.activations import ACTIVATIONS
 from narrows.architectures.dense import Dense
-from narrows.forward import ForwardPass
+from narrows.core import activations
+from narrows.core.activations import ACTIVATIONS
+from narrows.core.forward_pass import ForwardPass
+from narrows.core.spec import Spec
 from narrows.latents import Point, PointPosterior
-from narrows.losses import Loss
-from narrows.network import Network
-from narrows.objective import Objective
+from narrows.losses.loss import Loss
+from narrows.network.network import Network
+from narrows.network.objective import Objective
 from narrows.penalties.weights import WeightDecay
-from narrows.spec import Spec
 
 LOSSES = sorted(Spec.members("loss"))
 SHAPES = [(1, 1), (1, 5), (7, 1), (4, 3), (9, 6), (2, 17)]

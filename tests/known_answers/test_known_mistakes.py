@@ -14,9 +14,9 @@ from scipy import sparse
 
 import narrows
 from narrows import Autoencoder, Correntropy, Dense, Masking, WeightDecay
+from narrows.core.spec import Spec
 from narrows.data.batches import shuffled
-from narrows.objective import Objective
-from narrows.spec import Spec
+from narrows.network.objective import Objective
 
 
 def quick(n_components: int = 2, **settings: Any) -> Autoencoder:

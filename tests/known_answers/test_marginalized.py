@@ -9,7 +9,7 @@ import pytest
 from numpy.typing import NDArray
 
 from narrows import MarginalizedDenoisingAutoencoder
-from narrows.marginalized import denoiser
+from narrows.estimators.marginalized import denoiser
 
 Table = NDArray[np.float64]
 

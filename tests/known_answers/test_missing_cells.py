@@ -15,12 +15,12 @@ from sklearn.frozen import FrozenEstimator
 
 import narrows
 from narrows import AnomalyDetector, Autoencoder, Contraction, Dense, Recurrent
-from narrows.composition import AUTO
+from narrows.core.spec import Spec
 from narrows.corruptions import Corruption, SaltAndPepper, Swap, ViewDropout
-from narrows.data.encoding import SCALINGS
+from narrows.data.scaling import SCALINGS
 from narrows.data.table import DenseTable
 from narrows.errors import DataError, MissingWarning
-from narrows.spec import Spec
+from narrows.network.composition import AUTO
 
 GENERATOR = np.random.default_rng(0)
 X = GENERATOR.normal(50, 5, (300, 6)) * [1, 1, 1, 1, 1, 0.2]

@@ -9,10 +9,10 @@ import pytest
 import torch
 
 from narrows import Autoencoder, Recurrent, pad_sequences
-from narrows.composition import Composition
 from narrows.data.layout import Layout
-from narrows.network import Network
-from narrows.objective import Objective
+from narrows.network.composition import Composition
+from narrows.network.network import Network
+from narrows.network.objective import Objective
 
 F64 = torch.float64
 

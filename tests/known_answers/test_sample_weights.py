@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 from sklearn.datasets import load_breast_cancer
 
 from narrows import LBFGS, Autoencoder, ConjugateGradient, Dense, WeightDecay
+from narrows.core.randomness import Randomness
+from narrows.core.spec import Spec
 from narrows.data import batches
-from narrows.spec import Spec
-from narrows.training.runtime import Randomness
 
 WIDTH = 8
 NAMED = sorted(set(Spec.members("optimizer")) - {"torch"})

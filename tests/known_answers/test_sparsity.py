@@ -10,9 +10,9 @@ import pytest
 import torch
 
 from narrows import Autoencoder, Dense, Sparsity
-from narrows.activations import ACTIVATIONS
+from narrows.core.activations import ACTIVATIONS
+from narrows.core.forward_pass import ForwardPass
 from narrows.errors import CompositionError
-from narrows.forward import ForwardPass
 from narrows.latents import PointPosterior
 
 

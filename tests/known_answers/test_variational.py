@@ -15,12 +15,12 @@ from torch.distributions import Normal as TorchNormal
 from torch.distributions import kl_divergence
 
 from narrows import KL, MMD, Autoencoder, Dense, Mixture, Uniform
-from narrows.composition import Composition
+from narrows.core.forward_pass import ForwardPass
 from narrows.data.layout import Layout
 from narrows.errors import CollapseWarning, CompositionError
-from narrows.forward import ForwardPass
-from narrows.fusions import MixturePosterior
+from narrows.fusions.experts import MixturePosterior
 from narrows.latents import FIRST_LOG_VARIANCE, GaussianPosterior
+from narrows.network.composition import Composition
 
 F64 = torch.float64
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import torch
 
 from narrows import Autoencoder, Dense
-from narrows.composition import Composition
 from narrows.data.layout import Layout
-from narrows.network import Network
-from narrows.walks import walk
+from narrows.inference.generation import walk
+from narrows.network.composition import Composition
+from narrows.network.network import Network
 
 
 def a_network(activation: str) -> tuple[Network, torch.Tensor]:

@@ -13,10 +13,10 @@ from sklearn.base import clone
 
 import narrows
 from narrows import LBFGS, MMD, Adversarial, Autoencoder, Mixture, WeightDecay, recipes
-from narrows.composition import Composition
+from narrows.core.forward_pass import ForwardPass
 from narrows.data.layout import Layout
 from narrows.errors import CompositionError, DataError, ParameterError
-from narrows.forward import ForwardPass
+from narrows.network.composition import Composition
 
 
 def a_pass(penalty: Adversarial, n_samples: int = 32, target: Any = None) -> ForwardPass:

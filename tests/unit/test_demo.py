@@ -14,18 +14,19 @@ from sklearn.model_selection import StratifiedKFold
 from sklearn.preprocessing import StandardScaler
 
 import narrows
-from narrows import Comparison, demo
+from narrows import Comparison
+from narrows.cli import demonstration
 
 
 @pytest.fixture(scope="module")
 def left(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("demo") / "out"
-    demo.run(folder, quiet=True, seed=0, folds=3, max_epochs=2)
+    demonstration.run(folder, quiet=True, seed=0, folds=3, max_epochs=2)
     return folder
 
 
 def test_it_leaves_models_codes_histories_and_reports(left: Path) -> None:
-    for study in demo.studies():
+    for study in demonstration.studies():
         folder = left / study.name
         model = narrows.load(folder / "model")
         codes = np.loadtxt(folder / "codes.csv", delimiter=",", skiprows=1)
@@ -36,7 +37,7 @@ def test_it_leaves_models_codes_histories_and_reports(left: Path) -> None:
 
 
 def test_the_reports_are_of_held_out_rows_beside_pca(left: Path) -> None:
-    for study in demo.studies():
+    for study in demonstration.studies():
         data = json.loads((left / study.name / "report.json").read_text(encoding="utf-8"))
         n_rows, n_train = data["data"]["n_rows"], data["data"]["n_train"]
         assert (n_rows + n_train, n_rows / len(study.X)) == (
@@ -49,9 +50,9 @@ def test_the_reports_are_of_held_out_rows_beside_pca(left: Path) -> None:
 
 
 def test_no_number_is_cut_off_at_the_usual_width(left: Path) -> None:
-    for study in demo.studies():
+    for study in demonstration.studies():
         console = Console(width=80, file=io.StringIO(), record=True)
-        console.print(demo._table(Comparison.load(left / study.name / "comparison.json")))
+        console.print(demonstration._table(Comparison.load(left / study.name / "comparison.json")))
         shown = console.export_text()
         assert "…" not in shown
         assert shown.count("±") == 12
@@ -66,7 +67,7 @@ def test_the_breast_cancer_table_has_its_three_views(left: Path) -> None:
 
 
 def test_the_numbers_are_of_held_out_rows(left: Path) -> None:
-    study = demo.studies()[0]
+    study = demonstration.studies()[0]
     found = Comparison.load(left / study.name / "comparison.json")
     lost = {
         cell["fold"]: cell["values"]["reconstruction"]
@@ -84,14 +85,14 @@ def test_the_numbers_are_of_held_out_rows(left: Path) -> None:
 
 
 def test_the_report_has_the_comparison(left: Path) -> None:
-    for study in demo.studies():
+    for study in demonstration.studies():
         data = json.loads((left / study.name / "report.json").read_text(encoding="utf-8"))
         methods = {row["method"] for row in data["comparison"]["summary"]}
-        assert methods == {*demo.BESIDE, "narrows"}
+        assert methods == {*demonstration.BESIDE, "narrows"}
 
 
 def test_the_same_seed_leaves_the_same_report(left: Path, tmp_path: Path) -> None:
-    demo.run(tmp_path, quiet=True, seed=0, folds=3, max_epochs=2)
+    demonstration.run(tmp_path, quiet=True, seed=0, folds=3, max_epochs=2)
     for path in left.rglob("report.json"):
         again, first = (
             json.loads(found.read_text(encoding="utf-8"))
@@ -107,8 +108,8 @@ def test_the_same_seed_leaves_the_same_report(left: Path, tmp_path: Path) -> Non
 
 
 def test_the_paths_to_open_are_printed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    demo.run(tmp_path, seed=0, folds=2, max_epochs=1)
+    demonstration.run(tmp_path, seed=0, folds=2, max_epochs=1)
     said = capsys.readouterr().out
     assert "better than pca" in said
-    for study in demo.studies():
+    for study in demonstration.studies():
         assert f"Open {tmp_path / study.name / 'report.html'}" in said

@@ -9,11 +9,13 @@ import numpy as np
 import pytest
 import torch
 
-from narrows import Autoencoder, CrossEntropy, Emphasis, Huber, Masking, SquaredError, registry
-from narrows.composition import Composition
+from narrows import Autoencoder, CrossEntropy, Emphasis, Huber, Masking, SquaredError
+from narrows.core import notation
+from narrows.core.forward_pass import ForwardPass
 from narrows.data.layout import Layout
 from narrows.errors import DataError, ParameterError
-from narrows.forward import ForwardPass
+from narrows.network.composition import Composition
+from narrows.persistence import config
 
 
 def a_pass(loss: Any, *, corrupted: bool) -> ForwardPass:
@@ -92,8 +94,8 @@ def test_what_the_other_loss_goes_with_is_asked_of_it() -> None:
 
 def test_a_loss_within_a_loss_survives_the_config_of_a_model_file() -> None:
     loss = Emphasis(Huber(0.3), 2.0, 0.25)
-    again = registry.from_config(registry.to_config(loss))
-    assert repr(again) == repr(loss) == repr(registry.parse(repr(loss)))
+    again = config.from_config(config.to_config(loss))
+    assert repr(again) == repr(loss) == repr(notation.parse(repr(loss)))
     assert again.loss.delta == 0.3
 
 

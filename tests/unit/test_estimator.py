@@ -141,7 +141,7 @@ def test_a_sparse_table_is_never_densified_whole(
         for name in ("toarray", "todense"):
             monkeypatch.setattr(kind, name, counted(getattr(kind, name)))
     cells = 5000
-    monkeypatch.setattr("narrows.data.encoding.BLOCK_CELLS", cells)
+    monkeypatch.setattr("narrows.data.scaling.BLOCK_CELLS", cells)
     monkeypatch.setattr("narrows.data.batches.ROWS_AT_ONCE", cells // X.shape[1])
     monkeypatch.setattr("narrows.data.fingerprint.CELLS", cells)
     model = quick(scaling=scaling, batch_size=100, max_epochs=1, early_stopping=True).fit(X)

@@ -13,8 +13,8 @@ from torch import Tensor, nn
 
 import narrows
 from narrows import Autoencoder, Convolutional, View
-from narrows.network import Network
-from narrows.objective import Objective
+from narrows.network.network import Network
+from narrows.network.objective import Objective
 
 
 class Exported(nn.Module):

@@ -332,7 +332,7 @@ def test_what_is_saved_is_what_is_loaded(name: str, tmp_path: Path) -> None:
 
 def configuration(model: Any) -> dict[str, Any]:
     """Return the settings as they are written: views and types by the numbers of their columns."""
-    from narrows.model_folder import _settings
+    from narrows.persistence.model import _settings
 
     return _settings(model)
 

@@ -22,14 +22,14 @@ from narrows import (
     Dense,
     Huber,
     SquaredError,
-    activations,
 )
+from narrows.core import activations
+from narrows.core.forward_pass import ForwardPass
+from narrows.core.spec import Spec
 from narrows.errors import CompositionError, DataError, ParameterError
-from narrows.forward import ForwardPass
 from narrows.latents import PointPosterior
-from narrows.losses import Loss
-from narrows.objective import Objective
-from narrows.spec import Spec
+from narrows.losses.loss import Loss
+from narrows.network.objective import Objective
 
 LOSSES = sorted(Spec.members("loss"))
 

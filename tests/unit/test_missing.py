@@ -13,9 +13,9 @@ from sklearn.datasets import load_breast_cancer, load_digits
 
 import narrows
 from narrows import Autoencoder, Recurrent, recipes
-from narrows.composition import Composition
 from narrows.data.layout import Layout
 from narrows.errors import CompositionError, DataError, MissingWarning, ParameterError
+from narrows.network.composition import Composition
 
 X = load_breast_cancer().data[:200]
 HIDDEN = np.random.default_rng(0).random(X.shape) < 0.2
@@ -43,9 +43,9 @@ KINDS: dict[str, dict[str, Any]] = {
 def test_whatever_stands_in_a_cell_that_was_not_measured_moves_nothing(
     kind: str, value: float
 ) -> None:
-    from narrows.data.encoding import Encoding
+    from narrows.core.notation import parse
+    from narrows.data.scaling import Encoding
     from narrows.data.table import make_table
-    from narrows.registry import parse
 
     settings = dict(KINDS[kind])
     if "architecture" in settings:

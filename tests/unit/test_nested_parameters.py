@@ -21,8 +21,8 @@ from narrows import (
     WeightDecay,
 )
 from narrows.cli import settings
+from narrows.core.spec import Spec
 from narrows.errors import ParameterError
-from narrows.spec import Spec
 
 SETTINGS = [
     (axis, name, parameter)

@@ -10,10 +10,10 @@ import pytest
 import torch
 
 from narrows import Autoencoder, Dense
-from narrows.activations import ACTIVATIONS, find
+from narrows.core.activations import ACTIVATIONS, find
 from narrows.errors import ParameterError
 from narrows.latents import Point
-from narrows.network import Network
+from narrows.network.network import Network
 
 EVERYWHERE = sorted(set(ACTIVATIONS) - {"binary"})
 

@@ -10,13 +10,13 @@ import torch
 from torch import Tensor, nn
 
 from narrows import Autoencoder, Contraction, Emphasis, Gaussian, Layerwise, Masking, Point
-from narrows.activations import ACTIVATIONS, Activation
 from narrows.architectures.block import Architecture, Block, Layers
+from narrows.core.activations import ACTIVATIONS, Activation
+from narrows.core.forward_pass import ForwardPass
 from narrows.corruptions import Corruption
 from narrows.errors import CompositionError, ParameterError
-from narrows.forward import ForwardPass
 from narrows.latents import Latent, PointPosterior
-from narrows.losses import Loss
+from narrows.losses.loss import Loss
 from narrows.penalties.penalty import Penalty
 
 X = np.random.default_rng(0).normal(size=(30, 5))

@@ -10,12 +10,12 @@ import torch
 from sklearn.base import clone
 
 from narrows import Autoencoder, Dense, SquaredError, WeightDecay
-from narrows.activations import ACTIVATIONS
+from narrows.core.activations import ACTIVATIONS
+from narrows.core.forward_pass import ForwardPass
 from narrows.errors import ParameterError
-from narrows.forward import ForwardPass
 from narrows.latents import Point
-from narrows.network import Network
-from narrows.objective import Objective
+from narrows.network.network import Network
+from narrows.network.objective import Objective
 from narrows.penalties.penalty import PenaltySum
 
 

@@ -18,7 +18,7 @@ import safetensors.numpy
 from numpy.typing import NDArray
 
 import narrows
-from narrows import Adam, Autoencoder, Contraction, Dense, Masking, WeightDecay, persistence
+from narrows import Adam, Autoencoder, Contraction, Dense, Masking, WeightDecay
 from narrows.errors import (
     CorruptFileError,
     MissingTensorError,
@@ -28,6 +28,7 @@ from narrows.errors import (
     TensorShapeError,
     UnknownNameError,
 )
+from narrows.persistence import files
 
 TESTS = Path(__file__).parents[1]
 GOLDEN = TESTS / "data" / "golden"
@@ -77,7 +78,7 @@ def folder(model: Autoencoder, tmp_path: Path) -> Path:
 
 
 def change_config(folder: Path, change: Change) -> None:
-    path = folder / persistence.CONFIG
+    path = folder / files.CONFIG
     config = json.loads(path.read_text())
     change(config)
     path.write_text(json.dumps(config))
@@ -85,19 +86,19 @@ def change_config(folder: Path, change: Change) -> None:
 
 def put_tensors(folder: Path, payload: bytes) -> None:
     """Write a tensor file as an attacker would: with the checksum that belongs to it."""
-    (folder / persistence.TENSORS).write_bytes(payload)
+    (folder / files.TENSORS).write_bytes(payload)
     digest = hashlib.sha256(payload).hexdigest()
-    change_config(folder, lambda config: config["sha256"].update({persistence.TENSORS: digest}))
+    change_config(folder, lambda config: config["sha256"].update({files.TENSORS: digest}))
 
 
 def change_tensors(folder: Path, change: Change) -> None:
-    tensors = dict(safetensors.numpy.load_file(folder / persistence.TENSORS))
+    tensors = dict(safetensors.numpy.load_file(folder / files.TENSORS))
     change(tensors)
     put_tensors(folder, safetensors.numpy.save(tensors))
 
 
 def change_header(folder: Path, change: Change) -> None:
-    payload = (folder / persistence.TENSORS).read_bytes()
+    payload = (folder / files.TENSORS).read_bytes()
     (size,) = struct.unpack_from("<Q", payload)
     header = json.loads(payload[8 : 8 + size])
     text = change(header)
@@ -133,7 +134,7 @@ def test_a_loaded_model_knows_its_columns(model: Autoencoder, folder: Path) -> N
 
 def test_a_loaded_model_can_be_saved_again_and_is_the_same(folder: Path, tmp_path: Path) -> None:
     narrows.load(folder).save(tmp_path / "again")
-    for name in (persistence.CONFIG, persistence.TENSORS, persistence.CARD):
+    for name in (files.CONFIG, files.TENSORS, files.CARD):
         assert (tmp_path / "again" / name).read_bytes() == (folder / name).read_bytes()
 
 
@@ -187,7 +188,7 @@ def test_there_is_a_golden_model_of_this_schema() -> None:
     versions = [
         json.loads(path.read_text())["schema_version"] for path in GOLDEN.glob("*/config.json")
     ]
-    assert ".".join(map(str, persistence.SCHEMA)) in versions
+    assert ".".join(map(str, files.SCHEMA)) in versions
 
 
 def test_a_newer_minor_schema_is_read_and_what_it_added_ignored(folder: Path) -> None:
@@ -328,12 +329,12 @@ def test_a_number_of_features_that_cannot_be_is_refused(value: Any, folder: Path
     ids=lambda text: text[:12].decode("latin-1"),
 )  # fmt: skip
 def test_a_config_that_is_no_settings_is_refused(text: bytes, folder: Path) -> None:
-    (folder / persistence.CONFIG).write_bytes(text)
+    (folder / files.CONFIG).write_bytes(text)
     refused(folder, CorruptFileError)
 
 
 def test_settings_nested_too_deep_to_build_are_refused(folder: Path) -> None:
-    path = folder / persistence.CONFIG
+    path = folder / files.CONFIG
     nested = "[" * 900 + "]" * 900  # json takes it
     path.write_text(path.read_text().replace('"corruption": "auto"', f'"corruption": {nested}'))
     refused(folder, CorruptFileError)
@@ -423,12 +424,12 @@ def test_a_hostile_header_is_refused(attack: str, folder: Path) -> None:
 
 @pytest.mark.parametrize("claimed", [2**64 - 1, 2**63, 10**9, 0, 1])
 def test_a_header_that_lies_about_its_length_is_refused(claimed: int, folder: Path) -> None:
-    payload = (folder / persistence.TENSORS).read_bytes()
+    payload = (folder / files.TENSORS).read_bytes()
     put_tensors(folder, struct.pack("<Q", claimed) + payload[8:])
     refused(folder, CorruptFileError, "safetensors")
 
 
-@pytest.mark.parametrize("name", [persistence.CONFIG, persistence.TENSORS])
+@pytest.mark.parametrize("name", [files.CONFIG, files.TENSORS])
 def test_a_truncated_file_is_refused_wherever_it_ends(name: str, folder: Path) -> None:
     whole = (folder / name).read_bytes()
     for length in np.linspace(0, len(whole) - 1, 100, dtype=int):
@@ -438,12 +439,12 @@ def test_a_truncated_file_is_refused_wherever_it_ends(name: str, folder: Path) -
 
 @pytest.mark.parametrize("extra", [b"\0", b"x" * 4096])
 def test_bytes_after_the_tensors_are_refused(extra: bytes, folder: Path) -> None:
-    put_tensors(folder, (folder / persistence.TENSORS).read_bytes() + extra)
+    put_tensors(folder, (folder / files.TENSORS).read_bytes() + extra)
     refused(folder, CorruptFileError, "declares")
 
 
 def test_one_altered_bit_is_noticed(folder: Path) -> None:
-    path = folder / persistence.TENSORS
+    path = folder / files.TENSORS
     content = bytearray(path.read_bytes())
     content[-1] ^= 1
     path.write_bytes(content)
@@ -451,12 +452,12 @@ def test_one_altered_bit_is_noticed(folder: Path) -> None:
 
 
 def test_a_vast_file_is_refused_without_reading_it(folder: Path) -> None:
-    for name in (persistence.TENSORS, persistence.CONFIG):
+    for name in (files.TENSORS, files.CONFIG):
         os.truncate(folder / name, 1 << 40)  # sparse: it takes no room on the disk
         refused(folder, CorruptFileError, name)
 
 
-@pytest.mark.parametrize("name", [persistence.CONFIG, persistence.TENSORS])
+@pytest.mark.parametrize("name", [files.CONFIG, files.TENSORS])
 @pytest.mark.parametrize(
     ("kind", "message"),
     [("symlink", "symbolic link"), ("fifo", "regular"), ("folder", "regular"), ("none", "missing")],
@@ -480,8 +481,8 @@ def test_a_path_without_a_model_is_refused(name: str, tmp_path: Path) -> None:
 
 
 def test_refusals_leave_no_file_open(folder: Path) -> None:
-    (folder / persistence.TENSORS).unlink()
-    (folder / persistence.TENSORS).mkdir()
+    (folder / files.TENSORS).unlink()
+    (folder / files.TENSORS).mkdir()
     before = len(os.listdir("/dev/fd"))
     refused(folder, ModelFileError)
     assert len(os.listdir("/dev/fd")) == before
@@ -515,7 +516,7 @@ def test_a_new_model_has_the_permissions_of_the_umask(model: Autoencoder, tmp_pa
     finally:
         os.umask(before)
     assert (tmp_path / "model").stat().st_mode & 0o777 == 0o750
-    assert (tmp_path / "model" / persistence.CONFIG).stat().st_mode & 0o777 == 0o640
+    assert (tmp_path / "model" / files.CONFIG).stat().st_mode & 0o777 == 0o640
 
 
 def test_a_model_that_was_closed_to_others_stays_closed(model: Autoencoder, folder: Path) -> None:
@@ -526,7 +527,7 @@ def test_a_model_that_was_closed_to_others_stays_closed(model: Autoencoder, fold
 
 def test_a_card_cannot_act_as_markdown(rows: NDArray[np.float64], tmp_path: Path) -> None:
     table = pd.DataFrame(rows[:, :2], columns=["`<script>|", "a\n# b"])
-    card = saved(fitted(table, n_components=1), tmp_path / "model") / persistence.CARD
+    card = saved(fitted(table, n_components=1), tmp_path / "model") / files.CARD
     assert "| `'<script>\\|` |  | numeric | 0.0% |\n| `a # b` |" in card.read_text()
 
 

@@ -8,10 +8,12 @@ import numpy as np
 import pytest
 import torch
 
-from narrows import Adam, Autoencoder, Dense, Huber, WeightDecay, registry
+from narrows import Adam, Autoencoder, Dense, Huber, WeightDecay
+from narrows.core import notation
+from narrows.core.spec import Spec
 from narrows.errors import ParameterError, UnknownNameError
-from narrows.losses import Loss
-from narrows.spec import Spec
+from narrows.losses.loss import Loss
+from narrows.persistence import config
 
 
 @pytest.mark.parametrize(
@@ -37,7 +39,7 @@ from narrows.spec import Spec
     ],
 )
 def test_text_becomes_plain_values(text: str, value: Any) -> None:
-    found = registry.parse(text)
+    found = notation.parse(text)
     assert found == value
     assert type(found) is type(value)
 
@@ -55,13 +57,13 @@ def test_text_becomes_plain_values(text: str, value: Any) -> None:
     ids=str,
 )
 def test_what_a_part_prints_and_what_a_file_holds_is_read_back(spec: Spec) -> None:
-    for found in (registry.parse(repr(spec)), registry.from_config(registry.to_config(spec))):
+    for found in (notation.parse(repr(spec)), config.from_config(config.to_config(spec))):
         assert type(found) is type(spec)
         assert repr(found) == repr(spec)
 
 
 def test_parts_are_added_in_text() -> None:
-    found = registry.parse("WeightDecay(1e-4) + WeightDecay(weight=1)")
+    found = notation.parse("WeightDecay(1e-4) + WeightDecay(weight=1)")
     assert [penalty.weight for penalty in found.penalties] == [1e-4, 1]
 
 
@@ -88,37 +90,37 @@ def test_parts_are_added_in_text() -> None:
 )
 def test_text_is_never_evaluated(text: str) -> None:
     with pytest.raises(ParameterError):
-        registry.parse(text)
+        notation.parse(text)
 
 
 def test_deeply_nested_text_is_refused_or_left_alone() -> None:
     with pytest.raises(ParameterError):
-        registry.parse("(" * 10_000)
+        notation.parse("(" * 10_000)
     with pytest.raises(ParameterError):
-        registry.parse("-" * 50_000 + "(1)")
+        notation.parse("-" * 50_000 + "(1)")
 
 
 def test_an_unknown_part_is_answered_with_the_nearest() -> None:
     with pytest.raises(ParameterError, match=r"'WeightDecy'.*did you mean 'WeightDecay'"):
-        registry.parse("WeightDecy(1)")
+        notation.parse("WeightDecy(1)")
     with pytest.raises(ParameterError, match="wieght"):
-        registry.parse("WeightDecay(wieght=1)")
+        notation.parse("WeightDecay(wieght=1)")
 
 
 def test_numpy_scalars_and_torch_classes_have_a_config() -> None:
-    assert registry.to_config({"a": np.float64(0.5), "b": np.int64(3)}) == {"a": 0.5, "b": 3}
-    config = registry.to_config(torch.optim.NAdam)
-    assert config == {"part": "torch/NAdam"}
-    assert registry.from_config(config) is torch.optim.NAdam
+    assert config.to_config({"a": np.float64(0.5), "b": np.int64(3)}) == {"a": 0.5, "b": 3}
+    data = config.to_config(torch.optim.NAdam)
+    assert data == {"part": "torch/NAdam"}
+    assert config.from_config(data) is torch.optim.NAdam
 
 
 def test_a_setting_without_a_config_is_refused() -> None:
     with pytest.raises(ParameterError, match=r"of type function .* cannot be written"):
-        registry.to_config(lambda x: x)
+        config.to_config(lambda x: x)
 
 
 @pytest.mark.parametrize(
-    "config",
+    "data",
     [
         {"part": "loss/unheard_of"},
         {"part": "os/system"},
@@ -132,16 +134,16 @@ def test_a_setting_without_a_config_is_refused() -> None:
     ],
     ids=str,
 )
-def test_a_config_can_name_nothing_but_known_parts(config: Any) -> None:
+def test_a_config_can_name_nothing_but_known_parts(data: Any) -> None:
     with pytest.raises(UnknownNameError):
-        registry.from_config(config)
+        config.from_config(data)
 
 
 def test_the_settings_of_an_estimator_survive_a_config() -> None:
     model = Autoencoder(
         architecture=(8, 4), penalty=WeightDecay() + WeightDecay(1.0), optimizer=torch.optim.NAdam
     )
-    found = registry.from_config(registry.to_config(model.get_params(deep=False)))
+    found = config.from_config(config.to_config(model.get_params(deep=False)))
     assert repr(Autoencoder(**found)) == repr(model)
 
 

@@ -31,11 +31,11 @@ from narrows import (
     View,
     recipes,
 )
-from narrows.architectures.widened import Widened
-from narrows.data.columns import Column
+from narrows.core.forward_pass import ForwardPass
+from narrows.data.column import Column
 from narrows.errors import DataError, MissingWarning, ParameterError
-from narrows.forward import ForwardPass
-from narrows.likelihoods import likelihood
+from narrows.losses.likelihoods import likelihood
+from narrows.network.input_layer import Widened
 
 FUSIONS = (
     "early",

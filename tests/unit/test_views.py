@@ -179,7 +179,7 @@ def test_a_product_of_one_expert_is_that_expert_and_of_none_the_prior() -> None:
 
 def test_the_product_is_the_posterior_of_the_linear_gaussian_model_with_missing_views() -> None:
     """p(y | x of the views that are there), x_v = W_v y + noise, from each view's own factor."""
-    from narrows.fusions import ProductOfExperts
+    from narrows.fusions.experts import ProductOfExperts
     from narrows.latents import Gaussian, Point
 
     generator = np.random.default_rng(0)
@@ -202,7 +202,7 @@ def test_the_product_is_the_posterior_of_the_linear_gaussian_model_with_missing_
 
 
 def test_a_mixture_has_the_density_and_the_mean_of_its_products() -> None:
-    from narrows.fusions import MixtureOfExperts, MixtureOfProducts
+    from narrows.fusions.experts import MixtureOfExperts, MixtureOfProducts
     from narrows.latents import Gaussian, GaussianPosterior
 
     heads = [torch.randn(5, 3, 2).double(), torch.randn(5, 3, 2).double()]

@@ -9,13 +9,13 @@ from typing import Any
 
 from sklearn.base import clone
 
-from narrows import checks
 from narrows.advice import cell_checks, duration, setting_checks, size
 from narrows.advice.profile import Profile, profile
 from narrows.advice.remark import SEVERITIES, Remark
-from narrows.estimator import Autoencoder
-from narrows.isolation import isolated
-from narrows.spec import Spec
+from narrows.core import checks
+from narrows.core.isolation import isolated
+from narrows.core.spec import Spec
+from narrows.estimators.autoencoder import Autoencoder
 
 __all__ = ["Advice", "advise"]
 

@@ -12,8 +12,8 @@ from narrows.advice.profile import Profile
 from narrows.advice.remark import Remark, number_of, some
 from narrows.architectures.recurrent import Recurrent
 from narrows.corruptions import Masking
+from narrows.data.column import TEXT, WHOLE
 from narrows.data.column_types import Categorical
-from narrows.data.columns import TEXT, WHOLE
 
 Matrix = NDArray[Any]
 Settings = Mapping[str, Any]

@@ -12,12 +12,12 @@ import numpy as np
 
 from narrows.advice.profile import Profile
 from narrows.advice.remark import Remark
-from narrows.data import arrays
+from narrows.data import reading
 from narrows.errors import DataError, DivergenceError, NarrowsWarning, ParameterError
-from narrows.estimator import Autoencoder
+from narrows.estimators.autoencoder import Autoencoder
 from narrows.training import budget
-from narrows.training.optimizers import Optimizer
-from narrows.training.settings import foresee_init, resolve_composition
+from narrows.training.optimizers.optimizer import Optimizer
+from narrows.training.plan import foresee_init, resolve_composition
 
 TIMED_EPOCHS = 3  # the first of which is not counted
 TIMED_BATCHES = 32
@@ -32,7 +32,7 @@ def measured(table: Profile, settings: Mapping[str, Any]) -> Remark:
     n_timed = table.n_looked_at
     if not at_once:
         n_timed = min(n_timed, TIMED_BATCHES * size)
-    rows = arrays.taken(table.sample, np.linspace(0, table.n_looked_at - 1, n_timed).astype(int))
+    rows = reading.taken(table.sample, np.linspace(0, table.n_looked_at - 1, n_timed).astype(int))
     timed = {**settings, "batch_size": size, "max_epochs": TIMED_EPOCHS, "early_stopping": False}
     try:
         with warnings.catch_warnings():

@@ -11,14 +11,14 @@ import narwhals as nw
 import numpy as np
 from numpy.typing import NDArray
 
-from narrows.architectures.widened import shown
-from narrows.data import arrays, containers, detection
-from narrows.data.encoding import Encoding, dense
+from narrows.data import containers, reading, type_inference
 from narrows.data.layout import Layout
-from narrows.data.learning import learned
+from narrows.data.reading import learned
+from narrows.data.scaling import Encoding, dense
 from narrows.data.schema import frame_of, library_of
 from narrows.data.views import View, place
-from narrows.estimator import Autoencoder
+from narrows.estimators.autoencoder import Autoencoder
+from narrows.network.input_layer import shown
 
 Matrix = NDArray[Any]
 # Looked at by default, so that the checks of any table are a matter of seconds.
@@ -156,7 +156,7 @@ def profile(X: Any, *, views: Any, types: Any, max_rows: int | None, random_stat
     X = containers.opened(X)
     framed = nw.dependencies.is_into_dataframe(X)
     if not framed and getattr(X, "ndim", 0) != 2:
-        X = arrays.read(Autoencoder(), X, reset=True, missing=True)  # a list of lists, or an error
+        X = reading.read(Autoencoder(), X, reset=True, missing=True)  # a list of lists, or an error
     left_out: dict[str, str] = {}
     if framed:
         left_out = unusable(X, views, types)
@@ -170,7 +170,7 @@ def profile(X: Any, *, views: Any, types: Any, max_rows: int | None, random_stat
         max_rows = min(MAX_ROWS, max(MIN_ROWS, MAX_CELLS // max(1, n_features)))
     size = min(n_rows, max_rows)
     chosen = np.sort(np.random.default_rng(random_state).choice(n_rows, size, replace=False))
-    sample = X if size == n_rows else arrays.taken(X, chosen)
+    sample = X if size == n_rows else reading.taken(X, chosen)
     reader = Autoencoder(views=views, types=types)
     rows, layout = learned(reader, sample, views=views, types=types)
     return Profile(
@@ -191,9 +191,9 @@ def unusable(X: Any, views: Any, types: Any) -> dict[str, str]:
     frame = frame_of(X)
     names = [str(name) for name in frame.columns]
     placed = () if views is None else place(views, len(names), names, X)
-    given = detection.given(types, placed, len(names), names)
+    given = type_inference.given(types, placed, len(names), names)
     held = {
-        names[number]: detection.unusable(series)
+        names[number]: type_inference.unusable(series)
         for number, series in enumerate(frame.iter_columns())
         if number not in given
     }
@@ -204,7 +204,7 @@ def _without(left_out: Mapping[str, str], X: Any, views: Any, types: Any) -> tup
     """Return views and types by name, without some columns."""
     names: Sequence[str] = [str(name) for name in frame_of(X).columns]
     if types is not None:
-        given = detection.given(types, (), len(names), names)
+        given = type_inference.given(types, (), len(names), names)
         types = {names[i]: kind for i, kind in given.items() if names[i] not in left_out}
     if views is None:
         return None, types

@@ -10,22 +10,22 @@ from typing import Any
 import numpy as np
 from sklearn.base import clone
 
-from narrows.activations import ACTIVATIONS
 from narrows.advice.profile import Profile
 from narrows.advice.remark import Remark, some
 from narrows.architectures.block import Architecture
 from narrows.architectures.convolutional import Convolutional
 from narrows.architectures.dense import Dense
 from narrows.architectures.recurrent import Recurrent
-from narrows.composition import Composition
+from narrows.core.activations import ACTIVATIONS
 from narrows.corruptions import Masking
-from narrows.data.encoding import Encoding
+from narrows.data.scaling import Encoding
 from narrows.errors import ParameterError
-from narrows.estimator import Autoencoder
+from narrows.estimators.autoencoder import Autoencoder
+from narrows.network.composition import Composition
 from narrows.penalties.sparsity import Sparsity
 from narrows.penalties.weights import WeightDecay
-from narrows.training.optimizers import AdamW, Optimizer
-from narrows.training.settings import resolve_composition
+from narrows.training.optimizers.optimizer import AdamW, Optimizer
+from narrows.training.plan import resolve_composition
 
 Settings = Mapping[str, Any]
 Check = Callable[[Profile, Settings], Remark | None]

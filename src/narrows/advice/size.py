@@ -14,11 +14,11 @@ from numpy.typing import NDArray
 
 from narrows.advice.profile import Profile
 from narrows.advice.remark import Remark
-from narrows.data import arrays
+from narrows.data import reading
 from narrows.errors import DataError, DivergenceError, NarrowsWarning
-from narrows.estimator import Autoencoder
+from narrows.estimators.autoencoder import Autoencoder
 from narrows.training import budget
-from narrows.training.optimizers import Optimizer
+from narrows.training.optimizers.optimizer import Optimizer
 
 Matrix = NDArray[Any]
 Settings = Mapping[str, Any]
@@ -121,7 +121,9 @@ def curve(
         raise DataError(f"{table.n_looked_at} rows are too few to hold some out")
     order = np.random.default_rng(random_state).permutation(table.n_looked_at)[:CURVE_ROWS]
     end = int(HELD_OUT * len(order))
-    test, train = (arrays.taken(table.sample, np.sort(part)) for part in (order[:end], order[end:]))
+    test, train = (
+        reading.taken(table.sample, np.sort(part)) for part in (order[:end], order[end:])
+    )
     quick = {**settings, **quick_budget(settings, len(order) - end)}
     found: list[dict[str, float]] = []
     started = last = time.perf_counter()

@@ -11,9 +11,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from narrows.activations import Activation
+from narrows.core.activations import Activation
+from narrows.core.spec import Spec, overrides, unwritten
 from narrows.errors import ParameterError
-from narrows.spec import Spec, overrides, unwritten
 
 
 class Linearised(NamedTuple):

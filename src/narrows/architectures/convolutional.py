@@ -13,10 +13,10 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from narrows import activations, checks
-from narrows.activations import Activation
 from narrows.architectures.block import Architecture, Block, Layers
 from narrows.architectures.dense import DenseBlock
+from narrows.core import activations, checks
+from narrows.core.activations import Activation
 from narrows.errors import ParameterError
 
 __all__ = ["Convolutional"]

@@ -8,8 +8,6 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from narrows import activations, checks
-from narrows.activations import Activation
 from narrows.architectures.block import (
     Affine,
     Architecture,
@@ -19,6 +17,8 @@ from narrows.architectures.block import (
     Stage,
     as_tuple,
 )
+from narrows.core import activations, checks
+from narrows.core.activations import Activation
 from narrows.errors import ParameterError
 
 __all__ = ["Dense"]

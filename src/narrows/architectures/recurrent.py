@@ -10,10 +10,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from narrows import activations, checks
-from narrows.activations import Activation
 from narrows.architectures.block import Architecture, Block, Layers
 from narrows.architectures.dense import DenseBlock
+from narrows.core import activations, checks
+from narrows.core.activations import Activation
 from narrows.errors import CompositionError, ParameterError
 
 __all__ = ["Recurrent"]

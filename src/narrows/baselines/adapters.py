@@ -13,7 +13,7 @@ from sklearn.decomposition import NMF, PCA, FactorAnalysis
 from sklearn.neural_network import BernoulliRBM
 from sklearn.preprocessing import MinMaxScaler
 
-from narrows.marginalized import MarginalizedDenoisingAutoencoder
+from narrows.estimators.marginalized import MarginalizedDenoisingAutoencoder
 
 Matrix = NDArray[np.float64]
 

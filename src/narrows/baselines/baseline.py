@@ -13,12 +13,12 @@ from sklearn.utils import Tags
 from sklearn.utils.multiclass import type_of_target
 from sklearn.utils.validation import check_is_fitted, column_or_1d, validate_data
 
-from narrows import checks
 from narrows.baselines.catalogue import KINDS, MANY_ROWS, Kind, Problem
 from narrows.baselines.extension import KernelRegression
+from narrows.core import checks
+from narrows.core.fit_settings import copied_settings, settings_of_fit
 from narrows.data.views import place
 from narrows.errors import DataError, ParameterError
-from narrows.model_folder import copied_settings, settings_of_fit
 
 __all__ = ["Baseline"]
 

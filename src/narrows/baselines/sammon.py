@@ -12,7 +12,7 @@ from sklearn.base import BaseEstimator
 from sklearn.decomposition import PCA
 from sklearn.utils.validation import validate_data
 
-from narrows import checks
+from narrows.core import checks
 from narrows.errors import DataError
 
 __all__ = ["SammonMapping"]

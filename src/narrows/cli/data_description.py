@@ -10,7 +10,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from narrows.cli import output, tables
-from narrows.data import files
+from narrows.data.formats import files
 
 STYLES: dict[str, Any] = {
     **{heading: {"justify": "right"} for heading in ("missing", "min", "mean", "max")},

@@ -42,7 +42,7 @@ class Verbs(click.Group):
         """Return the command of a verb, or None where there is no such verb."""
         if cmd_name not in VERBS:
             return None
-        module = importlib.import_module(f"narrows.cli.{cmd_name}")
+        module = importlib.import_module(f"narrows.cli.commands.{cmd_name}")
         command: click.Command = module.command
         return command
 

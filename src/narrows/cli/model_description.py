@@ -8,8 +8,8 @@ from typing import Any
 from rich.markup import escape
 from rich.table import Table
 
-from narrows import registry
 from narrows.cli import models, output, settings
+from narrows.persistence import config
 
 
 def show(folder: str, *, as_json: bool) -> None:
@@ -45,7 +45,7 @@ def describe(model: Any, folder: str) -> dict[str, Any]:
         "last_epoch": history[-1],
         "feature_names": models.names(model),
         "columns": getattr(model, "columns_", []),
-        "settings": registry.to_config(model.get_params(deep=False)),
+        "settings": config.to_config(model.get_params(deep=False)),
     }
 
 

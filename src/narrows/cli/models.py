@@ -10,11 +10,12 @@ from typing import Any
 
 import pyarrow as pa
 
-from narrows import loading, persistence
-from narrows.checks import nearest
 from narrows.cli import tables
+from narrows.core.checks import nearest
 from narrows.data.fingerprint import Seen
 from narrows.errors import ModelFileError, ParameterError
+from narrows.estimators import load as loading
+from narrows.persistence import files
 
 
 def load(folder: str) -> Any:
@@ -109,7 +110,7 @@ def check_target(folder: str, *, replace: bool) -> None:
                 f"output={folder!r} already exists; choose another folder, or replace it with "
                 "--force"
             )
-        reason = persistence.foreign(path)
+        reason = files.foreign(path)
         if reason is not None:
             raise ModelFileError(
                 f"{folder} holds {reason}, so --force does not replace it; choose another folder"

@@ -6,8 +6,8 @@ import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from narrows.cli import joining
-from narrows.data import files
+from narrows.cli import join
+from narrows.data.formats import files
 from narrows.errors import ParameterError
 
 
@@ -26,7 +26,7 @@ def check(outputs: Mapping[str, str | None], inputs: Iterable[str | None]) -> No
     ParameterError
         If that is so; nothing has been written.
     """
-    read = [joining.source_of(entry).path for entry in inputs if entry is not None]
+    read = [join.source_of(entry).path for entry in inputs if entry is not None]
     read = [path for path in read if path != files.STANDARD_STREAM]
     written: dict[str, str] = {}
     for option, path in outputs.items():

@@ -8,10 +8,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from narrows import registry
-from narrows.checks import nearest
+from narrows.core import notation
+from narrows.core.checks import nearest
+from narrows.core.spec import Spec
 from narrows.errors import ParameterError
-from narrows.spec import Spec
 
 
 def from_toml(path: str) -> dict[str, Any]:
@@ -48,7 +48,7 @@ def from_assignments(assignments: Sequence[str]) -> dict[str, Any]:
             raise ParameterError(
                 f"--set {assignment!r} has no value; write --set {assignment}=VALUE"
             )
-        found[key.strip()] = registry.parse(value)
+        found[key.strip()] = notation.parse(value)
     return found
 
 
@@ -80,7 +80,7 @@ def to_toml(estimator: Any) -> str:
 
 def _from_toml(value: Any) -> Any:
     if isinstance(value, str):
-        return registry.parse(value)
+        return notation.parse(value)
     if isinstance(value, list):
         return tuple(value)  # of widths, of names: plain values, which need no reading
     if isinstance(value, dict):
@@ -166,7 +166,7 @@ def _to_toml(value: Any) -> str:
 
 
 def as_text(value: Any) -> str:
-    """Return a setting as `narrows.registry.parse` reads it."""
+    """Return a setting as `narrows.core.notation.parse` reads it."""
     if isinstance(value, Spec):
         settings = value.get_params(deep=False).items()
         return f"{type(value).__name__}({', '.join(f'{k}={as_text(v)}' for k, v in settings)})"

@@ -12,7 +12,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from narrows.data import files, text_numbers
+from narrows.data import text_numbers
+from narrows.data.formats import files
 from narrows.errors import SourceError
 
 SHOWN = 5
@@ -44,7 +45,7 @@ def choose(
     Parameters
     ----------
     path : str
-        A file that `narrows.data.files.read_table` reads.
+        A file that `narrows.data.formats.files.read_table` reads.
     columns, drop, ids : sequence of str
         Names, or several names separated by commas: features, not features, carried along.
     header : bool, optional

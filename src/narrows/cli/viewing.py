@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from fnmatch import fnmatchcase
 from typing import Any
 
-from narrows import registry
-from narrows.cli import joining, tables
+from narrows.cli import join, tables
 from narrows.cli.tables import Chosen
-from narrows.data.views import SEPARATOR
+from narrows.core import notation
+from narrows.data.join_views import SEPARATOR
 from narrows.errors import ParameterError
 
 
@@ -55,7 +55,7 @@ def settle(
         for kind in kinds:
             name, text = _split(kind, "--type")
             for column in _matching("--type", [name], columns):
-                given[column] = registry.parse(text)
+                given[column] = notation.parse(text)
         model.set_params(types=given)
 
 
@@ -67,7 +67,7 @@ def grouped(
         return _named(named, chosen.features.column_names)
     if grouping != "none" and chosen.views:
         return chosen.views
-    return joining.by_prefix(chosen.features.column_names) if grouping == "auto" else None
+    return join.by_prefix(chosen.features.column_names) if grouping == "auto" else None
 
 
 def _named(named: Sequence[str], columns: Sequence[str]) -> dict[str, list[str]]:

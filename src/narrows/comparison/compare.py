@@ -17,15 +17,16 @@ from sklearn.preprocessing import LabelEncoder
 from sklearn.utils import check_consistent_length, column_or_1d
 from sklearn.utils.multiclass import type_of_target
 
-from narrows import checks
-from narrows.comparison import measures, methods, progress, runner
+from narrows.comparison import candidates, measures, progress, runner
+from narrows.comparison.candidates import Method
 from narrows.comparison.comparison import Comparison
 from narrows.comparison.journal import Journal, fingerprint
-from narrows.comparison.methods import Method
 from narrows.comparison.runner import Plan, Split, seed_of
 from narrows.comparison.space import Space
+from narrows.core import checks
+from narrows.core.isolation import isolated
 from narrows.data import containers
-from narrows.data.learning import tops_of
+from narrows.data.reading import tops_of
 from narrows.errors import (
     DataError,
     InterruptedWarning,
@@ -33,7 +34,6 @@ from narrows.errors import (
     SeenRowsWarning,
     stacklevel,
 )
-from narrows.isolation import isolated
 
 __all__ = ["compare"]
 
@@ -287,7 +287,7 @@ def _default(task: str | None, views: Sequence[str]) -> list[str]:
 
 
 def _resolve(wanted: Any, views: Any, types: Any, extension: bool) -> dict[str, Method]:
-    return methods.resolve(wanted, views=views, types=types, extension=extension)
+    return candidates.resolve(wanted, views=views, types=types, extension=extension)
 
 
 def _warn_of_seen(given: Iterable[Method], X: Any) -> None:

@@ -10,10 +10,10 @@ from typing import Any
 
 import narwhals as nw
 
-from narrows import checks
 from narrows.comparison import summary
 from narrows.comparison.summary import Scores
-from narrows.data.files import replacing
+from narrows.core import checks
+from narrows.core.files import replacing
 from narrows.errors import CorruptFileError, MissingDependencyError, ParameterError
 
 __all__ = ["Comparison"]

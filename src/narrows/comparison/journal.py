@@ -12,7 +12,7 @@ from typing import Any
 import narwhals as nw
 import numpy as np
 
-from narrows.data.files import replacing
+from narrows.core.files import replacing
 from narrows.data.schema import frame_of
 from narrows.errors import CorruptFileError, ParameterError
 

@@ -15,8 +15,9 @@ from sklearn.neighbors import KNeighborsClassifier, KNeighborsRegressor
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from narrows import checks, codes, metrics
+from narrows import codes, metrics
 from narrows.comparison.space import Rows, Space
+from narrows.core import checks
 
 Matrix = NDArray[np.float64]
 MANY_ROWS = 2000  # of which all pairs are looked at

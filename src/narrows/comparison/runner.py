@@ -12,13 +12,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from narrows.comparison import measures
+from narrows.comparison.candidates import Candidate, Method
 from narrows.comparison.journal import Cell, Journal
 from narrows.comparison.measures import Fold, Found, Metric
 from narrows.comparison.memory import Watch, model_bytes
-from narrows.comparison.methods import Candidate, Method
 from narrows.comparison.progress import Progress
 from narrows.comparison.space import Rows, Space
-from narrows.data import arrays
+from narrows.data import reading
 from narrows.errors import DataError, MissingDependencyError, ParameterError
 from narrows.training.interrupt import Interrupt
 
@@ -151,9 +151,9 @@ class Runner:
     def _fold(self, number: int, split: Split) -> Fold:
         """Return what methods get of a fold; only training rows are learned from."""
         plan, (train, test) = self._plan, split
-        table = arrays.taken(plan.X, train)
+        table = reading.taken(plan.X, train)
         space = Space(plan.views, plan.types).fit(table)
-        held_out = arrays.taken(plan.X, test)
+        held_out = reading.taken(plan.X, test)
         generator = np.random.default_rng([plan.random_state, number])
         return Fold(
             space,

@@ -11,12 +11,12 @@ import scipy.sparse
 from numpy.typing import NDArray
 from sklearn.base import BaseEstimator
 
-from narrows.architectures.widened import shown
-from narrows.data import arrays
-from narrows.data.encoding import Encoding
-from narrows.data.learning import learned, names_of
+from narrows.data import reading
+from narrows.data.reading import learned, names_of
+from narrows.data.scaling import Encoding
 from narrows.data.schema import floats, frame_of
 from narrows.errors import DataError
+from narrows.network.input_layer import shown
 
 Matrix = NDArray[np.float64]
 Mask = NDArray[np.bool_]
@@ -41,7 +41,7 @@ class Rows(NamedTuple):
 
     def take(self, numbers: Any) -> Rows:
         """Return some of the rows."""
-        return Rows(arrays.taken(self.table, numbers), self.shown[numbers], self.observed[numbers])
+        return Rows(reading.taken(self.table, numbers), self.shown[numbers], self.observed[numbers])
 
 
 class Space(BaseEstimator):  # type: ignore[misc]
@@ -104,7 +104,7 @@ class Space(BaseEstimator):  # type: ignore[misc]
 
     def rows(self, X: Any) -> Rows:
         """Return rows of the table with what stands for them here."""
-        codes = arrays.read(self, X, reset=False, missing=True, schema=self.layout_.schema)
+        codes = reading.read(self, X, reset=False, missing=True, schema=self.layout_.schema)
         return Rows(X, *shown(np.asarray(codes, np.float64), self.encoding_, self.layout_))
 
     def noisy(self, X: Any, size: float, generator: np.random.Generator) -> Any:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from narrows import checks
-from narrows.spec import Spec
+from narrows.core import checks
+from narrows.core.spec import Spec
 
 __all__ = ["Binary", "Categorical", "Count", "Numeric", "Ordinal", "Proportion"]
 

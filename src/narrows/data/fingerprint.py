@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from narrows import checks
-from narrows.data.encoding import dense
+from narrows.core import checks
+from narrows.data.scaling import dense
 
 MOST = 1 << 14  # rows that a fingerprint keeps a mark of
 CELLS = 1 << 16  # looked at together: they stay in the processor's cache

@@ -12,8 +12,8 @@ import narwhals as nw
 import numpy as np
 from numpy.typing import NDArray
 
-from narrows import checks
-from narrows.data.columns import BOOLEAN, CATEGORY, ORDERED, TEXT, WHOLE, Column
+from narrows.core import checks
+from narrows.data.column import BOOLEAN, CATEGORY, ORDERED, TEXT, WHOLE, Column
 from narrows.data.schema import LIBRARIES, floats
 
 Matrix = NDArray[Any]

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from narrows.data.column import Column
 from narrows.data.column_types import Categorical, Numeric
-from narrows.data.columns import Column
 from narrows.data.frames import Frame
 from narrows.data.schema import Schema
 from narrows.data.views import Placed

@@ -10,8 +10,8 @@ import narwhals as nw
 import numpy as np
 from numpy.typing import NDArray
 
+from narrows.data.column import BOOLEAN, CATEGORY, NUMBER, ORDERED, TEXT, WHOLE, Column
 from narrows.data.column_types import Binary, ColumnType, Count
-from narrows.data.columns import BOOLEAN, CATEGORY, NUMBER, ORDERED, TEXT, WHOLE, Column
 from narrows.errors import DataError, MissingWarning, stacklevel
 
 Matrix = NDArray[Any]

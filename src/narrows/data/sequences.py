@@ -9,7 +9,7 @@ import narwhals as nw
 import numpy as np
 from numpy.typing import NDArray
 
-from narrows import checks
+from narrows.core import checks
 from narrows.errors import DataError
 
 __all__ = ["mask_after", "pad_sequences", "unpad_sequences"]

@@ -13,8 +13,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from narrows.data.encoding import Encoding, Rows, blocks
 from narrows.data.layout import Layout
+from narrows.data.scaling import Encoding, Rows, blocks
 
 
 class Batch(NamedTuple):

@@ -9,10 +9,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from narrows import checks
-from narrows.activations import glorot_uniform
+from narrows.core import checks
+from narrows.core.activations import glorot_uniform
+from narrows.core.forward_pass import ForwardPass
 from narrows.errors import CompositionError, ParameterError
-from narrows.forward import ForwardPass
 from narrows.penalties.penalty import Penalty
 from narrows.priors import Prior, within
 

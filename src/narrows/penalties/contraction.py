@@ -8,8 +8,8 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from narrows import checks
-from narrows.forward import ForwardPass
+from narrows.core import checks
+from narrows.core.forward_pass import ForwardPass
 from narrows.penalties.penalty import Penalty
 
 __all__ = ["Contraction"]

@@ -7,10 +7,10 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
-from narrows import checks
+from narrows.core import checks
+from narrows.core.forward_pass import ForwardPass
+from narrows.core.spec import Spec, unwritten
 from narrows.errors import CompositionError, ParameterError
-from narrows.forward import ForwardPass
-from narrows.spec import Spec, unwritten
 
 __all__ = ["PenaltySum"]
 

@@ -8,9 +8,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from narrows import checks
+from narrows.core import checks
+from narrows.core.forward_pass import ForwardPass
 from narrows.errors import CompositionError
-from narrows.forward import ForwardPass
 from narrows.penalties.penalty import Penalty
 
 __all__ = ["Sparsity"]

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from narrows.forward import ForwardPass
+from narrows.core.forward_pass import ForwardPass
 from narrows.penalties.penalty import Penalty
 
 __all__ = ["WeightDecay"]

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
-from narrows.data.arrays import taken
+from narrows.data.reading import taken
 from narrows.errors import SeenRowsWarning
 from narrows.report.cells import Cells
 from narrows.report.codes import by_spread

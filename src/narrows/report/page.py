@@ -14,7 +14,7 @@ from typing import Any
 import jinja2
 from markupsafe import Markup
 
-from narrows.data import files
+from narrows.data.formats import files
 from narrows.errors import ParameterError
 from narrows.report import overview
 from narrows.report.plain import FORMAT, as_json, as_script, figure, plain

@@ -8,7 +8,7 @@ import inspect
 import platform
 from typing import Any
 
-from narrows.model_folder import settings_of_fit
+from narrows.core.fit_settings import settings_of_fit
 
 PACKAGES = ("torch", "numpy", "scikit-learn", "scipy")
 

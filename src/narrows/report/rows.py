@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from narrows.data.arrays import taken
+from narrows.data.reading import taken
 from narrows.report.cells import Cells, histogram
 from narrows.report.plain import Quantised
 from narrows.report.subject import Subject, n_rows

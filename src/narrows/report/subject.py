@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from narrows.data.arrays import taken
 from narrows.data.fingerprint import Seen
+from narrows.data.reading import taken
 from narrows.errors import DataError
 from narrows.report.cells import Cells, level
 

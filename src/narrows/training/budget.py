@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from narrows import checks
-from narrows.training.optimizers import Optimizer
+from narrows.core import checks
+from narrows.training.optimizers.optimizer import Optimizer
 
 # Chosen by benchmarks/defaults.py over several tables; its result is in docs/defaults.md.
 MIN_EPOCHS = 10

@@ -7,8 +7,8 @@ from typing import Any
 
 from narrows.corruptions import Corruption
 from narrows.data.table import Table
-from narrows.network import Network
-from narrows.objective import Objective
+from narrows.network.network import Network
+from narrows.network.objective import Objective
 
 
 @dataclass(frozen=True)

@@ -9,11 +9,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
-from narrows import checks
+from narrows.core import checks
 from narrows.errors import DeviceError
 
 PRECISIONS = ("auto", "float32", "float64", "bfloat16")
@@ -155,39 +154,3 @@ def _device(name: str) -> torch.device:
             "GPU(s), numbered from 0; choose one of them"
         )
     return torch.device(name)
-
-
-def seed(random_state: Any) -> int:
-    """Return the seed that a setting ``random_state`` means; None takes entropy of its own.
-
-    Raises
-    ------
-    ParameterError
-        If it is no seed.
-    """
-    if random_state is None:
-        return int(np.random.SeedSequence().generate_state(1)[0])
-    if isinstance(random_state, np.random.RandomState):
-        return int(random_state.randint(2**31 - 1))
-    return checks.integer("random_state", random_state, low=0)
-
-
-@dataclass(frozen=True)
-class Randomness:
-    """Independent generators for each use of chance, all from one seed.
-
-    So that, for example, a corruption does not change which rows are held out.
-    """
-
-    initial: torch.Generator
-    split: torch.Generator
-    order: torch.Generator
-    noise: torch.Generator
-
-    @classmethod
-    def seeded(cls, seed: int, device: torch.device) -> Randomness:
-        """Return generators for one seed; the noise is drawn where the data are."""
-        seeds = np.random.SeedSequence(seed).generate_state(4, np.uint64) >> np.uint64(1)
-        initial, split, order = (torch.Generator().manual_seed(int(s)) for s in seeds[:3])
-        noise = torch.Generator(device).manual_seed(int(seeds[3]))
-        return cls(initial, split, order, noise)

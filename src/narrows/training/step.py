@@ -8,19 +8,19 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor, nn
 
+from narrows.core.forward_pass import ForwardPass
 from narrows.corruptions import Corruption
 from narrows.data import batches
 from narrows.data.table import Batch, Table, revealed
-from narrows.forward import ForwardPass
-from narrows.network import Network
-from narrows.objective import Objective, Value
-from narrows.training import fused
-from narrows.training.flat import Flat
-from narrows.training.fused import Fused
+from narrows.network.network import Network
+from narrows.network.objective import Objective, Value
+from narrows.training.compiled import dense_gradients
+from narrows.training.compiled.cuda_graph import Recorded
+from narrows.training.compiled.dense_gradients import Fused
+from narrows.training.compiled.flat_parameters import Flat
 from narrows.training.history import Tally
-from narrows.training.minimizers import OneVectorAdam
-from narrows.training.optimizers import Stepper
-from narrows.training.recorded import Recorded
+from narrows.training.optimizers.algorithms import OneVectorAdam
+from narrows.training.optimizers.optimizer import Stepper
 from narrows.training.runtime import Runtime
 
 
@@ -100,10 +100,10 @@ class Step:
 
     def unfused(self) -> str | None:
         """Return why the network is trained by autograd alone; None if it need not be."""
-        return fused.reason(self.network)
+        return dense_gradients.reason(self.network)
 
     def _products(self, n_rows: int) -> torch.dtype:
-        coarse = self.runtime.coarse(n_rows * fused.mean_work(self.network))
+        coarse = self.runtime.coarse(n_rows * dense_gradients.mean_work(self.network))
         return torch.bfloat16 if coarse else self.parameters[0].dtype
 
     def train(

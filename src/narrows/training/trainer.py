@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 import torch
 from torch import Tensor
 
+from narrows.core.randomness import Randomness
 from narrows.data import batches
 from narrows.data.table import Table
 from narrows.errors import (
@@ -18,18 +19,18 @@ from narrows.errors import (
     InterruptedWarning,
     stacklevel,
 )
-from narrows.network import Network
-from narrows.training.flat import vector_of
+from narrows.network.network import Network
+from narrows.training.compiled.flat_parameters import vector_of
+from narrows.training.early_stopping import Monitor
 from narrows.training.history import Row, Tally
 from narrows.training.interrupt import Interrupt
-from narrows.training.monitor import Monitor
-from narrows.training.optimizers import Stepper
+from narrows.training.learning_rates import Constant, Course
+from narrows.training.optimizers.optimizer import Stepper
+from narrows.training.pca_start import at_components
 from narrows.training.phase import Phase
+from narrows.training.plan import Settings
 from narrows.training.progress import Progress, Silent
-from narrows.training.rates import Constant, Course
-from narrows.training.runtime import Randomness, Runtime
-from narrows.training.settings import Settings
-from narrows.training.start import at_components
+from narrows.training.runtime import Runtime
 from narrows.training.step import Step
 
 REMARKED_ROWS = 4096  # rows of training that a finished network is looked at with

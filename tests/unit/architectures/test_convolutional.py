@@ -20,11 +20,11 @@ from narrows import (
     WeightDecay,
     load,
 )
-from narrows.activations import ACTIVATIONS
 from narrows.architectures.convolutional import ConvolutionBlock, TransposedBlock
+from narrows.core.activations import ACTIVATIONS
 from narrows.errors import ParameterError
 from narrows.latents import Point
-from narrows.network import Network
+from narrows.network.network import Network
 
 SHAPES = [(1,), (2,), (13,), (7, 7), (1, 9), (28, 27), (3, 5, 7), (4, 1, 6)]
 

@@ -186,8 +186,8 @@ def test_demo_is_told_where_to_write(run, monkeypatch: pytest.MonkeyPatch, tmp_p
 
     calls: list[tuple[Path, bool, int]] = []
     fake = SimpleNamespace(run=lambda output, quiet, seed: calls.append((output, quiet, seed)))
-    monkeypatch.setitem(sys.modules, "narrows.demo", fake)
-    monkeypatch.setattr(narrows, "demo", fake, raising=False)
+    monkeypatch.setitem(sys.modules, "narrows.cli.demonstration", fake)
+    monkeypatch.setattr(narrows.cli, "demonstration", fake, raising=False)
     assert run("demo", "-o", tmp_path, "--seed", 3, "-q").exit_code == 0
     assert calls == [(tmp_path, True, 3)]
 

@@ -9,7 +9,7 @@ import pytest
 import scipy.sparse
 
 from narrows.comparison.space import Space
-from narrows.data.arrays import taken
+from narrows.data.reading import taken
 from narrows.errors import DataError
 
 RANDOM = np.random.default_rng(0)

@@ -28,7 +28,7 @@ from narrows import (
     join_views,
     pad_sequences,
 )
-from narrows.data import arrays, containers
+from narrows.data import containers, reading
 from narrows.errors import DataError
 
 ROWS = np.random.default_rng(0).integers(-8, 9, (40, 3)) / 4.0  # exact in every float dtype
@@ -127,7 +127,7 @@ COUNTS = {
 
 
 def rows_of(X: Any) -> Any:
-    found = arrays.read(Autoencoder(), X, reset=True, missing=True)
+    found = reading.read(Autoencoder(), X, reset=True, missing=True)
     return found.toarray() if scipy.sparse.issparse(found) else found
 
 

@@ -9,8 +9,8 @@ import pytest
 from scipy import sparse
 from sklearn.preprocessing import MinMaxScaler, RobustScaler, StandardScaler
 
-from narrows.data import encoding
-from narrows.data.encoding import Encoding, blocks
+from narrows.data import scaling
+from narrows.data.scaling import Encoding, blocks
 from narrows.errors import DataError, ParameterError
 
 SCALERS = {"standard": StandardScaler, "minmax": MinMaxScaler, "robust": RobustScaler}
@@ -18,7 +18,7 @@ SCALERS = {"standard": StandardScaler, "minmax": MinMaxScaler, "robust": RobustS
 
 @pytest.fixture
 def small_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(encoding, "BLOCK_CELLS", 700)
+    monkeypatch.setattr(scaling, "BLOCK_CELLS", 700)
 
 
 @pytest.mark.usefixtures("small_blocks")

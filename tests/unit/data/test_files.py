@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from pyarrow import parquet
 
-from narrows.data import delimited, files
+from narrows.data.formats import delimited, files
 from narrows.errors import SourceError
 
 

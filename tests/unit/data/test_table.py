@@ -9,7 +9,7 @@ import pytest
 import torch
 from scipy import sparse
 
-from narrows.data.encoding import Encoding
+from narrows.data.scaling import Encoding
 from narrows.data.table import DenseTable, SparseTable, make_table
 
 CPU = torch.device("cpu")

@@ -14,7 +14,7 @@ from scipy.sparse import csr_array
 from narrows import Autoencoder, Decomposition, Dense, OneCycle
 from narrows.errors import DataError, ParameterError
 from narrows.training.phase import Phase
-from narrows.training.schedules import Schedule
+from narrows.training.schedules.schedule import Schedule
 
 
 class _Restarts(Schedule):

@@ -26,8 +26,8 @@ from narrows import (
     RMSprop,
     WeightDecay,
 )
-from narrows.training.flat import Flat, vector_of
-from narrows.training.minimizers import OneVectorAdam
+from narrows.training.compiled.flat_parameters import Flat, vector_of
+from narrows.training.optimizers.algorithms import OneVectorAdam
 from narrows.training.step import Step
 
 Table = NDArray[Any]

@@ -25,8 +25,8 @@ from narrows import (
 )
 from narrows.architectures.block import Layers
 from narrows.architectures.dense import DenseBlock
-from narrows.composition import Composition
 from narrows.errors import InterruptedWarning, ParameterError
+from narrows.network.composition import Composition
 from narrows.training import progress
 from narrows.training.phase import Phase
 from narrows.training.progress import Silent

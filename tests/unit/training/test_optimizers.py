@@ -10,11 +10,12 @@ import pytest
 import torch
 
 from narrows import LBFGS, SGD, Adagrad, Adam, AdamW, Autoencoder, ConjugateGradient, Muon, RMSprop
+from narrows.core.spec import Spec
 from narrows.errors import ParameterError
-from narrows.spec import Spec
-from narrows.training import minimizers, runtime
-from narrows.training.minimizers import Orthogonal, orthogonalise
-from narrows.training.optimizers import TorchOptimizer
+from narrows.training import runtime
+from narrows.training.optimizers import algorithms
+from narrows.training.optimizers.algorithms import Orthogonal, orthogonalise
+from narrows.training.optimizers.optimizer import TorchOptimizer
 
 NAMED = sorted(set(Spec.members("optimizer")) - {"torch"})
 
@@ -153,7 +154,7 @@ def test_muon_rounds_only_where_the_runtime_says_so(monkeypatch: pytest.MonkeyPa
         seen.append(stack.dtype)
         return orthogonalise(stack)
 
-    monkeypatch.setattr(minimizers, "orthogonalise", watched)
+    monkeypatch.setattr(algorithms, "orthogonalise", watched)
     monkeypatch.setattr(runtime, "_has_bfloat16", lambda: True)
     monkeypatch.setattr(runtime, "COARSE_WORK", 10_000)
     X = np.random.default_rng(0).random((64, 30))

@@ -13,7 +13,7 @@ from sklearn.model_selection import train_test_split
 
 from narrows import KL, Autoencoder, Dense, Masking, WeightDecay
 from narrows.training import runtime
-from narrows.training.fused import Fused
+from narrows.training.compiled.dense_gradients import Fused
 from narrows.training.runtime import COARSE_WORK, resolve
 
 Table = NDArray[Any]

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from narrows import Autoencoder, Constant, Cosine, OneCycle, Plateau
+from narrows.core.spec import Spec
 from narrows.errors import ParameterError
-from narrows.spec import Spec
 
 
 def rates(X: Any, learning_rate: Any, max_epochs: int = 10, **settings: Any) -> list[float]:

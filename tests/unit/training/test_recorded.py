@@ -34,11 +34,12 @@ from narrows import (
     WeightDecay,
 )
 from narrows.data.table import DenseTable
-from narrows.losses import SquaredError
-from narrows.objective import Objective
-from narrows.training import recorded, runtime
+from narrows.losses.pointwise import SquaredError
+from narrows.network.objective import Objective
+from narrows.training import runtime
+from narrows.training.compiled import cuda_graph
 from narrows.training.history import Tally
-from narrows.training.minimizers import OneVectorAdam
+from narrows.training.optimizers.algorithms import OneVectorAdam
 from narrows.training.runtime import Runtime
 from narrows.training.step import Step
 
@@ -119,7 +120,7 @@ def repeating(monkeypatch: pytest.MonkeyPatch) -> Callable[[], list[Repeating]]:
         return found
 
     def begin() -> list[Repeating]:
-        monkeypatch.setattr("narrows.estimator.resolve", resolve)
+        monkeypatch.setattr("narrows.estimators.autoencoder.resolve", resolve)
         return made
 
     return begin
@@ -172,7 +173,7 @@ def test_recorded_steps_are_the_steps(
         rows[np.random.default_rng(1).random(rows.shape) < 0.1] = np.nan
     made = repeating()
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(recorded, "PLAIN_STEPS", 10**9)
+        patch.setattr(cuda_graph, "PLAIN_STEPS", 10**9)
         plain = fitted(rows, **RECORDED[name])
     again = fitted(rows, **RECORDED[name])
     assert made[0].recordings == []
@@ -237,7 +238,7 @@ def test_a_few_steps_are_not_worth_recording(
     rows: Table, repeating: Callable[[], list[Repeating]]
 ) -> None:
     made = repeating()
-    fitted(rows, batch_size=330, max_epochs=recorded.PLAIN_STEPS)
+    fitted(rows, batch_size=330, max_epochs=cuda_graph.PLAIN_STEPS)
     assert made[0].recordings == []
 
 

@@ -15,7 +15,7 @@ import torch
 from narrows import SGD, Autoencoder, OneCycle
 from narrows.errors import DivergenceError, DivergenceWarning, InterruptedWarning, ParameterError
 from narrows.training import progress
-from narrows.training.monitor import Monitor
+from narrows.training.early_stopping import Monitor
 from narrows.training.progress import Silent
 
 

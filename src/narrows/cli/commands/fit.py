@@ -1,0 +1,268 @@
+"""``narrows fit``: a table in, a model folder out."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+import time
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from narrows.cli import options, output
+from narrows.cli.exits import Exit
+from narrows.cli.verb import verb
+from narrows.errors import InterruptedWarning
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+
+@dataclass(frozen=True)
+class Request:
+    """What was asked for on the command line, settings of the estimator apart."""
+
+    data: tuple[str, ...]
+    on: str | None
+    grouping: str | None
+    named_views: tuple[str, ...]
+    kinds: tuple[str, ...]
+    model: str | None
+    columns: tuple[str, ...]
+    drop: tuple[str, ...]
+    ids: tuple[str, ...]
+    header: bool | None
+    warm_start: str | None
+    force: bool
+    as_json: bool
+    quiet: bool
+    verbose: int
+
+
+@verb(name="fit")
+@click.argument("data", metavar="DATA...", type=click.Path(), nargs=-1)
+@click.option("-o", "--output", "model", metavar="MODEL", help="The folder to save the model in.")
+@click.option("-k", "--components", type=int, help="Length of the code [default: 2].")
+@click.option(
+    "--set",
+    "assignments",
+    metavar="KEY=VALUE",
+    multiple=True,
+    help="Any setting, such as loss=huber, architecture__tied=true or 'penalty=WeightDecay(1e-4)'.",
+)
+@click.option("--config", metavar="FILE.toml", type=click.Path(), help="Settings from a file.")
+@click.option("--seed", type=int, help="Same seed, same model.")
+@click.option("--epochs", type=int, help="Passes over the rows, at most.")
+@click.option("--device", help="cpu, cuda, cuda:1, ... [default: auto].")
+@click.option(
+    "--warm-start", metavar="MODEL", type=click.Path(), help="Go on from a model saved before."
+)
+@click.option("--force", is_flag=True, help="Replace a model that is already there.")
+@click.option("--print-config", is_flag=True, help="Print all settings as TOML, and stop.")
+@click.option("--dry-run", is_flag=True, help="Read and check everything, and stop.")
+@options.ON
+@options.GROUPING
+@options.NAMED_VIEWS
+@click.option(
+    "--type",
+    "kinds",
+    metavar="COLUMN=TYPE",
+    multiple=True,
+    help="What a column is: numeric, binary, categorical, ordinal, count, proportion, or such as "
+    '\'grade=Ordinal(("low", "high"))\'.',
+)
+@options.selection
+@options.JSON
+@options.QUIET
+@click.option("-v", "--verbose", count=True, help="A line per epoch.")
+@options.TRACEBACK
+@click.pass_context
+def command(
+    context: click.Context,
+    /,
+    *,
+    components: int | None,
+    assignments: tuple[str, ...],
+    config: str | None,
+    seed: int | None,
+    epochs: int | None,
+    device: str | None,
+    print_config: bool,
+    dry_run: bool,
+    **request: Any,
+) -> None:
+    """Fit an autoencoder to the columns of DATA and save it in MODEL.
+
+    Several files are joined on a column and become a view each. Text is a category, an empty cell
+    a value that was not measured.
+
+    Settings come from --config, then --set, then the options of their own (-k, --seed, --epochs,
+    --device); what comes later counts.
+
+    \b
+    narrows fit patients.csv -k 8 -o model
+    narrows fit clinical.csv genes.parquet --on patient -k 16 -o model
+    narrows fit patients.csv --drop diagnosis --set 'architecture=(256, 64)' -o model
+    """
+    from narrows.cli import join
+    from narrows.data.formats import files
+
+    asked = Request(**request)
+    own = {
+        "n_components": components,
+        "random_state": seed,
+        "max_epochs": epochs,
+        "device": device,
+    }
+    model = _configured(asked.warm_start, config, assignments, own)
+    if print_config:
+        _print_config(model)
+        return
+    if not asked.data:
+        raise click.UsageError("Missing argument 'DATA': the table to fit to.", context)
+    if asked.model is None and not dry_run:
+        for entry in asked.data:  # a wrong name is the more telling mistake
+            files.check_there(join.source_of(entry).path)
+        raise click.UsageError("Missing option '-o': the folder to save the model in.", context)
+    features = _prepared(model, asked)
+    if dry_run:
+        _report_plan(model, features, asked)
+        return
+    if not _fit(model, features, asked):
+        context.exit(Exit.INTERRUPTED)
+
+
+def _configured(
+    warm_start: str | None,
+    config: str | None,
+    assignments: Sequence[str],
+    own: dict[str, Any],
+) -> Any:
+    import narrows
+    from narrows.cli import models, settings
+
+    model = narrows.Autoencoder() if warm_start is None else models.load(warm_start)
+    if config is not None:
+        settings.apply(model, settings.from_toml(config))
+    settings.apply(model, settings.from_assignments(assignments))
+    settings.apply(model, {key: value for key, value in own.items() if value is not None})
+    return model
+
+
+def _print_config(model: Any) -> None:
+    from narrows.cli import settings
+
+    output.text(settings.to_toml(model))
+
+
+def _prepared(model: Any, asked: Request) -> pa.Table:
+    """Return the features, after everything that can be refused before a fit was checked."""
+    from narrows.cli import join, models, tables, viewing
+    from narrows.training.plan import resolve_composition
+
+    if asked.model is not None:
+        onto_itself = models.same_folder(asked.model, asked.warm_start)
+        models.check_target(asked.model, replace=asked.force or onto_itself)
+    resolve_composition(model.get_params(deep=False))
+    warm = asked.warm_start is not None
+    free = viewing.typed(model, asked.kinds)
+    chosen = join.choose(
+        asked.data,
+        on=asked.on,
+        known=models.names(model) if warm else None,
+        text=models.text_columns(model) if warm else None,
+        free=free,
+        columns=asked.columns,
+        drop=asked.drop,
+        ids=asked.ids,
+        header=asked.header,
+    )
+    if warm:
+        return tables.matching(chosen, models.names(model), model.n_features_in_)
+    viewing.settle(model, chosen, asked.grouping, asked.named_views, asked.kinds)
+    return chosen.features
+
+
+def _report_plan(model: Any, features: pa.Table, asked: Request) -> None:
+    import torch
+    from sklearn.base import clone
+
+    from narrows.cli.tables import missing_cells
+    from narrows.data.reading import learned
+    from narrows.training.plan import resolve_composition
+
+    composition = resolve_composition(model.get_params(deep=False))
+    rows, layout = learned(clone(model), features, views=model.views, types=model.types)
+    network = composition.network(layout.measured(rows, None), torch.float32)
+    plan = {
+        "rows": features.num_rows,
+        "columns": features.num_columns,
+        "missing": sum(map(missing_cells, features.columns)),
+        "views": {view.name: len(view.columns) for view in layout.views},
+        "n_components": composition.n_components,
+        "n_parameters": sum(parameter.numel() for parameter in network.trained_parameters()),
+    }
+    if asked.as_json:
+        output.json_object(plan)
+    output.message(
+        f"everything is in order; a fit would have\n{output.aligned(plan)}", quiet=asked.quiet
+    )
+
+
+def _fit(model: Any, features: pa.Table, asked: Request) -> bool:
+    """Fit, save and report; return whether training came to its own end."""
+    from narrows.cli import models, summary
+
+    assert asked.model is not None
+    own = {"verbose": _verbosity(model, asked)}
+    if asked.warm_start is not None:
+        own["warm_start"] = True
+    started = time.perf_counter()
+    with models.temporarily(model, **own), warnings.catch_warnings():
+        warnings.simplefilter("ignore", InterruptedWarning)  # said below, with what to do next
+        model.fit(models.accepted(model, features))
+    seconds = time.perf_counter() - started
+    models.save(model, asked.model)
+    found = summary.of_fit(model, features, asked.model, seconds)
+    if asked.as_json:
+        output.json_object(found)
+    if not asked.quiet:
+        summary.show(found, _next_command(asked))
+    if model.stop_reason_ != "interrupted":
+        return True
+    output.message(f"interrupted; the model so far is saved. To go on:\n{_resume_command(asked)}")
+    return False
+
+
+def _verbosity(model: Any, asked: Request) -> int:
+    if asked.quiet:
+        return 0
+    # A bar on a terminal; elsewhere silence, since a line per epoch fills logs nobody reads.
+    return max(int(model.verbose), int(sys.stderr.isatty()) + asked.verbose)
+
+
+def _next_command(asked: Request) -> str:
+    assert asked.model is not None
+    return shlex.join(
+        ["narrows", "encode", asked.model, *asked.data, *_carried(asked), "-o", "codes.csv"]
+    )
+
+
+def _resume_command(asked: Request) -> str:
+    assert asked.model is not None
+    return shlex.join(
+        [
+            *("narrows", "fit", *asked.data, "-o", asked.model, "--warm-start", asked.model),
+            *_carried(asked),
+        ]
+    )
+
+
+def _carried(asked: Request) -> list[str]:
+    """Return the options another command on the same data needs; columns go by name anyway."""
+    header = {None: [], True: ["--header"], False: ["--no-header"]}[asked.header]
+    joined = [] if asked.on is None else ["--on", asked.on]
+    return [*joined, *(part for name in asked.ids for part in ("--id", name)), *header]

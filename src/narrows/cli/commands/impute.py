@@ -1,0 +1,38 @@
+"""``narrows impute``: a table in, the same table without holes out."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from narrows.cli import options
+from narrows.cli.verb import verb
+
+
+@verb(name="impute")
+@options.MODEL
+@options.DATA
+@options.OUTPUT
+@options.STD
+@options.ON
+@options.selection
+@options.QUIET
+@options.TRACEBACK
+def command(
+    *,
+    model: str,
+    data: tuple[str, ...],
+    output: str,
+    std: str | None,
+    quiet: bool,
+    **selection: Any,
+) -> None:
+    """Fill the empty cells of DATA with what MODEL says; no other cell is touched.
+
+    Of several files, one may be left out: the whole view is filled.
+
+    \b
+    narrows impute model patients.csv --id patient -o complete.csv
+    """
+    from narrows.cli import apply
+
+    apply.filled(model, data, output, std, quiet=quiet, **selection)

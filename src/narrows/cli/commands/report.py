@@ -1,0 +1,149 @@
+"""``narrows report``: a model and a table in, a page for people out."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from narrows.cli import options
+from narrows.cli import output as out
+from narrows.cli.verb import verb
+from narrows.errors import ModelFileError
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+
+def _sizes(
+    context: click.Context, option: click.Parameter, value: str | None
+) -> tuple[int, ...] | None:
+    if value is None:
+        return None
+    try:
+        return tuple(int(part) for part in value.split(","))
+    except ValueError:
+        raise click.BadParameter(f"{value!r} is no list of whole numbers; write 28,28") from None
+
+
+@verb(name="report")
+@options.MODEL
+@options.DATA
+@click.option(
+    "-o",
+    "--output",
+    metavar="FILE.html",
+    default="report.html",
+    show_default=True,
+    help="Where to write the page; its data go beside it as JSON.",
+)
+@click.option("--target", metavar="NAME", help="A column with classes or numbers to colour by.")
+@click.option(
+    "--train",
+    metavar="FILE",
+    multiple=True,
+    type=click.Path(),
+    help="The rows of fit, for a PCA beside the code and for what errors are usual (may be "
+    "repeated, for files that --on joins).",
+)
+@click.option(
+    "--comparison", metavar="FILE.json", type=click.Path(), help="What narrows compare wrote."
+)
+@click.option(
+    "--image-shape",
+    metavar="HEIGHT,WIDTH",
+    callback=_sizes,
+    help="Rows are images of this size (CHANNELS,HEIGHT,WIDTH for colours).",
+)
+@click.option(
+    "--sequence-shape",
+    metavar="STEPS,CHANNELS",
+    callback=_sizes,
+    help="Rows are sequences of this size.",
+)
+@click.option("--title", help="The heading of the page.")
+@options.ON
+@options.selection
+@options.JSON
+@options.QUIET
+@options.TRACEBACK
+def command(
+    *,
+    model: str,
+    data: tuple[str, ...],
+    output: str,
+    target: str | None,
+    train: tuple[str, ...],
+    comparison: str | None,
+    as_json: bool,
+    quiet: bool,
+    **rest: Any,
+) -> None:
+    """Write a page about MODEL and the rows of DATA, best rows that the fit did not see.
+
+    What the code keeps beside a PCA, what to worry about, training, codes, reconstructions,
+    components and the strangest rows: one file that opens in any browser without a network. It
+    holds cells of DATA, so it is as confidential as they are.
+
+    \b
+    narrows report model test.csv --train train.csv --target diagnosis -o report.html
+    """
+    from narrows.cli import apply, join, models, places, tables
+    from narrows.estimators import reporting
+    from narrows.report import page
+
+    shapes = {name: rest.pop(name) for name in ("image_shape", "sequence_shape")}
+    title, selection = rest.pop("title"), rest
+    places.check(
+        {"--output": output, "the data beside it": str(page.twin(output))},
+        [*data, *train, comparison, model],
+    )
+    page.check_path(output)
+    fitted = models.load(model)
+    if not hasattr(fitted, "report"):
+        raise ModelFileError(
+            f"{model} holds {type(fitted).__name__}, which has no report; give the folder of an "
+            "Autoencoder"
+        )
+    wanted = [] if target is None else [target]
+    carried = {**selection, "ids": (*selection["ids"], *wanted)}
+    found = apply.read(fitted, data, quiet=quiet, **carried)
+    known = None
+    if train:
+        # Columns with names are found by them; others by what was chosen for DATA.
+        named = models.names(fitted) is not None
+        chosen = {key: selection[key] for key in ("on", "header")} if named else carried
+        known = apply.read(fitted, train, quiet=True, **chosen).rows
+    said = reporting.write(
+        fitted,
+        output,
+        models.accepted(fitted, found.rows),
+        y=None if target is None else tables.values(join.carried(found.ids, target)),
+        train=None if known is None else models.accepted(fitted, known),
+        ids=_called(found.ids, target),
+        comparison=comparison,
+        title=title,
+        command=shlex.join(["narrows", *sys.argv[1:]]),
+        **shapes,
+    )
+    _tell(said, output, as_json=as_json, quiet=quiet)
+
+
+def _tell(said: dict[str, Any], output: str, *, as_json: bool, quiet: bool) -> None:
+    overview = said["overview"]
+    if as_json:
+        out.json_object({"report": output, **overview})
+    for verdict in overview["verdicts"]:
+        out.message(verdict["text"], quiet=quiet)
+    problems = [alert["text"] for alert in overview["alerts"] if alert["level"] == "problem"]
+    for text in problems:
+        out.message(f"to look at: {text}", quiet=quiet)
+    out.message(f"wrote {output}", quiet=quiet)
+
+
+def _called(ids: pa.Table, target: str | None) -> list[str] | None:
+    """Return what the rows are called: the first column that was carried along."""
+    names = [name for name in ids.column_names if name != target]
+    return None if not names else [str(value) for value in ids[names[0]].to_pylist()]

@@ -1,0 +1,1 @@
+"""What a part is written with: specs, checks, activations, the forward pass."""

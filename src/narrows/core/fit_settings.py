@@ -1,0 +1,35 @@
+"""The settings that a fitted estimator was made from, which later ones do not change."""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+from sklearn.frozen import FrozenEstimator
+
+
+def settings_of_fit(estimator: Any) -> dict[str, Any]:
+    """Return the settings a fitted estimator was made from; its present ones if it is unfitted."""
+    settings: dict[str, Any] | None = vars(estimator).get("_fit_settings")
+    return estimator.get_params(deep=False) if settings is None else settings
+
+
+def copied_settings(estimator: Any) -> dict[str, Any]:
+    """Return a copy of the present settings that no later change of them, or in them, reaches."""
+    settings = estimator.get_params(deep=False).items()
+    return {name: _copied(value) for name, value in settings}
+
+
+def _copied(value: Any) -> Any:
+    if isinstance(value, FrozenEstimator):  # its settings are enough: the weights are not copied
+        inner = value.estimator
+        return FrozenEstimator(type(inner)(**copy.deepcopy(written_settings(inner))))
+    return copy.deepcopy(value)
+
+
+def written_settings(estimator: Any) -> dict[str, Any]:
+    """Return the settings that a file has: those of the fit, views and types as they were found."""
+    if hasattr(estimator, "layout_"):
+        settings: dict[str, Any] = estimator._settings_to_save()
+        return settings
+    return dict(settings_of_fit(estimator))

@@ -1,0 +1,41 @@
+"""Columns of a tensor as slices, which are views, where they lie side by side."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+Columns = Sequence[int]
+
+
+def stretches(widths: Sequence[int]) -> list[range]:
+    """Return the columns of things that lie side by side and are this wide."""
+    ends = list(itertools.accumulate(widths, initial=0))
+    return [range(start, end) for start, end in itertools.pairwise(ends)]
+
+
+def as_index(columns: Columns) -> slice | list[int]:
+    """Return columns as a slice where they follow each other, which takes no copy."""
+    found = list(columns)
+    if found and found == list(range(found[0], found[0] + len(found))):
+        return slice(found[0], found[0] + len(found))
+    return found
+
+
+def inverse(places: Columns) -> slice | list[int]:
+    """Return the index that puts things back that stand at these places."""
+    order = [0] * len(places)
+    for source, place in enumerate(places):
+        order[place] = source
+    return as_index(order)
+
+
+def take(x: Tensor, columns: slice | list[int]) -> Tensor:
+    """Return columns of x, as `as_index` gives them."""
+    if isinstance(columns, slice):
+        whole = columns.start == 0 and columns.stop == x.shape[1]
+        return x if whole else x[:, columns]
+    return x.index_select(1, torch.tensor(columns, device=x.device))

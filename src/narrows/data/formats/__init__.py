@@ -1,0 +1,1 @@
+"""File formats that tables are read from and written to."""

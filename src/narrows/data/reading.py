@@ -1,0 +1,349 @@
+"""Arrays: whatever table a person holds, as a float ndarray or CSR array in a fitting dtype."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import narwhals as nw
+import numpy as np
+import scipy.sparse
+from numpy.typing import NDArray
+from sklearn.utils import assert_all_finite
+from sklearn.utils.validation import _check_sample_weight, check_array, validate_data
+
+from narrows.data import containers, type_inference
+from narrows.data.frames import Frame
+from narrows.data.layout import Layout
+from narrows.data.scaling import Rows
+from narrows.data.schema import Schema, floats, frame_of
+from narrows.data.views import place
+from narrows.errors import DataError
+
+Matrix = NDArray[Any]
+
+
+def read(
+    estimator: Any, X: Any, *, reset: bool, missing: bool = False, schema: Schema | None = None
+) -> Rows:
+    """Return X as floats, and let scikit-learn record or compare its columns on ``estimator``.
+
+    Parameters
+    ----------
+    estimator : BaseEstimator
+        Gets ``n_features_in_`` and ``feature_names_in_``, or is asked for them.
+    X : array, CSR, or data frame of shape (n_samples, n_features)
+        numpy, scipy.sparse, or anything narwhals reads: pandas, polars, pyarrow, ...
+    reset : bool
+        Whether this is the table to learn from.
+    missing : bool
+        Whether cells may be NaN: not measured.
+    schema : Schema, optional
+        What the columns are, where some are no plain numbers.
+
+    Returns
+    -------
+    ndarray or CSR array of shape (n_samples, n_features)
+        float32 where that holds every value X's type can have, else float64. The memory is X's
+        own where no conversion was needed.
+
+    Raises
+    ------
+    DataError
+        If columns are not numeric.
+    ValueError
+        If X has NaN (without ``missing``) or infinity, no rows, or other columns than in fit.
+    """
+    X = containers.opened(X)
+    if schema is not None and nw.dependencies.is_into_dataframe(X) and schema.library is not None:
+        record(estimator, X, reset=reset)
+        return _finite(estimator, schema.codes(X))
+    if schema is not None and schema.library is not None:
+        raise DataError(
+            "X is no data frame, but fit was given one with columns that are no plain numbers; "
+            f"give a data frame with the columns {', '.join(map(repr, schema.names or ()))}"
+        )
+    if schema is not None and containers.text_columns(X):
+        record(estimator, X, reset=reset)
+        return _finite(estimator, schema.codes(containers.columns_of(X)))
+    framed = nw.dependencies.is_into_dataframe(X)
+    if not framed or not _are_plain(X):
+        _refuse_text(X)
+    if framed and not _are_plain(X):
+        record(estimator, X, reset=reset)
+        return _finite(estimator, _floats(X), missing=missing)
+    found = validate_data(
+        estimator,
+        X,
+        reset=reset,
+        accept_sparse="csr",
+        dtype=_dtype(X),
+        order=None,
+        ensure_all_finite=False,
+    )
+    _check_finite(estimator, found, missing=missing)
+    return found if schema is None else schema.codes(_counted(found))
+
+
+def record(estimator: Any, X: Any, *, reset: bool) -> None:
+    """Let scikit-learn record or compare the columns of X, whatever is in them.
+
+    Parameters
+    ----------
+    estimator : BaseEstimator
+        Gets ``n_features_in_`` and ``feature_names_in_``, or is asked for them.
+    X : array, CSR, or data frame of shape (n_samples, n_features)
+        Arrays and CSR are checked as `read` does; of data frames, only the columns are.
+    reset : bool
+        Whether this is the table to learn from.
+
+    Raises
+    ------
+    DataError
+        If it has no rows, no columns, or two of one name.
+    ValueError
+        If it has other columns than in fit.
+    """
+    X = containers.opened(X)
+    if containers.text_columns(X):
+        validate_data(estimator, X, reset=reset, skip_check_array=True)
+        return
+    if not nw.dependencies.is_into_dataframe(X):
+        read(estimator, X, reset=reset, missing=True)
+        return
+    n_rows, n_columns = frame_of(X).shape
+    for found, what in ((n_rows, "sample"), (n_columns, "feature")):
+        if not found:
+            raise DataError(
+                f"Found array with 0 {what}(s) (shape=({n_rows}, {n_columns})) while a minimum of "
+                "1 is required; give a data frame with rows and columns"
+            )
+    validate_data(estimator, X, reset=reset, skip_check_array=True)
+
+
+def _counted(rows: Rows) -> Matrix:
+    if scipy.sparse.issparse(rows):
+        raise DataError(
+            "X is sparse, but types= says that some columns are no plain numbers; give an array "
+            "or a data frame"
+        )
+    found: Matrix = rows
+    return found
+
+
+def completed(X: Any, n_features: int, columns: Sequence[int], names: Sequence[str] | None) -> Any:
+    """Return X with columns of NaN where it was given without some of its columns.
+
+    Parameters
+    ----------
+    X : array or data frame
+        With all columns, or all but these.
+    n_features : int
+        How many columns the whole table has.
+    columns : sequence of int
+        Which may be left out.
+    names : sequence of str or None
+        What the columns of the whole table are called.
+    """
+    X = containers.opened(X)
+    if nw.dependencies.is_into_dataframe(X):
+        frame = nw.from_native(X, eager_only=True)
+        known = {} if names is None else {names[column]: column for column in columns}
+        absent = [name for name in known if name not in frame.columns]
+        if len(absent) < len(known) or names is None:
+            return X
+        hole = nw.lit(None, dtype=nw.Float64)
+        return frame.with_columns(**dict.fromkeys(absent, hole)).select(list(names)).to_native()
+    if getattr(X, "ndim", 0) != 2 or X.shape[1] != n_features - len(columns):
+        return X
+    whole = np.full((X.shape[0], n_features), np.nan, np.result_type(X.dtype, np.float32))
+    whole[:, np.setdiff1d(np.arange(n_features), columns)] = X
+    return whole
+
+
+def chosen(table: Any, columns: Sequence[int]) -> Any:
+    """Return some columns of an array or data frame, by number."""
+    if isinstance(table, np.ndarray):
+        return table[:, list(columns)]
+    return frame_of(table)[:, list(columns)].to_native()
+
+
+def taken(table: Any, rows: Any) -> Any:
+    """Return some rows of an array, CSR array or data frame, by number, as what it is."""
+    if nw.dependencies.is_into_dataframe(table):
+        return frame_of(table)[np.asarray(rows).tolist(), :].to_native()
+    return (table if hasattr(table, "shape") else np.asarray(table))[rows]
+
+
+def owned(rows: Rows, X: Any) -> bool:
+    """Return whether ``rows`` is memory of ours, which may be overwritten."""
+    if scipy.sparse.issparse(rows):
+        return False
+    if nw.dependencies.is_into_dataframe(X) and not _are_plain(X):
+        return True  # numbers were made of its columns
+    try:
+        original = np.asarray(containers.opened(X))
+    except (TypeError, ValueError):  # not an array at all: converting it made a copy
+        return True
+    return not np.may_share_memory(rows, original)
+
+
+def weigh(
+    rows: Rows, sample_weight: Any, target: Matrix | None = None
+) -> tuple[Rows, Matrix | None, Matrix | None]:
+    """Return the rows that count, weights and classes; weight 0 is as good as absent."""
+    if sample_weight is None:
+        return rows, None, target
+    weight = _check_sample_weight(sample_weight, rows, dtype=np.float64, ensure_non_negative=True)
+    counted = np.flatnonzero(weight)
+    if counted.size == weight.size:
+        return rows, weight, target
+    return rows[counted], weight[counted], None if target is None else target[counted]
+
+
+def _dtype(X: Any) -> Any:
+    found = getattr(X, "dtype", None)
+    if isinstance(found, np.dtype) and found.kind in "fiub":
+        return np.float64 if np.result_type(found, np.float32) == np.float64 else np.float32
+    return [np.float64, np.float32]
+
+
+def _finite(estimator: Any, rows: Matrix, *, missing: bool = True) -> Matrix:
+    found: Matrix = check_array(rows, ensure_all_finite=False, input_name="X")
+    _check_finite(estimator, found, missing=missing)
+    return found
+
+
+def _check_finite(estimator: Any, rows: Rows, *, missing: bool) -> None:
+    """Refuse infinite cells, and empty ones where none may be, by column and row."""
+    try:
+        assert_all_finite(rows, allow_nan=missing, input_name="X")
+    except ValueError as error:
+        place = _first(estimator, rows, np.isinf) or _first(estimator, rows, np.isnan)
+        if place is None:
+            raise
+        remedy = "make it NaN, which is a cell that was not measured" if missing else "fill it"
+        what = str(error).splitlines()[0].rstrip(".")
+        raise DataError(f"{what} ({place}); {remedy}, or leave the row out") from None
+
+
+def _first(estimator: Any, rows: Rows, test: Callable[[Matrix], Matrix]) -> str | None:
+    """Return the place of the first cell that a test is true of."""
+    if scipy.sparse.issparse(rows):
+        cells = rows.tocoo()
+        found = np.flatnonzero(test(cells.data))
+        where = [(int(cells.coords[0][i]), int(cells.coords[1][i])) for i in found[:1]]
+    else:
+        where = [(int(row), int(column)) for row, column in np.argwhere(test(rows))[:1]]
+    if not where:
+        return None
+    (row, column), names = where[0], getattr(estimator, "feature_names_in_", None)
+    return f"column {column if names is None else repr(str(names[column]))}, row {row}"
+
+
+def _are_plain(X: Any) -> bool:
+    """Return whether all columns of a frame are numbers that scikit-learn can take as they lie."""
+    frame = frame_of(X)
+    if nw.dependencies.is_pandas_dataframe(X):
+        return all(isinstance(dtype, np.dtype) and dtype.kind in "fiub" for dtype in set(X.dtypes))
+    return all(dtype in (nw.Float32, nw.Float64) for dtype in frame.schema.values())
+
+
+def _floats(X: Any) -> Matrix:
+    frame = frame_of(X)
+    narrow = all(dtype in (nw.Float32, nw.Float16) for dtype in frame.schema.values())
+    # Column by column, as scikit-learn has it: sums of rows are rounded alike.
+    found = np.empty(frame.shape, np.float32 if narrow else np.float64, order="F")
+    for number, series in enumerate(frame.iter_columns()):
+        found[:, number] = floats(repr(series.name), series)
+    return found
+
+
+def _refuse_text(X: Any) -> None:
+    containers.refuse_text(X, containers.text_columns(X))
+    if not nw.dependencies.is_into_dataframe(X):
+        return
+    frame = frame_of(X)
+    for series in frame.iter_columns():
+        why = containers.refusal(repr(series.name), series)
+        if why is not None:
+            raise DataError(why)
+    bad = [
+        f"{name!r} ({dtype})"
+        for name, dtype in frame.schema.items()
+        if not (dtype.is_numeric() or dtype in (nw.Boolean, nw.Object, nw.Unknown))
+    ]
+    if bad:
+        raise DataError(
+            f"columns {', '.join(bad)} are not numeric; leave them out, or turn them into numbers "
+            "first; Autoencoder takes categories as they are"
+        )
+
+
+def learned(estimator: Any, X: Any, *, views: Any, types: Any) -> tuple[Rows, Layout]:
+    """Return the rows to learn from, and what settings and dtypes say of their columns.
+
+    Parameters
+    ----------
+    estimator : BaseEstimator
+        Gets ``n_features_in_`` and ``feature_names_in_``.
+    X : array, CSR array or data frame of shape (n_samples, n_features)
+        The table.
+    views, types : mapping, optional
+        As the settings of `Autoencoder` have them.
+
+    Returns
+    -------
+    rows : ndarray or CSR array of shape (n_samples, n_features)
+        Levels by their numbers; NaN where a cell was not measured.
+    layout : Layout
+        Not `measured` yet.
+
+    Raises
+    ------
+    ParameterError
+        If views or types name what is not there.
+    DataError
+        If the table cannot be used as it is.
+    """
+    frame, tops = Frame.of(X), tops_of(X)
+    X = containers.opened(X)
+    framed = nw.dependencies.is_into_dataframe(X)
+    if containers.text_columns(X):
+        X, framed = np.asarray(X, dtype=object), True
+    rows = None if framed else read(estimator, X, reset=True, missing=True)
+    if framed:
+        record(estimator, X, reset=True)
+    n_features, names = int(estimator.n_features_in_), names_of(estimator)
+    views = tops if views is None else views
+    placed = () if views is None else tuple(place(views, n_features, names, X))
+    given = type_inference.given(types, placed, n_features, names)
+    schema = type_inference.decide(X if framed else rows, given)
+    if rows is None:
+        rows = read(estimator, X, reset=True, missing=True, schema=schema)
+    elif schema is not None:
+        rows = schema.codes(rows)
+    return rows, Layout(n_features, placed, schema, frame=frame)
+
+
+def tops_of(X: Any) -> dict[str, list[int]] | None:
+    """Return the columns under each top label of pandas, where labels have several levels."""
+    if not nw.dependencies.is_pandas_dataframe(X) or X.columns.nlevels < 2:
+        return None
+    found: dict[str, list[int]] = {}
+    for number, label in enumerate(X.columns):
+        found.setdefault(str(label[0]), []).append(number)
+    return found if len(found) > 1 else None
+
+
+def names_of(estimator: Any) -> list[str] | None:
+    """Return what the columns of fit are called, where they have names."""
+    found = getattr(estimator, "feature_names_in_", None)
+    return None if found is None else list(found)
+
+
+def called(columns: Sequence[int] | NDArray[np.int64], names: Sequence[str] | None) -> str:
+    """Return some columns as text, by their names if they have names: ``columns 'a', 'b'``."""
+    listed = ", ".join(str(i) if names is None else repr(names[i]) for i in columns[:5])
+    more = f" and {len(columns) - 5} more" if len(columns) > 5 else ""
+    return f"column{'s' * (len(columns) > 1)} {listed}{more}"

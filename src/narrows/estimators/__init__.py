@@ -1,0 +1,1 @@
+"""What people import: autoencoders behind a scikit-learn interface."""

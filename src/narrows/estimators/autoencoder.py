@@ -1,0 +1,697 @@
+"""Autoencoder: the estimator that composes architecture, latent, loss, penalty and the rest."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Self
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
+from sklearn.utils import Bunch, Tags, check_array, check_consistent_length, column_or_1d
+from sklearn.utils.validation import check_is_fitted
+from torch import Tensor
+
+from narrows.core.fit_settings import copied_settings
+from narrows.core.randomness import Randomness, seed
+from narrows.core.spec import NestedParameters
+from narrows.data import containers, reading, type_inference
+from narrows.data.fingerprint import Fingerprint
+from narrows.data.layout import Layout
+from narrows.data.reading import called, learned
+from narrows.data.scaling import Encoding, Rows
+from narrows.data.table import Table, make_table
+from narrows.data.views import View
+from narrows.errors import (
+    DataError,
+    MissingWarning,
+    OvercompleteWarning,
+    ParameterError,
+    stacklevel,
+)
+from narrows.estimators.reporting import Reporting
+from narrows.inference.generation import Generation
+from narrows.inference.imputation import Imputation
+from narrows.losses.columnwise import Side
+from narrows.losses.loss import Loss
+from narrows.network.composition import Composition
+from narrows.network.network import Network
+from narrows.persistence import autoencoder_state
+from narrows.persistence.model import State, Storable
+from narrows.training import progress
+from narrows.training.optimizers.optimizer import Stepper
+from narrows.training.plan import Settings, resolve_composition, resolve_init
+from narrows.training.runtime import resolve
+from narrows.training.schedules.schedule import Schedule
+from narrows.training.trainer import Trainer
+
+__all__ = ["Autoencoder"]
+
+Matrix = NDArray[Any]
+
+# Settings that decide how a table is read; training that goes on reads it as it was read before.
+OF_TABLE = ("views", "types", "scaling", "add_indicator")
+
+
+class Autoencoder(
+    NestedParameters,
+    Storable,
+    Reporting,
+    Generation,
+    Imputation,
+    ClassNamePrefixFeaturesOutMixin,  # type: ignore[misc]
+    TransformerMixin,  # type: ignore[misc]
+    BaseEstimator,  # type: ignore[misc]
+):
+    """Autoencoder: fuses the columns of a table into a short code, and gives them back.
+
+    A method is a composition: choose a part on each axis, by name or as a spec with settings.
+
+    Parameters
+    ----------
+    n_components : int, default=2
+        Length of the code.
+    architecture : Architecture, str or tuple of int, default="dense"
+        The layers. A tuple of widths is a `Dense` stack.
+    latent : Latent or str, default="point"
+        Whether the code of a sample is a point or a distribution.
+    views : mapping of str to View or columns, optional
+        Sources that lie side by side in the table: names or numbers of columns, slices, masks,
+        selectors, or a `View` with settings of its own. `join_views` makes table and mapping.
+    fusion : Fusion or str, default="intermediate"
+        Where several views meet.
+    balance : {"root", "views", "columns"}, default="root"
+        What a view of d columns counts in the loss: sqrt(d), 1 or d. `View` has a weight on top.
+    types : mapping of column to ColumnType or str, optional
+        What columns are, by name or number, where their dtypes do not say it: "numeric", "binary",
+        "categorical", "ordinal", "count", "proportion". Those of a data frame say so for text,
+        categories and booleans; whole numbers are numbers.
+    add_indicator : bool, default=False
+        Whether the encoder also sees, for each column with missing cells in fit, where they are. It
+        sees their mean anyway; that they are missing helps where this itself says something.
+    scaling : {"standard", "minmax", "robust", "none"} or None, default="standard"
+        How numbers are scaled before the network, and back after it.
+    loss : Loss or str, default="squared_error"
+        Distance of x and its reconstruction, for numbers; other types have a likelihood.
+    penalty : Penalty, str or None, default=None
+        Further terms of the objective; add several with ``+``.
+    corruption : Corruption, str or None, default="auto"
+        What the encoder sees instead of x while training. "auto" is nothing for one table, and
+        ``ViewDropout(0.05) + GaussianNoise(0.2)`` for several views.
+    schedule : Schedule or str, default="joint"
+        In which phases the layers are trained.
+    optimizer : Optimizer, str or class, default="auto"
+        How the weights move. "auto" is `AdamW`; where learning_rate is "auto" too, training begins
+        at a PCA (see ``init``) and nothing is corrupted, it goes with a pace of its own: some 1,500
+        steps of up to 64 rows, or fewer of more rows where there are many, in 10 to 60 epochs, at
+        a peak rate of 0.006, times sqrt(rows / columns) if that is below 1. Chosen by a study of
+        optimisers over many tables.
+    learning_rate : float, LearningRate, str, default="auto"
+        A number stays constant; ``"auto"`` is `OneCycle` up to the optimiser's own rate, or
+        constant for optimisers with a line search.
+    batch_size : int or "auto", default="auto"
+        Rows per step. "auto" gives some 16 to 32 steps per epoch, of 16 to 256
+        rows.
+    max_epochs : int or "auto", default="auto"
+        Passes over the rows. "auto" gives some 4,000 steps, in 10 to 200 epochs; fewer steps with
+        optimizer="auto" from a PCA.
+    early_stopping : bool, default=False
+        Whether to hold out rows, stop when their objective no longer falls, and restore the best
+        weights.
+    validation_fraction : float, default=0.1
+        Share of the rows held out for that.
+    n_iter_no_change : int, default=10
+        Epochs without a new best before stopping.
+    max_grad_norm : float, optional
+        Gradients longer than this are shortened to it.
+    precision : {"auto", "float32", "float64", "bfloat16"}, default="auto"
+        Of training. "auto" is float32; on a processor with bfloat16 units the large products of
+        dense layers are rounded to bfloat16, the weights are not. Results are computed in the dtype
+        of the data asked about.
+    device : str, default="auto"
+        "cpu", "cuda", "cuda:1", ...; "auto" takes a GPU if there is one.
+    init : {"auto", "pca", "random"}, default="auto"
+        Where training begins. "pca" writes the PCA of the scaled rows into the drawn weights, two
+        relu units of each hidden layer for one component, so that the network begins with its
+        error: exactly on tables of up to 128 rows or columns, else by a randomised method and, in
+        very long tables, from some of the rows. A sigmoid output begins there to first order.
+        "auto" does so wherever it can: dense relu layers at least twice as wide as a linear
+        code, trained jointly, for tables of numbers and for views that meet in one code.
+    warm_start : bool, default=False
+        Whether `fit` goes on from the weights of the last fit.
+    random_state : int, RandomState or None, default=None
+        Seed of initial weights, held-out rows, order and noise. The global generators of numpy and
+        torch are never touched.
+    verbose : int, default=0
+        0 is silent, 1 shows a progress bar on stderr (a line per epoch where that is no terminal),
+        2 shows both.
+
+    Attributes
+    ----------
+    network_ : Network
+        The fitted encoder and decoder, a `torch.nn.Module`.
+    encoding_ : Encoding
+        The fitted scaling.
+    history_ : list of dict
+        One row per epoch: phase, epoch, objective and the named parts that add up to it,
+        loss_per_feature, the same with ``valid_`` in front, learning_rate, seconds.
+    n_iter_ : int
+        Epochs that were run.
+    stop_reason_ : str
+        "max_epochs", "early_stopping", "converged", "interrupted" or "diverged".
+    init_ : str
+        Where training began: "pca" or "random".
+    optimizer_ : Optimizer
+        How the weights moved.
+    n_components_ : int
+        Length of the code.
+    n_parameters_ : int
+        Numbers in the network, a tied weight counted once.
+    layout_ : Layout
+        How wide the table is, which columns each view has, and what each column is.
+    columns_ : list of dict
+        One row per column: name, view, type, its levels, the share of cells that was missing.
+    n_features_in_ : int
+        Columns seen in fit.
+    feature_names_in_ : ndarray of str
+        Their names, where they have names.
+
+    References
+    ----------
+    Charte et al., "A practical tutorial on autoencoders for nonlinear feature fusion",
+    Information Fusion 44 (2018).
+
+    Examples
+    --------
+    >>> from narrows import Autoencoder
+    >>> from sklearn.datasets import load_breast_cancer
+    >>> X = load_breast_cancer().data
+    >>> model = Autoencoder(n_components=2, max_epochs=10, random_state=0).fit(X)
+    >>> model.transform(X).shape, model.reconstruct(X).shape
+    ((569, 2), (569, 30))
+    """
+
+    def __init__(
+        self,
+        n_components: int = 2,
+        *,
+        architecture: Any = "dense",
+        latent: Any = "point",
+        views: Any = None,
+        fusion: Any = "intermediate",
+        balance: str = "root",
+        types: Any = None,
+        add_indicator: bool = False,
+        scaling: str | None = "standard",
+        loss: Any = "squared_error",
+        penalty: Any = None,
+        corruption: Any = "auto",
+        schedule: Any = "joint",
+        optimizer: Any = "auto",
+        learning_rate: Any = "auto",
+        batch_size: int | str = "auto",
+        max_epochs: int | str = "auto",
+        early_stopping: bool = False,
+        validation_fraction: float = 0.1,
+        n_iter_no_change: int = 10,
+        max_grad_norm: float | None = None,
+        precision: str = "auto",
+        device: str = "auto",
+        init: str = "auto",
+        warm_start: bool = False,
+        random_state: Any = None,
+        verbose: int = 0,
+    ) -> None:
+        self.n_components = n_components
+        self.architecture = architecture
+        self.latent = latent
+        self.views = views
+        self.fusion = fusion
+        self.balance = balance
+        self.types = types
+        self.add_indicator = add_indicator
+        self.scaling = scaling
+        self.loss = loss
+        self.penalty = penalty
+        self.corruption = corruption
+        self.schedule = schedule
+        self.optimizer = optimizer
+        self.learning_rate = learning_rate
+        self.batch_size = batch_size
+        self.max_epochs = max_epochs
+        self.early_stopping = early_stopping
+        self.validation_fraction = validation_fraction
+        self.n_iter_no_change = n_iter_no_change
+        self.max_grad_norm = max_grad_norm
+        self.precision = precision
+        self.device = device
+        self.init = init
+        self.warm_start = warm_start
+        self.random_state = random_state
+        self.verbose = verbose
+
+    def fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> Self:
+        """Learn to encode and to reconstruct the rows of X.
+
+        Parameters
+        ----------
+        X : array, CSR array or data frame of shape (n_samples, n_features)
+            numpy of any numeric dtype, scipy.sparse, pandas, polars, pyarrow.
+        y : array of int of shape (n_samples,), optional
+            Classes from 0, or -1 where the class is not known, for a penalty that looks at them;
+            otherwise ignored.
+        sample_weight : array of shape (n_samples,), optional
+            How much each row counts.
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        ParameterError
+            If a setting cannot be, or two parts do not go together.
+        DataError
+            If X cannot be used as it is.
+        DivergenceError
+            If the objective was never finite.
+        """
+        warm = bool(self.warm_start) and hasattr(self, "network_")
+        job = self._prepare(X, y, sample_weight, fresh=not warm)
+        outcome = job.trainer.fit(job.network, job.table)
+        self.init_: str = self.init_ if warm else outcome.init
+        self._finish(job, outcome.history, outcome.stop_reason)
+        return self
+
+    def partial_fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> Self:
+        """Train for one pass over the rows of X, going on from what was learned before.
+
+        The scaling is learned from the first call's rows and then stays, so give that call rows
+        that stand for the rest. The learning rate is constant, and the optimiser keeps its memory
+        from call to call.
+
+        Parameters
+        ----------
+        X : array, CSR array or data frame of shape (n_samples, n_features)
+            The next rows.
+        y : array of int of shape (n_samples,), optional
+            Classes, as in `fit`.
+        sample_weight : array of shape (n_samples,), optional
+            How much each row counts.
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        ParameterError
+            If a setting cannot be, or two parts do not go together.
+        DataError
+            If X cannot be used as it is.
+        """
+        fresh = not hasattr(self, "network_")
+        job = self._prepare(X, y, sample_weight, fresh=fresh, whole=False)
+        before = getattr(self, "_stepper", None)
+        row, stepper = job.trainer.one_pass(job.network, job.table, before)
+        history = [row] if fresh else [*self.history_, row]
+        self.init_ = "random" if fresh else self.init_
+        self._finish(job, history, "partial", stepper, job.trainer.randomness)
+        return self
+
+    def transform(self, X: Any) -> Matrix:
+        """Return the codes of rows.
+
+        Parameters
+        ----------
+        X : array, CSR array or data frame of shape (n_samples, n_features)
+            Rows with the columns of fit.
+
+        Returns
+        -------
+        ndarray of shape (n_samples, n_components)
+            In the dtype of X, or the data frame that ``set_output`` asked for.
+        """
+        return self._encoded(X)
+
+    def inverse_transform(self, X: Any) -> Any:
+        """Return the rows that codes stand for.
+
+        Parameters
+        ----------
+        X : array or data frame of shape (n_samples, n_components)
+            Codes, as `transform` gives them.
+
+        Returns
+        -------
+        ndarray or data frame of shape (n_samples, n_features)
+            In the units of the table; a frame of the library of X if that is one, with the labels
+            of fit. Of an array, a frame if fit's frame had columns that are no plain numbers.
+
+        Raises
+        ------
+        DataError
+            If there are not n_components columns.
+        """
+        check_is_fitted(self, "network_")
+        code = check_array(X, dtype=[np.float64, np.float32], input_name="X")
+        if code.shape[1] != self.n_components_:
+            raise DataError(
+                f"X has {code.shape[1]} columns but a code has {self.n_components_}; "
+                "give what transform returned"
+            )
+        frame, rows = self._frame_for(X), self._decoded(code)
+        return self._as_array(rows) if frame is None else self._framed(rows, frame, X)
+
+    def reconstruct(self, X: Any) -> Any:
+        """Return what rows look like after the narrow channel: encoded, then decoded.
+
+        Parameters
+        ----------
+        X : array, CSR array or data frame of shape (n_samples, n_features)
+            Rows with the columns of fit.
+
+        Returns
+        -------
+        ndarray or data frame of shape (n_samples, n_features)
+            In the units of the table; NaN where X has NaN. A frame, with its labels, if X is one.
+        """
+        rows = self._rows(X)
+
+        def decoded(network: Network, x: Tensor, observed: Tensor | None) -> Tensor:
+            return network.decode(network.encode(x, observed), observed)
+
+        found = self.encoding_.decode(self._map(rows, decoded, self.n_features_in_))
+        if isinstance(rows, np.ndarray):
+            found[np.isnan(rows)] = np.nan
+        return self._typed(found, X)
+
+    def score_samples(self, X: Any, *, details: bool = False) -> Any:
+        """Return how well each row is reconstructed: minus its loss, summed over scaled features.
+
+        Higher is more like the training rows; an anomaly scores low. Only measured cells count, so
+        the scores of rows with different holes are sums over different cells; a row without any
+        measured cell has none: NaN, with a warning.
+
+        Parameters
+        ----------
+        X : array, CSR array or data frame of shape (n_samples, n_features)
+            Rows with the columns of fit.
+        details : bool, default=False
+            Whether to say, too, where each row's score comes from.
+
+        Returns
+        -------
+        ndarray of shape (n_samples,)
+            With ``details``, a `sklearn.utils.Bunch` of it as ``scores``, of what each view adds to
+            it, ``views``, and of what each column does, ``columns`` of shape (n_samples,
+            n_features); 0 where a cell was not measured.
+        """
+        rows = self._rows(X)
+        objective = self._objective
+        empty = self._empty(rows)
+        if details:
+
+            def cells(network: Network, x: Tensor, observed: Tensor | None) -> Tensor:
+                return -objective.per_cell(network(x, observed=observed, training=False))
+
+            columns = self._map(rows, cells, self.n_features_in_)
+            views = {v.name: columns[:, list(v.columns)].sum(1) for v in self.layout_.views}
+            scores = np.where(empty, np.nan, columns.sum(1)).astype(columns.dtype)
+            return Bunch(scores=scores, views=views, columns=columns)
+
+        def losses(network: Network, x: Tensor, observed: Tensor | None) -> Tensor:
+            return -objective.per_sample(network(x, observed=observed, training=False))[:, None]
+
+        scores = self._map(rows, losses, 1)[:, 0]
+        scores[empty] = np.nan
+        return scores
+
+    def _empty(self, rows: Rows) -> NDArray[np.bool_]:
+        """Return which rows have no measured cell, and warn of them."""
+        if not isinstance(rows, np.ndarray):
+            return np.zeros(rows.shape[0], dtype=bool)
+        empty = np.asarray(np.isnan(rows).all(1))
+        if empty.any():
+            warnings.warn(
+                f"{int(empty.sum())} of {len(rows)} rows have no measured cell, so they have no "
+                f"score: NaN (the first is row {int(empty.argmax())})",
+                MissingWarning,
+                stacklevel=stacklevel(),
+            )
+        return empty
+
+    def score(self, X: Any, y: Any = None, sample_weight: Any = None) -> float:
+        """Return the mean of `score_samples`; higher is better, as model selection expects.
+
+        Rows without any measured cell have no score and are left out.
+
+        Parameters
+        ----------
+        X : array, CSR array or data frame of shape (n_samples, n_features)
+            Rows with the columns of fit.
+        y : ignored
+            Present for pipelines.
+        sample_weight : array of shape (n_samples,), optional
+            How much each row counts.
+
+        Returns
+        -------
+        float
+            NaN if no row has a score.
+        """
+        scores = self.score_samples(X)
+        known = ~np.isnan(scores)
+        if not known.any():
+            return float("nan")
+        weight = None if sample_weight is None else np.asarray(sample_weight)[known]
+        return float(np.average(scores[known], weights=weight))
+
+    def _settings_to_save(self) -> dict[str, Any]:
+        """Return the settings; views and types have the numbers of their columns."""
+        settings = dict(self._fit_settings)
+        if settings["types"] is not None:
+            given = type_inference.given(settings["types"], (), self.n_features_in_, self._names)
+            called = self._names or range(self.n_features_in_)
+            settings["types"] = {str(called[number]): kind for number, kind in given.items()}
+        if self.layout_.views:  # given, or read from labels of several levels
+            settings["views"] = {
+                placed.name: View(
+                    placed.columns,
+                    placed.view.architecture,
+                    placed.view.loss,
+                    placed.view.weight,
+                    placed.view.types,
+                )
+                for placed in self.layout_.views
+            }
+        return settings
+
+    def _state(self) -> State:
+        fitted, tensors = autoencoder_state.describe(self)
+        return State(fitted, tensors, {})
+
+    def _restore(self, state: State) -> None:
+        autoencoder_state.restore(self, state.fitted, state.tensors)
+
+    def _prepare(
+        self, X: Any, y: Any, sample_weight: Any, *, fresh: bool, whole: bool = True
+    ) -> _Job:
+        """Resolve settings and data into everything that training needs.
+
+        ``whole`` says that these are all the rows, not the first of many.
+        """
+        if fresh:
+            rows, layout = learned(self, X, views=self.views, types=self.types)
+        else:
+            rows, layout = self._rows(X), self.layout_
+        overwrite = layout.schema is not None or reading.owned(rows, X)
+        settings = self._training_settings(fresh=fresh)
+        composition = resolve_composition(settings)
+        runtime = resolve(self.device, self.precision)
+        # What does not go together is refused before the rows are looked at.
+        network = self._network(composition, layout, runtime.dtype, fresh=fresh)
+        target = _classes(y, rows) if composition.supervised else None
+        rows, weight, target = reading.weigh(rows, sample_weight, target)
+        if fresh:
+            layout = layout.measured(rows, weight)
+            encoding = Encoding.fit(self.scaling, rows, weight, columns=layout.known)
+            layout = replace(layout, told=composition.told(layout, encoding.holed))
+            if layout.schema is not None or layout.told:  # which network it is depends on the rows
+                network = composition.network(layout, runtime.dtype)
+        else:
+            encoding = self.encoding_
+        objective = composition.objective(layout)
+        # Before rows may be scaled in place.
+        known = None if fresh else self._fingerprint
+        fingerprint = Fingerprint.of(rows) if known is None else known.including(rows)
+        randomness = getattr(self, "_randomness", None)
+        if fresh or randomness is None:
+            randomness = Randomness.seeded(seed(self.random_state), runtime.device)
+        n_rows: int = rows.shape[0]
+        init = resolve_init(settings, network, n_rows) if fresh and whole else "random"
+        if fresh:
+            _warn(composition, layout, encoding, self._names)
+            network.initialise(randomness.initial)
+        table = make_table(
+            rows,
+            encoding,
+            runtime.dtype,
+            runtime.device,
+            sample_weight=weight,
+            target=target,
+            layout=layout,
+            owned=overwrite,
+        )
+        _check_domain(objective.loss, table, composition.sides(layout), self._names)
+        trainer = Trainer(
+            Settings.of(
+                settings,
+                objective,
+                table,
+                corruption=composition.corruption(layout),
+                schedule=Schedule.of(settings["schedule"]),
+                init=init,
+            ),
+            runtime,
+            randomness,
+            progress.make(self.verbose),
+        )
+        network = network.to(runtime.device, runtime.dtype)
+        return _Job(settings, composition, layout, network, encoding, table, trainer, fingerprint)
+
+    def _training_settings(self, *, fresh: bool) -> dict[str, Any]:
+        """Return a copy of the settings; the table of a fitted model stays as it was read."""
+        settings = copied_settings(self)
+        if not fresh:
+            settings |= {name: self._fit_settings[name] for name in OF_TABLE}
+        return settings
+
+    def _network(
+        self, composition: Composition, layout: Layout, dtype: torch.dtype, *, fresh: bool
+    ) -> Network:
+        """Return a new network, or the fitted one if the settings still describe it."""
+        if fresh:
+            return composition.network(layout, dtype)
+        with torch.device("meta"):
+            described = composition.network(layout, dtype)
+        if described.outline() != self.network_.outline():
+            raise ParameterError(
+                f"n_components={self.n_components!r}, architecture={self.architecture!r} and "
+                f"latent={self.latent!r} describe another network than the fitted one, which "
+                "training was to go on from; set warm_start=False, or put the settings back"
+            )
+        return self.network_
+
+    def _finish(
+        self,
+        job: _Job,
+        history: list[dict[str, Any]],
+        stop_reason: str,
+        stepper: Stepper | None = None,
+        randomness: Randomness | None = None,
+    ) -> None:
+        self._fit_settings = job.settings
+        self.network_ = job.network
+        self.optimizer_ = job.trainer.settings.optimizer
+        self._fingerprint = job.fingerprint
+        self.layout_ = job.layout
+        self.encoding_ = job.encoding
+        self.n_components_ = job.composition.n_components
+        self.n_parameters_ = sum(p.numel() for p in job.network.trained_parameters())
+        self._objective = job.composition.objective(job.layout)
+        self.history_ = history
+        self.n_iter_ = len(history)
+        self.stop_reason_ = stop_reason
+        # Only partial_fit leaves them, for its next call.
+        self._stepper = stepper
+        self._randomness = randomness
+
+    @property
+    def columns_(self) -> list[dict[str, Any]]:
+        """What was decided about each column."""
+        return self.layout_.described(self._names, self.encoding_.missing)
+
+    @property
+    def _n_features_out(self) -> int:
+        return int(self.n_components_)
+
+    def __sklearn_tags__(self) -> Tags:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.sparse = True
+        tags.input_tags.allow_nan = True
+        tags.transformer_tags.preserves_dtype = ["float64", "float32"]
+        return tags
+
+
+@dataclass(frozen=True)
+class _Job:
+    """One fit: what is trained, on what, by whom."""
+
+    settings: dict[str, Any]
+    composition: Composition
+    layout: Layout
+    network: Network
+    encoding: Encoding
+    table: Table
+    trainer: Trainer
+    fingerprint: Fingerprint
+
+
+def _classes(y: Any, rows: Rows) -> Matrix:
+    """Return the classes of the rows as int64, for a penalty that looks at them."""
+    if y is None:
+        raise ParameterError(
+            "y=None, but a penalty looks at classes; give y with a class from 0 for each row, -1 "
+            "where it is not known"
+        )
+    containers.refuse_holes("y", y)
+    found: Matrix = column_or_1d(y)
+    check_consistent_length(rows, found)
+    if not np.array_equal(found, found.astype(np.int64)) or (found < -1).any():
+        raise DataError("y must hold whole numbers: classes from 0, -1 where it is not known")
+    return found.astype(np.int64)
+
+
+def _check_domain(
+    loss: Loss, table: Table, sides: Sequence[Side], names: Sequence[str] | None
+) -> None:
+    low, high = torch.as_tensor(loss.low), torch.as_tensor(loss.high)
+    if bool(low.isneginf().all() & high.isposinf().all()):
+        return
+    slack = 1e-6  # what scaling in float32 may add
+    outside = (table.low < low.to(table.low) - slack) | (table.high > high.to(table.high) + slack)
+    if outside.any():
+        column = int(outside.nonzero()[0])
+        low, high = (bound.expand(len(outside))[column] for bound in (low, high))
+        loss = next(side.loss for side in sides if column in side.columns)
+        raise DataError(
+            f"loss={loss!r} needs values from {low:g} to {high:g} after scaling, but "
+            f"{called([column], names)} goes from {float(table.low[column]):.4g} to "
+            f"{float(table.high[column]):.4g}; set scaling='minmax'"
+        )
+
+
+def _warn(
+    composition: Composition, layout: Layout, encoding: Encoding, names: Sequence[str] | None
+) -> None:
+    n_features = layout.n_shown
+    if composition.n_components >= n_features and not composition.regularised:
+        warnings.warn(
+            f"n_components={composition.n_components} is not below the {n_features} features, and "
+            "nothing keeps the network from copying its input; choose fewer components, or add a "
+            "penalty or a corruption",
+            OvercompleteWarning,
+            stacklevel=stacklevel(),
+        )
+    never = np.flatnonzero(encoding.unseen)
+    if never.size:
+        warnings.warn(
+            f"no cell of {called(never, names)} was measured, so nothing can be learned there; "
+            "leave it out",
+            MissingWarning,
+            stacklevel=stacklevel(),
+        )

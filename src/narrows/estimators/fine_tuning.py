@@ -1,0 +1,243 @@
+"""Fine-tuned: an autoencoder's encoder with a head, trained end to end."""
+
+from __future__ import annotations
+
+import copy
+from typing import Any, cast
+
+import torch
+from numpy.typing import NDArray
+from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
+from sklearn.utils import Tags, check_consistent_length
+from sklearn.utils.validation import _check_y, check_is_fitted
+from torch import Tensor
+
+from narrows.core import checks
+from narrows.core.fit_settings import copied_settings
+from narrows.core.randomness import Randomness, seed
+from narrows.core.spec import NestedParameters
+from narrows.data import containers, reading
+from narrows.data.table import make_table
+from narrows.errors import CompositionError
+from narrows.estimators import nested
+from narrows.estimators.autoencoder import Autoencoder
+from narrows.estimators.head import Head, Headed, Task
+from narrows.latents import Latent
+from narrows.network.network import Network
+from narrows.network.objective import Objective
+from narrows.persistence import autoencoder_state, files, stored
+from narrows.persistence.model import State, Storable
+from narrows.training import progress
+from narrows.training.plan import Settings
+from narrows.training.runtime import resolve
+from narrows.training.trainer import Trainer
+
+Matrix = NDArray[Any]
+
+
+class FineTuned(
+    NestedParameters,
+    Storable,
+    ClassNamePrefixFeaturesOutMixin,  # type: ignore[misc]
+    TransformerMixin,  # type: ignore[misc]
+    BaseEstimator,  # type: ignore[misc]
+):
+    """What classifier and regressor share."""
+
+    _task: type[Task]
+
+    def __init__(
+        self,
+        autoencoder: Any = None,
+        *,
+        hidden: Any = (),
+        pretrain: bool = True,
+        reconstruction_weight: float = 0.0,
+        optimizer: Any = "auto",
+        learning_rate: Any = "auto",
+        batch_size: int | str = "auto",
+        max_epochs: int | str = "auto",
+        early_stopping: bool = False,
+        validation_fraction: float = 0.1,
+        n_iter_no_change: int = 10,
+        max_grad_norm: float | None = None,
+        random_state: Any = None,
+        verbose: int = 0,
+    ) -> None:
+        self.autoencoder = autoencoder
+        self.hidden = hidden
+        self.pretrain = pretrain
+        self.reconstruction_weight = reconstruction_weight
+        self.optimizer = optimizer
+        self.learning_rate = learning_rate
+        self.batch_size = batch_size
+        self.max_epochs = max_epochs
+        self.early_stopping = early_stopping
+        self.validation_fraction = validation_fraction
+        self.n_iter_no_change = n_iter_no_change
+        self.max_grad_norm = max_grad_norm
+        self.random_state = random_state
+        self.verbose = verbose
+
+    def transform(self, X: Any) -> Matrix:
+        """Return the codes of rows, as the encoder makes them after fine-tuning.
+
+        Parameters
+        ----------
+        X : array, CSR array or data frame of shape (n_samples, n_features)
+            Rows with the columns of fit.
+
+        Returns
+        -------
+        ndarray of shape (n_samples, n_components)
+        """
+        self._read(X, reset=False)
+        return self.encoder_._encoded(X)
+
+    def _target(self, y: Any, X: Any, **options: Any) -> Matrix:
+        if y is None:
+            raise ValueError(
+                f"{type(self).__name__} requires y to be passed, but the target y is None"
+            )
+        containers.refuse_holes("y", y)
+        found: Matrix = _check_y(y, estimator=self, **options)
+        check_consistent_length(X, found)
+        return found
+
+    def _train(self, X: Any, target: Matrix, n_outputs: int, sample_weight: Any) -> None:
+        start = seed(self.random_state)
+        encoder = self._encoder(X, sample_weight, start)
+        rows = encoder._rows(X)
+        owned = encoder.layout_.schema is not None or reading.owned(rows, X)
+        rows, weight, kept = reading.weigh(rows, sample_weight, target)
+        if encoder._fingerprint is not None:  # a frozen one has seen other rows before
+            encoder._fingerprint = encoder._fingerprint.including(rows)
+        runtime = resolve(encoder.device, encoder.precision)
+        randomness = Randomness.seeded(start, runtime.device)
+        network = encoder.network_.to(runtime.device, runtime.dtype)
+        head = Head([encoder.n_components_, *self._hidden(), n_outputs])
+        head = head.to(runtime.dtype)
+        head.initialise(randomness.initial)  # a generator of the processor's
+        head = head.to(runtime.device)
+        factor = checks.number("reconstruction_weight", self.reconstruction_weight, low=0)
+        headed = Headed(network, head, reconstructs=factor > 0)
+        table = make_table(
+            rows,
+            encoder.encoding_,
+            runtime.dtype,
+            runtime.device,
+            sample_weight=weight,
+            target=kept,
+            layout=encoder.layout_,
+            owned=owned,
+        )
+        task = self._task(encoder._objective, factor)
+        trainer = Trainer(
+            Settings.of(self.get_params(deep=False), cast(Objective, task), table),
+            runtime,
+            randomness,
+            progress.make(self.verbose),
+        )
+        outcome = trainer.fit(cast(Network, headed), table)
+        self._fit_settings = copied_settings(self)
+        self.encoder_, self.head_ = encoder, head
+        self.history_, self.stop_reason_ = outcome.history, outcome.stop_reason
+        self.n_iter_ = len(outcome.history)
+        self._count()
+
+    def _count(self) -> None:
+        network = self.encoder_.network_
+        parts = [network.body, network.heads, self.head_]
+        self.n_parameters_ = sum(p.numel() for part in parts for p in part.parameters())
+
+    def _default_part(self, name: str) -> Any:
+        return Autoencoder(16, corruption="masking") if name == "autoencoder" else None
+
+    def _encoder(self, X: Any, sample_weight: Any, start: int) -> Autoencoder:
+        """Return an autoencoder of our own: pre-trained, drawn, or a copy of a frozen one."""
+        frozen = nested.frozen(self.autoencoder, self.n_features_in_)
+        if frozen is not None:
+            return copy.deepcopy(frozen)
+        default = self._default_part("autoencoder")
+        found = nested.unfitted(self.autoencoder, default, start % 2**31)
+        if Latent.of(found.latent).is_binary:
+            raise CompositionError(
+                "latent=BinaryCode() has no gradient where it is rounded; choose latent='point'"
+            )
+        if self.pretrain:
+            return found.fit(X, sample_weight=sample_weight)
+        found.init_ = "random"
+        found._finish(found._prepare(X, None, sample_weight, fresh=True), [], "untrained")
+        return found
+
+    def _hidden(self) -> tuple[int, ...]:
+        return checks.widths("hidden", self.hidden)
+
+    def _read(self, X: Any, *, reset: bool) -> None:
+        """Check X; the autoencoder, which knows its own columns, is given X itself."""
+        if not reset:
+            check_is_fitted(self, "head_")
+        reading.record(self, X, reset=reset)
+
+    def _predicted(self, X: Any, n_outputs: int) -> Matrix:
+        self._read(X, reset=False)
+        heads = {torch.float32: self.head_, torch.float64: copy.deepcopy(self.head_).double()}
+        if next(self.head_.parameters()).dtype == torch.float64:
+            heads[torch.float32] = copy.deepcopy(self.head_).float()
+
+        def outputs(network: Network, x: Tensor, seen: Tensor | None) -> Tensor:
+            found: Tensor = heads[x.dtype](network.posterior(x, seen).mean)
+            return found
+
+        return self.encoder_._map(self.encoder_._rows(X), outputs, n_outputs)
+
+    @property
+    def _n_features_out(self) -> int:
+        return int(self.encoder_.n_components_)
+
+    def _state(self) -> State:
+        tensors = {
+            f"head.{name}": value.detach().cpu().numpy()
+            for name, value in self.head_.named_parameters()
+        }
+        fitted = {**stored.columns(self), **stored.training(self), "n_outputs": self._n_outputs}
+        return State(fitted, tensors, {"encoder": self.encoder_})
+
+    def _restore(self, state: State) -> None:
+        with stored.described():
+            encoder = state.parts["encoder"]
+            if set(state.parts) != {"encoder"} or not isinstance(encoder, Autoencoder):
+                raise TypeError("the encoder is no Autoencoder")
+            n_outputs = checks.integer("n_outputs", state.fitted["n_outputs"], low=1)
+            widths = [encoder.n_components_, *self._hidden(), n_outputs]
+            with torch.device("meta"):
+                outline = Head(widths)
+            shapes = {f"head.{name}": tuple(p.shape) for name, p in outline.named_parameters()}
+            stored.restore_columns(self, state.fitted, encoder.n_features_in_)
+            stored.restore_training(self, state.fitted)
+        expected = {**shapes, **self._extra_shapes(n_outputs)}
+        files.check_tensors(state.tensors, expected)
+        dtype = autoencoder_state.dtype_name(encoder.network_)
+        heads = {name: value for name, value in state.tensors.items() if name in shapes}
+        autoencoder_state.check_values(heads, dtype)
+        head = Head(widths).to(next(encoder.network_.parameters()).dtype)
+        with torch.no_grad():
+            for name, parameter in head.named_parameters():
+                parameter.copy_(torch.from_numpy(state.tensors[f"head.{name}"]))
+        self.encoder_, self.head_ = encoder, head
+        self._count()
+
+    def _extra_shapes(self, n_outputs: int) -> dict[str, tuple[int, ...]]:
+        return {}
+
+    @property
+    def _n_outputs(self) -> int:
+        raise NotImplementedError
+
+    def __sklearn_tags__(self) -> Tags:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.sparse = True
+        tags.input_tags.allow_nan = True
+        tags.target_tags.required = True
+        tags.transformer_tags.preserves_dtype = ["float64", "float32"]
+        return tags

@@ -1,0 +1,171 @@
+"""Regressor: a linear head on an autoencoder's code."""
+
+from __future__ import annotations
+
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.base import RegressorMixin
+from sklearn.utils import Tags
+from sklearn.utils.validation import _check_sample_weight, check_is_fitted
+
+from narrows.estimators.fine_tuning import FineTuned
+from narrows.estimators.head import Numbers
+from narrows.persistence import stored
+from narrows.persistence.model import State
+
+__all__ = ["AutoencoderRegressor"]
+
+Matrix = NDArray[Any]
+
+
+class AutoencoderRegressor(RegressorMixin, FineTuned):  # type: ignore[misc]
+    """Regressor on an autoencoder's code: pre-trained, then trained end to end with a head.
+
+    head(f(x)), f the encoder, on the squared error of the standardised target.
+
+    Parameters
+    ----------
+    autoencoder : Autoencoder or FrozenEstimator, optional
+        Whose encoder. It is never changed: an unfitted one is cloned and fitted, a fitted one in
+        `sklearn.frozen.FrozenEstimator` is copied with what it has learned. By default
+        ``Autoencoder(16, corruption="masking")``.
+    hidden : sequence of int, default=()
+        Widths of relu layers between code and target.
+    pretrain : bool, default=True
+        Whether the autoencoder is fitted to X first; otherwise it begins with drawn weights.
+    reconstruction_weight : float, default=0.0
+        Multiplies the reconstruction loss, which fine-tuning may keep in mind.
+    optimizer : Optimizer, str or class, default="auto"
+        Of fine-tuning, as of `Autoencoder`; so are the next ones.
+    learning_rate : float, LearningRate, str, default="auto"
+        Of fine-tuning.
+    batch_size : int or "auto", default="auto"
+        Rows per step.
+    max_epochs : int or "auto", default="auto"
+        Passes over the rows.
+    early_stopping : bool, default=False
+        Whether to hold out rows, stop when their loss no longer falls, and restore the best.
+    validation_fraction : float, default=0.1
+        Share of the rows held out for that.
+    n_iter_no_change : int, default=10
+        Epochs without a new best before stopping.
+    max_grad_norm : float, optional
+        Gradients longer than this are shortened to it.
+    random_state : int, RandomState or None, default=None
+        Seed of everything, the autoencoder's too where that has none.
+    verbose : int, default=0
+        As of `Autoencoder`.
+
+    Attributes
+    ----------
+    encoder_ : Autoencoder
+        The autoencoder, its encoder fine-tuned.
+    head_ : torch.nn.Module
+        From the code to the standardised target.
+    history_ : list of dict
+        One row per epoch of fine-tuning: the loss is the squared error of the standardised target.
+    n_iter_ : int
+        Epochs of fine-tuning.
+    stop_reason_ : str
+        As of `Autoencoder`.
+    n_parameters_ : int
+        Numbers in encoder and head.
+
+    References
+    ----------
+    Hinton & Salakhutdinov, "Reducing the dimensionality of data with neural networks", Science 313
+    (2006).
+
+    Examples
+    --------
+    >>> from narrows import AutoencoderRegressor
+    >>> from sklearn.datasets import load_diabetes
+    >>> X, y = load_diabetes(return_X_y=True)
+    >>> model = AutoencoderRegressor(max_epochs=10, random_state=0).fit(X, y)
+    >>> bool(model.score(X, y) > 0.4)
+    True
+    """
+
+    _task = Numbers
+
+    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
+        """Learn to predict numbers from rows.
+
+        Parameters
+        ----------
+        X : array, CSR array or data frame of shape (n_samples, n_features)
+            As of `Autoencoder`.
+        y : array of shape (n_samples,) or (n_samples, n_outputs)
+            What to predict.
+        sample_weight : array of shape (n_samples,), optional
+            How much each row counts.
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        ParameterError
+            If a setting cannot be, or two parts do not go together.
+        DataError
+            If X cannot be used as it is.
+        """
+        self._read(X, reset=True)
+        found = self._target(y, X, multi_output=True, y_numeric=True)
+        self._flat = found.ndim == 1
+        target = np.asarray(found, np.float64).reshape(len(found), -1)
+        weight = None if sample_weight is None else _check_sample_weight(sample_weight, X)
+        self.target_mean_ = np.average(target, axis=0, weights=weight)
+        distance = target - self.target_mean_
+        # A target that never changes has scale 0, so that it is predicted as it is.
+        self.target_scale_ = np.sqrt(np.average(distance**2, axis=0, weights=weight))
+        scaled = distance / np.where(self.target_scale_ > 0, self.target_scale_, 1.0)
+        self._train(X, scaled, target.shape[1], weight)
+        return self
+
+    def predict(self, X: Any) -> Matrix:
+        """Return the predicted numbers of each row.
+
+        Parameters
+        ----------
+        X : array, CSR array or data frame of shape (n_samples, n_features)
+            Rows with the columns of fit.
+
+        Returns
+        -------
+        ndarray of shape (n_samples,) or (n_samples, n_outputs), as y was
+            In the units of y.
+        """
+        check_is_fitted(self, "head_")
+        scaled = self._predicted(X, self._n_outputs)
+        found: Matrix = scaled * self.target_scale_ + self.target_mean_
+        return found[:, 0] if self._flat else found
+
+    @property
+    def _n_outputs(self) -> int:
+        return len(self.target_mean_)
+
+    def _state(self) -> State:
+        state = super()._state()
+        tensors = {"target.mean": self.target_mean_, "target.scale": self.target_scale_}
+        return State(
+            {**state.fitted, "flat": self._flat}, {**state.tensors, **tensors}, state.parts
+        )
+
+    def _restore(self, state: State) -> None:
+        super()._restore(state)
+        with stored.described():
+            self._flat = stored.boolean("flat", state.fitted["flat"])
+        self.target_mean_ = state.tensors["target.mean"]
+        self.target_scale_ = state.tensors["target.scale"]
+
+    def _extra_shapes(self, n_outputs: int) -> dict[str, tuple[int, ...]]:
+        return {"target.mean": (n_outputs,), "target.scale": (n_outputs,)}
+
+    def __sklearn_tags__(self) -> Tags:
+        tags = super().__sklearn_tags__()
+        tags.target_tags.multi_output = True
+        return tags

@@ -1,0 +1,1 @@
+"""Fusions: how the codes of several views become one."""

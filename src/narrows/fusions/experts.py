@@ -1,0 +1,255 @@
+"""Fusions in which each view has an encoder of its own, an expert, and a view may be missing."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+
+from narrows.architectures.block import (
+    Architecture,
+    Layers,
+)
+from narrows.core.forward_pass import Posterior
+from narrows.errors import CompositionError
+from narrows.fusions.fusion import MOST_VIEWS, Fusion
+from narrows.fusions.parallel import Part, mirrored, own_layers, stages
+from narrows.latents import GaussianPosterior, Latent
+
+__all__ = ["MixtureOfExperts", "MixtureOfProducts", "ProductOfExperts"]
+
+
+class _Experts(Fusion):
+    """What fusions share in which every view has an encoder down to the code.
+
+    For a normal code, what a view says is a factor exp(-(y - m)^2 / (2 v)), which times the prior
+    N(0, 1) is its posterior alone: nothing is surer than all views together, and a sample with no
+    view at all has the prior.
+    """
+
+    has_experts = True
+
+    def lay_out(
+        self, parts: Sequence[Part], base: Architecture, n_features: int, n_components: int
+    ) -> Layers:
+        """Return an autoencoder for each view, side by side; each is decoded from the one code."""
+        own = own_layers(parts, n_components)
+        encoder = stages(parts, [layers.encoder for layers in own], n_features)
+        codes = [range(n_components)] * len(parts)
+        decoder = mirrored(parts, [layers.decoder[::-1] for layers in own], encoder, codes)
+        return Layers(encoder, decoder)
+
+    def fuse(self, latent: Latent, heads: list[Tensor], present: Tensor) -> Posterior:
+        """Return one posterior of those of the views; of codes that are none, the views' mean.
+
+        A mixture has such codes, too: while its last layer is trained alone, without a spread.
+        """
+        if not latent.is_distribution:
+            return latent.posterior([_mean(heads[0], present)])
+        return self.fuse_distributions(latent, heads, present)
+
+    def fuse_distributions(self, latent: Latent, heads: list[Tensor], present: Tensor) -> Posterior:
+        """Return one posterior of those of the views that are present."""
+        raise NotImplementedError
+
+
+class ProductOfExperts(_Experts):
+    """q(y | x) is the prior times a factor from each view that is there (Wu & Goodman, 2018).
+
+    For normal codes precisions add up: 1 + sum_v 1 / v_v; the mean is that of the m_v weighted by
+    them. Codes of other kinds are the mean of what the views say.
+
+    References
+    ----------
+    Wu & Goodman, "Multimodal generative models for scalable weakly-supervised learning",
+    NeurIPS 2018.
+
+    Examples
+    --------
+    >>> from narrows import recipes
+    >>> from sklearn.datasets import load_iris
+    >>> views = {"sepal": [0, 1], "petal": [2, 3]}
+    >>> model = recipes.variational(
+    ...     2, views=views, fusion="product_of_experts", max_epochs=3, random_state=0
+    ... )
+    >>> model.fit_transform(load_iris().data).shape
+    (150, 2)
+    """
+
+    def check(self, latent: Latent) -> None:
+        """Accept every latent."""
+
+    def fuse_distributions(
+        self, latent: Latent, heads: list[Tensor], present: Tensor
+    ) -> GaussianPosterior:
+        """Return the product of the prior and the factors of the views."""
+        mean, precision = _factors(latent, heads, present)
+        total = 1 + precision.sum(1)
+        return GaussianPosterior((precision * mean).sum(1) / total, -total.log())
+
+
+class _Mixture(_Experts):
+    """What fusions share whose posterior is a mixture of products of some of the views."""
+
+    def subsets(self, n_views: int) -> Tensor:
+        """Return which views each product has, shape (n_products, n_views), of zeros and ones."""
+        raise NotImplementedError
+
+    def check(self, latent: Latent) -> None:
+        """Refuse codes that are no distributions."""
+        if not latent.is_distribution:
+            raise CompositionError(
+                f"fusion={self!r} mixes distributions, but latent={latent!r} is none; choose "
+                "latent='gaussian' with penalty='kl', or fusion='product_of_experts'"
+            )
+
+    def fuse_distributions(
+        self, latent: Latent, heads: list[Tensor], present: Tensor
+    ) -> MixturePosterior:
+        """Return the mixture, with equal weights for the products of views that are there."""
+        mean, precision = _factors(latent, heads, present)
+        members = self.subsets(present.shape[1]).to(mean)
+        total = 1 + torch.einsum("mv,nvk->nmk", members, precision)
+        weighted = torch.einsum("mv,nvk->nmk", members, precision * mean)
+        whole = members @ present.to(mean).T == members.sum(1, keepdim=True)
+        allowed = whole.T.clone()
+        # A sample without any view has the prior: precisions are 0, so any product is it.
+        allowed[~present.any(1)] = True
+        return MixturePosterior(weighted / total, -total.log(), allowed)
+
+
+class MixtureOfExperts(_Mixture):
+    """q(y | x) is the mean of the posteriors that each view has alone (Shi et al., 2019).
+
+    References
+    ----------
+    Shi et al., "Variational mixture-of-experts autoencoders for multi-modal deep generative
+    models", NeurIPS 2019.
+
+    Examples
+    --------
+    >>> from narrows import recipes
+    >>> from sklearn.datasets import load_iris
+    >>> views = {"sepal": [0, 1], "petal": [2, 3]}
+    >>> model = recipes.variational(
+    ...     2, views=views, fusion="mixture_of_experts", max_epochs=30, random_state=0
+    ... )
+    >>> model.fit_transform(load_iris().data).shape
+    (150, 2)
+    """
+
+    def subsets(self, n_views: int) -> Tensor:
+        """Return each view alone."""
+        return torch.eye(n_views)
+
+
+class MixtureOfProducts(_Mixture):
+    """q(y | x) is the mean of the products over all sets of views (Sutter et al., 2021).
+
+    References
+    ----------
+    Sutter et al., "Generalized multimodal ELBO", ICLR 2021.
+
+    Examples
+    --------
+    >>> from narrows import recipes
+    >>> from sklearn.datasets import load_iris
+    >>> views = {"sepal": [0, 1], "petal": [2, 3]}
+    >>> model = recipes.variational(
+    ...     2, views=views, fusion="mixture_of_products", max_epochs=30, random_state=0
+    ... )
+    >>> model.fit_transform(load_iris().data).shape
+    (150, 2)
+    """
+
+    def subsets(self, n_views: int) -> Tensor:
+        """Return all sets of views but the empty one.
+
+        Raises
+        ------
+        CompositionError
+            If there are too many.
+        """
+        if n_views > MOST_VIEWS:
+            raise CompositionError(
+                f"fusion=MixtureOfProducts() has a product for each of the {2**n_views - 1} sets "
+                f"of {n_views} views; at most {MOST_VIEWS} views can be, so choose "
+                "fusion='mixture_of_experts' or 'product_of_experts'"
+            )
+        return torch.tensor(list(itertools.product((0.0, 1.0), repeat=n_views))[1:])
+
+
+@dataclass(slots=True)
+class MixturePosterior:
+    """q(y | x) = mean over the allowed m of N(means_m, exp(log_variances_m)).
+
+    ``means`` and ``log_variances`` have shape (n_samples, n_products, n_components), ``allowed``
+    (n_samples, n_products).
+    """
+
+    means: Tensor
+    log_variances: Tensor
+    allowed: Tensor
+
+    @property
+    def mean(self) -> Tensor:
+        """The code that `transform` returns, shape (n_samples, n_components)."""
+        return _mean(self.means, self.allowed)
+
+    def rsample(self, generator: torch.Generator | None = None) -> Tensor:
+        """Draw a product for each sample, and a code from it."""
+        chosen = torch.multinomial(self.allowed.to(self.means), 1, generator=generator)
+        index = chosen[:, :, None].expand(-1, 1, self.means.shape[2])
+        mean = self.means.gather(1, index)[:, 0]
+        log_variance = self.log_variances.gather(1, index)[:, 0]
+        return GaussianPosterior(mean, log_variance).rsample(generator)
+
+    def log_prob(self, code: Tensor) -> Tensor:
+        """Return log q(code | x), shape (n_samples,)."""
+        flat = GaussianPosterior(self.means.flatten(0, 1), self.log_variances.flatten(0, 1))
+        repeated = code.repeat_interleave(self.means.shape[1], 0)
+        each = flat.log_prob(repeated).view(len(code), -1)
+        each = each.masked_fill(~self.allowed, -torch.inf)
+        return each.logsumexp(1) - self.allowed.sum(1).to(each.dtype).log()
+
+    def kl_normal(self) -> Tensor:
+        """Return the products' mean KL(q_m || N(0, 1)), shape (n_samples, n_components).
+
+        By convexity at least that of the mixture.
+        """
+        return _mean(GaussianPosterior(self.means, self.log_variances).kl_normal(), self.allowed)
+
+
+def _factors(latent: Latent, heads: list[Tensor], present: Tensor) -> tuple[Tensor, Tensor]:
+    """Return means and precisions of the views' factors; an absent view has precision 0."""
+    said: Any = latent.posterior(heads)
+    precision = torch.exp(-said.log_variance)
+    return said.mean, torch.where(present[:, :, None], precision, 0.0)
+
+
+def _mean(values: Tensor, present: Tensor) -> Tensor:
+    """Return the mean over what is present of each sample, 0 where nothing is."""
+    counted = torch.where(present[:, :, None], values, 0.0).sum(1)
+    return counted / present.sum(1, keepdim=True).clamp(min=1)
+
+
+class Experts(NamedTuple):
+    """Views with posteriors of their own, and the fusion that makes one of them."""
+
+    fusion: Fusion
+    views: tuple[tuple[int, ...], ...]
+
+    def posterior(self, latent: Latent, heads: list[Tensor], observed: Tensor | None) -> Posterior:
+        """Return the fused posterior of heads of shape (n_samples, n_views * n_components)."""
+        n_views = len(self.views)
+        said = [head.unflatten(1, (n_views, -1)) for head in heads]
+        if observed is None:
+            shape = (len(heads[0]), n_views)
+            present = torch.ones(shape, dtype=torch.bool, device=heads[0].device)
+        else:
+            present = torch.stack([observed[:, list(own)].any(1) for own in self.views], 1)
+        return self.fusion.fuse(latent, said, present)

@@ -1,0 +1,63 @@
+"""Base of the fusions."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from torch import Tensor
+
+from narrows.architectures.block import Architecture, Layers
+from narrows.core.forward_pass import Posterior
+from narrows.core.spec import Spec, unwritten
+from narrows.fusions.parallel import Part
+from narrows.latents import Latent
+
+MOST_VIEWS = 8  # that all sets of them are looked at
+
+
+class Fusion(Spec, axis="fusion"):
+    """Base of the fusions: lays out the layers of several views.
+
+    ``has_experts`` says whether each view has a posterior of its own, which `fuse` makes one of.
+    """
+
+    has_experts = False
+
+    def check(self, latent: Latent) -> None:
+        """Refuse a latent that cannot be fused so.
+
+        Raises
+        ------
+        CompositionError
+            If it cannot.
+        """
+
+    def lay_out(
+        self, parts: Sequence[Part], base: Architecture, n_features: int, n_components: int
+    ) -> Layers:
+        """Return the layers.
+
+        Parameters
+        ----------
+        parts : sequence of Part
+            The views.
+        base : Architecture
+            Of what lies between the views and the code.
+        n_features, n_components : int
+            Width of the table and of the code.
+        """
+        raise unwritten(self, "lay_out")
+
+    def fuse(self, latent: Latent, heads: list[Tensor], present: Tensor) -> Posterior:
+        """Return one posterior of those of the views.
+
+        Parameters
+        ----------
+        latent : Latent
+            Whose posteriors they are.
+        heads : list of Tensor of shape (n_samples, n_views, n_components)
+            What the views' encoders say.
+        present : bool Tensor of shape (n_samples, n_views)
+            False where a sample has nothing of a view.
+        """
+        raise unwritten(self, "fuse")

@@ -1,0 +1,236 @@
+"""Several views side by side: blocks that each take some of the columns, as one block."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from narrows.architectures.block import Affine, Architecture, Block, Layers, Stage
+from narrows.core.activations import ACTIVATIONS, Activation
+from narrows.core.indexing import Columns, as_index, inverse, stretches, take
+
+
+@dataclass(frozen=True)
+class Part:
+    """One view: which columns of the table it has, and how its own layers are laid out."""
+
+    columns: tuple[int, ...]
+    architecture: Architecture
+
+
+class SideBySide(Block):
+    """Blocks that work next to each other; what they make lies side by side.
+
+    Parameters
+    ----------
+    blocks : sequence of Block or None
+        One for each view; None hands the columns on as they are.
+    takes : sequence of sequence of int
+        Which columns of the input each of them takes.
+    n_in : int
+        Width of the input.
+    tables : sequence of sequence of int, optional
+        Which columns of the table each view has, for blocks that must know what was measured.
+    places : sequence of int, optional
+        Where in the output each of the columns side by side goes; by default they stay.
+    """
+
+    sees_observed = True
+
+    def __init__(
+        self,
+        blocks: Sequence[Block | None],
+        takes: Sequence[Columns],
+        n_in: int,
+        *,
+        tables: Sequence[Columns],
+        places: Columns | None = None,
+    ) -> None:
+        super().__init__()
+        self.members = nn.ModuleDict(
+            {str(number): block for number, block in enumerate(blocks) if block is not None}
+        )
+        self.widths = [
+            len(taken) if block is None else block.n_out
+            for block, taken in zip(blocks, takes, strict=True)
+        ]
+        self.n_in, self.n_out = n_in, sum(self.widths)
+        self.activation = side_by_side(
+            [ACTIVATIONS["linear"] if block is None else block.activation for block in blocks],
+            self.widths,
+        )
+        self._blocks = tuple(blocks)
+        self._takes = [as_index(taken) for taken in takes]
+        self._tables = [as_index(table) for table in tables]
+        self._order = None if places is None else inverse(places)
+
+    def forward(self, x: Tensor, observed: Tensor | None = None) -> Tensor:
+        """Map x of shape (n_samples, n_in) to shape (n_samples, n_out)."""
+        parts = []
+        for block, taken, table in zip(self._blocks, self._takes, self._tables, strict=True):
+            own = take(x, taken)
+            if block is None:
+                parts.append(own)
+            elif block.sees_observed:
+                seen = None if observed is None else take(observed, table)
+                parts.append(block(own, seen))
+            else:
+                parts.append(block(own))
+        found = torch.cat(parts, 1)
+        return found if self._order is None else take(found, self._order)
+
+    @property
+    def views(self) -> Sequence[Sequence[int]]:
+        """The outputs of each block, but where they are back in the order of the table."""
+        return () if self._order is not None else stretches(self.widths)
+
+    def measured_outputs(self, observed: Tensor) -> Tensor:
+        """Return the mask of columns that are handed on, and of each view whether it is there."""
+        return torch.cat(
+            [
+                own if block is None else own.any(1, keepdim=True).expand(-1, width)
+                for block, width, own in zip(
+                    self._blocks,
+                    self.widths,
+                    (take(observed, table) for table in self._tables),
+                    strict=True,
+                )
+            ],
+            1,
+        )
+
+    def alone(self, *, mirror: bool) -> SideBySide:
+        """Return the blocks, with their weights, each with the mask of what it takes or gives."""
+        block = copy.copy(self)
+        block._tables = list(map(as_index, stretches(self.widths))) if mirror else self._takes
+        return block
+
+    def twin(self, activation: Activation) -> SideBySide:
+        """Return the twins of the blocks, side by side."""
+        blocks = [None if block is None else block.twin(activation) for block in self._blocks]
+        return SideBySide(
+            blocks, self._lists(self._takes), self.n_in, tables=self._lists(self._tables)
+        )
+
+    def initialise(self, generator: torch.Generator) -> None:
+        """Draw the weights of all blocks."""
+        for block in self._present():
+            block.initialise(generator)
+
+    def weights(self) -> list[nn.Parameter]:
+        """Return the weights of all blocks."""
+        return [weight for block in self._present() for weight in block.weights()]
+
+    def stage(self) -> Stage | None:
+        """Return the affine maps of all blocks, if each is one."""
+        found = []
+        for block, taken, gives in zip(
+            self._blocks, self._takes, stretches(self.widths), strict=True
+        ):
+            place = slice(gives.start, gives.stop)
+            inner = None if block is None else block.stage()
+            if block is None:
+                found.append(Affine(taken, place, None, None, False, ACTIVATIONS["linear"]))
+            elif inner is None or len(inner.parts) != 1 or inner.order is not None:
+                return None
+            else:
+                found.append(inner.parts[0]._replace(takes=taken, gives=place))
+        return Stage(found, self.n_in, self.n_out, self._order)
+
+    def _present(self) -> list[Block]:
+        return [block for block in self._blocks if block is not None]
+
+    def _lists(self, indices: Sequence[slice | list[int]]) -> list[Columns]:
+        return [
+            range(index.start, index.stop) if isinstance(index, slice) else index
+            for index in indices
+        ]
+
+
+def stages(
+    parts: Sequence[Part], chains: Sequence[Sequence[Block]], n_features: int
+) -> list[SideBySide]:
+    """Return the views' chains of blocks as blocks side by side, one for each depth.
+
+    Parameters
+    ----------
+    parts : sequence of Part
+        The views.
+    chains : sequence of sequence of Block
+        Each view's blocks, from its columns inwards; a shorter chain begins later.
+    n_features : int
+        Width of the table.
+    """
+    tables = [part.columns for part in parts]
+    takes: Sequence[Columns] = tables
+    width, found = n_features, []
+    for blocks in _by_depth(chains):
+        found.append(SideBySide(blocks, takes, width, tables=tables))
+        width, takes = found[-1].n_out, stretches(found[-1].widths)
+    return found
+
+
+def mirrored(
+    parts: Sequence[Part],
+    chains: Sequence[Sequence[Block]],
+    encoder: Sequence[SideBySide],
+    codes: Sequence[Columns] | None = None,
+) -> list[SideBySide]:
+    """Return the views' mirrors as blocks side by side that undo `stages`, from the inside.
+
+    Parameters
+    ----------
+    parts : sequence of Part
+        The views.
+    chains : sequence of sequence of Block
+        Each view's mirrors, from the one that gives back its columns inwards.
+    encoder : sequence of SideBySide
+        What `stages` made of the blocks they mirror.
+    codes : sequence of sequence of int, optional
+        What of the code each innermost mirror takes; by default the stretch of its block.
+    """
+    tables = [part.columns for part in parts]
+    found = []
+    for depth, blocks in reversed(list(enumerate(_by_depth(chains)))):
+        takes: Sequence[Columns] = stretches(encoder[depth].widths)
+        width = encoder[depth].n_out
+        if codes is not None and depth == len(encoder) - 1:
+            takes, width = codes, 1 + max(column for code in codes for column in code)
+        places = [column for table in tables for column in table] if depth == 0 else None
+        found.append(SideBySide(blocks, takes, width, tables=tables, places=places))
+    return found
+
+
+def _by_depth(chains: Sequence[Sequence[Block]]) -> list[list[Block | None]]:
+    deepest = max(map(len, chains))
+    padded = [[*([None] * (deepest - len(chain))), *chain] for chain in chains]
+    return [[chain[depth] for chain in padded] for depth in range(deepest)]
+
+
+def side_by_side(activations: Sequence[Activation], widths: Sequence[int]) -> Activation:
+    """Return the activation that is another one for each stretch of columns."""
+    first = activations[0]
+    if all(activation.name == first.name for activation in activations):
+        return first
+
+    def function(x: Tensor) -> Tensor:
+        parts = x.split(list(widths), 1)
+        return torch.cat([a.function(p) for a, p in zip(activations, parts, strict=True)], 1)
+
+    return Activation(
+        "|".join(activation.name for activation in activations),
+        function,
+        min(activation.low for activation in activations),
+        max(activation.high for activation in activations),
+        first.initialise,
+        pieces=tuple(zip(activations, widths, strict=True)),
+    )
+
+
+def own_layers(parts: Sequence[Part], n_components: int) -> list[Layers]:
+    """Return the layers that each view would have alone."""
+    return [part.architecture.build(len(part.columns), n_components) for part in parts]

@@ -1,0 +1,1 @@
+"""Losses: how a reconstruction is compared with its row."""

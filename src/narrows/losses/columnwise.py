@@ -1,0 +1,151 @@
+"""Sides: tables some of whose columns have a loss, and an output activation, of their own."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from narrows.core.activations import Activation
+from narrows.core.forward_pass import ForwardPass
+from narrows.core.indexing import as_index, inverse, take
+from narrows.losses.loss import Loss
+
+
+@dataclass(frozen=True)
+class Side:
+    """Some of the columns.
+
+    Parameters
+    ----------
+    columns : tuple of int
+        Which columns of the table.
+    loss : Loss
+        What they are judged by.
+    link : Activation
+        From the raw output to their reconstruction.
+    outputs : tuple of int
+        Which of the network's outputs say what they are.
+    """
+
+    columns: tuple[int, ...]
+    loss: Loss
+    link: Activation
+    outputs: tuple[int, ...]
+
+    def shown(self, raw: Tensor) -> Tensor:
+        """Return the mean of what the network would see of its columns, for all outputs."""
+        return self.loss.shown(take(raw, self.of_outputs), self.link)
+
+    @functools.cached_property
+    def of_table(self) -> slice | list[int]:
+        """Where its columns stand in the table."""
+        return as_index(self.columns)
+
+    @functools.cached_property
+    def of_outputs(self) -> slice | list[int]:
+        """Where its outputs stand among the network's."""
+        return as_index(self.outputs)
+
+
+class _SideLosses(Loss):
+    """The loss of each side, cell by cell.
+
+    Parameters
+    ----------
+    sides : sequence of Side
+        Which together have all columns.
+    """
+
+    def __init__(self, sides: Sequence[Side]) -> None:
+        self.sides = sides
+
+    @property
+    def low(self) -> Tensor:  # type: ignore[override]
+        """Smallest value that each column's loss is defined for, shape (n_features,)."""
+        return self._bound("low")
+
+    @property
+    def high(self) -> Tensor:  # type: ignore[override]
+        """Largest value that each column's loss is defined for, shape (n_features,)."""
+        return self._bound("high")
+
+    def check(self, output_activation: str) -> None:
+        """Let the loss of each side look at its own output activation."""
+        for side in self.sides:
+            side.loss.check(side.link.name)
+
+    def entries(self, forward: ForwardPass) -> Tensor:
+        """Return the loss of every cell, shape (n_samples, n_features)."""
+        return _joined(self.sides, lambda side: side.loss.cells(_seen(forward, side)))
+
+    def log_density(self, forward: ForwardPass) -> Tensor:
+        """Return log p(x | code) of every cell, shape (n_samples, n_features)."""
+        return _joined(self.sides, lambda side: side.loss.log_density(_seen(forward, side)))
+
+    def _bound(self, name: str) -> Tensor:
+        return _joined(
+            self.sides,
+            lambda side: torch.full((1, len(side.columns)), float(getattr(side.loss, name))),
+        )[0]
+
+
+def loss(sides: Sequence[Side]) -> Loss:
+    """Return the loss of all columns together."""
+    return sides[0].loss if len(sides) == 1 else _SideLosses(sides)
+
+
+def link(sides: Sequence[Side]) -> Activation:
+    """Return the activation of all columns together."""
+    links = [side.link for side in sides]
+    if len(links) == 1:
+        return links[0]
+    return Activation(
+        "|".join(found.name for found in links),
+        _JoinedLinks(tuple(sides)),
+        min(found.low for found in links),
+        max(found.high for found in links),
+        links[0].initialise,
+    )
+
+
+@dataclass(frozen=True)
+class _JoinedLinks:
+    """The activation of each side; a class and no local function, so that a network pickles."""
+
+    sides: tuple[Side, ...]
+
+    def __call__(self, raw: Tensor) -> Tensor:
+        return _joined(self.sides, lambda side: side.link(take(raw, side.of_outputs)))
+
+
+@dataclass(frozen=True)
+class _Linked:
+    """What a loss asks of the network of a pass."""
+
+    link: Activation
+
+
+def _seen(forward: ForwardPass, side: Side) -> ForwardPass:
+    """Return the pass as if it had the columns of one side only."""
+    x = take(forward.x, side.of_table)
+    intact = forward.x_corrupted is forward.x
+    return ForwardPass(
+        network=_Linked(side.link),
+        x=x,
+        x_corrupted=x if intact else take(forward.x_corrupted, side.of_table),
+        posterior=forward.posterior,
+        code=forward.code,
+        raw=take(forward.raw, side.of_outputs),
+    )
+
+
+def _joined(sides: Sequence[Side], make: Callable[[Side], Any]) -> Tensor:
+    """Return what is made of each side, in the order of the table's columns."""
+    made = torch.cat([make(side) for side in sides], 1)
+    columns = [column for side in sides for column in side.columns]
+    return take(made, inverse(columns))

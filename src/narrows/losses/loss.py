@@ -1,0 +1,121 @@
+"""Base of the losses."""
+
+from __future__ import annotations
+
+import math
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor
+
+from narrows.core.activations import Activation
+from narrows.core.forward_pass import ForwardPass
+from narrows.core.spec import Spec, unwritten
+from narrows.errors import CompositionError
+
+
+class Loss(Spec, axis="loss"):
+    """Base of the losses: one number per cell; the objective sums features and means samples.
+
+    ``link`` is the output activation where the architecture names none; ``low`` and ``high``
+    bound the data the loss is defined for, after scaling. ``closed`` says whether `graded` gives
+    the loss and its derivative without autograd.
+    """
+
+    link = "linear"
+    low = -math.inf
+    high = math.inf
+    closed = False
+    is_probability = False  # whether `log_density` is of a probability, which has no unit
+    shortcuts: ClassVar[dict[str, tuple[str, ...]]] = {"entries": ("closed",)}
+
+    def entries(self, forward: ForwardPass) -> Tensor:
+        """Return the loss of every cell, shape (n_samples, n_features)."""
+        raise unwritten(self, "entries")
+
+    def cells(self, forward: ForwardPass) -> Tensor:
+        """Return `entries`, having seen that there is one for each cell.
+
+        Raises
+        ------
+        CompositionError
+            If they have another shape, of which sums would be taken all the same.
+        """
+        entries = self.entries(forward)
+        if entries.shape != forward.x.shape:
+            raise CompositionError(
+                f"loss={self!r} gave entries of shape {tuple(entries.shape)} for rows of shape "
+                f"{tuple(forward.x.shape)}; return one number for each cell, without sums or means"
+            )
+        return entries
+
+    def graded(
+        self,
+        raw: Tensor,
+        x: Tensor,
+        link: Activation,
+        weights: Tensor | None,
+        scale: float,
+        out: Tensor,
+    ) -> tuple[Tensor, Tensor]:
+        """Return scale x the weighted sum of all entries, and its derivative by ``raw``.
+
+        What `entries` and autograd give, without autograd, for a loss that is `closed`.
+
+        Parameters
+        ----------
+        raw : Tensor of shape (n_samples, n_features)
+            The output before the link; may be overwritten.
+        x : Tensor of shape (n_samples, n_features)
+            The clean input.
+        link : Activation
+            From ``raw`` to the reconstruction; one whose derivative is known from its values.
+        weights : Tensor, optional
+            What each cell counts, of a shape that broadcasts to that of x.
+        scale : float
+            Multiplies all.
+        out : Tensor of shape (n_samples, n_features)
+            Where the derivative may be written.
+        """
+        assert link.direct is not None
+        link.direct.value(raw, raw)
+        total, slopes = self.of_error(torch.sub(raw, x, out=out), weights, scale)
+        link.direct.backward(slopes, raw)
+        return total, slopes
+
+    def of_error(
+        self, error: Tensor, weights: Tensor | None, scale: float
+    ) -> tuple[Tensor, Tensor]:
+        """Return the same for a loss of r - x, with the derivative by r; may overwrite r - x."""
+        raise unwritten(self, "of_error")
+
+    def factors(self, x: Tensor, x_corrupted: Tensor) -> Tensor | None:
+        """Return what each cell counts beside all other weights; None if all count 1."""
+        return None
+
+    def log_density(self, forward: ForwardPass) -> Tensor:
+        """Return log p(x | code) of every cell, shape (n_samples, n_features).
+
+        Raises
+        ------
+        CompositionError
+            If this loss is not minus the logarithm of a density.
+        """
+        raise CompositionError(
+            f"loss={self!r} is not minus the logarithm of a density; choose SquaredError, "
+            "AbsoluteError or CrossEntropy"
+        )
+
+    def shown(self, raw: Tensor, link: Any) -> Tensor:
+        """Return what the network would see of rows with this output, (n_samples, n_shown)."""
+        found: Tensor = link(raw)
+        return found
+
+    def check(self, output_activation: str) -> None:
+        """Refuse an output activation this loss cannot work with, and impossible settings.
+
+        Raises
+        ------
+        ParameterError
+            If it, or a setting of the loss, cannot be.
+        """

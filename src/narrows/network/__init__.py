@@ -1,0 +1,1 @@
+"""The parts, wired: input layer, network, objective, composition."""

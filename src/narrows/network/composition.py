@@ -1,0 +1,247 @@
+"""Composition: the settings of an estimator, resolved into parts that were checked together."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from narrows.architectures.block import Architecture
+from narrows.core import activations, checks
+from narrows.core.activations import Activation
+from narrows.corruptions import Corruption, GaussianNoise, ViewDropout
+from narrows.data.column import Column
+from narrows.data.layout import Layout
+from narrows.data.views import Placed, View
+from narrows.errors import CompositionError
+from narrows.fusions.experts import Experts
+from narrows.fusions.fusion import Fusion
+from narrows.fusions.parallel import Part
+from narrows.latents import Latent
+from narrows.losses import columnwise, likelihoods
+from narrows.losses.columnwise import Side
+from narrows.losses.loss import Loss
+from narrows.network.input_layer import Widened
+from narrows.network.network import Network
+from narrows.network.objective import Objective
+from narrows.penalties.penalty import Penalty
+
+# Of several views, so that one may be missing; chosen by benchmarks/fusion.py over three data sets.
+AUTO = ViewDropout(0.05) + GaussianNoise(0.2)
+BALANCES = ("root", "views", "columns")
+
+
+@dataclass(frozen=True)
+class Composition:
+    """One method: a part on every axis.
+
+    Parameters
+    ----------
+    n_components : int
+        Width of the code.
+    architecture, latent, fusion, loss, penalty, chosen_corruption : specs
+        The part on each axis; penalty and corruption may be None, and the corruption `AUTO`.
+    balance : {"root", "views", "columns"}
+        What views of different width count.
+    add_indicator : bool
+        Whether the encoder sees where cells were not measured.
+    """
+
+    n_components: int
+    architecture: Architecture
+    latent: Latent
+    fusion: Fusion
+    loss: Loss
+    penalty: Penalty | None
+    chosen_corruption: Corruption | None
+    balance: str
+    add_indicator: bool
+
+    @classmethod
+    def of(cls, settings: Mapping[str, Any]) -> Composition:
+        """Resolve names and specs from an estimator's settings.
+
+        Raises
+        ------
+        ParameterError
+            If a setting is no part of its axis, or no possible value.
+        """
+        penalty, corruption = settings["penalty"], settings["corruption"]
+        return cls(
+            n_components=checks.integer("n_components", settings["n_components"], low=1),
+            architecture=Architecture.of(settings["architecture"]),
+            latent=Latent.of(settings["latent"]),
+            fusion=Fusion.of(settings["fusion"]),
+            loss=Loss.of(settings["loss"]),
+            penalty=None if _absent(penalty) else Penalty.of(penalty),
+            chosen_corruption=_corruption(corruption),
+            balance=checks.choice("balance", settings["balance"], BALANCES),
+            add_indicator=checks.boolean("add_indicator", settings["add_indicator"]),
+        )
+
+    @property
+    def regularised(self) -> bool:
+        """Whether anything but the length of the code limits what it can copy."""
+        noisy = self.chosen_corruption is not None and self.chosen_corruption is not AUTO
+        return self.penalty is not None or noisy or self.latent.regularises
+
+    @property
+    def supervised(self) -> bool:
+        """Whether a term looks at the classes of the samples."""
+        terms = {} if self.penalty is None else self.penalty.terms()
+        return any(term.supervised for term in terms.values())
+
+    def corruption(self, layout: Layout) -> Corruption | None:
+        """Return what the encoder sees instead of x while training."""
+        if self.chosen_corruption is not AUTO:
+            return self.chosen_corruption
+        return AUTO if len(layout.views) > 1 else None
+
+    def told(self, layout: Layout, missing: Sequence[int]) -> tuple[int, ...]:
+        """Return of which columns the encoder is told where they were not measured.
+
+        Parameters
+        ----------
+        layout : Layout
+            The columns.
+        missing : sequence of int
+            Those with a cell of the training rows that was not measured. Where the corruption
+            hides cells, all have some.
+
+        Raises
+        ------
+        CompositionError
+            If no architecture can take further columns.
+        """
+        if not self.add_indicator:
+            return ()
+        taking = {
+            column
+            for placed in layout.views
+            if self._architecture(placed.view).takes_more
+            for column in placed.columns
+        }
+        if not layout.views and self.architecture.takes_more:
+            taking = set(range(layout.n_features))
+        if not taking:
+            raise CompositionError(
+                f"add_indicator=True gives the encoder further columns, which "
+                f"architecture={self.architecture!r} cannot take, as where a column lies means "
+                "something there; set add_indicator=False"
+            )
+        corruption = self.corruption(layout)
+        hidden = corruption is not None and corruption.hides
+        return tuple(sorted(taking if hidden else taking & set(missing)))
+
+    def _architecture(self, view: View) -> Architecture:
+        own = view.architecture
+        return self.architecture if own is None else Architecture.of(own)
+
+    def objective(self, layout: Layout) -> Objective:
+        """Return the loss and the penalties as one function of a pass."""
+        return Objective(
+            columnwise.loss(self.sides(layout)), self.penalty, self._weights(layout.views)
+        )
+
+    def network(self, layout: Layout, dtype: torch.dtype) -> Network:
+        """Return a network for tables of that layout, its weights not yet drawn.
+
+        Raises
+        ------
+        ParameterError
+            If parts do not go together.
+        """
+        network = self._wired(layout, columnwise.link(self.sides(layout)))
+        objective = self.objective(layout)
+        objective.check(network)
+        objective.equip(network)
+        corruption = self.corruption(layout)
+        if corruption is not None:
+            corruption.check(layout.n_features)
+            if corruption.needs_views and len(layout.views) < 2:
+                raise CompositionError(
+                    f"corruption={corruption!r} hides whole views, but the table has no "
+                    "several; give views=, or choose corruption='masking'"
+                )
+        return network.to(dtype)
+
+    def _wired(self, layout: Layout, link: Activation) -> Network:
+        n_seen, n_components = layout.n_seen, self.n_components
+        widened = None
+        if layout.schema is not None or layout.told:
+            widened = Widened(layout.known or (Column(),) * layout.n_features, layout.told)
+        if len(layout.views) < 2:
+            architecture = self.architecture
+            if layout.views:
+                architecture = self._architecture(layout.views[0].view)
+            layers = architecture.build(n_seen, n_components)
+            return Network(layers, self.latent, link, n_seen, n_components, widened=widened)
+        parts = [
+            Part(layout.seen(placed.columns), self._architecture(placed.view))
+            for placed in layout.views
+        ]
+        self.fusion.check(self.latent)
+        layers = self.fusion.lay_out(parts, self.architecture, n_seen, n_components)
+        experts = None
+        if self.fusion.has_experts:
+            experts = Experts(self.fusion, tuple(layout.of_views))
+        return Network(layers, self.latent, link, n_seen, n_components, experts, widened)
+
+    def sides(self, layout: Layout) -> list[Side]:
+        """Return the columns with their losses and links: one side where all have the same."""
+        whole = self.loss, self._link(self.architecture, self.loss)
+        judged = [(placed.columns, self._judged(placed.view, whole)) for placed in layout.views]
+        if all(found == whole for _, found in judged):
+            judged = [(tuple(range(layout.n_features)), whole)]
+        found = []
+        for columns, (loss, link) in judged:
+            numbers = layout.numbers(columns)
+            if numbers:
+                found.append(Side(numbers, loss, link, layout.outputs(numbers)))
+        for columns, alike in layout.typed:
+            by_chance = likelihoods.likelihood(alike)
+            found.append(Side(columns, by_chance, by_chance.activation, layout.outputs(columns)))
+        return found
+
+    def _judged(self, view: View, whole: tuple[Loss, Activation]) -> tuple[Loss, Activation]:
+        """Return the loss and the link of a view's numbers."""
+        if view.loss is None and view.architecture is None:
+            return whole
+        loss = self.loss if view.loss is None else Loss.of(view.loss)
+        return loss, self._link(self._architecture(view), loss)
+
+    def _link(self, architecture: Architecture, loss: Loss) -> Activation:
+        """Return the output activation: the architecture's, or else the loss's own."""
+        return activations.find("output_activation", architecture.output_activation or loss.link)
+
+    def _weights(self, views: Sequence[Placed]) -> Tensor | None:
+        """Return what the loss of each column counts; None where all count 1.
+
+        A view of d columns counts as many as the balance says: 1 for "views", sqrt(d) for "root",
+        d for "columns", times its own weight; together they count as the columns of the table.
+        """
+        power = {"views": 1.0, "root": 0.5, "columns": 0.0}[self.balance]
+        factors = [placed.view.weight * len(placed.columns) ** -power for placed in views]
+        if len(views) < 2 or len(set(factors)) == 1:
+            return None
+        n_features = sum(len(placed.columns) for placed in views)
+        counted = sum(
+            factor * len(placed.columns) for factor, placed in zip(factors, views, strict=True)
+        )
+        found = torch.empty(n_features, dtype=torch.float64)
+        for factor, placed in zip(factors, views, strict=True):
+            found[list(placed.columns)] = factor * n_features / counted
+        return found
+
+
+def _corruption(value: Any) -> Corruption | None:
+    if isinstance(value, str) and value == "auto":
+        return AUTO
+    return None if _absent(value) else Corruption.of(value)
+
+
+def _absent(value: Any) -> bool:
+    return value is None or value == "none"

@@ -1,0 +1,264 @@
+"""Network: the blocks, their mirrors and the latent, wired to encode, decode and forward."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from narrows.architectures.block import Block, Layers, Linearised, Stage, sequence_forward
+from narrows.core import activations
+from narrows.core.forward_pass import ForwardPass, Posterior
+from narrows.fusions.experts import Experts
+from narrows.latents import Latent, Point
+from narrows.network.input_layer import Widened
+
+
+class Network(nn.Module):
+    """An encoder, a latent and a decoder.
+
+    Parameters
+    ----------
+    layers : Layers
+        The blocks, as an architecture lays them out.
+    latent : Latent
+        Turns the encoder's last layer into a posterior.
+    link : Activation
+        Activation from the raw output to the reconstruction.
+    n_features, n_components : int
+        Width of the table and of the code.
+    experts : Experts, optional
+        Where each view has a posterior of its own: how one is made of them.
+    widened : Widened, optional
+        Where columns are no plain numbers: how the blocks see them.
+
+    Notes
+    -----
+    Weights are empty until `initialise` or until a saved model fills them.
+    """
+
+    def __init__(
+        self,
+        layers: Layers,
+        latent: Latent,
+        link: activations.Activation,
+        n_features: int,
+        n_components: int,
+        experts: Experts | None = None,
+        widened: Widened | None = None,
+    ) -> None:
+        super().__init__()
+        self.experts = experts
+        self.widened = widened
+        *body, head = layers.encoder
+        self.body = nn.ModuleList(body)
+        # A distribution needs one more head for each parameter beyond the mean.
+        spread = activations.ACTIVATIONS["linear"]
+        twins = [head.twin(spread) for _ in range(latent.n_heads - 1)]
+        self.heads = nn.ModuleList([head, *twins])
+        self.decoder = nn.ModuleList(layers.decoder)
+        self.critics = nn.ModuleDict()
+        self.latent = latent
+        self.link = link
+        self.n_features = n_features
+        self.n_components = n_components
+        self._head = (head,)  # a tuple, so that it is not registered twice
+        self._blocks: tuple[Block, ...] = (*layers.encoder, *twins, *layers.decoder)
+
+    @property
+    def code_activation(self) -> activations.Activation:
+        """The activation of the code's mean, whose range some penalties need."""
+        return self.latent.code_activation(self.head_activation)
+
+    @property
+    def head_activation(self) -> activations.Activation:
+        """The activation of the encoder's last block."""
+        return self._head[0].activation
+
+    @property
+    def pairs(self) -> list[tuple[Block, Block]]:
+        """Each block of the encoder with its mirror in the decoder, from the features inwards."""
+        encoder = [*self.body, *self._head]
+        return list(zip(encoder, reversed(self.decoder), strict=True))  # type: ignore[arg-type]
+
+    @property
+    def is_feedforward(self) -> bool:
+        """Whether a training pass is the blocks in turn and then the link, with nothing between.
+
+        What computes a pass in another way than `forward` rests on this. Whatever a network is
+        given that takes part in its passes must be asked of here.
+        """
+        return self.latent.is_plain and self.experts is None and self.widened is None
+
+    def alone(self, number: int) -> Network:
+        """Return one pair of `pairs` as a shallow network, which shares its weights with this one.
+
+        The outermost has the link, the innermost the latent if that has one head.
+        """
+        block, mirror = self.pairs[number]
+        innermost = number == len(self.decoder) - 1
+        experts = self.experts if innermost else None
+        if number:
+            block, mirror = block.alone(mirror=False), mirror.alone(mirror=True)
+            if experts is not None:
+                before, _ = self.pairs[number - 1]
+                experts = experts._replace(views=tuple(map(tuple, before.views)))
+        latent = self.latent if innermost and self.latent.n_heads == 1 else Point()
+        link = self.link if number == 0 else activations.ACTIVATIONS["linear"]
+        layers = Layers([block], [mirror])
+        widened = self.widened if number == 0 else None
+        width = self.n_components if innermost else block.n_out
+        return Network(layers, latent, link, block.n_in, width, experts, widened)
+
+    def trained_parameters(self) -> list[nn.Parameter]:
+        """Return what the objective trains: all parameters but those of the critics."""
+        critics = {id(parameter) for parameter in self.critics.parameters()}
+        return [parameter for parameter in self.parameters() if id(parameter) not in critics]
+
+    def initialise(self, generator: torch.Generator) -> None:
+        """Draw all weights from ``generator``; the global one is not touched."""
+        for block in self._blocks:
+            block.initialise(generator)
+        if self.widened is not None:
+            self.widened.initialise(generator)
+        for critic in self.critics.values():
+            critic.initialise(generator)  # type: ignore[operator]
+
+    def weights(self) -> list[nn.Parameter]:
+        """Return weights without biases, a tied one once."""
+        found = [weight for block in self._blocks for weight in block.weights()]
+        return found if self.widened is None else [*found, *self.widened.weights()]
+
+    def stages(self) -> tuple[list[Stage | None], ...]:
+        """Return body, heads and decoder as affine maps; None for blocks that are more."""
+        return tuple(
+            [block.stage() for block in blocks]  # type: ignore[operator]
+            for blocks in (self.body, self.heads, self.decoder)
+        )
+
+    def outline(self) -> tuple[object, ...]:
+        """Return what must agree for one network's weights to serve another."""
+        shapes = [(name, tuple(p.shape)) for name, p in self.named_parameters()]
+        names = [block.activation.name for block in self._blocks]
+        fusion = None if self.experts is None else self.experts.fusion.name
+        return (*shapes, *names, self.link.name, type(self.latent).__name__, fusion)
+
+    def posterior(self, x: Tensor, observed: Tensor | None = None) -> Posterior:
+        """Return what the encoder says about the code of x, shape (n_samples, n_features)."""
+        return self.posterior_of(*self.seen(x, observed), observed)
+
+    def seen(self, x: Tensor, observed: Tensor | None = None) -> tuple[Tensor, Tensor | None]:
+        """Return rows as the blocks see them, and which of it was measured.
+
+        They are of shape (n_samples, n_features), or wider where columns are no plain numbers.
+        """
+        if self.widened is None:
+            return x, observed
+        return self.widened(x, observed), None if observed is None else self.widened.spread(
+            observed
+        )
+
+    def posterior_of(
+        self, seen: Tensor, measured: Tensor | None, observed: Tensor | None
+    ) -> Posterior:
+        """Return what the encoder says of what `seen` gave for rows."""
+        hidden = sequence_forward(self.body, seen, measured)  # type: ignore[arg-type]
+        heads = [sequence_forward([head], hidden, measured) for head in self.heads]  # type: ignore[list-item]
+        # Under autocast they are bfloat16, too coarse for what terms compute of the code.
+        return self.posterior_from([head.to(seen.dtype) for head in heads], observed)
+
+    def posterior_from(self, heads: list[Tensor], observed: Tensor | None) -> Posterior:
+        """Return the posterior for what the heads gave."""
+        if self.experts is not None:
+            return self.experts.posterior(self.latent, heads, observed)
+        return self.latent.posterior(heads)
+
+    def linearised(self, x: Tensor, observed: Tensor | None = None) -> list[Linearised] | None:
+        """Return the encoder's blocks near x, if each is a diagonal times a matrix there."""
+        if not self.latent.passes_head or self.experts is not None:
+            return None
+        found: list[Linearised] = []
+        x = self.seen(x, observed)[0]
+        for block in (*self.body, *self._head):
+            near = block.linearised(x)
+            if near is None:
+                return None
+            found.append(near)
+            x = near.value
+        return found
+
+    def encode(self, x: Tensor, observed: Tensor | None = None) -> Tensor:
+        """Return the code of x as `transform` gives it, shape (n_samples, n_components)."""
+        return self.settled(self.posterior(x, observed).mean)
+
+    def decode_raw(self, code: Tensor, observed: Tensor | None = None) -> Tensor:
+        """Return the output before the link, shape (n_samples, n_outputs)."""
+        if self.widened is None:
+            return sequence_forward(self.decoder, code, observed)  # type: ignore[arg-type]
+        measured = None if observed is None else self.widened.spread(observed)
+        return self.widened.outputs(sequence_forward(self.decoder, code, measured))  # type: ignore[arg-type]
+
+    def decode(self, code: Tensor, observed: Tensor | None = None) -> Tensor:
+        """Return the reconstruction in scaled units, shape (n_samples, n_features)."""
+        return self.link(self.decode_raw(code, observed))
+
+    def forward(
+        self,
+        x: Tensor,
+        x_corrupted: Tensor | None = None,
+        *,
+        observed: Tensor | None = None,
+        visible: Tensor | None = None,
+        sample_weight: Tensor | None = None,
+        target: Tensor | None = None,
+        generator: torch.Generator | None = None,
+        training: bool = True,
+        progress: float = 1.0,
+    ) -> ForwardPass:
+        """Pass a batch through encoder and decoder.
+
+        Parameters
+        ----------
+        x : Tensor of shape (n_samples, n_features)
+            The clean, scaled input.
+        x_corrupted : Tensor of shape (n_samples, n_features), optional
+            What the encoder sees; x if None.
+        observed : bool Tensor of shape (n_samples, n_features), optional
+            True where a cell was measured.
+        visible : bool Tensor of shape (n_samples, n_features), optional
+            True where the encoder may look; ``observed`` if None.
+        sample_weight : Tensor of shape (n_samples,), optional
+            Weights with mean 1 over the training rows.
+        target : int64 Tensor of shape (n_samples,), optional
+            Class of each sample, -1 where it is not known.
+        generator : torch.Generator, optional
+            Where a distribution draws its code from.
+        training : bool
+            Whether the code is drawn (and soft); otherwise it is what `encode` returns.
+        progress : float
+            Share of the training that is done.
+
+        Returns
+        -------
+        ForwardPass
+        """
+        seen = x if x_corrupted is None else x_corrupted
+        posterior = self.posterior(seen, observed if visible is None else visible)
+        code = posterior.rsample(generator) if training else self.settled(posterior.mean)
+        return ForwardPass(
+            network=self,
+            x=x,
+            x_corrupted=seen,
+            posterior=posterior,
+            code=code,
+            raw=self.decode_raw(code, observed),
+            observed=observed,
+            sample_weight=sample_weight,
+            target=target,
+            generator=generator,
+            progress=progress,
+        )
+
+    def settled(self, mean: Tensor) -> Tensor:
+        """Return the code for a posterior's mean: the mean, or hard where the code is binary."""
+        harden = self.code_activation.harden
+        return mean if harden is None else harden(mean)

@@ -1,0 +1,197 @@
+"""Objective: loss plus weighted penalties, as one scalar and its named parts."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+
+from narrows.core.activations import Activation
+from narrows.core.forward_pass import ForwardPass
+from narrows.data.table import Batch
+from narrows.errors import CompositionError
+from narrows.losses.loss import Loss
+from narrows.network.network import Network
+from narrows.penalties.penalty import Penalty, PenaltySum
+from narrows.priors import Prior
+
+
+class Value(NamedTuple):
+    """The objective of one batch: the scalar to minimise and its parts in `Objective.names`."""
+
+    total: Tensor
+    parts: list[Tensor]
+
+
+class Objective:
+    """Loss summed over features and averaged over samples, plus weight x penalty for each term.
+
+    The only place where a weight is multiplied in.
+
+    Parameters
+    ----------
+    loss : Loss
+        The reconstruction loss.
+    penalty : Penalty or None
+        One penalty, or a sum of them.
+    weights : Tensor of shape (n_features,), optional
+        What the loss of each column counts.
+    """
+
+    def __init__(self, loss: Loss, penalty: Penalty | None, weights: Tensor | None = None) -> None:
+        self.loss = loss
+        self.weights = weights
+        self._cast: Tensor | None = None  # the weights as the last batch needed them
+        self.terms = {} if penalty is None else penalty.terms()
+        self.names = ("loss", *self.terms)
+
+    def check(self, network: Network) -> None:
+        """Let every term refuse what it cannot work with.
+
+        Raises
+        ------
+        ParameterError
+            If a pair, or a setting, cannot be.
+        """
+        network.latent.check(network)
+        self.loss.check(network.link.name)
+        for term in self.terms.values():
+            term.check(network)
+
+    def of_layer(self, loss: Any, penalty: Any) -> Objective:
+        """Return the objective for one layer trained alone.
+
+        Parameters
+        ----------
+        loss : Loss or str
+            What the layer's reconstruction is judged by.
+        penalty : Penalty, str or None
+            Of the layer; "same" is those of this objective's terms that make sense for one layer.
+        """
+        weights = self.weights if loss is self.loss else None  # of the table's own columns
+        if isinstance(penalty, str) and penalty == "same":
+            own = [term for term in self.terms.values() if term.per_layer]
+            return Objective(Loss.of(loss), PenaltySum(tuple(own)) if own else None, weights)
+        return Objective(Loss.of(loss), None if penalty is None else Penalty.of(penalty), weights)
+
+    def equip(self, network: Network) -> None:
+        """Give the network the critics that terms play against, their weights not yet drawn."""
+        for term in self.terms.values():
+            critic = term.critic(network)
+            if critic is not None:
+                if term.name in network.critics:
+                    raise CompositionError(
+                        f"penalty holds {term.name!r} twice, but they would share one critic; "
+                        "keep one of them"
+                    )
+                network.critics[term.name] = critic
+
+    @property
+    def grows(self) -> bool:
+        """Whether a weight is larger at the end of training than at its beginning."""
+        return any(term.weight_at(0.0) < term.weight_at(1.0) for term in self.terms.values())
+
+    @property
+    def steady(self) -> bool:
+        """Whether every weight is the same throughout training."""
+        return all(type(t).weight_at is Penalty.weight_at for t in self.terms.values())
+
+    @property
+    def prior(self) -> Prior | None:
+        """What the codes are drawn towards by a term, if by any."""
+        found = [term.prior for term in self.terms.values() if term.prior is not None]
+        return Prior.of(found[0]) if found else None
+
+    def beside(self, means: Mapping[str, float], n_features: int) -> dict[str, float]:
+        """Return what the history notes beside the means of the parts over an epoch."""
+        return {"loss_per_feature": means["loss"] / n_features}
+
+    def learn(self, forward: ForwardPass) -> dict[str, Tensor]:
+        """Let the critics learn from a pass the network was trained on; return their losses."""
+        losses: dict[str, Tensor] = {}
+        for term in self.terms.values():
+            losses.update(term.learn(forward))
+        return losses
+
+    def remarks(self, forward: ForwardPass) -> list[str]:
+        """Return what is wrong with a trained network, in words, looking at one pass."""
+        found = [term.remark(forward) for term in self.terms.values()]
+        return [remark for remark in found if remark is not None]
+
+    def per_sample(self, forward: ForwardPass) -> Tensor:
+        """Return the reconstruction loss of each sample, shape (n_samples,)."""
+        return self.per_cell(forward).sum(1)
+
+    def per_cell(self, forward: ForwardPass) -> Tensor:
+        """Return what each cell adds to the reconstruction loss, shape (n_samples, n_features)."""
+        entries = self.loss.cells(forward)
+        if forward.observed is not None:
+            entries = torch.where(forward.observed, entries, 0.0)
+        return entries if self.weights is None else entries * self._weights(entries)
+
+    def closed(self, link: Activation) -> bool:
+        """Whether `graded` gives all there is to minimise, for reconstructions by this link."""
+        known = link.direct is not None and not link.direct.keeps_input
+        return self.loss.closed and known and all(t.of_weights for t in self.terms.values())
+
+    def graded(
+        self, raw: Tensor, batch: Batch, seen: Tensor, link: Activation, share: float, out: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """Return the loss of a batch, times its share of a step, and its derivative by ``raw``.
+
+        What the objective and autograd give, if it is `closed`. ``raw`` may be overwritten, and the
+        derivative written to ``out``.
+        """
+        scale = share / len(raw)
+        weights = self._counts(batch, seen)
+        return self.loss.graded(raw, batch.x, link, weights, scale, out)
+
+    def graded_terms(self, network: Network, progress: float, share: float) -> list[Tensor]:
+        """Add the gradients of terms of the weights to theirs; return the weighted values."""
+        found = []
+        for term in self.terms.values():
+            weight = term.weight_at(progress)
+            value = term.graded(network, weight * share)
+            assert value is not None
+            found.append(value * weight)
+        return found
+
+    def _counts(self, batch: Batch, seen: Tensor) -> Tensor | None:
+        """Return what each cell counts; None if all count 1."""
+        factors = [self.loss.factors(batch.x, seen)]
+        if batch.observed is not None:
+            factors.append(batch.observed.to(batch.x.dtype))
+        if self.weights is not None:
+            factors.append(self._weights(batch.x))
+        if batch.sample_weight is not None:
+            factors.append(batch.sample_weight[:, None])
+        given = [factor for factor in factors if factor is not None]
+        return functools.reduce(torch.mul, given) if given else None
+
+    def _weights(self, entries: Tensor) -> Tensor:
+        assert self.weights is not None
+        found = self._cast
+        if found is None or found.dtype != entries.dtype or found.device != entries.device:
+            with torch.inference_mode(False):  # or autograd could not use what is kept
+                found = self.weights.to(entries)
+            if type(found) is Tensor:  # and no stand-in of a pass that is only traced
+                self._cast = found
+        return found
+
+    def __call__(self, forward: ForwardPass) -> Value:
+        """Return the objective of one batch; its parts, weights multiplied in, add up to it."""
+        total = self._loss(forward)
+        parts = [total.detach()]
+        for term in self.terms.values():
+            value = term.weight_at(forward.progress) * term.scalar(forward)
+            parts.append(value.detach())
+            total = total + value
+        return Value(total, parts)
+
+    def _loss(self, forward: ForwardPass) -> Tensor:
+        if forward.observed is None and forward.sample_weight is None and self.weights is None:
+            return self.loss.cells(forward).sum() / len(forward.x)  # one reduction, not two
+        return forward.mean(self.per_sample(forward))

@@ -1,0 +1,1 @@
+"""Model folders: saved whole or not at all, read without trust."""

@@ -1,0 +1,181 @@
+"""Autoencoder state: what of a fitted autoencoder goes into a model directory, and back."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import torch
+
+from narrows.core import checks
+from narrows.data.fingerprint import MOST, Fingerprint
+from narrows.data.frames import Frame
+from narrows.data.layout import Layout
+from narrows.data.scaling import Encoding, counted
+from narrows.data.views import place
+from narrows.errors import CorruptFileError
+from narrows.network.network import Network
+from narrows.persistence import files, schema_state, stored
+from narrows.training.plan import how_to_move, resolve_composition
+
+ROWS = "fingerprint.rows"  # nor have those of versions before there was one
+FILL = "scaling.fill"  # files of versions before there was one have none: 0 stood in every hole
+
+
+def describe(estimator: Any) -> tuple[dict[str, Any], files.Arrays]:
+    """Return the fitted part of the config, and the tensors."""
+    missing = estimator.encoding_.missing
+    fitted = {
+        **stored.columns(estimator),
+        **stored.training(estimator),
+        "n_components": int(estimator.n_components_),
+        "dtype": dtype_name(estimator.network_),
+        "scaled": estimator.encoding_.center is not None,
+        "init": estimator.init_,
+        "missing": [] if missing is None else missing.tolist(),
+        "schema": schema_state.describe(estimator.layout_.schema),
+        "told": list(estimator.layout_.told),
+        "frame": None if estimator.layout_.frame is None else estimator.layout_.frame.described(),
+    }
+    fingerprint = estimator._fingerprint
+    fitted["fingerprint"] = None if fingerprint is None else fingerprint.described()
+    tensors = {
+        f"network.{name}": value.detach().cpu().numpy()
+        for name, value in estimator.network_.named_parameters()
+    }
+    tensors |= scaling(estimator.encoding_)
+    if estimator.encoding_.fill is not None:
+        tensors[FILL] = estimator.encoding_.fill
+    if fingerprint is not None:
+        tensors[ROWS] = fingerprint.marks
+    return fitted, tensors
+
+
+def restore(estimator: Any, fitted: Mapping[str, Any], tensors: files.Arrays) -> None:
+    """Make a fitted autoencoder of one that has its settings.
+
+    Raises
+    ------
+    ModelFileError
+        If config and tensors do not belong together, or a value in the config cannot be.
+    """
+    with stored.described():
+        n_features = checks.integer("n_features_in", fitted["n_features_in"], low=1)
+        dtype = {"float32": torch.float32, "float64": torch.float64}[fitted["dtype"]]
+        # What this version has and the file's did not is at its default, so not the file's alone.
+        settings = estimator._fit_settings
+        composition = resolve_composition({**settings, "n_components": fitted["n_components"]})
+        names = fitted["feature_names_in"]
+        views = settings["views"]
+        placed = () if views is None else tuple(place(views, n_features, names))
+        schema = schema_state.restored(fitted.get("schema"), n_features, names)
+        told = _restored_told(fitted.get("told", []), n_features)
+        frame = _restored_frame(fitted.get("frame"), n_features)
+        layout = Layout(n_features, placed, schema, told, frame)
+        with torch.device("meta"):  # shapes alone: nothing is allocated before they are checked
+            outline = composition.network(layout, dtype)
+        shapes = _shapes(outline, n_features, stored.boolean("scaled", fitted["scaled"]))
+        if FILL in tensors:
+            shapes[FILL] = (n_features,)
+        fingerprint = fitted.get("fingerprint")
+        if fingerprint is not None:
+            shapes[ROWS] = (checks.integer("n_marks", fingerprint["n_marks"], low=0, high=MOST),)
+        stored.restore_columns(estimator, fitted, n_features)
+        stored.restore_training(estimator, fitted)
+        missing = _restored_missing(fitted.get("missing", []), n_features)
+        # Models of versions before there was a choice began with drawn weights.
+        estimator.init_ = checks.choice("init", fitted.get("init", "random"), ("pca", "random"))
+        estimator.optimizer_ = how_to_move(settings)[0]
+        estimator.n_components_ = composition.n_components
+        estimator.layout_ = layout
+        estimator._objective = composition.objective(layout)
+    files.check_tensors(tensors, shapes)
+    check_values(tensors, fitted["dtype"])
+    if fingerprint is not None:
+        with stored.described():
+            marks = tensors[ROWS]
+            estimator._fingerprint = Fingerprint.restored(fingerprint, marks, n_features)
+    estimator.network_ = _filled(composition.network(layout, dtype), tensors)
+    estimator.n_parameters_ = sum(p.numel() for p in estimator.network_.trained_parameters())
+    estimator.encoding_ = replace(
+        restored_scaling(tensors),
+        missing=missing,
+        logs=counted(layout.known),
+        fill=tensors.get(FILL),
+    )
+
+
+def scaling(encoding: Encoding) -> files.Arrays:
+    """Return the tensors of a scaling."""
+    if encoding.center is None or encoding.scale is None:
+        return {}
+    return {"scaling.center": encoding.center, "scaling.scale": encoding.scale}
+
+
+def _restored_missing(shares: Any, n_features: int) -> Any:
+    if not shares:
+        return None
+    if len(shares) != n_features:
+        raise ValueError(f"missing has {len(shares)} shares for {n_features} columns")
+    return np.array([checks.number("missing", share, low=0, high=1) for share in shares])
+
+
+def _restored_told(numbers: Any, n_features: int) -> tuple[int, ...]:
+    found = [checks.integer("told", number, low=0, high=n_features - 1) for number in numbers]
+    if found != sorted(set(found)):
+        raise ValueError(f"told={found} does not rise")
+    return tuple(found)
+
+
+def _restored_frame(data: Any, n_features: int) -> Frame | None:
+    """Return what the frame of fit was; None in files of versions that did not say so."""
+    if data is None:
+        return None
+    found = Frame.restored(data)
+    if len(found.labels) != n_features:
+        raise ValueError(f"frame has {len(found.labels)} columns for {n_features}")
+    return found
+
+
+def restored_scaling(tensors: files.Arrays) -> Encoding:
+    """Return the scaling that tensors hold."""
+    return Encoding(tensors.get("scaling.center"), tensors.get("scaling.scale"))
+
+
+def check_values(tensors: files.Arrays, dtype: str) -> None:
+    """Refuse tensors of another precision than declared, and scales that undo no scaling."""
+    for name, values in tensors.items():
+        ours = name.startswith(("scaling.", "fingerprint."))
+        expected = "float64" if ours else dtype
+        if values.dtype != expected:
+            raise CorruptFileError(
+                f"tensor {name!r} is {values.dtype} but must be {expected}; "
+                f"{files.CONFIG} and {files.TENSORS} do not belong together"
+            )
+    scale = tensors.get("scaling.scale")
+    if scale is not None and not (scale > 0).all():
+        raise CorruptFileError(
+            f"tensor 'scaling.scale' has {scale.min():g}, but a scale must be above 0; "
+            "fit the model again"
+        )
+
+
+def _filled(network: Network, tensors: files.Arrays) -> Network:
+    with torch.no_grad():
+        for name, parameter in network.named_parameters():
+            parameter.copy_(torch.from_numpy(tensors[f"network.{name}"]))
+    return network
+
+
+def _shapes(outline: Network, n_features: int, scaled: bool) -> dict[str, tuple[int, ...]]:
+    shapes = {f"network.{name}": tuple(p.shape) for name, p in outline.named_parameters()}
+    if scaled:
+        shapes.update({"scaling.center": (n_features,), "scaling.scale": (n_features,)})
+    return shapes
+
+
+def dtype_name(network: torch.nn.Module) -> str:
+    """Return the name of the dtype of a network's weights."""
+    return str(next(network.parameters()).dtype).removeprefix("torch.")

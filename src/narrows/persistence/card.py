@@ -1,0 +1,93 @@
+"""The model card: what the README.md of a model folder says."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from narrows.core.fit_settings import settings_of_fit
+
+
+def model_card(estimator: Any, config: Mapping[str, Any]) -> str:
+    """Return what a person reads who opens the folder, in Markdown."""
+    fitted = config["fitted"]
+    history = fitted.get("history") or [{}]
+    settings = {key: _inert(repr(value)) for key, value in settings_of_fit(estimator).items()}
+    use = "results = model.transform(X)" if hasattr(estimator, "transform") else "model"
+    return f"""---
+library_name: narrows
+tags: [autoencoder, feature-fusion, tabular]
+---
+
+# {_title(config)}
+
+```python
+import narrows
+
+model = narrows.load("this folder")
+{use}
+```
+
+{_made(estimator, config)}.
+
+## Last epoch
+
+| | |
+|---|---|
+{_table(history[-1])}
+
+## Settings
+
+| setting | value |
+|---|---|
+{_table(settings)}
+
+## Columns
+
+{_columns(estimator, fitted)}
+"""
+
+
+def _columns(estimator: Any, fitted: Mapping[str, Any]) -> str:
+    """Return the columns as a table, with what was decided about each where anything was."""
+    names = fitted["feature_names_in"] or [f"x{i}" for i in range(fitted["n_features_in"])]
+    known = getattr(estimator, "columns_", None)
+    if known is None:
+        return _lines(f"- {_inert(name)}" for name in names)
+    rows = [
+        f"| {_inert(name)} | {'' if column['view'] is None else _inert(column['view'])} "
+        f"| {column['type']} | {column['missing']:.1%} |"
+        for name, column in zip(names, known, strict=True)
+    ]
+    return _lines(["| column | view | type | missing in fit |", "|---|---|---|---|", *rows])
+
+
+def _title(config: Mapping[str, Any]) -> str:
+    fitted = config["fitted"]
+    title = f"{config['estimator']}: {fitted['n_features_in']} columns"
+    return f"{title} into {fitted['n_components']}" if "n_components" in fitted else title
+
+
+def _made(estimator: Any, config: Mapping[str, Any]) -> str:
+    fitted = config["fitted"]
+    made = f"Made with narrows {config['narrows_version']} and torch {config['torch_version']}"
+    if "stop_reason" not in fitted:
+        return made
+    return (
+        f"{made}; {estimator.n_parameters_} parameters; training ended with "
+        f"`{fitted['stop_reason']}` after {len(fitted['history'])} epochs"
+    )
+
+
+def _table(values: Mapping[str, Any]) -> str:
+    return _lines(f"| {key} | {value} |" for key, value in values.items())
+
+
+def _lines(lines: Iterable[str]) -> str:
+    return "\n".join(lines)
+
+
+def _inert(text: str) -> str:
+    """Return text that cannot act as Markdown or HTML, or leave its cell of a table."""
+    line = " ".join(text.split())
+    return "`" + line.replace("`", "'").replace("|", "\\|") + "`"

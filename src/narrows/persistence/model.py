@@ -1,0 +1,186 @@
+"""Model folder: a fitted estimator as config, tensors and model card, and back."""
+
+from __future__ import annotations
+
+import numbers
+import os
+from collections.abc import Mapping
+from importlib.metadata import version
+from typing import Any, NamedTuple
+
+import torch
+from sklearn.base import BaseEstimator
+from sklearn.frozen import FrozenEstimator
+from sklearn.utils.validation import check_is_fitted
+
+from narrows.core.fit_settings import copied_settings, written_settings
+from narrows.core.isolation import Isolated
+from narrows.core.spec import Spec
+from narrows.errors import TensorShapeError, UnknownNameError
+from narrows.persistence import config, files, stored
+from narrows.persistence.card import model_card
+
+Register = Mapping[str, type[Any]]
+
+
+Description = tuple[dict[str, Any], files.Arrays, str]
+
+
+class State(NamedTuple):
+    """What a fitted estimator has learned.
+
+    ``fitted`` is JSON-ready, ``tensors`` are float arrays, ``parts`` are fitted estimators inside,
+    by name.
+    """
+
+    fitted: dict[str, Any]
+    tensors: files.Arrays
+    parts: dict[str, Any]
+
+
+class Storable(Isolated):
+    """What an estimator needs to be saved and loaded.
+
+    An estimator implements `_state` and `_restore`, and its ``fit`` leaves ``_fit_settings``, a
+    copy of the settings it was made from: what a fitted model does and saves depends on those.
+    """
+
+    _fit_settings: dict[str, Any]
+
+    def save(self, folder: str | os.PathLike[str]) -> None:
+        """Write the fitted model to a folder: config.json, model.safetensors and README.md.
+
+        A model that stands there is replaced in one step; nothing is pickled.
+
+        Parameters
+        ----------
+        folder : path
+            Where to; its parent must exist.
+
+        Raises
+        ------
+        ModelFileError
+            If something that is not a model stands there.
+        """
+        check_is_fitted(self)
+        config, tensors = _config(self)
+        files.write(folder, config, tensors, model_card(self, config))
+
+    def _state(self) -> State:
+        raise NotImplementedError
+
+    def _restore(self, state: State) -> None:
+        """Make this estimator, which has its settings only, the fitted one of that state."""
+        raise NotImplementedError
+
+
+def restore(register: Register, saved: files.Saved) -> Any:
+    """Return the fitted estimator that a model directory holds.
+
+    Parameters
+    ----------
+    register : mapping of str to class
+        The estimators that a directory may hold.
+    saved : Saved
+        What was read.
+
+    Raises
+    ------
+    ModelFileError
+        If config and tensors do not belong together, or a value in the config cannot be.
+    """
+    config = saved.config
+    cls = _known(register, config.get("estimator"))
+    with stored.described():
+        estimator = _unfitted(register, cls, config["settings"], len(saved.tensors))
+        inner = config.get("parts", {})
+        if not isinstance(inner, dict) or not isinstance(config["fitted"], dict):
+            raise TypeError("fitted or parts is no object")
+        own = dict(saved.tensors)
+        parts = {}
+        for name, part in inner.items():
+            front = f"{name}."
+            mine = {key: own.pop(key) for key in list(own) if key.startswith(front)}
+            tensors = {key.removeprefix(front): value for key, value in mine.items()}
+            parts[name] = restore(register, files.Saved(part, tensors))
+        estimator._fit_settings = estimator.get_params(deep=False)
+        estimator._restore(State(config["fitted"], own, parts))
+        estimator._fit_settings = copied_settings(estimator)
+    return estimator
+
+
+def _config(estimator: Any) -> tuple[dict[str, Any], files.Arrays]:
+    """Return config and tensors of an estimator, those of its parts included."""
+    state = estimator._state()
+    config = {
+        "estimator": type(estimator).__name__,
+        "narrows_version": version("narrows"),
+        "torch_version": str(torch.__version__),
+        "settings": _settings(estimator),
+        "fitted": state.fitted,
+    }
+    tensors = dict(state.tensors)
+    inner = {name: _config(part) for name, part in state.parts.items()}
+    if inner:
+        config["parts"] = {name: part for name, (part, _) in inner.items()}
+        for name, (_, arrays) in inner.items():
+            tensors.update({f"{name}.{key}": value for key, value in arrays.items()})
+    return config, tensors
+
+
+def _settings(estimator: Any) -> dict[str, Any]:
+    settings = written_settings(estimator)
+    if not isinstance(settings.get("random_state"), (numbers.Integral, type(None))):
+        settings["random_state"] = None  # a generator has moved on; it cannot be written down
+    return {key: _plain(value) for key, value in settings.items()}
+
+
+def _plain(value: Any) -> Any:
+    """Return a setting as plain data; an estimator among them becomes its own settings."""
+    if isinstance(value, FrozenEstimator):  # what it has learned is in the part it became
+        return _plain(value.estimator)
+    if isinstance(value, BaseEstimator) and not isinstance(value, Spec):
+        return {"estimator": type(value).__name__, "settings": _settings(value)}
+    return config.to_config(value)
+
+
+def _unfitted(register: Register, cls: Any, settings: Any, n_tensors: int) -> Any:
+    """Return an estimator with the settings of the file."""
+    if not isinstance(settings, dict):
+        raise TypeError(f"settings are a {type(settings).__name__}, not an object")
+    surplus = sorted(set(settings) - set(cls().get_params(deep=False)))
+    if surplus:
+        raise UnknownNameError(
+            f"settings {surplus} are not known to this version of narrows; upgrade narrows"
+        )
+    deepest = _longest(settings.get("architecture"))
+    if deepest > n_tensors:  # each layer has a tensor; so many modules would take minutes
+        raise TensorShapeError(
+            f"the architecture lists {deepest} layers but {files.TENSORS} has {n_tensors} "
+            f"tensors; {files.CONFIG} and {files.TENSORS} do not belong together"
+        )
+
+    def value(data: Any) -> Any:
+        if isinstance(data, dict) and "estimator" in data and "part" not in data:
+            inner = _known(register, data["estimator"])
+            return _unfitted(register, inner, data["settings"], n_tensors)
+        return config.from_config(data)
+
+    return cls(**{key: value(data) for key, data in settings.items()})
+
+
+def _known(register: Register, name: Any) -> type[Any]:
+    if not isinstance(name, str) or name not in register:
+        raise UnknownNameError(
+            f"estimator {name!r} is not known to this version of narrows, which has "
+            f"{', '.join(register)}; upgrade narrows"
+        )
+    return register[name]
+
+
+def _longest(data: Any) -> int:
+    """Return the length of the longest list in plain data."""
+    if not isinstance(data, (list, dict)):
+        return 0
+    inner = data.values() if isinstance(data, dict) else data
+    return max([len(data) if isinstance(data, list) else 0, *map(_longest, inner)])

@@ -1,0 +1,97 @@
+"""Stored values: what a config says, trusted only as far as its type."""
+
+from __future__ import annotations
+
+import contextlib
+import math
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import numpy as np
+
+from narrows.errors import CorruptFileError, ModelFileError
+from narrows.persistence import files
+
+
+@contextlib.contextmanager
+def described() -> Iterator[None]:
+    """Turn whatever goes wrong with values read from a file into a `CorruptFileError`."""
+    try:
+        yield
+    except ModelFileError:
+        raise
+    # Values of any type and size may stand where the parts expect their own; beyond the usual,
+    # torch has RuntimeError and Python OverflowError for sizes that no tensor can have.
+    except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError, RuntimeError) as e:
+        reason = f"{type(e).__name__}: {e}"
+        raise CorruptFileError(
+            f"{files.CONFIG} does not describe a model ({reason[:500]}); "
+            "copy the model folder again from where it was made"
+        ) from e
+
+
+def boolean(name: str, value: Any) -> bool:
+    """Return a value that must be true or false."""
+    if not isinstance(value, bool):
+        raise TypeError(f"{name}={value!r} is neither true nor false")
+    return value
+
+
+def strings(name: str, values: Any) -> list[str]:
+    """Return a value that must be a list of text."""
+    if not isinstance(values, list) or not all(isinstance(value, str) for value in values):
+        raise TypeError(f"{name} is not text")
+    return values
+
+
+def columns(estimator: Any) -> dict[str, Any]:
+    """Return what every fitted estimator has to say of its columns."""
+    names = getattr(estimator, "feature_names_in_", None)
+    return {
+        "n_features_in": int(estimator.n_features_in_),
+        "feature_names_in": None if names is None else [str(name) for name in names],
+    }
+
+
+def restore_columns(estimator: Any, fitted: Mapping[str, Any], n_features: int) -> None:
+    """Give an estimator what `columns` said of it."""
+    estimator.n_features_in_ = n_features
+    if fitted["feature_names_in"] is None:
+        return
+    names = strings("feature_names_in", fitted["feature_names_in"])
+    if len(names) != n_features:
+        raise CorruptFileError(
+            f"{files.CONFIG} names {len(names)} columns but the model has {n_features}; "
+            "copy the model folder again from where it was made"
+        )
+    estimator.feature_names_in_ = np.asarray(names, dtype=object)
+
+
+def training(estimator: Any) -> dict[str, Any]:
+    """Return what a fitted estimator has to say of its training."""
+    return {"stop_reason": estimator.stop_reason_, "history": finite(estimator.history_)}
+
+
+def restore_training(estimator: Any, fitted: Mapping[str, Any]) -> None:
+    """Give an estimator what `training` said of it."""
+    estimator.history_ = [with_nan(row) for row in fitted["history"]]
+    estimator.n_iter_ = len(estimator.history_)
+    (estimator.stop_reason_,) = strings("stop_reason", [fitted["stop_reason"]])
+
+
+def with_nan(row: Any) -> dict[str, Any]:
+    """Return a row of the history with what `finite` took out of it as NaN."""
+    if not isinstance(row, dict):
+        raise TypeError(f"history has {type(row).__name__} where a row must be")
+    return {key: math.nan if value is None else value for key, value in row.items()}
+
+
+def finite(history: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return the history with null where a diverged epoch had no number, which JSON lacks."""
+    return [
+        {
+            key: None if isinstance(value, float) and not math.isfinite(value) else value
+            for key, value in row.items()
+        }
+        for row in history
+    ]

@@ -1,1 +1,0 @@
-"""Supervised: an autoencoder's encoder with a head, trained end to end for classes or numbers."""

@@ -1,0 +1,1 @@
+"""Training without autograd: dense networks as one program over flat parameters."""

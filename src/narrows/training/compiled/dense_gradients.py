@@ -1,0 +1,257 @@
+"""Fused: objective and gradients of networks of dense blocks, with no more autograd than needed.
+
+Where the objective is closed (`Objective.closed`), none. Else autograd sees each stack of blocks as
+one function, so that it records only what lies between them: latent, loss, penalties.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.autograd.function import once_differentiable
+
+from narrows.architectures.block import Stage
+from narrows.core.forward_pass import ForwardPass
+from narrows.data.table import Batch
+from narrows.network.network import Network
+from narrows.network.objective import Objective, Value
+from narrows.training.compiled import dense_program
+from narrows.training.compiled.dense_program import Chain, Place
+from narrows.training.compiled.flat_parameters import Flat
+
+SIZES = 4  # numbers of rows whose buffers are kept: whole batches, the last one, pieces of both
+
+
+class Fused:
+    """Computes what `Objective` and autograd give for a network, into the gradients of a `Flat`.
+
+    Parameters
+    ----------
+    network : Network
+        Whose blocks `reason` has nothing against.
+    objective : Objective
+        What is minimised.
+    flat : Flat
+        The network's parameters, held while this is used.
+    dtype : torch.dtype
+        Of the products: that of the parameters, or bfloat16.
+    """
+
+    def __init__(
+        self, network: Network, objective: Objective, flat: Flat, dtype: torch.dtype
+    ) -> None:
+        self.network = network
+        self.objective = objective
+        self.flat = flat
+        self.closed = network.is_feedforward and objective.closed(network.link)
+        self.encoder, self.decoder = _stacks(network)
+        self.coarse = dtype != flat.vector.dtype
+        self._vector, self._gradient = flat.vector.data, flat.gradient
+        if self.coarse:
+            self._vector, self._gradient = self._vector.to(dtype), self._gradient.to(dtype)
+        self._places = {
+            id(parameter): Place(value, gradient)
+            for parameter, value, gradient in zip(
+                flat.parameters,
+                flat.parts(self._vector),
+                flat.parts(self._gradient),
+                strict=True,
+            )
+        }
+        self._tapes: dict[int, _Tape] = {}
+
+    def buffer(self, n_rows: int, *, corrupted: bool) -> Tensor:
+        """Return where the clean rows of a batch may be written, shape (n_rows, n_features)."""
+        tape = self._tape(n_rows)
+        if not (self.coarse or corrupted):
+            return tape.x  # what the encoder sees
+        if tape.clean is None:
+            tape.clean = torch.empty_like(tape.x, dtype=self.flat.vector.dtype)
+        return tape.clean
+
+    def backward(
+        self,
+        batch: Batch,
+        seen: Tensor | None,
+        visible: Tensor | None,
+        *,
+        share: float,
+        progress: float,
+        generator: torch.Generator,
+        first: bool,
+    ) -> tuple[Value, ForwardPass | None]:
+        """Add the gradients of a batch, or put them where the last step's are if it is the first.
+
+        Parameters
+        ----------
+        batch : Batch
+            The clean rows.
+        seen, visible : Tensor of shape (n_samples, n_features) or None
+            What the encoder sees instead of the clean rows, and which cells it may look at.
+        share : float
+            What the batch is of all rows of the step; the gradients are multiplied by it.
+        progress : float
+            Share of the training that is done.
+        generator : torch.Generator
+            Where codes are drawn from.
+        first : bool
+            Whether gradients that are there belong to the last step.
+
+        Returns
+        -------
+        value : Value
+            The total times the share, and the parts.
+        forward : ForwardPass or None
+            What critics look at; None where there can be none.
+        """
+        tape = self._tape(len(batch.x))
+        given = batch.x if seen is None else seen
+        if given is not tape.x:
+            tape.x.copy_(given)
+        if self.coarse:
+            self._vector.copy_(self.flat.vector.data)
+        if self.closed:
+            return self._direct(tape, batch, given, share, progress, first=first), None
+        if first:
+            self.flat.gradient.zero_()
+        if self.coarse:
+            self._gradient.zero_()
+        forward = self._forward(tape, batch, given, visible, progress, generator)
+        value = self.objective(forward)
+        total = value.total if share == 1 else value.total * share
+        total.backward()
+        if self.coarse:
+            self._collect(first=False)
+        return Value(total.detach(), value.parts), forward
+
+    def _direct(
+        self, tape: _Tape, batch: Batch, seen: Tensor, share: float, progress: float, *, first: bool
+    ) -> Value:
+        chain = tape.whole
+        chain.forward()
+        raw, out = (chain.y, chain.grad_y) if tape.raw is None else (tape.raw, tape.slopes)
+        if self.coarse:
+            raw.copy_(chain.y)
+        link = self.network.link
+        loss, slopes = self.objective.graded(raw, batch, seen, link, share, out)
+        chain.backward(slopes, fresh=first or self.coarse)
+        if self.coarse:
+            self._collect(first=first)
+        if not self.objective.terms:
+            return Value(loss, [loss if share == 1 else loss / share])
+        terms = self.objective.graded_terms(self.network, progress, share)
+        parts = [loss / share, *terms]
+        return Value(torch.stack(parts).sum() * share, parts)
+
+    def _forward(
+        self,
+        tape: _Tape,
+        batch: Batch,
+        seen: Tensor,
+        visible: Tensor | None,
+        progress: float,
+        generator: torch.Generator,
+    ) -> ForwardPass:
+        """Return the pass that the network would make."""
+        anchor = torch.empty(0, device=seen.device, requires_grad=True)
+        dtype = self.flat.vector.dtype
+        made: Tensor = _Stack.apply(anchor, tape.encoder, False, dtype)  # type: ignore[no-untyped-call]
+        heads = list(made.chunk(self.network.latent.n_heads, 1))
+        posterior = self.network.posterior_from(heads, visible)
+        code = posterior.rsample(generator)
+        raw: Tensor = _Stack.apply(code, tape.decoder, True, dtype)  # type: ignore[no-untyped-call]
+        return ForwardPass(
+            network=self.network,
+            x=batch.x,
+            x_corrupted=seen,
+            posterior=posterior,
+            code=code,
+            raw=raw,
+            observed=batch.observed,
+            sample_weight=batch.sample_weight,
+            target=batch.target,
+            generator=generator,
+            progress=progress,
+        )
+
+    def _collect(self, *, first: bool) -> None:
+        """Bring coarse gradients to the parameters' own."""
+        if first:
+            self.flat.gradient.copy_(self._gradient)
+        else:
+            self.flat.gradient.add_(self._gradient)
+
+    def _tape(self, n_rows: int) -> _Tape:
+        found = self._tapes.get(n_rows)
+        if found is None:
+            if len(self._tapes) == SIZES:
+                self._tapes.clear()
+            x = self._vector.new_empty(n_rows, self.encoder[0].n_in)
+            found = self._tapes[n_rows] = _Tape(x, self)
+        return found
+
+
+class _Tape:
+    """The buffers and calls for one number of rows."""
+
+    def __init__(self, x: Tensor, fused: Fused) -> None:
+        self.x = x
+        encoder, decoder, places = fused.encoder, fused.decoder, fused._places
+        self.clean: Tensor | None = None
+        self.raw: Tensor | None = None
+        if fused.closed:
+            self.whole = Chain([*encoder, *decoder], x, places)
+            if fused.coarse:  # the loss is computed in the dtype of the weights
+                self.raw = torch.empty_like(self.whole.y, dtype=fused.flat.vector.dtype)
+                self.slopes = torch.empty_like(self.raw)
+            return
+        code = x.new_empty(len(x), decoder[0].n_in)
+        self.encoder, self.decoder = Chain(encoder, x, places), Chain(decoder, code, places)
+
+
+class _Stack(torch.autograd.Function):
+    """A chain of blocks as one function, whose parameters' gradients go where they belong."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, chain: Chain, filled: bool, dtype: torch.dtype) -> Tensor:
+        """Return the chain's output for x, or for what is in its buffer already."""
+        ctx.chain, ctx.to_x = chain, filled
+        if filled:
+            chain.x.copy_(x)
+        chain.forward()
+        return chain.y.detach().to(dtype)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, None, None, None]:
+        chain = ctx.chain
+        chain.backward(grad, fresh=False, to_x=ctx.to_x)
+        return chain.grad_x.to(grad.dtype, copy=True) if ctx.to_x else None, None, None, None
+
+
+def reason(network: Network) -> str | None:
+    """Return why a network is trained by autograd alone, in a few words; None if it need not be."""
+    stages = network.stages()
+    if stages is None:
+        return "it has a head"
+    if network.widened is not None:
+        return "it has columns that are no plain numbers"
+    if not all(dense_program.compilable(part) for part in stages):
+        return "not all of its layers are dense"
+    return None
+
+
+def mean_work(network: Network) -> float:
+    """Return how many multiplications a product takes for each row, on average."""
+    encoder, decoder = _stacks(network)
+    parts = [part for stage in (*encoder, *decoder) for part in stage.parts]
+    sizes = [part.weight.numel() for part in parts if part.weight is not None]
+    return sum(sizes) / len(sizes)
+
+
+def _stacks(network: Network) -> tuple[Sequence[Stage], Sequence[Stage]]:
+    body, heads, decoder = network.stages()
+    return [*body, dense_program.joined(heads)], decoder  # type: ignore[list-item,arg-type,return-value]

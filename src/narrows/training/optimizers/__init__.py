@@ -1,0 +1,1 @@
+"""Optimisers: how a step moves the weights."""

@@ -1,0 +1,183 @@
+"""Settings: what an estimator's own parameters tell the training loop, resolved and checked."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Self
+
+import torch
+
+from narrows.core import checks
+from narrows.corruptions import Corruption
+from narrows.data.layout import Layout
+from narrows.data.table import Table
+from narrows.errors import CompositionError
+from narrows.network.composition import Composition
+from narrows.network.network import Network
+from narrows.network.objective import Objective
+from narrows.training import budget, pca_start
+from narrows.training.learning_rates import Constant, LearningRate, OneCycle
+from narrows.training.optimizers.optimizer import Optimizer
+from narrows.training.schedules.schedule import Joint, Schedule
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What the loop is told.
+
+    ``patience`` is None without early stopping; ``rate`` is the base learning rate, already
+    resolved against the optimiser's default.
+    """
+
+    objective: Objective
+    optimizer: Optimizer
+    learning_rate: LearningRate
+    rate: float
+    corruption: Corruption | None
+    schedule: Schedule
+    batch_size: int
+    max_epochs: int
+    validation_fraction: float = 0.0
+    patience: int | None = None
+    max_grad_norm: float | None = None
+    init: str = "random"
+
+    @classmethod
+    def of(
+        cls,
+        given: Mapping[str, Any],
+        objective: Objective,
+        table: Table,
+        *,
+        corruption: Corruption | None = None,
+        schedule: Schedule | None = None,
+        init: str = "random",
+    ) -> Self:
+        """Resolve an estimator's parameters for the table it is trained on.
+
+        Parameters
+        ----------
+        given : mapping
+            The parameters by name: optimizer, learning_rate, batch_size, max_epochs,
+            early_stopping, validation_fraction, n_iter_no_change, max_grad_norm.
+        objective : Objective
+            What is minimised.
+        table : Table
+            The rows to train on.
+        corruption : Corruption, optional
+            What the encoder sees instead of x.
+        schedule : Schedule, optional
+            In which phases; one by default.
+        init : {"pca", "random"}
+            Where the network begins. At a PCA less is left to do: without a corruption, an
+            optimiser and a learning rate that are both "auto" then take fewer steps.
+
+        Raises
+        ------
+        ParameterError
+            If a parameter is no possible value.
+        """
+        optimizer, learning_rate = how_to_move(given)
+        pace = budget.pace(given, init, corrupted=corruption is not None)
+        size = budget.batch_size(given["batch_size"], table.n_rows, pace)
+        fraction = checks.number(
+            "validation_fraction",
+            given["validation_fraction"],
+            low=0,
+            high=1,
+            include_low=False,
+            include_high=False,
+        )
+        patience = checks.integer("n_iter_no_change", given["n_iter_no_change"], low=1)
+        norm = given["max_grad_norm"]
+        if norm is not None:
+            norm = checks.number("max_grad_norm", norm, low=0, include_low=False)
+        rate = learning_rate.rate
+        if rate is None:
+            rate = optimizer.default_rate(table.n_features)
+            if pace is budget.AHEAD:
+                rate = budget.ahead_rate(table.n_rows, table.n_features)
+        return cls(
+            objective=objective,
+            optimizer=optimizer,
+            learning_rate=learning_rate,
+            rate=float(rate),
+            corruption=corruption,
+            schedule=Joint() if schedule is None else schedule,
+            batch_size=size,
+            max_epochs=budget.max_epochs(given["max_epochs"], table.n_rows, size, optimizer, pace),
+            validation_fraction=fraction,
+            patience=patience if given["early_stopping"] else None,
+            max_grad_norm=norm,
+            init=init,
+        )
+
+
+def resolve_composition(given: Mapping[str, Any]) -> Composition:
+    """Resolve the parts of a method, and refuse those that cannot be trained as is asked.
+
+    Parameters
+    ----------
+    given : mapping
+        An estimator's parameters by name.
+
+    Raises
+    ------
+    ParameterError
+        If a setting is no part of its axis, or no possible value.
+    CompositionError
+        If a penalty that changes after each pass goes with steps of many passes.
+    """
+    composition = Composition.of(given)
+    checks.choice("init", given["init"], pca_start.STARTS)
+    Schedule.of(given["schedule"])
+    optimizer, _ = how_to_move(given)
+    terms = {} if composition.penalty is None else composition.penalty.terms()
+    for term in terms.values():
+        if term.needs_batches and optimizer.full_batch:
+            raise CompositionError(
+                f"optimizer={optimizer!r} passes all rows many times in one step, and "
+                f"penalty={term!r} changes after each pass; choose optimizer='adam'"
+            )
+    return composition
+
+
+def resolve_init(given: Mapping[str, Any], network: Network, n_rows: int) -> str:
+    """Return where training on so many rows begins: ``"pca"`` or ``"random"``.
+
+    Raises
+    ------
+    CompositionError
+        If it cannot begin where it was asked to.
+    """
+    return pca_start.resolved(
+        given["init"], network, n_rows, whole=Schedule.of(given["schedule"]).whole
+    )
+
+
+def foresee_init(
+    given: Mapping[str, Any], composition: Composition, layout: Layout, n_rows: int
+) -> str:
+    """Return what `resolve_init` will, before there is a network."""
+    with torch.device("meta"):
+        return resolve_init(given, composition.network(layout, torch.float32), n_rows)
+
+
+def how_to_move(given: Mapping[str, Any]) -> tuple[Optimizer, LearningRate]:
+    """Return the optimiser and the course of its learning rate.
+
+    Raises
+    ------
+    ParameterError
+        If they are no parts of their axes, or have settings that cannot be.
+    """
+    optimizer = Optimizer.of(given["optimizer"])
+    optimizer.check()
+    rate = given["learning_rate"]
+    if isinstance(rate, str) and rate == "auto":
+        # A line search finds its own step; everything else gains from one cycle.
+        rate = Constant() if optimizer.full_batch else OneCycle()
+    found = LearningRate.of(rate)
+    found.check()
+    return optimizer, found

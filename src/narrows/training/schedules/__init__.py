@@ -1,0 +1,1 @@
+"""Schedules: in which phases a network is trained."""

@@ -1,0 +1,40 @@
+"""Schedules: in which phases a network is trained."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from narrows.core.spec import Spec, unwritten
+from narrows.training.phase import Phase
+
+__all__ = ["Joint"]
+
+
+class Schedule(Spec, axis="schedule"):
+    """Base of the schedules: yields phases, each when the one before has been trained.
+
+    ``whole`` says that the first of them trains all layers, so that it matters where they begin.
+    """
+
+    whole = False
+
+    def phases(self, whole: Phase) -> Iterator[Phase]:
+        """Yield the phases that ``whole``, the training of all there is, is done in."""
+        raise unwritten(self, "phases")
+
+
+class Joint(Schedule):
+    """All layers together, in one phase.
+
+    Examples
+    --------
+    >>> from narrows import Autoencoder
+    >>> Autoencoder(2, schedule="joint").schedule
+    'joint'
+    """
+
+    whole = True
+
+    def phases(self, whole: Phase) -> Iterator[Phase]:
+        """Yield the one phase."""
+        yield whole
