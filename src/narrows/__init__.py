@@ -17,7 +17,7 @@ def _homes() -> dict[str, str]:
     return {name.name: str(node.module) for node in imports for name in node.names}
 
 
-# Resolved on first use, so that `import narrows` costs nothing.
+# Resolved on first use, so that `import narrows` imports nothing heavy.
 _HOME = _homes()
 __all__ = sorted(name for name, home in _HOME.items() if home != __name__)  # noqa: PLE0605
 
@@ -36,4 +36,4 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+    return sorted({*globals(), *_HOME})

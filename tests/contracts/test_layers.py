@@ -87,7 +87,8 @@ def module_of(name: str) -> str | None:
     package, _, rest = name.partition(".")
     if package != "narrows":
         return None
-    parts = narrows._HOME[rest].split(".")[1:] if rest in narrows._HOME else rest.split(".")
+    public = rest in narrows.__all__  # not narrows.recipes, which is a module itself
+    parts = narrows._HOME[rest].split(".")[1:] if public else rest.split(".")
     while parts:
         if SOURCE.joinpath(*parts).with_suffix(".py").is_file():
             return ".".join(parts)
@@ -172,6 +173,7 @@ def test_the_door_of_a_room_imports_nothing(room: Path) -> None:
     [
         ("losses.loss", "from narrows.estimators.autoencoder import Autoencoder"),
         ("losses.loss", "from narrows import Autoencoder"),
+        ("losses.loss", "from narrows import recipes"),
         ("losses.loss", "import narrows\n\ndef f():\n    return narrows.Autoencoder()"),
         ("losses.loss", "from narrows.network import objective"),
         ("losses.loss", "from narrows.penalties.weights import WeightDecay"),  # the same layer

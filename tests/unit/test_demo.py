@@ -16,6 +16,7 @@ from sklearn.preprocessing import StandardScaler
 import narrows
 from narrows import Comparison
 from narrows.cli import demonstration
+from narrows.errors import DataError
 
 
 @pytest.fixture(scope="module")
@@ -113,3 +114,10 @@ def test_the_paths_to_open_are_printed(tmp_path: Path, capsys: pytest.CaptureFix
     assert "better than pca" in said
     for study in demonstration.studies():
         assert f"Open {tmp_path / study.name / 'report.html'}" in said
+
+
+def test_a_place_that_cannot_be_a_folder_is_refused_before_any_fit(tmp_path: Path) -> None:
+    (tmp_path / "t.csv").touch()
+    for place in (tmp_path / "t.csv", tmp_path / "t.csv" / "deeper"):
+        with pytest.raises(DataError, match=r"cannot be made a folder: .*; choose another place"):
+            demonstration.run(place)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -162,3 +165,38 @@ def test_two_modules_cannot_take_one_name() -> None:
 )
 def test_names_are_found_however_they_are_written(name: str) -> None:
     assert Spec.find("loss", name).__name__ == "CrossEntropy"
+
+
+FRESH = """
+import sys
+import narrows, narrows.penalties
+from narrows.core.spec import Spec
+narrows.penalties.__path__.append(sys.argv[1])
+assert "narrows.penalties.sparsity" not in sys.modules
+names = set(Spec.classes())
+bases = set(Spec.axes().values())
+public = {name for name in narrows.__all__ if issubclass(type(getattr(narrows, name)), type)}
+public = {name for name in public if issubclass(getattr(narrows, name), Spec)}
+missing = {name for name in public if getattr(narrows, name) not in bases} - names
+assert not missing, missing
+assert len(public) > 50, len(public)
+print(narrows.Autoencoder(penalty="one_more", max_epochs=1).fit([[1.0], [2.0], [4.0]]).penalty)
+print(Spec.find("penalty", "OneMore").__module__)
+"""
+
+
+def test_a_part_is_known_because_its_file_lies_in_the_folder(tmp_path: Path) -> None:
+    """In a new process, where no part was imported by its name."""
+    (tmp_path / "one_more.py").write_text(
+        "from narrows.penalties.penalty import Penalty\n\n\n"
+        "class OneMore(Penalty):\n"
+        "    def __init__(self, weight=1.0):\n"
+        "        self.weight = weight\n\n"
+        "    def __call__(self, forward):\n"
+        "        return forward.code.square().mean()\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", FRESH, tmp_path], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.split() == ["one_more", "narrows.penalties.one_more"]

@@ -72,9 +72,9 @@ def measured(table: Profile, settings: Mapping[str, Any]) -> Remark:
 def _planned(table: Profile, settings: Mapping[str, Any]) -> tuple[int, int, bool]:
     """Return rows of a step and epochs of a fit, and whether a step has all rows instead."""
     optimizer = Optimizer.of(settings.get("optimizer", "auto"))
-    given = {**Autoencoder().get_params(deep=False), **settings}
-    composition = resolve_composition(given)
-    begins = foresee_init(given, composition, table.layout, table.n_rows)
+    parameters = {**Autoencoder().get_params(deep=False), **settings}
+    composition = resolve_composition(parameters)
+    begins = foresee_init(parameters, composition, table.layout, table.n_rows)
     corrupted = composition.corruption(table.layout) is not None
     pace = budget.pace(settings, begins, corrupted=corrupted)
     asked, wanted = settings.get("batch_size", "auto"), settings.get("max_epochs", "auto")

@@ -18,6 +18,7 @@ from sklearn.model_selection import train_test_split
 from narrows.comparison.compare import compare
 from narrows.comparison.comparison import Comparison
 from narrows.data.formats.files import write_table
+from narrows.errors import DataError
 from narrows.estimators.autoencoder import Autoencoder
 
 Matrix = NDArray[Any]
@@ -93,7 +94,7 @@ def run(
         Of every fit; "auto" is the estimator's default.
     """
     console = Console(quiet=quiet)
-    output.mkdir(parents=True, exist_ok=True)
+    _make_folder(output)
     reports: list[Path] = []
     for study in studies():
         n_rows, n_columns = study.X.shape
@@ -120,6 +121,16 @@ def run(
         reports.append(_leave(output / study.name, study, model, seed, found))
     for path in reports:
         console.print(f"Open [bold]{path}[/]", soft_wrap=True)
+
+
+def _make_folder(output: Path) -> None:
+    try:
+        output.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise DataError(
+            f"{output} cannot be made a folder: {error.strerror or error}; choose another place "
+            "with --output"
+        ) from error
 
 
 def _autoencoder(study: Study, seed: int, max_epochs: Any) -> Autoencoder:

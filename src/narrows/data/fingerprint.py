@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import math
 from collections.abc import Iterator
@@ -233,13 +234,17 @@ def _ranks(rows: Any, window: tuple[int, int]) -> Words:
 
 def _mixed(words: Words, count: int) -> Words:
     """Return so many random numbers for each row of words, the same for equal rows."""
-    generator = np.random.Generator(np.random.Philox(count))
-    keys = generator.integers(0, 2**64, (words.shape[1], count), dtype=np.uint64)
-    found = words @ (keys | np.uint64(1))
+    found = words @ _keys(words.shape[1], count)
     for shift, factor in ((30, 0xBF58476D1CE4E5B9), (27, 0x94D049BB133111EB)):  # splitmix64
         found = (found ^ (found >> np.uint64(shift))) * np.uint64(factor)
     mixed: Words = found ^ (found >> np.uint64(31))
     return mixed
+
+
+@functools.lru_cache(maxsize=8)  # blocks of a wide table have few rows, and so are many
+def _keys(width: int, count: int) -> Words:
+    generator = np.random.Generator(np.random.Philox(count))
+    return generator.integers(0, 2**64, (width, count), dtype=np.uint64) | np.uint64(1)
 
 
 def _levels(ranks: Words) -> NDArray[np.int64]:

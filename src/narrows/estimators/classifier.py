@@ -46,7 +46,7 @@ class AutoencoderClassifier(ClassifierMixin, FineTuned):  # type: ignore[misc]
     reconstruction_weight : float, default=0.0
         Multiplies the reconstruction loss, which fine-tuning may keep in mind.
     class_weight : dict, "balanced" or None, default=None
-        How much rows of each class count.
+        How much rows of each class count; a class of weight 0 is as good as absent.
     optimizer : Optimizer, str or class, default="auto"
         Of fine-tuning, as of `Autoencoder`; so are the next ones.
     learning_rate : float, LearningRate, str, default="auto"
@@ -165,12 +165,12 @@ class AutoencoderClassifier(ClassifierMixin, FineTuned):  # type: ignore[misc]
         self._read(X, reset=True)
         found = self._target(y, X)
         check_classification_targets(found)
-        rows = None
+        weight = None
         if sample_weight is not None:
-            rows = _check_sample_weight(
+            weight = _check_sample_weight(
                 sample_weight, found, dtype=np.float64, ensure_non_negative=True
             )
-        by_row = self._weight(found, rows)
+        by_row = self._weight(found, weight)
         # A class whose rows all have weight 0 is as good as absent, as the rows are.
         self.classes_ = np.unique(found if by_row is None else found[by_row > 0])
         if len(self.classes_) == 1:

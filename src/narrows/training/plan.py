@@ -46,7 +46,7 @@ class Settings:
     @classmethod
     def of(
         cls,
-        given: Mapping[str, Any],
+        parameters: Mapping[str, Any],
         objective: Objective,
         table: Table,
         *,
@@ -58,7 +58,7 @@ class Settings:
 
         Parameters
         ----------
-        given : mapping
+        parameters : mapping
             The parameters by name: optimizer, learning_rate, batch_size, max_epochs,
             early_stopping, validation_fraction, n_iter_no_change, max_grad_norm.
         objective : Objective
@@ -78,19 +78,19 @@ class Settings:
         ParameterError
             If a parameter is no possible value.
         """
-        optimizer, learning_rate = how_to_move(given)
-        pace = budget.pace(given, init, corrupted=corruption is not None)
-        size = budget.batch_size(given["batch_size"], table.n_rows, pace)
+        optimizer, learning_rate = how_to_move(parameters)
+        pace = budget.pace(parameters, init, corrupted=corruption is not None)
+        size = budget.batch_size(parameters["batch_size"], table.n_rows, pace)
         fraction = checks.number(
             "validation_fraction",
-            given["validation_fraction"],
+            parameters["validation_fraction"],
             low=0,
             high=1,
             include_low=False,
             include_high=False,
         )
-        patience = checks.integer("n_iter_no_change", given["n_iter_no_change"], low=1)
-        norm = given["max_grad_norm"]
+        patience = checks.integer("n_iter_no_change", parameters["n_iter_no_change"], low=1)
+        norm = parameters["max_grad_norm"]
         if norm is not None:
             norm = checks.number("max_grad_norm", norm, low=0, include_low=False)
         rate = learning_rate.rate
@@ -106,20 +106,22 @@ class Settings:
             corruption=corruption,
             schedule=Joint() if schedule is None else schedule,
             batch_size=size,
-            max_epochs=budget.max_epochs(given["max_epochs"], table.n_rows, size, optimizer, pace),
+            max_epochs=budget.max_epochs(
+                parameters["max_epochs"], table.n_rows, size, optimizer, pace
+            ),
             validation_fraction=fraction,
-            patience=patience if given["early_stopping"] else None,
+            patience=patience if parameters["early_stopping"] else None,
             max_grad_norm=norm,
             init=init,
         )
 
 
-def resolve_composition(given: Mapping[str, Any]) -> Composition:
+def resolve_composition(parameters: Mapping[str, Any]) -> Composition:
     """Resolve the parts of a method, and refuse those that cannot be trained as is asked.
 
     Parameters
     ----------
-    given : mapping
+    parameters : mapping
         An estimator's parameters by name.
 
     Raises
@@ -129,10 +131,11 @@ def resolve_composition(given: Mapping[str, Any]) -> Composition:
     CompositionError
         If a penalty that changes after each pass goes with steps of many passes.
     """
-    composition = Composition.of(given)
-    checks.choice("init", given["init"], pca_start.STARTS)
-    Schedule.of(given["schedule"])
-    optimizer, _ = how_to_move(given)
+    composition = Composition.of(parameters)
+    # Both are needed after the table only; refused before it is read.
+    checks.choice("init", parameters["init"], pca_start.STARTS)
+    Schedule.of(parameters["schedule"])
+    optimizer, _ = how_to_move(parameters)
     terms = {} if composition.penalty is None else composition.penalty.terms()
     for term in terms.values():
         if term.needs_batches and optimizer.full_batch:
@@ -143,7 +146,7 @@ def resolve_composition(given: Mapping[str, Any]) -> Composition:
     return composition
 
 
-def resolve_init(given: Mapping[str, Any], network: Network, n_rows: int) -> str:
+def resolve_init(parameters: Mapping[str, Any], network: Network, n_rows: int) -> str:
     """Return where training on so many rows begins: ``"pca"`` or ``"random"``.
 
     Raises
@@ -152,19 +155,19 @@ def resolve_init(given: Mapping[str, Any], network: Network, n_rows: int) -> str
         If it cannot begin where it was asked to.
     """
     return pca_start.resolved(
-        given["init"], network, n_rows, whole=Schedule.of(given["schedule"]).whole
+        parameters["init"], network, n_rows, whole=Schedule.of(parameters["schedule"]).whole
     )
 
 
 def foresee_init(
-    given: Mapping[str, Any], composition: Composition, layout: Layout, n_rows: int
+    parameters: Mapping[str, Any], composition: Composition, layout: Layout, n_rows: int
 ) -> str:
     """Return what `resolve_init` will, before there is a network."""
     with torch.device("meta"):
-        return resolve_init(given, composition.network(layout, torch.float32), n_rows)
+        return resolve_init(parameters, composition.network(layout, torch.float32), n_rows)
 
 
-def how_to_move(given: Mapping[str, Any]) -> tuple[Optimizer, LearningRate]:
+def how_to_move(parameters: Mapping[str, Any]) -> tuple[Optimizer, LearningRate]:
     """Return the optimiser and the course of its learning rate.
 
     Raises
@@ -172,9 +175,9 @@ def how_to_move(given: Mapping[str, Any]) -> tuple[Optimizer, LearningRate]:
     ParameterError
         If they are no parts of their axes, or have settings that cannot be.
     """
-    optimizer = Optimizer.of(given["optimizer"])
+    optimizer = Optimizer.of(parameters["optimizer"])
     optimizer.check()
-    rate = given["learning_rate"]
+    rate = parameters["learning_rate"]
     if isinstance(rate, str) and rate == "auto":
         # A line search finds its own step; everything else gains from one cycle.
         rate = Constant() if optimizer.full_batch else OneCycle()
