@@ -60,9 +60,11 @@ def step_of(model: Autoencoder, X: Any, sample_weight: Any = None) -> Step:
         warnings.simplefilter("ignore")
         job = model._prepare(X, None, sample_weight, fresh=True)
     with torch.no_grad():
-        for parameter in job.network.parameters():  # biases begin at 0, where slopes may be 0 too
+        for (
+            parameter
+        ) in job.model.network.parameters():  # biases begin at 0, where slopes may be 0 too
             parameter.add_(0.1 * torch.linspace(-1, 1, parameter.numel()).view(parameter.shape))
-    step = job.trainer._step(job.trainer._whole("joint", job.network, job.table))
+    step = job.trainer._step(job.trainer._whole("joint", job.model.network, job.table))
     step.micro_rows = 10
     return step
 

@@ -54,8 +54,8 @@ def test_a_model_can_be_used_after_it_was_exported(name: str, way: str, tmp_path
     Autoencoder(2, **COMPOSITIONS[name], max_epochs=1, random_state=0).fit(X).save(tmp_path / "a")
     x = torch.zeros(5, 4)
     plain, model = narrows.load(tmp_path / "a"), narrows.load(tmp_path / "a")
-    expected = Exported(plain.network_, plain._objective)(x)
-    module = Exported(model.network_, model._objective)
+    expected = Exported(plain.network_, plain._fitted.objective)(x)
+    module = Exported(model.network_, model._fitted.objective)
     if way == "export":
         torch.export.export(module, (x,), strict=False)
     else:

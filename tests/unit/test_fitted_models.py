@@ -352,6 +352,28 @@ def test_a_table_is_read_as_in_fit_when_training_goes_on() -> None:
     same(model._fit_settings["scaling"], "standard")
 
 
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        pytest.param(np.full((5, 4), np.inf), id="infinite"),
+        pytest.param(np.ones((5, 0)), id="no columns"),
+        pytest.param(np.array([["a", "b"]] * 5), id="text"),
+        pytest.param(pd.DataFrame({"when": pd.date_range("2020", periods=5)}), id="dates"),
+    ],
+)
+def test_a_fit_that_fails_leaves_the_model_as_it_was(wrong: Any) -> None:
+    model = Autoencoder(2, **SHORT).fit(FRAME)
+    before, codes = public(model), np.asarray(model.transform(FRAME))
+    with pytest.raises(ValueError, match=r"."):
+        model.fit(wrong)
+    same(before, public(model))
+    assert np.array_equal(codes, model.transform(FRAME))
+    unfitted = Autoencoder(2, **SHORT)
+    with pytest.raises(ValueError, match=r"."):
+        unfitted.fit(wrong)
+    assert not [name for name in vars(unfitted) if name.endswith("_")]
+
+
 def test_comparisons_and_advice_pickle() -> None:
     comparison = compare(X, methods=["pca", Autoencoder(2, max_epochs=2)], n_components=2, folds=2)
     other = pickle.loads(pickle.dumps(comparison))

@@ -118,7 +118,7 @@ def test_what_cannot_be_is_said(
 
 def test_a_code_of_three_is_no_plane_and_a_point_no_distribution(digits: Any) -> None:
     model = Autoencoder(3, max_epochs=1, random_state=0).fit(digits[:50])
-    with pytest.raises(CompositionError, match="no plane"):
+    with pytest.raises(CompositionError, match="latent_grid needs a code of 2"):
         model.latent_grid()
     with pytest.raises(CompositionError, match="no distribution"):
         model.log_likelihood(digits[:5])

@@ -34,7 +34,7 @@ def test_the_loop_by_hand_minimises_what_narrows_does(load: Any, name: str) -> N
     copy_weights(model.network_, network)
     x = torch.from_numpy(X)
     with torch.no_grad():
-        ours = float(model._objective(model.network_(x)).total)
+        ours = float(model._fitted.objective(model.network_(x)).total)
         by_hand = float(network.objective(x))
     summed = workload.kind in ("variational", "contractive")
     assert by_hand * (1 if summed else X.shape[1]) == pytest.approx(ours, rel=1e-4)

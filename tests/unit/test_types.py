@@ -265,8 +265,8 @@ def test_what_the_network_would_see_is_the_mean_of_what_it_sees(name: str) -> No
 def test_what_is_under_a_hole_never_counts() -> None:
     table = people(40)
     fitted = model(max_epochs=2).fit(table)
-    network, objective = fitted.network_, fitted._objective
-    rows = torch.from_numpy(fitted.encoding_.encode(fitted._rows(table), np.float32))
+    network, objective = fitted.network_, fitted._fitted.objective
+    rows = torch.from_numpy(fitted.encoding_.encode(fitted._fitted.read(table), np.float32))
     observed = torch.rand(rows.shape, generator=torch.Generator().manual_seed(0)) > 0.3
     values = []
     for junk in (0.0, 3.0, 1.0):

@@ -156,7 +156,7 @@ def test_a_view_has_its_own_architecture_loss_and_weight(tmp_path: Path) -> None
 def test_what_a_view_counts(balance: str, shares: tuple[float, float]) -> None:
     views = {"small": View(slice(0, 4)), "large": View(slice(4, 20), weight=3.0)}
     model = Autoencoder(2, views=views, balance=balance, max_epochs=1, random_state=0)
-    weights = model.fit(X[:, :20])._objective.weights
+    weights = model.fit(X[:, :20])._fitted.objective.weights
     assert weights is not None
     counted = (shares[0], 3 * shares[1])
     assert weights.sum().item() == pytest.approx(20)

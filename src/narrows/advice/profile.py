@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from narrows.data import containers, reading, type_inference
 from narrows.data.layout import Layout
-from narrows.data.reading import learned
+from narrows.data.reading import learned, names_of
 from narrows.data.scaling import Encoding, dense
 from narrows.data.schema import frame_of, library_of
 from narrows.data.views import View, place
@@ -177,7 +177,7 @@ def profile(X: Any, *, views: Any, types: Any, max_rows: int | None, random_stat
         sample=sample,
         values=np.asarray(dense(rows), np.float64),
         layout=layout.measured(rows, None),
-        names=reader._names,
+        names=names_of(reader),
         n_rows=n_rows,
         left_out=left_out,
         library=library_of(frame_of(X)) if framed else None,

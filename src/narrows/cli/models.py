@@ -141,7 +141,8 @@ def save(model: Any, folder: str) -> None:
 
 def seen(model: Any, rows: Any) -> Seen:
     """Return how many of some rows, as the model accepts them, fit has seen."""
-    found: Seen = model._seen_in_fit(model._rows(rows))
+    fitted = model._fitted
+    found: Seen = fitted.count_seen(fitted.read(rows))
     return found
 
 

@@ -75,7 +75,7 @@ class Fused:
 
     def decode(self, code: Matrix) -> Matrix | None:
         """Return the mean of what codes stand for: numbers, and how probable each level is."""
-        shown = np.array(self.model._shown(code), np.float64)
+        shown = np.array(self.model._fitted.decode_to_inputs(code), np.float64)
         ours, theirs = self._space.encoding_, self.model.encoding_
         assert ours.center is not None
         assert ours.scale is not None
@@ -103,8 +103,9 @@ class Fused:
                 ]
             return torch.stack(found, 1).flatten(1)
 
-        read = np.asarray(model._rows(rows.table), np.float64)
-        found = model._map(read, slopes, size * len(numbers), derivatives=True)
+        fitted = model._fitted
+        read = np.asarray(fitted.read(rows.table), np.float64)
+        found = fitted.map(read, slopes, size * len(numbers), gradients=True)
         scale = model.encoding_.scale
         ratio = 1.0 if scale is None else self._space.spreads() / scale[numbers]
         jacobian: Matrix = found.reshape(len(read), size, len(numbers)) * ratio

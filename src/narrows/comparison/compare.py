@@ -294,7 +294,7 @@ def _warn_of_seen(given: Iterable[Method], X: Any) -> None:
     """Say which methods hold a fitted autoencoder that has seen rows of the table."""
     for method in given:
         for model in method.fitted_before:
-            seen = model._seen_in_fit(model._rows(X))
+            seen = model._fitted.count_seen(model._fitted.read(X))
             if seen.n_seen:
                 warnings.warn(
                     f"method {method.name!r} holds an autoencoder that was fitted before: {seen} "

@@ -13,16 +13,7 @@ import torch
 CPU = torch.device("cpu")
 
 Function = TypeVar("Function", bound=Callable[..., Any])
-
-
-class Isolated:
-    """For estimators: public methods compute as in a process that has set nothing."""
-
-    def __init_subclass__(cls, **options: Any) -> None:
-        super().__init_subclass__(**options)
-        for name, method in list(vars(cls).items()):
-            if isinstance(method, FunctionType) and not name.startswith("_"):
-                setattr(cls, name, isolated(method))
+Class = TypeVar("Class", bound=type)
 
 
 def isolated(function: Function) -> Function:
@@ -39,6 +30,14 @@ def isolated(function: Function) -> Function:
 
     call._is_isolated = True  # type: ignore[attr-defined]
     return call  # type: ignore[return-value]
+
+
+def isolate_methods(cls: Class) -> Class:
+    """Return a class whose own public methods compute as in a process that has set nothing."""
+    for name, method in list(vars(cls).items()):
+        if isinstance(method, FunctionType) and not name.startswith("_"):
+            setattr(cls, name, isolated(method))
+    return cls
 
 
 @contextmanager

@@ -7,7 +7,7 @@ import importlib
 import inspect
 import pkgutil
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, ClassVar, Self
 
 from sklearn.base import BaseEstimator
@@ -44,62 +44,68 @@ def discover() -> None:
             importlib.import_module(f"{package.__name__}.{module.name}")
 
 
-class NestedParameters:
-    """For estimators and specs that hold parts: a part that is a name has settings, too.
+def set_nested(
+    estimator: Any,
+    params: Mapping[str, Any],
+    set_own: Callable[..., Any],
+    default_part: Callable[[str], Any] = lambda name: None,
+) -> None:
+    """Set parameters of an estimator or a spec, whole parts before those of parts.
 
-    ``set_params(architecture__tied=True)`` makes ``architecture="dense"`` a ``Dense(tied=True)``.
-    What `get_params` returns, and so what `clone` copies, is what was given, until then.
+    ``architecture__tied=True`` makes ``architecture="dense"`` a ``Dense(tied=True)``. What
+    `get_params` returns, and so what `clone` copies, is what was given, until then.
+
+    Parameters
+    ----------
+    estimator : BaseEstimator
+        Whose parameters are set.
+    params : mapping
+        Values by name; those of a part are called ``part__parameter``.
+    set_own : callable
+        The ``set_params`` of scikit-learn, for names without a part.
+    default_part : callable
+        From the name of a parameter to what None stands for there; None if for no part.
+
+    Raises
+    ------
+    ParameterError
+        If a part has no parameters, as None has none.
+    ValueError
+        If there is no such parameter.
     """
-
-    def set_params(self, **params: Any) -> Self:
-        """Set parameters, whole parts before those of parts, which are ``part__parameter``.
-
-        Raises
-        ------
-        ParameterError
-            If a part has no parameters, as None has none.
-        ValueError
-            If there is no such parameter.
-        """
-        nested: dict[str, dict[str, Any]] = {}
-        whole: dict[str, Any] = {}
-        names = self.get_params(deep=False)  # type: ignore[attr-defined]
-        for key, value in params.items():
-            name, _, parameter = key.partition("__")
-            if parameter and name in names:
-                nested.setdefault(name, {})[parameter] = value
-            else:
-                whole[key] = value
-        super().set_params(**whole)  # type: ignore[misc]
-        for name, settings in nested.items():
-            part = self._part(name, next(iter(settings)))
-            part.set_params(**settings)
-            setattr(self, name, part)
-        return self
-
-    def _part(self, name: str, parameter: str) -> Any:
-        """Return the part whose parameter is to be set: what is there, or what that stands for."""
-        value = getattr(self, name)
-        if value is None:
-            value = self._default_part(name)
-        if hasattr(value, "set_params") and not isinstance(value, type):
-            return value
-        axis = Spec.axes().get(name)
-        if axis is None:
-            raise ParameterError(
-                f"{name}__{parameter} cannot be set: {name}={value!r} has no parameters of its own"
-            )
-        try:
-            return axis.of(value)
-        except ParameterError as error:
-            raise ParameterError(_partless(axis, value, parameter)) from error
-
-    def _default_part(self, name: str) -> Any:
-        """Return what None stands for as the parameter ``name``; None if for no part."""
-        return None
+    nested: dict[str, dict[str, Any]] = {}
+    own: dict[str, Any] = {}
+    names = estimator.get_params(deep=False)
+    for key, value in params.items():
+        name, _, parameter = key.partition("__")
+        if parameter and name in names:
+            nested.setdefault(name, {})[parameter] = value
+        else:
+            own[key] = value
+    set_own(**own)
+    for name, settings in nested.items():
+        value = getattr(estimator, name)
+        part = _part(name, default_part(name) if value is None else value, next(iter(settings)))
+        part.set_params(**settings)
+        setattr(estimator, name, part)
 
 
-class Spec(NestedParameters, BaseEstimator):  # type: ignore[misc]
+def _part(name: str, value: Any, parameter: str) -> Any:
+    """Return the part whose parameter is to be set: what is there, or what that stands for."""
+    if hasattr(value, "set_params") and not isinstance(value, type):
+        return value
+    axis = Spec.axes().get(name)
+    if axis is None:
+        raise ParameterError(
+            f"{name}__{parameter} cannot be set: {name}={value!r} has no parameters of its own"
+        )
+    try:
+        return axis.of(value)
+    except ParameterError as error:
+        raise ParameterError(_partless(axis, value, parameter)) from error
+
+
+class Spec(BaseEstimator):  # type: ignore[misc]
     """Settings of one part: hyper-parameters only, so clone and grid search are free.
 
     A direct subclass opens an axis (``class Loss(Spec, axis="loss")``); a subclass of that is a
@@ -139,6 +145,11 @@ class Spec(NestedParameters, BaseEstimator):  # type: ignore[misc]
                 "give the new class another name"
             )
         members[cls.name] = cls
+
+    def set_params(self, **params: Any) -> Self:
+        """Set parameters by name, those of a part inside as ``part__parameter``."""
+        set_nested(self, params, super().set_params)
+        return self
 
     @classmethod
     def of(cls, value: Any) -> Self:

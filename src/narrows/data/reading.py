@@ -326,6 +326,23 @@ def learned(estimator: Any, X: Any, *, views: Any, types: Any) -> tuple[Rows, La
     return rows, Layout(n_features, placed, schema, frame=frame)
 
 
+def reader_for(estimator: Any) -> Any:
+    """Return what columns can be recorded on in place of an estimator, of its class.
+
+    So that an estimator keeps what it knows until its fit has succeeded, and a fitted model what
+    it was fitted to.
+    """
+    return object.__new__(type(estimator))
+
+
+def copy_columns(source: Any, target: Any) -> None:
+    """Let an estimator have the columns that another one has recorded."""
+    for name in ("n_features_in_", "feature_names_in_"):
+        vars(target).pop(name, None)
+        if hasattr(source, name):
+            setattr(target, name, getattr(source, name))
+
+
 def tops_of(X: Any) -> dict[str, list[int]] | None:
     """Return the columns under each top label of pandas, where labels have several levels."""
     if not nw.dependencies.is_pandas_dataframe(X) or X.columns.nlevels < 2:

@@ -13,7 +13,6 @@ from sklearn.utils.validation import check_is_fitted
 
 from narrows.core import checks
 from narrows.core.fit_settings import copied_settings
-from narrows.core.spec import NestedParameters
 from narrows.data import reading
 from narrows.errors import DataError
 from narrows.estimators import nested
@@ -28,7 +27,6 @@ THRESHOLDS = ("quantile", "deviations")
 
 
 class AnomalyDetector(
-    NestedParameters,
     Storable,
     OutlierMixin,  # type: ignore[misc]
     BaseEstimator,  # type: ignore[misc]

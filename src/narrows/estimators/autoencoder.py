@@ -11,17 +11,14 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
-from sklearn.utils import Bunch, Tags, check_array, check_consistent_length, column_or_1d
-from sklearn.utils.validation import check_is_fitted
-from torch import Tensor
+from sklearn.utils import Tags, check_array, check_consistent_length, column_or_1d
 
 from narrows.core.fit_settings import copied_settings
 from narrows.core.randomness import Randomness, seed
-from narrows.core.spec import NestedParameters
 from narrows.data import containers, reading, type_inference
 from narrows.data.fingerprint import Fingerprint
 from narrows.data.layout import Layout
-from narrows.data.reading import called, learned
+from narrows.data.reading import called, learned, names_of
 from narrows.data.scaling import Encoding, Rows
 from narrows.data.table import Table, make_table
 from narrows.data.views import View
@@ -32,9 +29,9 @@ from narrows.errors import (
     ParameterError,
     stacklevel,
 )
-from narrows.estimators.reporting import Reporting
-from narrows.inference.generation import Generation
-from narrows.inference.imputation import Imputation
+from narrows.estimators.methods import FittedMethods
+from narrows.inference import scoring
+from narrows.inference.fitted_model import FittedModel
 from narrows.losses.columnwise import Side
 from narrows.losses.loss import Loss
 from narrows.network.composition import Composition
@@ -57,11 +54,8 @@ OF_TABLE = ("views", "types", "scaling", "add_indicator")
 
 
 class Autoencoder(
-    NestedParameters,
+    FittedMethods,
     Storable,
-    Reporting,
-    Generation,
-    Imputation,
     ClassNamePrefixFeaturesOutMixin,  # type: ignore[misc]
     TransformerMixin,  # type: ignore[misc]
     BaseEstimator,  # type: ignore[misc]
@@ -279,9 +273,9 @@ class Autoencoder(
         DivergenceError
             If the objective was never finite.
         """
-        warm = bool(self.warm_start) and hasattr(self, "network_")
+        warm = bool(self.warm_start) and hasattr(self, "_fitted")
         job = self._prepare(X, y, sample_weight, fresh=not warm)
-        outcome = job.trainer.fit(job.network, job.table)
+        outcome = job.trainer.fit(job.model.network, job.table)
         self.init_: str = self.init_ if warm else outcome.init
         self._finish(job, outcome.history, outcome.stop_reason)
         return self
@@ -313,10 +307,10 @@ class Autoencoder(
         DataError
             If X cannot be used as it is.
         """
-        fresh = not hasattr(self, "network_")
+        fresh = not hasattr(self, "_fitted")
         job = self._prepare(X, y, sample_weight, fresh=fresh, whole=False)
         before = getattr(self, "_stepper", None)
-        row, stepper = job.trainer.one_pass(job.network, job.table, before)
+        row, stepper = job.trainer.one_pass(job.model.network, job.table, before)
         history = [row] if fresh else [*self.history_, row]
         self.init_ = "random" if fresh else self.init_
         self._finish(job, history, "partial", stepper, job.trainer.randomness)
@@ -335,7 +329,7 @@ class Autoencoder(
         ndarray of shape (n_samples, n_components)
             In the dtype of X, or the data frame that ``set_output`` asked for.
         """
-        return self._encoded(X)
+        return self._model.encode(self._model.read(X))
 
     def inverse_transform(self, X: Any) -> Any:
         """Return the rows that codes stand for.
@@ -356,15 +350,15 @@ class Autoencoder(
         DataError
             If there are not n_components columns.
         """
-        check_is_fitted(self, "network_")
+        model = self._model
         code = check_array(X, dtype=[np.float64, np.float32], input_name="X")
-        if code.shape[1] != self.n_components_:
+        if code.shape[1] != model.n_components:
             raise DataError(
-                f"X has {code.shape[1]} columns but a code has {self.n_components_}; "
+                f"X has {code.shape[1]} columns but a code has {model.n_components}; "
                 "give what transform returned"
             )
-        frame, rows = self._frame_for(X), self._decoded(code)
-        return self._as_array(rows) if frame is None else self._framed(rows, frame, X)
+        frame, rows = model.frame_for(X), model.decode(code)
+        return model.as_array(rows) if frame is None else model.as_frame(rows, frame, X)
 
     def reconstruct(self, X: Any) -> Any:
         """Return what rows look like after the narrow channel: encoded, then decoded.
@@ -379,15 +373,12 @@ class Autoencoder(
         ndarray or data frame of shape (n_samples, n_features)
             In the units of the table; NaN where X has NaN. A frame, with its labels, if X is one.
         """
-        rows = self._rows(X)
-
-        def decoded(network: Network, x: Tensor, observed: Tensor | None) -> Tensor:
-            return network.decode(network.encode(x, observed), observed)
-
-        found = self.encoding_.decode(self._map(rows, decoded, self.n_features_in_))
+        model = self._model
+        rows = model.read(X)
+        decoded = model.reconstruct(rows)
         if isinstance(rows, np.ndarray):
-            found[np.isnan(rows)] = np.nan
-        return self._typed(found, X)
+            decoded[np.isnan(rows)] = np.nan
+        return model.as_table(decoded, X)
 
     def score_samples(self, X: Any, *, details: bool = False) -> Any:
         """Return how well each row is reconstructed: minus its loss, summed over scaled features.
@@ -410,39 +401,7 @@ class Autoencoder(
             it, ``views``, and of what each column does, ``columns`` of shape (n_samples,
             n_features); 0 where a cell was not measured.
         """
-        rows = self._rows(X)
-        objective = self._objective
-        empty = self._empty(rows)
-        if details:
-
-            def cells(network: Network, x: Tensor, observed: Tensor | None) -> Tensor:
-                return -objective.per_cell(network(x, observed=observed, training=False))
-
-            columns = self._map(rows, cells, self.n_features_in_)
-            views = {v.name: columns[:, list(v.columns)].sum(1) for v in self.layout_.views}
-            scores = np.where(empty, np.nan, columns.sum(1)).astype(columns.dtype)
-            return Bunch(scores=scores, views=views, columns=columns)
-
-        def losses(network: Network, x: Tensor, observed: Tensor | None) -> Tensor:
-            return -objective.per_sample(network(x, observed=observed, training=False))[:, None]
-
-        scores = self._map(rows, losses, 1)[:, 0]
-        scores[empty] = np.nan
-        return scores
-
-    def _empty(self, rows: Rows) -> NDArray[np.bool_]:
-        """Return which rows have no measured cell, and warn of them."""
-        if not isinstance(rows, np.ndarray):
-            return np.zeros(rows.shape[0], dtype=bool)
-        empty = np.asarray(np.isnan(rows).all(1))
-        if empty.any():
-            warnings.warn(
-                f"{int(empty.sum())} of {len(rows)} rows have no measured cell, so they have no "
-                f"score: NaN (the first is row {int(empty.argmax())})",
-                MissingWarning,
-                stacklevel=stacklevel(),
-            )
-        return empty
+        return scoring.score_samples(self._model, X, details=details)
 
     def score(self, X: Any, y: Any = None, sample_weight: Any = None) -> float:
         """Return the mean of `score_samples`; higher is better, as model selection expects.
@@ -463,21 +422,17 @@ class Autoencoder(
         float
             NaN if no row has a score.
         """
-        scores = self.score_samples(X)
-        known = ~np.isnan(scores)
-        if not known.any():
-            return float("nan")
-        weight = None if sample_weight is None else np.asarray(sample_weight)[known]
-        return float(np.average(scores[known], weights=weight))
+        return scoring.mean_score(self._model, X, sample_weight)
 
     def _settings_to_save(self) -> dict[str, Any]:
         """Return the settings; views and types have the numbers of their columns."""
         settings = dict(self._fit_settings)
         if settings["types"] is not None:
-            given = type_inference.given(settings["types"], (), self.n_features_in_, self._names)
-            called = self._names or range(self.n_features_in_)
-            settings["types"] = {str(called[number]): kind for number, kind in given.items()}
-        if self.layout_.views:  # given, or read from labels of several levels
+            n_features, names = self._fitted.n_features, self._fitted.names
+            types = type_inference.given(settings["types"], (), n_features, names)
+            columns = names or range(n_features)
+            settings["types"] = {str(columns[number]): kind for number, kind in types.items()}
+        if self._fitted.layout.views:  # given, or read from labels of several levels
             settings["views"] = {
                 placed.name: View(
                     placed.columns,
@@ -486,7 +441,7 @@ class Autoencoder(
                     placed.view.weight,
                     placed.view.types,
                 )
-                for placed in self.layout_.views
+                for placed in self._fitted.layout.views
             }
         return settings
 
@@ -505,28 +460,31 @@ class Autoencoder(
         ``whole`` says that these are all the rows, not the first of many.
         """
         if fresh:
-            rows, layout = learned(self, X, views=self.views, types=self.types)
+            before, reader = None, reading.reader_for(self)
+            rows, layout = learned(reader, X, views=self.views, types=self.types)
         else:
-            rows, layout = self._rows(X), self.layout_
+            before, reader = self._fitted, self._fitted.reader
+            rows, layout = before.read(X), before.layout
+        names = names_of(reader)
         overwrite = layout.schema is not None or reading.owned(rows, X)
         settings = self._training_settings(fresh=fresh)
         composition = resolve_composition(settings)
         runtime = resolve(self.device, self.precision)
         # What does not go together is refused before the rows are looked at.
-        network = self._network(composition, layout, runtime.dtype, fresh=fresh)
+        network = self._network(composition, layout, runtime.dtype, before)
         target = _classes(y, rows) if composition.supervised else None
         rows, weight, target = reading.weigh(rows, sample_weight, target)
-        if fresh:
+        if before is None:
             layout = layout.measured(rows, weight)
             encoding = Encoding.fit(self.scaling, rows, weight, columns=layout.known)
             layout = replace(layout, told=composition.told(layout, encoding.holed))
             if layout.schema is not None or layout.told:  # which network it is depends on the rows
                 network = composition.network(layout, runtime.dtype)
         else:
-            encoding = self.encoding_
+            encoding = before.scaling
         objective = composition.objective(layout)
         # Before rows may be scaled in place.
-        known = None if fresh else self._fingerprint
+        known = None if before is None else before.fingerprint
         fingerprint = Fingerprint.of(rows) if known is None else known.including(rows)
         randomness = getattr(self, "_randomness", None)
         if fresh or randomness is None:
@@ -534,7 +492,7 @@ class Autoencoder(
         n_rows: int = rows.shape[0]
         init = resolve_init(settings, network, n_rows) if fresh and whole else "random"
         if fresh:
-            _warn(composition, layout, encoding, self._names)
+            _warn(composition, layout, encoding, names)
             network.initialise(randomness.initial)
         table = make_table(
             rows,
@@ -546,7 +504,7 @@ class Autoencoder(
             layout=layout,
             owned=overwrite,
         )
-        _check_domain(objective.loss, table, composition.sides(layout), self._names)
+        _check_domain(objective.loss, table, composition.sides(layout), names)
         trainer = Trainer(
             Settings.of(
                 settings,
@@ -561,7 +519,8 @@ class Autoencoder(
             progress.make(self.verbose),
         )
         network = network.to(runtime.device, runtime.dtype)
-        return _Job(settings, composition, layout, network, encoding, table, trainer, fingerprint)
+        model = FittedModel(network, composition, objective, encoding, layout, reader, fingerprint)
+        return _Job(settings, model, table, trainer)
 
     def _training_settings(self, *, fresh: bool) -> dict[str, Any]:
         """Return a copy of the settings; the table of a fitted model stays as it was read."""
@@ -571,20 +530,24 @@ class Autoencoder(
         return settings
 
     def _network(
-        self, composition: Composition, layout: Layout, dtype: torch.dtype, *, fresh: bool
+        self,
+        composition: Composition,
+        layout: Layout,
+        dtype: torch.dtype,
+        before: FittedModel | None,
     ) -> Network:
         """Return a new network, or the fitted one if the settings still describe it."""
-        if fresh:
+        if before is None:
             return composition.network(layout, dtype)
         with torch.device("meta"):
             described = composition.network(layout, dtype)
-        if described.outline() != self.network_.outline():
+        if described.outline() != before.network.outline():
             raise ParameterError(
                 f"n_components={self.n_components!r}, architecture={self.architecture!r} and "
                 f"latent={self.latent!r} describe another network than the fitted one, which "
                 "training was to go on from; set warm_start=False, or put the settings back"
             )
-        return self.network_
+        return before.network
 
     def _finish(
         self,
@@ -595,14 +558,8 @@ class Autoencoder(
         randomness: Randomness | None = None,
     ) -> None:
         self._fit_settings = job.settings
-        self.network_ = job.network
+        self._adopt(job.model)
         self.optimizer_ = job.trainer.settings.optimizer
-        self._fingerprint = job.fingerprint
-        self.layout_ = job.layout
-        self.encoding_ = job.encoding
-        self.n_components_ = job.composition.n_components
-        self.n_parameters_ = sum(p.numel() for p in job.network.trained_parameters())
-        self._objective = job.composition.objective(job.layout)
         self.history_ = history
         self.n_iter_ = len(history)
         self.stop_reason_ = stop_reason
@@ -610,10 +567,21 @@ class Autoencoder(
         self._stepper = stepper
         self._randomness = randomness
 
+    def _adopt(self, model: FittedModel) -> None:
+        """Become the estimator of a fitted model."""
+        self._fitted = model
+        reading.copy_columns(model.reader, self)
+        self.network_ = model.network
+        self.encoding_ = model.scaling
+        self.layout_ = model.layout
+        self.n_components_ = model.n_components
+        self.n_parameters_ = sum(p.numel() for p in model.network.trained_parameters())
+
     @property
     def columns_(self) -> list[dict[str, Any]]:
         """What was decided about each column."""
-        return self.layout_.described(self._names, self.encoding_.missing)
+        model = self._model
+        return model.layout.described(model.names, model.scaling.missing)
 
     @property
     def _n_features_out(self) -> int:
@@ -632,13 +600,9 @@ class _Job:
     """One fit: what is trained, on what, by whom."""
 
     settings: dict[str, Any]
-    composition: Composition
-    layout: Layout
-    network: Network
-    encoding: Encoding
+    model: FittedModel  # its network not yet trained
     table: Table
     trainer: Trainer
-    fingerprint: Fingerprint
 
 
 def _classes(y: Any, rows: Rows) -> Matrix:

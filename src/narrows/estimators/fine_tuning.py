@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from dataclasses import replace
 from typing import Any, cast
 
 import torch
@@ -15,7 +16,6 @@ from torch import Tensor
 from narrows.core import checks
 from narrows.core.fit_settings import copied_settings
 from narrows.core.randomness import Randomness, seed
-from narrows.core.spec import NestedParameters
 from narrows.data import containers, reading
 from narrows.data.table import make_table
 from narrows.errors import CompositionError
@@ -36,7 +36,6 @@ Matrix = NDArray[Any]
 
 
 class FineTuned(
-    NestedParameters,
     Storable,
     ClassNamePrefixFeaturesOutMixin,  # type: ignore[misc]
     TransformerMixin,  # type: ignore[misc]
@@ -92,7 +91,7 @@ class FineTuned(
         ndarray of shape (n_samples, n_components)
         """
         self._read(X, reset=False)
-        return self.encoder_._encoded(X)
+        return self.encoder_.transform(X)
 
     def _target(self, y: Any, X: Any, **options: Any) -> Matrix:
         if y is None:
@@ -107,14 +106,15 @@ class FineTuned(
     def _train(self, X: Any, target: Matrix, n_outputs: int, sample_weight: Any) -> None:
         start = seed(self.random_state)
         encoder = self._encoder(X, sample_weight, start)
-        rows = encoder._rows(X)
-        owned = encoder.layout_.schema is not None or reading.owned(rows, X)
+        model = encoder._fitted
+        rows = model.read(X)
+        owned = model.layout.schema is not None or reading.owned(rows, X)
         rows, weight, kept = reading.weigh(rows, sample_weight, target)
-        if encoder._fingerprint is not None:  # a frozen one has seen other rows before
-            encoder._fingerprint = encoder._fingerprint.including(rows)
+        if model.fingerprint is not None:  # a frozen one has seen other rows before
+            encoder._adopt(replace(model, fingerprint=model.fingerprint.including(rows)))
         runtime = resolve(encoder.device, encoder.precision)
         randomness = Randomness.seeded(start, runtime.device)
-        network = encoder.network_.to(runtime.device, runtime.dtype)
+        network = model.network.to(runtime.device, runtime.dtype)
         head = Head([encoder.n_components_, *self._hidden(), n_outputs])
         head = head.to(runtime.dtype)
         head.initialise(randomness.initial)  # a generator of the processor's
@@ -123,15 +123,15 @@ class FineTuned(
         headed = Headed(network, head, reconstructs=factor > 0)
         table = make_table(
             rows,
-            encoder.encoding_,
+            model.scaling,
             runtime.dtype,
             runtime.device,
             sample_weight=weight,
             target=kept,
-            layout=encoder.layout_,
+            layout=model.layout,
             owned=owned,
         )
-        task = self._task(encoder._objective, factor)
+        task = self._task(model.objective, factor)
         trainer = Trainer(
             Settings.of(self.get_params(deep=False), cast(Objective, task), table),
             runtime,
@@ -189,7 +189,8 @@ class FineTuned(
             found: Tensor = heads[x.dtype](network.posterior(x, seen).mean)
             return found
 
-        return self.encoder_._map(self.encoder_._rows(X), outputs, n_outputs)
+        model = self.encoder_._fitted
+        return model.map(model.read(X), outputs, n_outputs)
 
     @property
     def _n_features_out(self) -> int:

@@ -17,9 +17,9 @@ from narrows import codes
 from narrows.core import checks
 from narrows.core.forward_pass import ForwardPass
 from narrows.data.fingerprint import Seen
+from narrows.data.layout import Layout
 from narrows.errors import DataError, MissingDependencyError, SeenRowsWarning, stacklevel
-from narrows.inference.fitted_model import Fitted
-from narrows.network.input_layer import shown
+from narrows.inference.fitted_model import FittedModel
 from narrows.network.network import Network
 
 Matrix = NDArray[Any]
@@ -27,274 +27,184 @@ Rows = list[dict[str, Any]]
 METHODS = ("gradient", "integrated_gradients")
 
 
-class Explanation(Fitted):
-    """What a fitted autoencoder says of its own code; inherited by `Autoencoder`."""
+def explained_variance(model: FittedModel, X: Any, *, train: Any = None) -> Rows:
+    """Return what the code keeps of each view's variance; see `Autoencoder.explained_variance`."""
+    rows = np.asarray(_dense(model.read(X)), np.float64)
+    _warn_of_seen(model.count_seen(rows))
+    inputs, measured = model.to_inputs(rows)
+    means = _mean(inputs, measured)
+    spread = np.where(measured, (inputs - means) ** 2, 0.0)
+    code = model.encode(rows)
+    center = code.mean(0)
 
-    def explained_variance(self, X: Any, *, train: Any = None) -> Rows:
-        """Return the share of each view's variance that the code keeps, in all and by component.
+    def lost(code: Matrix) -> Matrix:
+        error: Matrix = np.where(measured, (model.decode_to_inputs(code) - inputs) ** 2, 0.0).sum(0)
+        return error
 
-        Parameters
-        ----------
-        X : array, CSR array or data frame of shape (n_samples, n_features)
-            Rows with the columns of fit, best ones that it did not see: of those it did, a code
-            explains more than of any other.
-        train : array, CSR array or data frame, optional
-            The rows of fit, for a PCA of equal size beside it.
+    full = lost(code)
+    without = [
+        lost(np.where(np.arange(code.shape[1]) == component, center, code)) - full
+        for component in range(code.shape[1])
+    ]
+    linear = _linear(model, train, rows, inputs, measured)
+    shares: Rows = []
+    for view, columns in _parts(model):
+        total = spread[:, columns].sum()
 
-        Returns
-        -------
-        list of dict
-            One row per view ("all" is the whole table) and component, for `pandas.DataFrame`:
+        def row(what: int | str, part: float, pca: float, *, view: str = view) -> None:
+            share = {"explained": float(part), "pca": float(pca)}
+            shares.append({"view": view, "component": what, **share})
 
-            view, component : str and int or str
-                A number of a component, "total", "shared" or "specific".
-            explained : float
-                For "total", 1 - (squared error) / (squared distance from the mean), over measured
-                cells, of what the network sees: scaled numbers, and a column per level. For a
-                component, by how much that falls when the component is held at its mean. For
-                "shared", what is left of it when the view itself is hidden from the encoder;
-                "specific" is the rest.
-            pca : float
-                The same of the PCA, NaN without ``train``; its component of the same rank.
+        kept = 1 - full[columns].sum() / total if total else float("nan")
+        row("total", kept, linear.share("total", columns, total))
+        for component, more in enumerate(without):
+            part = more[columns].sum() / total if total else float("nan")
+            row(component, part, linear.share(component, columns, total))
+        if len(model.layout.views) > 1 and view != "all":
+            hidden = rows.copy()
+            hidden[:, model.view_columns(view)] = np.nan
+            lost_then = lost(model.encode(hidden))[columns].sum()
+            left = 1 - lost_then / total if total else float("nan")
+            row("shared", left, float("nan"))
+            row("specific", kept - left, float("nan"))
+    return shares
 
-        Raises
-        ------
-        DataError
-            If X has fewer than 2 rows, or none but rows of ``train``.
 
-        Warns
-        -----
-        SeenRowsWarning
-            If fit has seen rows of X. Models know that of their rows from a fingerprint, which they
-            save, too.
-        """
-        rows = np.asarray(self._compact(self._rows(X)), np.float64)
-        self._warn_of_seen(self._seen_in_fit(rows))
-        seen, measured = self._seen(rows)
-        means = _mean(seen, measured)
-        spread = np.where(measured, (seen - means) ** 2, 0.0)
-        code = self._codes_of(rows)
-        center = code.mean(0)
+def feature_importance(
+    model: FittedModel,
+    X: Any,
+    component: int | str | None = None,
+    *,
+    method: str = "gradient",
+    others: Sequence[FittedModel] = (),
+) -> Rows:
+    """Return how much each column moves the code; see `Autoencoder.feature_importance`."""
+    checks.choice("method", method, METHODS)
+    chosen: int | str | None = component
+    if isinstance(component, str):
+        checks.choice("component", component, ("score",))
+    elif component is not None:
+        chosen = checks.integer("component", component, low=0, high=model.n_components - 1)
+    values = [_importance(model, X, chosen, method)]
+    mine = _codes(model, X) if others else None
+    for other in others:
+        match = chosen
+        if mine is not None and isinstance(chosen, int):
+            match = int(codes.matched(mine, _codes(other, X))[chosen])
+        values.append(_importance(other, X, match, method))
+    mean = np.mean(values, axis=0)
+    order = np.argsort(-mean, kind="stable")
+    view = {column: name for name, own in _views(model) for column in own}
+    names = model.names or range(model.n_features)
+    return [
+        {"column": names[i], "view": view.get(int(i)), "importance": float(mean[i])} for i in order
+    ]
 
-        def lost(code: Matrix) -> Matrix:
-            found: Matrix = np.where(measured, (self._shown(code) - seen) ** 2, 0.0).sum(0)
-            return found
 
-        full = lost(code)
-        without = [
-            lost(np.where(np.arange(code.shape[1]) == component, center, code)) - full
-            for component in range(code.shape[1])
-        ]
-        linear = self._linear(train, rows, seen, measured)
-        found: Rows = []
-        for view, columns in self._parts():
-            total = spread[:, columns].sum()
+def _codes(model: FittedModel, X: Any) -> Matrix:
+    return np.asarray(model.encode(model.read(X)), np.float64)
 
-            def row(what: int | str, part: float, pca: float, *, view: str = view) -> None:
-                share = {"explained": float(part), "pca": float(pca)}
-                found.append({"view": view, "component": what, **share})
 
-            kept = 1 - full[columns].sum() / total if total else float("nan")
-            row("total", kept, linear.share("total", columns, total))
-            for component, more in enumerate(without):
-                part = more[columns].sum() / total if total else float("nan")
-                row(component, part, linear.share(component, columns, total))
-            if len(self.layout_.views) > 1 and view != "all":
-                hidden = rows.copy()
-                hidden[:, self._columns_of(view)] = np.nan
-                lost_then = lost(self._codes_of(hidden))[columns].sum()
-                left = 1 - lost_then / total if total else float("nan")
-                row("shared", left, float("nan"))
-                row("specific", kept - left, float("nan"))
-        return found
+def _views(model: FittedModel) -> list[tuple[str, list[int]]]:
+    return [(placed.name, list(placed.columns)) for placed in model.layout.views]
 
-    def feature_importance(
-        self,
-        X: Any,
-        component: int | str | None = None,
-        *,
-        method: str = "gradient",
-        others: Sequence[Any] = (),
-    ) -> Rows:
-        """Return how much each column moves the code, or a row's score, most important first.
 
-        Parameters
-        ----------
-        X : array, CSR array or data frame of shape (n_samples, n_features)
-            Rows to look at: a whole table, or one row to explain.
-        component : int, "score" or None, default=None
-            A component of the code; "score" for the loss of the row, which is minus its
-            `score_samples`, as a cell is encoded and as it is what the reconstruction is compared
-            with; None for all components together.
-        method : {"gradient", "integrated_gradients"}, default="gradient"
-            "gradient" is the mean of abs(d component / d column) over rows, in scaled units, so by
-            how much a step of one standard deviation moves the component. "integrated_gradients"
-            (Sundararajan et al., 2017) is the mean of abs of the part of the difference to a row
-            of means that is due to the column; it needs captum.
-        others : sequence of Autoencoder
-            Fitted to the same table with other seeds: their importances are averaged with this
-            model's. A component is matched by the correlation of the codes of X.
+def _parts(model: FittedModel) -> Iterator[tuple[str, list[int]]]:
+    """Yield the views, and the whole table as "all", with their outputs."""
+    layout = model.layout
+    if len(layout.views) > 1:
+        for name, columns in _views(model):
+            yield name, list(layout.outputs(columns))
+    yield "all", list(layout.outputs(range(layout.n_features)))
 
-        Returns
-        -------
-        list of dict
-            One row per column, for `pandas.DataFrame`: column, view, importance. Columns of equal
-            importance stand in the order of the table.
 
-        Raises
-        ------
-        ParameterError
-            If there is no such component or method.
-        MissingDependencyError
-            If captum is asked for and not installed.
-        """
-        checks.choice("method", method, METHODS)
-        chosen: int | str | None = component
-        if isinstance(component, str):
-            checks.choice("component", component, ("score",))
-        elif component is not None:
-            chosen = checks.integer("component", component, low=0, high=self._last(X))
-        values = [self._importance(X, chosen, method)]
-        mine = self._codes_of(self._rows(X)) if others else None
-        for other in others:
-            match = chosen
-            if mine is not None and isinstance(chosen, int):
-                pairs = codes.matched(mine, other._codes_of(other._rows(X)))
-                match = int(pairs[chosen])
-            values.append(other._importance(X, match, method))
-        found = np.mean(values, axis=0)
-        order = np.argsort(-found, kind="stable")
-        view = {column: name for name, own in self._views() for column in own}
-        called = self._names or range(self.n_features_in_)
-        return [
-            {"column": called[i], "view": view.get(int(i)), "importance": float(found[i])}
-            for i in order
-        ]
+def _dense(rows: Any) -> Matrix:
+    dense: Matrix = rows.toarray() if hasattr(rows, "toarray") else rows
+    if len(dense) < 2:
+        raise DataError(f"X has {len(dense)} row, which has no variance; give at least 2")
+    return dense
 
-    def _last(self, X: Any) -> int:
-        self._rows(X)  # an unfitted model says so first
-        return self.n_components_ - 1
 
-    def _views(self) -> list[tuple[str, list[int]]]:
-        return [(placed.name, list(placed.columns)) for placed in self.layout_.views]
-
-    def _parts(self) -> Iterator[tuple[str, list[int]]]:
-        """Yield the views, and the whole table as "all", with their outputs."""
-        if len(self.layout_.views) > 1:
-            for name, columns in self._views():
-                yield name, list(self.layout_.outputs(columns))
-        yield "all", list(self.layout_.outputs(range(self.layout_.n_features)))
-
-    def _compact(self, rows: Any) -> Matrix:
-        found: Matrix = rows.toarray() if hasattr(rows, "toarray") else rows
-        if len(found) < 2:
-            raise DataError(f"X has {len(found)} row, which has no variance; give at least 2")
-        return found
-
-    def _seen_in_fit(self, rows: Any) -> Seen:
-        """Return how many of some rows, as `_rows` gives them, fit has seen."""
-        if self._fingerprint is None:  # of a file of a version that wrote none
-            return Seen.unknown(rows.shape[0])
-        return self._fingerprint.seen(rows)
-
-    def _warn_of_seen(self, seen: Seen) -> None:
-        if seen.n_seen:
-            warnings.warn(
-                f"{seen} seen in fit, and of those a code explains more than of others; give rows "
-                "that fit did not see, for example of train_test_split",
-                SeenRowsWarning,
-                stacklevel=stacklevel(),
-            )
-
-    def _codes_of(self, rows: Any) -> Matrix:
-        found = self._map(
-            rows, lambda network, x, seen: network.encode(x, seen), self.n_components_
+def _warn_of_seen(seen: Seen) -> None:
+    if seen.n_seen:
+        warnings.warn(
+            f"{seen} seen in fit, and of those a code explains more than of others; give rows "
+            "that fit did not see, for example of train_test_split",
+            SeenRowsWarning,
+            stacklevel=stacklevel(),
         )
-        return np.asarray(found, np.float64)
 
-    def _seen(self, rows: Matrix) -> tuple[Matrix, Matrix]:
-        """Return what the network sees of rows, a column per level, and what of it was measured."""
-        return shown(rows, self.encoding_, self.layout_)
 
-    def _shown(self, code: Matrix) -> Matrix:
-        """Return the mean of what the network would see of the rows that codes stand for."""
-        sides = self._composition.sides(self.layout_)
-        width = len(self.layout_.outputs(range(self.layout_.n_features)))
-
-        def decoded(network: Network, y: Tensor, seen: Tensor | None) -> Tensor:
-            raw = network.decode_raw(y)
-            found = torch.empty_like(raw)
-            for side in sides:
-                found[:, list(side.outputs)] = side.shown(raw)
-            return found
-
-        return self._map(code, decoded, width, encode=False)
-
-    def _linear(self, train: Any, rows: Matrix, seen: Matrix, measured: Matrix) -> _Linear:
-        if train is None:
-            return _Linear(None, seen, measured)
-        known = np.asarray(self._compact(self._rows(train)), np.float64)
-        both = len(np.unique(np.vstack([known, rows]), axis=0))
-        if both <= len(np.unique(known, axis=0)):
-            raise DataError("all rows of X are rows of train; give rows that fit did not see")
-        learned, there = self._seen(known)
-        empty = np.isnan(known).all(0) & ~np.isnan(rows).all(0) & ~np.asarray(self.encoding_.unseen)
-        if empty.any():
-            called = self._names or range(self.n_features_in_)
-            listed = ", ".join(repr(called[i]) for i in np.flatnonzero(empty)[:5])
-            raise DataError(
-                f"train has no measured cell in {int(empty.sum())} columns that fit had, {listed}"
-                f"{', ...' * (int(empty.sum()) > 5)}; give the rows of fit"
-            )
-        means = _mean(learned, there)
-        size = min(self.n_components_, *learned.shape)
-        pca = PCA(size, random_state=0).fit(np.where(there, learned, means))
-        return _Linear(pca, np.where(measured, seen, means), measured)
-
-    def _importance(self, X: Any, component: int | str | None, method: str) -> Matrix:
-        """Return the importance of each column, shape (n_features,)."""
-        objective = self._objective
-        of_score = component == "score"
-        wanted = [component] if isinstance(component, int) else None
-
-        def value(network: Network, x: Tensor, seen: Tensor, observed: Tensor | None) -> Tensor:
-            """Return what is explained; x is what the loss compares with, seen what is encoded."""
-            measured = None if observed is None else network.seen(x, observed)[1]
-            posterior = network.posterior_of(seen, measured, observed)
-            if not of_score:
-                return posterior.mean
-            code = network.settled(posterior.mean)
-            raw = network.decode_raw(code, observed)
-            forward = ForwardPass(network, x, x, posterior, code, raw, observed)
-            return objective.per_sample(forward)[:, None]
-
-        def attributed(network: Network, x: Tensor, observed: Tensor | None) -> Tensor:
-            asked = _Asked(network, value, x, observed, wanted)
-            with torch.enable_grad():
-                if method == "gradient":
-                    found = asked.gradients(of_score=of_score)
-                else:
-                    found = asked.integrated(self._means(x), of_score=of_score)
-            return self._by_column(found.detach())
-
-        found = self._map(self._rows(X), attributed, self.n_features_in_, derivatives=True)
-        mean: Matrix = np.asarray(found, np.float64).mean(0)
-        return mean
-
-    def _means(self, x: Tensor) -> Tensor:
-        """Return the row of means of the rows of fit, in the units and on the device of x."""
-        fill = self.encoding_.fill
-        return torch.zeros_like(x[:1]) if fill is None else torch.from_numpy(fill).to(x)[None]
-
-    def _by_column(self, of_seen: Tensor) -> Tensor:
-        """Return the sum over what the network sees of each column."""
-        if self.layout_.schema is None and not self.layout_.told:
-            return of_seen
-        index = torch.tensor(self.layout_.owners, device=of_seen.device)
-        shape = (len(of_seen), self.layout_.n_features)
-        return torch.zeros(shape, dtype=of_seen.dtype, device=of_seen.device).index_add(
-            1, index, of_seen
+def _linear(
+    model: FittedModel, train: Any, rows: Matrix, inputs: Matrix, measured: Matrix
+) -> _Linear:
+    if train is None:
+        return _Linear(None, inputs, measured)
+    known = np.asarray(_dense(model.read(train)), np.float64)
+    both = len(np.unique(np.vstack([known, rows]), axis=0))
+    if both <= len(np.unique(known, axis=0)):
+        raise DataError("all rows of X are rows of train; give rows that fit did not see")
+    learned, there = model.to_inputs(known)
+    empty = np.isnan(known).all(0) & ~np.isnan(rows).all(0) & ~np.asarray(model.scaling.unseen)
+    if empty.any():
+        names = model.names or range(model.n_features)
+        listed = ", ".join(repr(names[i]) for i in np.flatnonzero(empty)[:5])
+        raise DataError(
+            f"train has no measured cell in {int(empty.sum())} columns that fit had, {listed}"
+            f"{', ...' * (int(empty.sum()) > 5)}; give the rows of fit"
         )
+    means = _mean(learned, there)
+    size = min(model.n_components, *learned.shape)
+    pca = PCA(size, random_state=0).fit(np.where(there, learned, means))
+    return _Linear(pca, np.where(measured, inputs, means), measured)
+
+
+def _importance(model: FittedModel, X: Any, component: int | str | None, method: str) -> Matrix:
+    """Return the importance of each column, shape (n_features,)."""
+    objective = model.objective
+    of_score = component == "score"
+    wanted = [component] if isinstance(component, int) else None
+
+    def value(network: Network, x: Tensor, seen: Tensor, observed: Tensor | None) -> Tensor:
+        """Return what is explained; x is what the loss compares with, seen what is encoded."""
+        measured = None if observed is None else network.seen(x, observed)[1]
+        posterior = network.posterior_of(seen, measured, observed)
+        if not of_score:
+            return posterior.mean
+        code = network.settled(posterior.mean)
+        raw = network.decode_raw(code, observed)
+        forward = ForwardPass(network, x, x, posterior, code, raw, observed)
+        return objective.per_sample(forward)[:, None]
+
+    def attributed(network: Network, x: Tensor, observed: Tensor | None) -> Tensor:
+        asked = _Asked(network, value, x, observed, wanted)
+        with torch.enable_grad():
+            if method == "gradient":
+                slopes = asked.gradients(of_score=of_score)
+            else:
+                slopes = asked.integrated(_means(model, x), of_score=of_score)
+        return _by_column(model.layout, slopes.detach())
+
+    by_row = model.map(model.read(X), attributed, model.n_features, gradients=True)
+    mean: Matrix = np.asarray(by_row, np.float64).mean(0)
+    return mean
+
+
+def _means(model: FittedModel, x: Tensor) -> Tensor:
+    """Return the row of means of the rows of fit, in the units and on the device of x."""
+    fill = model.scaling.fill
+    return torch.zeros_like(x[:1]) if fill is None else torch.from_numpy(fill).to(x)[None]
+
+
+def _by_column(layout: Layout, of_seen: Tensor) -> Tensor:
+    """Return the sum over what the network sees of each column."""
+    if layout.schema is None and not layout.told:
+        return of_seen
+    index = torch.tensor(layout.owners, device=of_seen.device)
+    shape = (len(of_seen), layout.n_features)
+    return torch.zeros(shape, dtype=of_seen.dtype, device=of_seen.device).index_add(
+        1, index, of_seen
+    )
 
 
 class _Linear:

@@ -1,23 +1,23 @@
-"""Fitted: how a fitted network is applied to a table, block by block."""
+"""A fitted model: a trained network and all it takes to apply it to tables, block by block."""
 
 from __future__ import annotations
 
 import copy
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import narwhals as nw
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
 
 from narrows.core import checks
-from narrows.core.isolation import Isolated
+from narrows.core.randomness import seed
 from narrows.data import reading
 from narrows.data.column import Column
-from narrows.data.fingerprint import Fingerprint
+from narrows.data.fingerprint import Fingerprint, Seen
 from narrows.data.frames import Frame
 from narrows.data.layout import Layout
 from narrows.data.reading import names_of
@@ -25,137 +25,244 @@ from narrows.data.scaling import Encoding, Rows, blocks
 from narrows.data.table import as_tensor, measured
 from narrows.errors import ParameterError
 from narrows.network.composition import Composition
+from narrows.network.input_layer import shown
 from narrows.network.network import Network
 from narrows.network.objective import Objective
 
 Matrix = NDArray[Any]
 
+# (network, scaled rows or codes, which cells were measured or None) -> a row for each.
+RowFunction = Callable[[Network, Tensor, Tensor | None], Tensor]
+
+
+@dataclass(frozen=True, eq=False)
+class FittedModel:
+    """A trained network and all it takes to apply it to a table.
+
+    What `fit` decided, whatever the settings of its estimator are by now. Estimators hold one, and
+    what they can do with it are functions of it: see `narrows.inference`.
+
+    Parameters
+    ----------
+    network : Network
+        Trained.
+    composition : Composition
+        The parts it was made of.
+    objective : Objective
+        What it was trained for.
+    scaling : Encoding
+        Of the columns.
+    layout : Layout
+        The columns, and what was measured of those that are no plain numbers.
+    reader : BaseEstimator
+        Knows how many columns there are, and their names, for scikit-learn's checks; nothing else.
+    fingerprint : Fingerprint or None
+        Of the rows of fit; None in files of versions that wrote none.
+    """
+
+    network: Network
+    composition: Composition
+    objective: Objective
+    scaling: Encoding
+    layout: Layout
+    reader: Any
+    fingerprint: Fingerprint | None = None
+
+    @property
+    def n_components(self) -> int:
+        """Length of the code."""
+        return self.composition.n_components
+
+    @property
+    def n_features(self) -> int:
+        """How many columns the table has."""
+        return self.layout.n_features
+
+    @property
+    def names(self) -> list[str] | None:
+        """What the columns are called, where they have names."""
+        return names_of(self.reader)
+
+    @property
+    def columns(self) -> tuple[Column, ...]:
+        """What each column is."""
+        return self.layout.known or (Column(),) * self.n_features
+
+    @property
+    def device(self) -> torch.device:
+        """Where the network is."""
+        return next(self.network.parameters()).device
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """Of its weights."""
+        return next(self.network.parameters()).dtype
+
+    def generator(self, random_state: Any) -> torch.Generator:
+        """Return a generator on the device of the network."""
+        return torch.Generator(self.device).manual_seed(seed(random_state))
+
+    def view_columns(self, view: str) -> list[int]:
+        """Return the numbers of a view's columns.
+
+        Raises
+        ------
+        ParameterError
+            If there is no such view, or no other one.
+        """
+        views = {placed.name: list(placed.columns) for placed in self.layout.views}
+        if len(views) < 2:
+            raise ParameterError(
+                f"view={view!r}: the model has no several views; fit it with views="
+            )
+        return views[checks.choice("view", view, views)]
+
+    def read(self, X: Any) -> Rows:
+        """Return a table with the columns of fit as rows of numbers, NaN where none was measured.
+
+        Raises
+        ------
+        DataError
+            If X cannot be used as it is.
+        """
+        return reading.read(self.reader, X, reset=False, missing=True, schema=self.layout.schema)
+
+    def count_seen(self, rows: Rows) -> Seen:
+        """Return how many of some rows, as `read` gives them, fit has seen."""
+        if self.fingerprint is None:
+            return Seen.unknown(rows.shape[0])
+        return self.fingerprint.seen(rows)
+
+    def encode(self, rows: Rows) -> Matrix:
+        """Return the codes of rows."""
+        return self.map(
+            rows, lambda network, x, observed: network.encode(x, observed), self.n_components
+        )
+
+    def decode(self, codes: Matrix) -> Matrix:
+        """Return the rows that codes stand for, in the units of the table."""
+        scaled = self.map(
+            codes, lambda network, y, _: network.decode(y), self.n_features, of_codes=True
+        )
+        return self.scaling.decode(scaled)
+
+    def reconstruct(self, rows: Rows) -> Matrix:
+        """Return rows encoded and decoded, in the units of the table, all cells filled."""
+
+        def decoded(network: Network, x: Tensor, observed: Tensor | None) -> Tensor:
+            return network.decode(network.encode(x, observed), observed)
+
+        return self.scaling.decode(self.map(rows, decoded, self.n_features))
+
+    def to_inputs(self, rows: Matrix) -> tuple[Matrix, Matrix]:
+        """Return rows as the network sees them, a column per level, and what was measured of it."""
+        return shown(rows, self.scaling, self.layout)
+
+    def decode_to_inputs(self, codes: Matrix) -> Matrix:
+        """Return the mean of what the network would see of the rows that codes stand for."""
+        sides = self.composition.sides(self.layout)
+        width = len(self.layout.outputs(range(self.n_features)))
+
+        def decoded(network: Network, y: Tensor, observed: Tensor | None) -> Tensor:
+            raw = network.decode_raw(y)
+            means = torch.empty_like(raw)
+            for side in sides:
+                means[:, list(side.outputs)] = side.shown(raw)
+            return means
+
+        return self.map(codes, decoded, width, of_codes=True)
+
+    def map(
+        self,
+        rows: Rows,
+        function: RowFunction,
+        width: int,
+        *,
+        of_codes: bool = False,
+        gradients: bool = False,
+    ) -> Matrix:
+        """Apply a function to rows block by block, in their dtype.
+
+        Parameters
+        ----------
+        rows : array or CSR array of shape (n_samples, n_features)
+            As `read` gives them; they are scaled first.
+        function : callable
+            Of the network, scaled rows, and which of their cells were measured (None if all);
+            returns a Tensor of shape (n_rows, width).
+        width : int
+            Of what it returns.
+        of_codes : bool
+            Whether the rows are codes, which are not scaled.
+        gradients : bool
+            Whether the function takes derivatives.
+
+        Returns
+        -------
+        ndarray of shape (n_samples, width)
+        """
+        dtype = torch.float64 if rows.dtype == np.float64 else torch.float32
+        out = np.empty((rows.shape[0], width), rows.dtype)
+        with torch.no_grad() if gradients else torch.inference_mode():
+            network, device = self.network, self.device
+            if self.dtype != dtype:
+                network = copy.deepcopy(network).to(dtype)
+            fill = None
+            if self.scaling.fill is not None:
+                fill = as_tensor(self.scaling.fill).to(device, dtype)
+            for block in blocks(rows.shape[0], self.n_features + width):
+                values = rows[block] if of_codes else self.scaling.encode(rows[block], rows.dtype)
+                x = as_tensor(np.ascontiguousarray(values)).to(device)
+                inputs = (x, None) if of_codes else measured(x, fill)
+                out[block] = function(network, *inputs).cpu().numpy()
+        return out
+
+    def as_table(self, rows: Matrix, like: Any = None) -> Any:
+        """Return rows in the units of the table as a person has them: levels by their names.
+
+        ``like`` is the table they came from, whose library, labels, dtypes and index they have.
+        """
+        frame = Frame.of(like) or self.own_frame()
+        return self.as_frame(rows, frame, like) if frame else self.as_array(rows)
+
+    def own_frame(self) -> Frame | None:
+        """Return what the frame of fit was, where its columns were no plain numbers."""
+        schema = self.layout.schema
+        if schema is None or schema.library is None or schema.names is None:
+            return None
+        return self.layout.frame or Frame.plain(schema.library, schema.names)
+
+    def frame_for(self, X: Any) -> Frame | None:
+        """Return the frame of fit's columns in the library of X; None if X is no frame."""
+        frame, own = Frame.of(X), self.layout.frame
+        if frame is None:
+            return self.own_frame()
+        if own is not None and own.library == frame.library:
+            return own
+        names = self.names or [f"x{i}" for i in range(self.n_features)]
+        return Frame.plain(frame.library, names)
+
+    def as_frame(self, rows: Matrix, frame: Frame, like: Any = None) -> Any:
+        """Return rows as a data frame, with the index of ``like``."""
+        return frame.decoded(self.columns, self.cells(rows), index_of(like))
+
+    def cells(self, rows: Matrix) -> list[Any]:
+        """Return a list of columns: numbers, and levels by their names."""
+        schema = self.layout.schema
+        return list(rows.T) if schema is None else schema.restored(rows)
+
+    def as_array(self, rows: Matrix) -> Matrix:
+        """Return rows as an array: of objects where there are levels."""
+        if self.layout.schema is None:
+            return rows
+        cells = self.cells(rows)
+        levels = any(isinstance(column, list) for column in cells)
+        array = np.empty(rows.shape, object if levels else rows.dtype)
+        for number, column in enumerate(cells):
+            array[:, number] = column
+        return array
+
 
 def index_of(X: Any) -> Any:
     """Return the index of a frame of pandas; None of any other table."""
     return X.index if nw.dependencies.is_pandas_dataframe(X) else None
-
-
-class Fitted(Isolated):
-    """Reading tables, and a network's answers about their rows; inherited by `Autoencoder`."""
-
-    network_: Network
-    encoding_: Encoding
-    layout_: Layout
-    n_components_: int
-    n_features_in_: int
-    _fit_settings: dict[str, Any]
-    _objective: Objective
-    _fingerprint: Fingerprint | None = None  # of the rows of fit
-
-    @property
-    def _composition(self) -> Composition:
-        """The parts that fit was made of, whatever the settings are by now."""
-        return Composition.of({**self._fit_settings, "n_components": self.n_components_})
-
-    @property
-    def _names(self) -> list[str] | None:
-        return names_of(self)
-
-    def _columns_of(self, view: str) -> list[int]:
-        """Return the numbers of a view's columns."""
-        known = {placed.name: list(placed.columns) for placed in self.layout_.views}
-        if len(known) < 2:
-            raise ParameterError(
-                f"view={view!r}: the model has no several views; fit it with views="
-            )
-        return known[checks.choice("view", view, known)]
-
-    @property
-    def _weight(self) -> Tensor:
-        return next(self.network_.parameters())
-
-    def _rows(self, X: Any) -> Rows:
-        check_is_fitted(self, "network_")
-        return reading.read(self, X, reset=False, missing=True, schema=self.layout_.schema)
-
-    def _typed(self, rows: Matrix, like: Any = None) -> Any:
-        """Return rows in units of the table as a person has them: levels by their names.
-
-        ``like`` is the table they came from, whose library, labels, dtypes and index they have.
-        """
-        frame = Frame.of(like) or self._own_frame()
-        return self._framed(rows, frame, like) if frame else self._as_array(rows)
-
-    def _own_frame(self) -> Frame | None:
-        """Return what the frame of fit was, where its columns were no plain numbers."""
-        schema = self.layout_.schema
-        if schema is None or schema.library is None or schema.names is None:
-            return None
-        return self.layout_.frame or Frame.plain(schema.library, schema.names)
-
-    def _frame_for(self, X: Any) -> Frame | None:
-        """Return the frame of fit's columns in the library of X; None if X is no frame."""
-        given, own = Frame.of(X), self.layout_.frame
-        if given is None:
-            return self._own_frame()
-        if own is not None and own.library == given.library:
-            return own
-        names = self._names or [f"x{i}" for i in range(self.n_features_in_)]
-        return Frame.plain(given.library, names)
-
-    def _framed(self, rows: Matrix, frame: Frame, like: Any = None) -> Any:
-        return frame.decoded(self._kinds, self._cells(rows), index_of(like))
-
-    @property
-    def _kinds(self) -> tuple[Column, ...]:
-        return self.layout_.known or (Column(),) * self.n_features_in_
-
-    def _cells(self, rows: Matrix) -> list[Any]:
-        schema = self.layout_.schema
-        return list(rows.T) if schema is None else schema.restored(rows)
-
-    def _as_array(self, rows: Matrix) -> Matrix:
-        if self.layout_.schema is None:
-            return rows
-        cells = self._cells(rows)
-        levels = any(isinstance(column, list) for column in cells)
-        found = np.empty(rows.shape, object if levels else rows.dtype)
-        for number, column in enumerate(cells):
-            found[:, number] = column
-        return found
-
-    def _encoded(self, X: Any) -> Matrix:
-        rows = self._rows(X)
-        return self._map(rows, lambda network, x, seen: network.encode(x, seen), self.n_components_)
-
-    def _decoded(self, code: Matrix) -> Matrix:
-        found = self._map(
-            code, lambda network, y, seen: network.decode(y), self.n_features_in_, encode=False
-        )
-        return self.encoding_.decode(found)
-
-    def _map(
-        self,
-        rows: Rows,
-        function: Callable[[Network, Tensor, Tensor | None], Tensor],
-        width: int,
-        *,
-        encode: bool = True,
-        derivatives: bool = False,
-    ) -> Matrix:
-        """Apply ``function`` to scaled rows block by block, in the dtype of the rows.
-
-        ``derivatives`` says whether the function takes some of its own.
-        """
-        dtype = torch.float64 if rows.dtype == np.float64 else torch.float32
-        out = np.empty((rows.shape[0], width), rows.dtype)
-        with torch.no_grad() if derivatives else torch.inference_mode():
-            network = self.network_
-            found = next(network.parameters())
-            if found.dtype != dtype:
-                network = copy.deepcopy(network).to(dtype)
-            fill = None
-            if self.encoding_.fill is not None:
-                fill = as_tensor(self.encoding_.fill).to(found.device, dtype)
-            for block in blocks(rows.shape[0], self.n_features_in_ + width):
-                values = self.encoding_.encode(rows[block], rows.dtype) if encode else rows[block]
-                x = as_tensor(np.ascontiguousarray(values)).to(found.device)
-                seen = measured(x, fill) if encode else (x, None)
-                out[block] = function(network, *seen).cpu().numpy()
-        return out

@@ -43,7 +43,7 @@ class Composition:
     n_components : int
         Width of the code.
     architecture, latent, fusion, loss, penalty, chosen_corruption : specs
-        The part on each axis; penalty and corruption may be None, and the corruption `AUTO`.
+        The part on each axis; penalty and corruption may be None, and the corruption "auto".
     balance : {"root", "views", "columns"}
         What views of different width count.
     add_indicator : bool
@@ -56,7 +56,7 @@ class Composition:
     fusion: Fusion
     loss: Loss
     penalty: Penalty | None
-    chosen_corruption: Corruption | None
+    chosen_corruption: Corruption | str | None
     balance: str
     add_indicator: bool
 
@@ -85,7 +85,7 @@ class Composition:
     @property
     def regularised(self) -> bool:
         """Whether anything but the length of the code limits what it can copy."""
-        noisy = self.chosen_corruption is not None and self.chosen_corruption is not AUTO
+        noisy = isinstance(self.chosen_corruption, Corruption)
         return self.penalty is not None or noisy or self.latent.regularises
 
     @property
@@ -96,9 +96,9 @@ class Composition:
 
     def corruption(self, layout: Layout) -> Corruption | None:
         """Return what the encoder sees instead of x while training."""
-        if self.chosen_corruption is not AUTO:
-            return self.chosen_corruption
-        return AUTO if len(layout.views) > 1 else None
+        if isinstance(self.chosen_corruption, str):
+            return AUTO if len(layout.views) > 1 else None
+        return self.chosen_corruption
 
     def told(self, layout: Layout, missing: Sequence[int]) -> tuple[int, ...]:
         """Return of which columns the encoder is told where they were not measured.
@@ -237,9 +237,9 @@ class Composition:
         return found
 
 
-def _corruption(value: Any) -> Corruption | None:
+def _corruption(value: Any) -> Corruption | str | None:
     if isinstance(value, str) and value == "auto":
-        return AUTO
+        return value
     return None if _absent(value) else Corruption.of(value)
 
 

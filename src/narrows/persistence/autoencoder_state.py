@@ -10,12 +10,15 @@ import numpy as np
 import torch
 
 from narrows.core import checks
+from narrows.core.fit_settings import copied_settings
+from narrows.data import reading
 from narrows.data.fingerprint import MOST, Fingerprint
 from narrows.data.frames import Frame
 from narrows.data.layout import Layout
 from narrows.data.scaling import Encoding, counted
 from narrows.data.views import place
 from narrows.errors import CorruptFileError
+from narrows.inference.fitted_model import FittedModel
 from narrows.network.network import Network
 from narrows.persistence import files, schema_state, stored
 from narrows.training.plan import how_to_move, resolve_composition
@@ -26,28 +29,29 @@ FILL = "scaling.fill"  # files of versions before there was one have none: 0 sto
 
 def describe(estimator: Any) -> tuple[dict[str, Any], files.Arrays]:
     """Return the fitted part of the config, and the tensors."""
-    missing = estimator.encoding_.missing
+    model: FittedModel = estimator._fitted
+    missing = model.scaling.missing
     fitted = {
         **stored.columns(estimator),
         **stored.training(estimator),
-        "n_components": int(estimator.n_components_),
-        "dtype": dtype_name(estimator.network_),
-        "scaled": estimator.encoding_.center is not None,
+        "n_components": model.n_components,
+        "dtype": dtype_name(model.network),
+        "scaled": model.scaling.center is not None,
         "init": estimator.init_,
         "missing": [] if missing is None else missing.tolist(),
-        "schema": schema_state.describe(estimator.layout_.schema),
-        "told": list(estimator.layout_.told),
-        "frame": None if estimator.layout_.frame is None else estimator.layout_.frame.described(),
+        "schema": schema_state.describe(model.layout.schema),
+        "told": list(model.layout.told),
+        "frame": None if model.layout.frame is None else model.layout.frame.described(),
     }
-    fingerprint = estimator._fingerprint
+    fingerprint = model.fingerprint
     fitted["fingerprint"] = None if fingerprint is None else fingerprint.described()
     tensors = {
         f"network.{name}": value.detach().cpu().numpy()
-        for name, value in estimator.network_.named_parameters()
+        for name, value in model.network.named_parameters()
     }
-    tensors |= scaling(estimator.encoding_)
-    if estimator.encoding_.fill is not None:
-        tensors[FILL] = estimator.encoding_.fill
+    tensors |= scaling(model.scaling)
+    if model.scaling.fill is not None:
+        tensors[FILL] = model.scaling.fill
     if fingerprint is not None:
         tensors[ROWS] = fingerprint.marks
     return fitted, tensors
@@ -65,8 +69,10 @@ def restore(estimator: Any, fitted: Mapping[str, Any], tensors: files.Arrays) ->
         n_features = checks.integer("n_features_in", fitted["n_features_in"], low=1)
         dtype = {"float32": torch.float32, "float64": torch.float64}[fitted["dtype"]]
         # What this version has and the file's did not is at its default, so not the file's alone.
-        settings = estimator._fit_settings
-        composition = resolve_composition({**settings, "n_components": fitted["n_components"]})
+        size = {"n_components": fitted["n_components"]}
+        resolve_composition({**estimator.get_params(deep=False), **size})  # or it is refused
+        settings = copied_settings(estimator)  # later changes inside them do not reach the model
+        composition = resolve_composition({**settings, **size})
         names = fitted["feature_names_in"]
         views = settings["views"]
         placed = () if views is None else tuple(place(views, n_features, names))
@@ -88,23 +94,23 @@ def restore(estimator: Any, fitted: Mapping[str, Any], tensors: files.Arrays) ->
         # Models of versions before there was a choice began with drawn weights.
         estimator.init_ = checks.choice("init", fitted.get("init", "random"), ("pca", "random"))
         estimator.optimizer_ = how_to_move(settings)[0]
-        estimator.n_components_ = composition.n_components
-        estimator.layout_ = layout
-        estimator._objective = composition.objective(layout)
     files.check_tensors(tensors, shapes)
     check_values(tensors, fitted["dtype"])
+    rows = None
     if fingerprint is not None:
         with stored.described():
-            marks = tensors[ROWS]
-            estimator._fingerprint = Fingerprint.restored(fingerprint, marks, n_features)
-    estimator.network_ = _filled(composition.network(layout, dtype), tensors)
-    estimator.n_parameters_ = sum(p.numel() for p in estimator.network_.trained_parameters())
-    estimator.encoding_ = replace(
+            rows = Fingerprint.restored(fingerprint, tensors[ROWS], n_features)
+    reader = reading.reader_for(estimator)
+    reading.copy_columns(estimator, reader)
+    scaled = replace(
         restored_scaling(tensors),
         missing=missing,
         logs=counted(layout.known),
         fill=tensors.get(FILL),
     )
+    network = _filled(composition.network(layout, dtype), tensors)
+    objective = composition.objective(layout)
+    estimator._adopt(FittedModel(network, composition, objective, scaled, layout, reader, rows))
 
 
 def scaling(encoding: Encoding) -> files.Arrays:

@@ -6,7 +6,7 @@ import numbers
 import os
 from collections.abc import Mapping
 from importlib.metadata import version
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Self
 
 import torch
 from sklearn.base import BaseEstimator
@@ -14,8 +14,8 @@ from sklearn.frozen import FrozenEstimator
 from sklearn.utils.validation import check_is_fitted
 
 from narrows.core.fit_settings import copied_settings, written_settings
-from narrows.core.isolation import Isolated
-from narrows.core.spec import Spec
+from narrows.core.isolation import isolate_methods
+from narrows.core.spec import Spec, set_nested
 from narrows.errors import TensorShapeError, UnknownNameError
 from narrows.persistence import config, files, stored
 from narrows.persistence.card import model_card
@@ -38,14 +38,36 @@ class State(NamedTuple):
     parts: dict[str, Any]
 
 
-class Storable(Isolated):
-    """What an estimator needs to be saved and loaded.
+class Storable:
+    """What an estimator needs to be saved and loaded, and to hold parts that have settings.
 
-    An estimator implements `_state` and `_restore`, and its ``fit`` leaves ``_fit_settings``, a
-    copy of the settings it was made from: what a fitted model does and saves depends on those.
+    Its public methods compute as in a process that has set nothing in torch. An estimator
+    implements `_state` and `_restore`, and its ``fit`` leaves ``_fit_settings``, a copy of the
+    settings it was made from: what a fitted model does and saves depends on those.
     """
 
     _fit_settings: dict[str, Any]
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        isolate_methods(cls)
+
+    def set_params(self, **params: Any) -> Self:
+        """Set parameters by name, those of a part inside as ``part__parameter``.
+
+        Raises
+        ------
+        ParameterError
+            If a part has no parameters, as None has none.
+        ValueError
+            If there is no such parameter.
+        """
+        set_nested(self, params, super().set_params, self._default_part)  # type: ignore[misc]
+        return self
+
+    def _default_part(self, name: str) -> Any:
+        """Return what None stands for as the parameter ``name``; None if for no part."""
+        return None
 
     def save(self, folder: str | os.PathLike[str]) -> None:
         """Write the fitted model to a folder: config.json, model.safetensors and README.md.

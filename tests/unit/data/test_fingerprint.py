@@ -29,7 +29,7 @@ def counts(seen: Seen) -> tuple[int, int, int]:
 
 
 def asked(model: Any, rows: Any) -> tuple[int, int, int]:
-    return counts(model._seen_in_fit(model._rows(rows)))
+    return counts(model._fitted.count_seen(model._fitted.read(rows)))
 
 
 @pytest.mark.parametrize("table", [X, HOLES], ids=["whole", "holes"])

@@ -171,7 +171,8 @@ def _write_report(
     from sklearn.model_selection import train_test_split
 
     from narrows.comparison.candidates import RECIPES
-    from narrows.estimators import reporting
+    from narrows.estimators.methods import TITLE
+    from narrows.report import report
 
     entry = _best_of_ours(found)
     if entry is None:
@@ -182,13 +183,15 @@ def _write_report(
     model = make(entry["n_components"], views=views, random_state=seed)
     train, test = train_test_split(np.arange(features.num_rows), test_size=0.2, random_state=seed)
     model.fit(features.take(train), y if y is None else y[train])
-    reporting.write(
+    report.write(
         model,
+        model._fitted,
         path,
         features.take(test),
         y=None if y is None else y[test],
         train=features.take(train),
         comparison=found.to_dict(),
+        title=TITLE,
         command=shlex.join(["narrows", *sys.argv[1:]]),
     )
     output.message(f"wrote {path}", quiet=quiet)

@@ -91,8 +91,8 @@ def command(
     narrows report model test.csv --train train.csv --target diagnosis -o report.html
     """
     from narrows.cli import apply, join, models, places, tables
-    from narrows.estimators import reporting
-    from narrows.report import page
+    from narrows.estimators.methods import TITLE
+    from narrows.report import page, report
 
     shapes = {name: rest.pop(name) for name in ("image_shape", "sequence_shape")}
     title, selection = rest.pop("title"), rest
@@ -116,15 +116,16 @@ def command(
         named = models.names(fitted) is not None
         chosen = {key: selection[key] for key in ("on", "header")} if named else carried
         known = apply.read(fitted, train, quiet=True, **chosen).rows
-    said = reporting.write(
+    said = report.write(
         fitted,
+        fitted._fitted,
         output,
         models.accepted(fitted, found.rows),
         y=None if target is None else tables.values(join.carried(found.ids, target)),
         train=None if known is None else models.accepted(fitted, known),
         ids=_called(found.ids, target),
         comparison=comparison,
-        title=title,
+        title=TITLE if title is None else title,
         command=shlex.join(["narrows", *sys.argv[1:]]),
         **shapes,
     )

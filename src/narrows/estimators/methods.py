@@ -1,0 +1,430 @@
+"""Methods: what a fitted autoencoder can do beyond codes; each is one call into `inference`."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.utils.validation import check_is_fitted
+
+from narrows.core.isolation import isolate_methods
+from narrows.inference import explanation, generation, imputation
+from narrows.inference.fitted_model import FittedModel
+
+Matrix = NDArray[Any]
+TITLE = "What the code keeps"
+
+
+@isolate_methods
+class FittedMethods:
+    """What a fitted autoencoder can do beyond codes; inherited by `Autoencoder`."""
+
+    _fitted: FittedModel
+
+    def __sklearn_is_fitted__(self) -> bool:
+        return hasattr(self, "_fitted")
+
+    @property
+    def _model(self) -> FittedModel:
+        """What fit left, whatever the settings are by now.
+
+        Raises
+        ------
+        NotFittedError
+            If there was no fit.
+        """
+        check_is_fitted(self)
+        return self._fitted
+
+    def impute(
+        self,
+        X: Any,
+        *,
+        return_std: bool = False,
+        n_draws: int = 20,
+        random_state: Any = None,
+    ) -> Any:
+        """Return X with its holes filled by what the model says; no other cell is touched.
+
+        Parameters
+        ----------
+        X : array or data frame of shape (n_samples, n_features)
+            Rows with the columns of fit; NaN (None, pd.NA, null) is a hole.
+        return_std : bool, default=False
+            Whether to return how far draws of a variational code spread, too.
+        n_draws : int, default=20
+            How many draws that takes.
+        random_state : int, RandomState or None, default=None
+            Seed of the draws.
+
+        Returns
+        -------
+        filled : ndarray or data frame of shape (n_samples, n_features)
+            As X is, with its dtypes; empty only where a column was never seen in fit. Measured
+            cells are those of X, bit for bit; whole numbers are filled with whole numbers.
+        std : ndarray or data frame of shape (n_samples, n_features)
+            If asked for; 0 in cells that were measured. The spread of the means that the draws are
+            decoded to: the noise of single cells comes on top. Of levels, the share of draws that
+            are not the most frequent one.
+
+        Raises
+        ------
+        CompositionError
+            If a spread is asked of a code that is no distribution.
+        """
+        return imputation.impute(
+            self._model, X, return_std=return_std, n_draws=n_draws, random_state=random_state
+        )
+
+    def translate(
+        self,
+        X: Any,
+        to: str,
+        *,
+        return_std: bool = False,
+        n_draws: int = 20,
+        random_state: Any = None,
+    ) -> Any:
+        """Return one view of rows as the other views tell it.
+
+        Parameters
+        ----------
+        X : array or data frame of shape (n_samples, n_features)
+            Rows with the columns of fit. Those of the view may hold anything, as they are not
+            looked at, or be left out.
+        to : str
+            The view.
+        return_std : bool, default=False
+            Whether to return how far draws of a variational code spread, too.
+        n_draws : int, default=20
+            How many draws that takes.
+        random_state : int, RandomState or None, default=None
+            Seed of the draws.
+
+        Returns
+        -------
+        translated : ndarray or data frame of shape (n_samples, n_features_of_view)
+            In the units of the table; a frame, with the dtypes of fit, if X is one.
+        std : ndarray or data frame of shape (n_samples, n_features_of_view)
+            If asked for.
+
+        Raises
+        ------
+        ParameterError
+            If the model has no such view, or no other one.
+        CompositionError
+            If a spread is asked of a code that is no distribution.
+        """
+        return imputation.translate(
+            self._model, X, to, return_std=return_std, n_draws=n_draws, random_state=random_state
+        )
+
+    def sample(self, n_samples: int = 1, *, target: Any = None, random_state: Any = None) -> Any:
+        """Return new rows: codes drawn from the prior, decoded.
+
+        Parameters
+        ----------
+        n_samples : int, default=1
+            How many.
+        target : int or array of int of shape (n_samples,), optional
+            Class that each row is drawn from, for priors with classes.
+        random_state : int, RandomState or None, default=None
+            Seed of the draw.
+
+        Returns
+        -------
+        ndarray or data frame of shape (n_samples, n_features)
+            In the units of the table; a frame where fit was given one with columns that are no
+            plain numbers.
+
+        Raises
+        ------
+        CompositionError
+            If the model has no prior, or the prior no classes.
+        """
+        return generation.sample(self._model, n_samples, target=target, random_state=random_state)
+
+    def interpolate(self, start: Any, end: Any, n_steps: int = 8) -> Matrix:
+        """Return what lies between rows: the straight line between their codes, decoded.
+
+        Parameters
+        ----------
+        start, end : array or data frame of shape (n_samples, n_features)
+            Where each line begins and ends.
+        n_steps : int, default=8
+            Rows on each line, both ends included.
+
+        Returns
+        -------
+        ndarray of shape (n_samples, n_steps, n_features)
+            In the units of the table.
+
+        Raises
+        ------
+        DataError
+            If there are not as many ends as starts.
+        """
+        return generation.interpolate(self._model, start, end, n_steps)
+
+    def latent_grid(
+        self, n_steps: int = 10, low: float = -2.0, high: float = 2.0
+    ) -> tuple[Matrix, Matrix]:
+        """Return a grid over the plane of a two-component code, and the rows it stands for.
+
+        Parameters
+        ----------
+        n_steps : int, default=10
+            Places along each side.
+        low, high : float, default=-2.0 and 2.0
+            Where each side begins and ends; the defaults suit a standard normal prior.
+
+        Returns
+        -------
+        codes : ndarray of shape (n_steps * n_steps, 2)
+            As a picture is read: from the left, from above.
+        rows : ndarray or data frame of shape (n_steps * n_steps, n_features)
+            In the units of the table, as `sample` gives them.
+
+        Raises
+        ------
+        CompositionError
+            If the code is no plane.
+        """
+        return generation.latent_grid(self._model, n_steps, low, high)
+
+    def log_likelihood(self, X: Any, n_importance: int = 100, random_state: Any = None) -> Matrix:
+        """Return log p(x) of rows by importance sampling (Burda et al., 2016).
+
+        log 1/K sum_k p(x | y_k) p(y_k) / q(y_k | x), y_k ~ q(y | x): a lower bound in expectation,
+        which grows towards log p(x) with K.
+
+        Parameters
+        ----------
+        X : array, CSR array or data frame of shape (n_samples, n_features)
+            Rows with the columns of fit.
+        n_importance : int, default=100
+            K.
+        random_state : int, RandomState or None, default=None
+            Seed of the draws.
+
+        Returns
+        -------
+        ndarray of shape (n_samples,)
+            Natural logarithms of the density in the units of the table. p(x | y) is what the loss
+            is minus the logarithm of, up to a constant: normal with variance 1/2 (scaled) for
+            `SquaredError`, Laplace for `AbsoluteError`; Bernoulli for `CrossEntropy`: a
+            probability, exact where a column has two values. Levels and counts have probabilities,
+            too, proportions the density of the continuous Bernoulli distribution.
+
+        Raises
+        ------
+        CompositionError
+            If the code is no distribution, there is no prior with a density, or the loss is no
+            likelihood.
+        """
+        return generation.log_likelihood(self._model, X, n_importance, random_state)
+
+    def sample_contractive(
+        self, X: Any, n_steps: int = 1, scale: float = 1.0, random_state: Any = None
+    ) -> Any:
+        """Return rows moved along the manifold that the encoder has learned (Rifai et al., 2012).
+
+        Each step is x <- g(f(x) + J J^T e), e ~ N(0, scale^2), J = d f(x) / d x: noise in the row,
+        seen through the directions that the encoder is sensitive to. Meant for encoders that were
+        trained with `Contraction`.
+
+        Parameters
+        ----------
+        X : array, CSR array or data frame of shape (n_samples, n_features)
+            Where the walks begin.
+        n_steps : int, default=1
+            How many steps each walk takes.
+        scale : float, default=1.0
+            Standard deviation of the noise.
+        random_state : int, RandomState or None, default=None
+            Seed of the noise.
+
+        Returns
+        -------
+        ndarray or data frame of shape (n_samples, n_features)
+            Where the walks end, in the units of the table; a frame if X is one.
+
+        Raises
+        ------
+        CompositionError
+            If the code is binary, which no small step changes.
+        """
+        return generation.sample_contractive(self._model, X, n_steps, scale, random_state)
+
+    def hash(self, X: Any) -> NDArray[np.uint8]:
+        """Return the bits of rows, eight to a byte, for `hamming_search`.
+
+        Parameters
+        ----------
+        X : array, CSR array or data frame of shape (n_samples, n_features)
+            Rows with the columns of fit.
+
+        Returns
+        -------
+        uint8 ndarray of shape (n_samples, ceil(n_components / 8))
+
+        Raises
+        ------
+        CompositionError
+            If the code is not binary.
+        """
+        return generation.hash_bits(self._model, X)
+
+    def explained_variance(self, X: Any, *, train: Any = None) -> list[dict[str, Any]]:
+        """Return the share of each view's variance that the code keeps, in all and by component.
+
+        Parameters
+        ----------
+        X : array, CSR array or data frame of shape (n_samples, n_features)
+            Rows with the columns of fit, best ones that it did not see: of those it did, a code
+            explains more than of any other.
+        train : array, CSR array or data frame, optional
+            The rows of fit, for a PCA of equal size beside it.
+
+        Returns
+        -------
+        list of dict
+            One row per view ("all" is the whole table) and component, for `pandas.DataFrame`:
+
+            view, component : str and int or str
+                A number of a component, "total", "shared" or "specific".
+            explained : float
+                For "total", 1 - (squared error) / (squared distance from the mean), over measured
+                cells, of what the network sees: scaled numbers, and a column per level. For a
+                component, by how much that falls when the component is held at its mean. For
+                "shared", what is left of it when the view itself is hidden from the encoder;
+                "specific" is the rest.
+            pca : float
+                The same of the PCA, NaN without ``train``; its component of the same rank.
+
+        Raises
+        ------
+        DataError
+            If X has fewer than 2 rows, or none but rows of ``train``.
+
+        Warns
+        -----
+        SeenRowsWarning
+            If fit has seen rows of X. Models know that of their rows from a fingerprint, which they
+            save, too.
+        """
+        return explanation.explained_variance(self._model, X, train=train)
+
+    def feature_importance(
+        self,
+        X: Any,
+        component: int | str | None = None,
+        *,
+        method: str = "gradient",
+        others: Sequence[Any] = (),
+    ) -> list[dict[str, Any]]:
+        """Return how much each column moves the code, or a row's score, most important first.
+
+        Parameters
+        ----------
+        X : array, CSR array or data frame of shape (n_samples, n_features)
+            Rows to look at: a whole table, or one row to explain.
+        component : int, "score" or None, default=None
+            A component of the code; "score" for the loss of the row, which is minus its
+            `score_samples`, as a cell is encoded and as it is what the reconstruction is compared
+            with; None for all components together.
+        method : {"gradient", "integrated_gradients"}, default="gradient"
+            "gradient" is the mean of abs(d component / d column) over rows, in scaled units, so by
+            how much a step of one standard deviation moves the component. "integrated_gradients"
+            (Sundararajan et al., 2017) is the mean of abs of the part of the difference to a row
+            of means that is due to the column; it needs captum.
+        others : sequence of Autoencoder
+            Fitted to the same table with other seeds: their importances are averaged with this
+            model's. A component is matched by the correlation of the codes of X.
+
+        Returns
+        -------
+        list of dict
+            One row per column, for `pandas.DataFrame`: column, view, importance. Columns of equal
+            importance stand in the order of the table.
+
+        Raises
+        ------
+        ParameterError
+            If there is no such component or method.
+        MissingDependencyError
+            If captum is asked for and not installed.
+        """
+        return explanation.feature_importance(
+            self._model, X, component, method=method, others=[other._model for other in others]
+        )
+
+    def report(
+        self,
+        path: str | os.PathLike[str],
+        X: Any,
+        *,
+        y: Any = None,
+        train: Any = None,
+        ids: Any = None,
+        comparison: Any = None,
+        image_shape: Sequence[int] | None = None,
+        sequence_shape: Sequence[int] | None = None,
+        title: str = TITLE,
+    ) -> None:
+        """Write a report about the model and rows: an HTML file for people, JSON beside it.
+
+        The file needs no network, opens in any browser and holds cells of the rows it shows: it is
+        as confidential as they are.
+
+        Parameters
+        ----------
+        path : path
+            Of the page; it ends in .html, and its data go beside it in a file ending in .json.
+        X : array, CSR array or data frame of shape (n_samples, n_features)
+            Rows to report on, best ones that fit did not see.
+        y : array of shape (n_samples,), optional
+            A class or a number for each row, to colour by.
+        train : array, CSR array or data frame, optional
+            The rows of fit, for a PCA beside the code and for what errors are usual.
+        ids : array of shape (n_samples,), optional
+            What the rows are called; by default their numbers, from 0.
+        comparison : Comparison, mapping or path, optional
+            How other methods do on the same data.
+        image_shape : tuple of int, optional
+            (height, width) or (channels, height, width), where a row is an image; by default what
+            the architecture says.
+        sequence_shape : tuple of int, optional
+            (n_steps,) or (n_steps, n_channels), where a row is a sequence; by default what the
+            architecture says.
+        title : str, default="What the code keeps"
+            The heading.
+
+        Raises
+        ------
+        ParameterError
+            If a shape does not fit the columns, the path does not end in .html, or the comparison
+            is none.
+        DataError
+            If X cannot be used as it is, or y or ids have another length.
+        SourceError
+            If the file cannot be written.
+        """
+        from narrows.report import report  # jinja2 is for those who want a report
+
+        report.write(
+            self,
+            self._model,
+            path,
+            X,
+            y=y,
+            train=train,
+            ids=ids,
+            comparison=comparison,
+            image_shape=image_shape,
+            sequence_shape=sequence_shape,
+            title=title,
+        )

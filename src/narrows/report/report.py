@@ -1,0 +1,122 @@
+"""Report: a fitted autoencoder and rows in, one file to open and to send out."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.utils import column_or_1d
+
+from narrows.core import checks
+from narrows.data import containers
+from narrows.data.fingerprint import Seen
+from narrows.errors import DataError, ParameterError
+from narrows.inference.fitted_model import FittedModel
+from narrows.report import page, sections
+from narrows.report.subject import Subject, known_rows
+
+Columns = NDArray[np.int64]
+
+
+def write(
+    estimator: Any,
+    model: FittedModel,
+    path: str | os.PathLike[str],
+    X: Any,
+    *,
+    y: Any = None,
+    train: Any = None,
+    ids: Any = None,
+    comparison: Any = None,
+    image_shape: Sequence[int] | None = None,
+    sequence_shape: Sequence[int] | None = None,
+    title: str,
+    command: str | None = None,
+) -> dict[str, Any]:
+    """Write a report as `Autoencoder.report` does, and return its data.
+
+    ``model`` is what ``estimator`` has fitted; ``command`` is the command line that asked for the
+    report, if one did.
+    """
+    target = page.check_path(path)
+    shape = _shape(model, image_shape, sequence_shape)
+    data = sections.gathered(
+        _subject(estimator, model, X, y, train, ids, shape),
+        title=str(title),
+        call=_call(path, y, train, ids, comparison, image_shape, sequence_shape),
+        command=command,
+        compared=comparison,
+    )
+    page.write(data, target)
+    return data
+
+
+def _subject(
+    estimator: Any, model: FittedModel, X: Any, y: Any, train: Any, ids: Any, shape: Columns | None
+) -> Subject:
+    X, train = _table(X), None if train is None else _table(train)
+    rows = model.read(X)
+    if train is not None:
+        model.read(train)
+    seen = model.count_seen(rows)
+    names = model.names or [f"x{number}" for number in range(model.n_features)]
+    known = None if train is None else known_rows(X, train, names)
+    if known is not None and (not seen.n_told or known.mean() > seen.share):
+        seen = Seen(len(known), len(known), int(known.sum()))
+    y, ids = (
+        _one_per_row(name, values, rows.shape[0]) for name, values in (("y", y), ("ids", ids))
+    )
+    return Subject(estimator, X, y=y, train=train, ids=ids, seen=seen, known=known, shape=shape)
+
+
+def _shape(model: FittedModel, image: Any, sequence: Any) -> Columns | None:
+    """Return the columns' numbers as they lie in what a row holds; None for plain rows."""
+    if image is not None and sequence is not None:
+        raise ParameterError(
+            f"image_shape={image!r} and sequence_shape={sequence!r} cannot both be; give one"
+        )
+    if image is not None:
+        return _laid_out("image_shape", image, model.n_features, (2, 3))
+    if sequence is not None:
+        steps = _laid_out("sequence_shape", sequence, model.n_features, (1, 2))
+        return steps.reshape(len(steps), -1).T
+    if len(model.layout.views) > 1 or model.layout.schema is not None:
+        return None
+    return model.composition.architecture.drawn(model.n_features)
+
+
+def _laid_out(name: str, shape: Any, n_features: int, axes: tuple[int, ...]) -> Columns:
+    sizes = checks.widths(name, shape)
+    if len(sizes) not in axes or int(np.prod(sizes)) != n_features:
+        raise ParameterError(
+            f"{name}={tuple(sizes)!r} must have {axes[0]} or {axes[1]} numbers whose product is "
+            f"the {n_features} columns"
+        )
+    found = np.arange(n_features).reshape(sizes)
+    return found[None] if name == "image_shape" and len(sizes) == 2 else found
+
+
+def _table(X: Any) -> Any:
+    """Return a table whose rows can be taken by number."""
+    return containers.sliceable(X)
+
+
+def _one_per_row(name: str, values: Any, n_rows: int) -> Any:
+    if values is None:
+        return None
+    found = column_or_1d(values.to_numpy() if hasattr(values, "to_numpy") else values)
+    if len(found) != n_rows:
+        raise DataError(f"{name} has {len(found)} values for {n_rows} rows of X; give one for each")
+    return found
+
+
+def _call(path: Any, *given: Any) -> str:
+    names = ("y", "train", "ids", "comparison", "image_shape", "sequence_shape")
+    written = [f"{os.fspath(path)!r}", "X"]
+    for name, value in zip(names, given, strict=True):
+        if value is not None:
+            written.append(f"{name}={value!r}" if name.endswith("_shape") else f"{name}={name}")
+    return f"model.report({', '.join(written)})"
