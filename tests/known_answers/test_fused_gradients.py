@@ -62,9 +62,9 @@ def step_of(model: Autoencoder, X: Any, sample_weight: Any = None) -> Step:
     with torch.no_grad():
         for (
             parameter
-        ) in job.model.network.parameters():  # biases begin at 0, where slopes may be 0 too
+        ) in job.run.network.parameters():  # biases begin at 0, where slopes may be 0 too
             parameter.add_(0.1 * torch.linspace(-1, 1, parameter.numel()).view(parameter.shape))
-    step = job.trainer._step(job.trainer._whole("joint", job.model.network, job.table))
+    step = job.run.trainer._step(job.run.trainer._whole("joint", job.run.network, job.run.table))
     step.micro_rows = 10
     return step
 

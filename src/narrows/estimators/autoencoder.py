@@ -20,7 +20,7 @@ from narrows.data.fingerprint import Fingerprint
 from narrows.data.layout import Layout
 from narrows.data.reading import called, learned, names_of
 from narrows.data.scaling import Encoding, Rows
-from narrows.data.table import Table, make_table
+from narrows.data.table import Table
 from narrows.data.views import View
 from narrows.errors import (
     DataError,
@@ -38,12 +38,10 @@ from narrows.network.composition import Composition
 from narrows.network.network import Network
 from narrows.persistence import autoencoder_state
 from narrows.persistence.model import State, Storable
-from narrows.training import progress
 from narrows.training.optimizers.optimizer import Stepper
-from narrows.training.plan import Settings, resolve_composition, resolve_init
+from narrows.training.plan import resolve_composition, resolve_init
+from narrows.training.run import TrainingRun, prepare
 from narrows.training.runtime import resolve
-from narrows.training.schedules.schedule import Schedule
-from narrows.training.trainer import Trainer
 
 __all__ = ["Autoencoder"]
 
@@ -275,7 +273,7 @@ class Autoencoder(
         """
         warm = bool(self.warm_start) and hasattr(self, "_fitted")
         job = self._prepare(X, y, sample_weight, fresh=not warm)
-        outcome = job.trainer.fit(job.model.network, job.table)
+        outcome = job.run.fit()
         self.init_: str = self.init_ if warm else outcome.init
         self._finish(job, outcome.history, outcome.stop_reason)
         return self
@@ -310,10 +308,10 @@ class Autoencoder(
         fresh = not hasattr(self, "_fitted")
         job = self._prepare(X, y, sample_weight, fresh=fresh, whole=False)
         before = getattr(self, "_stepper", None)
-        row, stepper = job.trainer.one_pass(job.model.network, job.table, before)
+        row, stepper = job.run.one_pass(before)
         history = [row] if fresh else [*self.history_, row]
         self.init_ = "random" if fresh else self.init_
-        self._finish(job, history, "partial", stepper, job.trainer.randomness)
+        self._finish(job, history, "partial", stepper, job.run.trainer.randomness)
         return self
 
     def transform(self, X: Any) -> Matrix:
@@ -454,7 +452,7 @@ class Autoencoder(
 
     def _prepare(
         self, X: Any, y: Any, sample_weight: Any, *, fresh: bool, whole: bool = True
-    ) -> _Job:
+    ) -> _Fit:
         """Resolve settings and data into everything that training needs.
 
         ``whole`` says that these are all the rows, not the first of many.
@@ -494,33 +492,25 @@ class Autoencoder(
         if fresh:
             _warn(composition, layout, encoding, names)
             network.initialise(randomness.initial)
-        table = make_table(
+        network = network.to(runtime.device, runtime.dtype)
+        run = prepare(
+            network,
+            objective,
+            settings,
             rows,
             encoding,
-            runtime.dtype,
-            runtime.device,
+            layout,
+            runtime=runtime,
+            randomness=randomness,
             sample_weight=weight,
             target=target,
-            layout=layout,
-            owned=overwrite,
+            overwrite=overwrite,
+            corruption=composition.corruption(layout),
+            init=init,
         )
-        _check_domain(objective.loss, table, composition.sides(layout), names)
-        trainer = Trainer(
-            Settings.of(
-                settings,
-                objective,
-                table,
-                corruption=composition.corruption(layout),
-                schedule=Schedule.of(settings["schedule"]),
-                init=init,
-            ),
-            runtime,
-            randomness,
-            progress.make(self.verbose),
-        )
-        network = network.to(runtime.device, runtime.dtype)
+        _check_domain(objective.loss, run.table, composition.sides(layout), names)
         model = FittedModel(network, composition, objective, encoding, layout, reader, fingerprint)
-        return _Job(settings, model, table, trainer)
+        return _Fit(settings, model, run)
 
     def _training_settings(self, *, fresh: bool) -> dict[str, Any]:
         """Return a copy of the settings; the table of a fitted model stays as it was read."""
@@ -551,7 +541,7 @@ class Autoencoder(
 
     def _finish(
         self,
-        job: _Job,
+        job: _Fit,
         history: list[dict[str, Any]],
         stop_reason: str,
         stepper: Stepper | None = None,
@@ -559,7 +549,7 @@ class Autoencoder(
     ) -> None:
         self._fit_settings = job.settings
         self._adopt(job.model)
-        self.optimizer_ = job.trainer.settings.optimizer
+        self.optimizer_ = job.run.trainer.settings.optimizer
         self.history_ = history
         self.n_iter_ = len(history)
         self.stop_reason_ = stop_reason
@@ -596,13 +586,12 @@ class Autoencoder(
 
 
 @dataclass(frozen=True)
-class _Job:
-    """One fit: what is trained, on what, by whom."""
+class _Fit:
+    """Everything one call of `fit` needs."""
 
     settings: dict[str, Any]
     model: FittedModel  # its network not yet trained
-    table: Table
-    trainer: Trainer
+    run: TrainingRun
 
 
 def _classes(y: Any, rows: Rows) -> Matrix:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from dataclasses import replace
-from typing import Any, cast
+from typing import Any
 
 import torch
 from numpy.typing import NDArray
@@ -17,20 +17,16 @@ from narrows.core import checks
 from narrows.core.fit_settings import copied_settings
 from narrows.core.randomness import Randomness, seed
 from narrows.data import containers, reading
-from narrows.data.table import make_table
 from narrows.errors import CompositionError
 from narrows.estimators import nested
 from narrows.estimators.autoencoder import Autoencoder
 from narrows.estimators.head import Head, Headed, Task
 from narrows.latents import Latent
 from narrows.network.network import Network
-from narrows.network.objective import Objective
 from narrows.persistence import autoencoder_state, files, stored
 from narrows.persistence.model import State, Storable
-from narrows.training import progress
-from narrows.training.plan import Settings
+from narrows.training.run import prepare
 from narrows.training.runtime import resolve
-from narrows.training.trainer import Trainer
 
 Matrix = NDArray[Any]
 
@@ -121,24 +117,19 @@ class FineTuned(
         head = head.to(runtime.device)
         factor = checks.number("reconstruction_weight", self.reconstruction_weight, low=0)
         headed = Headed(network, head, reconstructs=factor > 0)
-        table = make_table(
+        outcome = prepare(
+            headed,
+            self._task(model.objective, factor),
+            self.get_params(deep=False),
             rows,
             model.scaling,
-            runtime.dtype,
-            runtime.device,
+            model.layout,
+            runtime=runtime,
+            randomness=randomness,
             sample_weight=weight,
             target=kept,
-            layout=model.layout,
-            owned=owned,
-        )
-        task = self._task(model.objective, factor)
-        trainer = Trainer(
-            Settings.of(self.get_params(deep=False), cast(Objective, task), table),
-            runtime,
-            randomness,
-            progress.make(self.verbose),
-        )
-        outcome = trainer.fit(cast(Network, headed), table)
+            overwrite=owned,
+        ).fit()
         self._fit_settings = copied_settings(self)
         self.encoder_, self.head_ = encoder, head
         self.history_, self.stop_reason_ = outcome.history, outcome.stop_reason

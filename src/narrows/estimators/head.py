@@ -76,9 +76,6 @@ class Headed(nn.Module):
         found = {id(p): p for part in parts for p in part.parameters()}
         return list(found.values())
 
-    def stages(self) -> None:
-        """Return None: the head is trained by autograd."""
-
     def forward(self, x: Tensor, x_corrupted: Tensor | None = None, **options: Any) -> ForwardPass:
         """Pass a batch through encoder and head, and through the decoder if that is trained."""
         if self.reconstructs:
@@ -110,6 +107,7 @@ class Task:
         self.names: tuple[str, ...] = ("loss", "reconstruction") if weight else ("loss",)
         self.terms: dict[str, Any] = {}
         self.grows = False
+        self.steady = True
 
     def per_sample(self, prediction: Tensor, target: Tensor) -> Tensor:
         """Return the loss of each sample, shape (n_samples,)."""
@@ -134,6 +132,10 @@ class Task:
     def learn(self, forward: ForwardPass) -> dict[str, Tensor]:
         """Return nothing: there is no critic."""
         return {}
+
+    def remarks(self, forward: ForwardPass) -> list[str]:
+        """Return nothing."""
+        return []
 
 
 class Classes(Task):

@@ -5,7 +5,9 @@ from __future__ import annotations
 import math
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
+
+from narrows.training.phase import Trainable
 
 
 class Monitor:
@@ -16,7 +18,7 @@ class Monitor:
 
     Parameters
     ----------
-    network : nn.Module
+    network : Trainable
         Whose weights are kept.
     patience : int or None
         Stop after this many epochs without a new best; never if None.
@@ -31,7 +33,7 @@ class Monitor:
 
     def __init__(
         self,
-        network: nn.Module,
+        network: Trainable,
         patience: int | None,
         tolerance: float,
         *,

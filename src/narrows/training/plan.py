@@ -15,10 +15,10 @@ from narrows.data.table import Table
 from narrows.errors import CompositionError
 from narrows.network.composition import Composition
 from narrows.network.network import Network
-from narrows.network.objective import Objective
 from narrows.training import budget, pca_start
 from narrows.training.learning_rates import Constant, LearningRate, OneCycle
 from narrows.training.optimizers.optimizer import Optimizer
+from narrows.training.phase import TrainedObjective
 from narrows.training.schedules.schedule import Joint, Schedule
 
 
@@ -30,7 +30,7 @@ class Settings:
     resolved against the optimiser's default.
     """
 
-    objective: Objective
+    objective: TrainedObjective
     optimizer: Optimizer
     learning_rate: LearningRate
     rate: float
@@ -47,7 +47,7 @@ class Settings:
     def of(
         cls,
         parameters: Mapping[str, Any],
-        objective: Objective,
+        objective: TrainedObjective,
         table: Table,
         *,
         corruption: Corruption | None = None,
@@ -61,7 +61,7 @@ class Settings:
         parameters : mapping
             The parameters by name: optimizer, learning_rate, batch_size, max_epochs,
             early_stopping, validation_fraction, n_iter_no_change, max_grad_norm.
-        objective : Objective
+        objective : TrainedObjective
             What is minimised.
         table : Table
             The rows to train on.

@@ -21,6 +21,7 @@ from narrows.training.compiled.flat_parameters import Flat
 from narrows.training.history import Tally
 from narrows.training.optimizers.algorithms import OneVectorAdam
 from narrows.training.optimizers.optimizer import Stepper
+from narrows.training.phase import Trainable, TrainedObjective
 from narrows.training.runtime import Runtime
 
 
@@ -29,11 +30,11 @@ class Step:
 
     Parameters
     ----------
-    network : Network
+    network : Trainable
         Trained in place.
     table : Table
         Where rows are taken from.
-    objective : Objective
+    objective : TrainedObjective
         What is minimised.
     corruption : Corruption or None
         What is done to the encoder's input.
@@ -47,9 +48,9 @@ class Step:
 
     def __init__(
         self,
-        network: Network,
+        network: Trainable,
         table: Table,
-        objective: Objective,
+        objective: TrainedObjective,
         corruption: Corruption | None,
         runtime: Runtime,
         noise: torch.Generator,
@@ -91,8 +92,11 @@ class Step:
         try:
             with self.flat.held():
                 if reason is None:
-                    dtype = self._products(n_rows)
-                    self.fused = Fused(self.network, self.objective, self.flat, dtype)
+                    network, objective = self.network, self.objective
+                    assert isinstance(network, Network)
+                    assert isinstance(objective, Objective)
+                    dtype = self._products(network, n_rows)
+                    self.fused = Fused(network, objective, self.flat, dtype)
                 yield
         finally:
             self.flat = self.fused = None
@@ -100,10 +104,12 @@ class Step:
 
     def unfused(self) -> str | None:
         """Return why the network is trained by autograd alone; None if it need not be."""
+        if not isinstance(self.network, Network):
+            return "not all of its layers are an autoencoder's"
         return dense_gradients.reason(self.network)
 
-    def _products(self, n_rows: int) -> torch.dtype:
-        coarse = self.runtime.coarse(n_rows * dense_gradients.mean_work(self.network))
+    def _products(self, network: Network, n_rows: int) -> torch.dtype:
+        coarse = self.runtime.coarse(n_rows * dense_gradients.mean_work(network))
         return torch.bfloat16 if coarse else self.parameters[0].dtype
 
     def train(

@@ -27,7 +27,7 @@ from narrows.training.interrupt import Interrupt
 from narrows.training.learning_rates import Constant, Course
 from narrows.training.optimizers.optimizer import Stepper
 from narrows.training.pca_start import at_components
-from narrows.training.phase import Phase
+from narrows.training.phase import Phase, Trainable
 from narrows.training.plan import Settings
 from narrows.training.progress import Progress, Silent
 from narrows.training.runtime import Runtime
@@ -73,7 +73,7 @@ class Trainer:
         self.progress = progress or Silent()
         self._interrupt = Interrupt()
 
-    def fit(self, network: Network, table: Table) -> Outcome:
+    def fit(self, network: Trainable, table: Table) -> Outcome:
         """Train ``network`` on ``table``, in place.
 
         Returns
@@ -101,19 +101,20 @@ class Trainer:
             warnings.warn(remark, CollapseWarning, stacklevel=stacklevel())
         return outcome
 
-    def _begin(self, network: Network, table: Table, rows: Tensor) -> str:
+    def _begin(self, network: Trainable, table: Table, rows: Tensor) -> str:
         """Put a network that was just drawn where training is to begin; return where that is."""
-        wanted = self.settings.init == "pca"
-        done = wanted and at_components(network, table, rows, self.randomness.initial)
+        if self.settings.init != "pca" or not isinstance(network, Network):
+            return "random"
+        done = at_components(network, table, rows, self.randomness.initial)
         return "pca" if done else "random"
 
-    def _remarks(self, network: Network, table: Table) -> list[str]:
+    def _remarks(self, network: Trainable, table: Table) -> list[str]:
         if not self.settings.objective.terms:
             return []
         step = self._step(self._whole("joint", network, table))
         return step.remarks(torch.arange(min(table.n_rows, step.micro_rows, REMARKED_ROWS)))
 
-    def _whole(self, name: str, network: Network, table: Table) -> Phase:
+    def _whole(self, name: str, network: Trainable, table: Table) -> Phase:
         settings = self.settings
         return Phase(
             name, network, table, settings.max_epochs, settings.objective, settings.corruption
@@ -134,13 +135,13 @@ class Trainer:
         return self.settings.optimizer.shapeless
 
     def one_pass(
-        self, network: Network, table: Table, stepper: Stepper | None
+        self, network: Trainable, table: Table, stepper: Stepper | None
     ) -> tuple[Row, Stepper]:
         """Train for one epoch with an optimiser that outlives the call, at a constant rate.
 
         Parameters
         ----------
-        network : Network
+        network : Trainable
             Trained in place.
         table : Table
             The rows.

@@ -110,7 +110,7 @@ def test_a_weight_without_end_is_plain_training_bit_for_bit() -> None:
 def phase_of(model: Autoencoder, X: Any, **weights: Any) -> Phase:
     """Return what a schedule is given, for a network with its initial weights."""
     job = model._prepare(X, None, weights.get("sample_weight"), fresh=True)
-    return job.trainer._whole("joint", job.model.network, job.table)
+    return job.run.trainer._whole("joint", job.run.network, job.run.table)
 
 
 def test_a_round_learns_x_without_the_outliers_that_the_network_leaves() -> None:

@@ -35,7 +35,7 @@ from narrows.training.progress import Silent
 def whole_of(model: Autoencoder, X: Any) -> Phase:
     """Return the phase that a schedule is given, for a network that is not trained yet."""
     job = model._prepare(X, None, None, fresh=True)
-    return job.trainer._whole("joint", job.model.network, job.table)
+    return job.run.trainer._whole("joint", job.run.network, job.run.table)
 
 
 def a_stack(**settings: Any) -> Autoencoder:

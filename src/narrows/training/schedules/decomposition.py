@@ -13,7 +13,7 @@ from narrows.data import batches
 from narrows.data.table import DenseTable, Table
 from narrows.errors import DataError
 from narrows.network.network import Network
-from narrows.training.phase import Phase
+from narrows.training.phase import Phase, autoencoder_of
 from narrows.training.schedules.schedule import Schedule
 
 __all__ = ["Decomposition"]
@@ -100,13 +100,13 @@ class Decomposition(Schedule):
         """
         rounds, epochs = self._lengths(whole.max_epochs)
         self._check()
-        given = _dense(whole.table)
+        given, (network, _) = _dense(whole.table), autoencoder_of(whole)
         learned, before = given, None
         for number in range(rounds):
             yield replace(whole, name=f"round {number + 1}", table=learned, max_epochs=epochs)
             if number == rounds - 1:
                 return
-            said = _said(whole.network, learned)
+            said = _said(network, learned)
             error = given.x - said
             if given.observed is not None:
                 error = error.where(given.observed, 0.0)

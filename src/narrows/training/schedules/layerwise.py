@@ -14,7 +14,7 @@ from narrows.data import batches
 from narrows.data.table import DenseTable, Table
 from narrows.errors import CompositionError, ParameterError
 from narrows.network.network import Network
-from narrows.training.phase import Phase, noise
+from narrows.training.phase import Phase, autoencoder_of, noise
 from narrows.training.schedules.schedule import Schedule
 
 __all__ = ["Layerwise"]
@@ -94,7 +94,8 @@ class Layerwise(Schedule):
         ParameterError
             If a setting cannot be, has not one entry per layer, or leaves nothing to train.
         """
-        n_layers = len(whole.network.pairs)
+        network, _ = autoencoder_of(whole)
+        n_layers = len(network.pairs)
         lengths = self._lengths(n_layers, whole.max_epochs)
         together = self._together(whole.max_epochs)
         if not any((*lengths, together)):
@@ -109,19 +110,20 @@ class Layerwise(Schedule):
             if length:
                 yield replace(layer, table=table, max_epochs=length)
             if number < n_layers - 1:
-                table = _encoded(layer.network, table)
+                table = _encoded(autoencoder_of(layer)[0], table)
         if together:
             yield replace(whole, name="fine-tune", max_epochs=together)
 
     def _layer(self, whole: Phase, number: int, n_layers: int) -> Phase:
         """Return the phase of one layer, still with the table of the whole."""
-        loss = whole.objective.loss if number == 0 else self.loss
+        network, objective = autoencoder_of(whole)
+        loss = objective.loss if number == 0 else self.loss
         try:
             layer = replace(
                 whole,
                 name=f"layer {number + 1}",
-                network=whole.network.alone(number),
-                objective=whole.objective.of_layer(loss, self._own("penalty", number, n_layers)),
+                network=network.alone(number),
+                objective=objective.of_layer(loss, self._own("penalty", number, n_layers)),
                 corruption=self._noise(whole, number, n_layers),
             )
             _check(layer)
@@ -164,15 +166,16 @@ def _epochs(name: str, value: Any) -> int:
 
 def _check(layer: Phase) -> None:
     """Let the parts of one layer's phase refuse what they cannot work with."""
-    for name, term in layer.objective.terms.items():
+    network, objective = autoencoder_of(layer)
+    for name, term in objective.terms.items():
         if not term.per_layer:
             raise CompositionError(
                 f"schedule__penalty={name!r} speaks of the code of the whole network; give it as "
                 "the estimator's penalty, which fine-tuning minimises"
             )
-    layer.objective.check(layer.network)
+    objective.check(network)
     if layer.corruption is not None:
-        layer.corruption.check(layer.network.n_features)
+        layer.corruption.check(network.n_features)
 
 
 @torch.no_grad()

@@ -1,0 +1,114 @@
+"""A training run: a network, the table it learns from, and the loop with its plan for both."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from numpy.typing import NDArray
+
+from narrows.core.randomness import Randomness
+from narrows.corruptions import Corruption
+from narrows.data.layout import Layout
+from narrows.data.scaling import Encoding, Rows
+from narrows.data.table import Table, make_table
+from narrows.training import progress
+from narrows.training.history import Row
+from narrows.training.optimizers.optimizer import Stepper
+from narrows.training.phase import Trainable, TrainedObjective
+from narrows.training.plan import Settings
+from narrows.training.runtime import Runtime
+from narrows.training.schedules.schedule import Schedule
+from narrows.training.trainer import Outcome, Trainer
+
+Matrix = NDArray[Any]
+
+
+@dataclass(frozen=True)
+class TrainingRun:
+    """A network, the table it learns from, and the loop with its plan for both."""
+
+    network: Trainable
+    table: Table
+    trainer: Trainer
+
+    def fit(self) -> Outcome:
+        """Train the network, in place, as planned."""
+        return self.trainer.fit(self.network, self.table)
+
+    def one_pass(self, stepper: Stepper | None) -> tuple[Row, Stepper]:
+        """Train the network for one epoch, in place, with an optimiser that outlives the call."""
+        return self.trainer.one_pass(self.network, self.table, stepper)
+
+
+def prepare(
+    network: Trainable,
+    objective: TrainedObjective,
+    parameters: Mapping[str, Any],
+    rows: Rows,
+    scaling: Encoding,
+    layout: Layout,
+    *,
+    runtime: Runtime,
+    randomness: Randomness,
+    sample_weight: Matrix | None = None,
+    target: Matrix | None = None,
+    overwrite: bool = False,
+    corruption: Corruption | None = None,
+    init: str = "random",
+) -> TrainingRun:
+    """Make a table of rows, and a plan of an estimator's parameters.
+
+    Parameters
+    ----------
+    network : Trainable
+        On the device and in the precision of the runtime.
+    objective : TrainedObjective
+        What is minimised.
+    parameters : mapping
+        Of the estimator, by name: those of `Settings.of`, verbose, and schedule where it has one.
+    rows : array or CSR array of shape (n_samples, n_features)
+        Not yet scaled.
+    scaling : Encoding
+        Of their columns.
+    layout : Layout
+        What the columns are.
+    runtime : Runtime
+        Where training happens.
+    randomness : Randomness
+        Its generators.
+    sample_weight, target : ndarray of shape (n_samples,), optional
+        What each row counts, and its class or number.
+    overwrite : bool
+        Whether the rows may be scaled in place.
+    corruption : Corruption, optional
+        What the encoder sees instead of x.
+    init : {"pca", "random"}
+        Where the network begins.
+
+    Raises
+    ------
+    ParameterError
+        If a parameter is no possible value.
+    """
+    table = make_table(
+        rows,
+        scaling,
+        runtime.dtype,
+        runtime.device,
+        sample_weight=sample_weight,
+        target=target,
+        layout=layout,
+        owned=overwrite,
+    )
+    plan = Settings.of(
+        parameters,
+        objective,
+        table,
+        corruption=corruption,
+        schedule=Schedule.of(parameters.get("schedule", "joint")),
+        init=init,
+    )
+    trainer = Trainer(plan, runtime, randomness, progress.make(parameters["verbose"]))
+    return TrainingRun(network, table, trainer)
