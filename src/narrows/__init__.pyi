@@ -21,6 +21,7 @@ from narrows.corruptions import Ones as Ones
 from narrows.corruptions import SaltAndPepper as SaltAndPepper
 from narrows.corruptions import Swap as Swap
 from narrows.corruptions import ViewDropout as ViewDropout
+from narrows.data.column_types import Angle as Angle
 from narrows.data.column_types import Binary as Binary
 from narrows.data.column_types import Categorical as Categorical
 from narrows.data.column_types import Count as Count

@@ -43,8 +43,8 @@ class Columns(Protocol):
         """Which view each column is of, shape (n_features,), where there are several."""
 
     @property
-    def levelled(self) -> Sequence[int]:
-        """Which columns hold numbers of levels, between which nothing lies."""
+    def without_noise(self) -> Sequence[int]:
+        """Which columns must not be moved: between the numbers of levels nothing lies."""
 
     @property
     def has_holes(self) -> bool:
@@ -75,8 +75,8 @@ class Corruption(Spec, axis="corruption"):
                 f"corruption={self!r} gave shape {tuple(corrupted.shape)} for rows of shape "
                 f"{tuple(x.shape)}; return a corrupted copy of all cells"
             )
-        if self.moves and columns.levelled:
-            levels = list(columns.levelled)
+        if self.moves and columns.without_noise:
+            levels = list(columns.without_noise)
             corrupted[:, levels] = x[:, levels]
         return corrupted
 

@@ -36,7 +36,6 @@ LAYERS = (
 HELPERS = {
     "narrows.fusions.parallel",
     "narrows.losses.columnwise",
-    "narrows.losses.likelihoods",
     "narrows.training.optimizers.algorithms",
 }
 

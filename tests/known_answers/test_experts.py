@@ -113,7 +113,7 @@ def test_a_decomposition_leaves_levels_as_they_are(monkeypatch: pytest.MonkeyPat
     assert isinstance(last, DenseTable)
     assert torch.equal(first.x[:, 4:], last.x[:, 4:])
     assert (first.x[:, :4] != last.x[:, :4]).any(0).all()
-    assert last.levelled == [4]
+    assert last.without_noise == [4]
     assert last.numbers == (0, 1, 2, 3)
 
 
@@ -124,7 +124,7 @@ def test_a_table_made_of_a_table_keeps_all_it_knows() -> None:
         "observed": x > 0.1,
         "target": torch.arange(5),
         "views": ((0, 1), (2,)),
-        "levelled": [1],
+        "without_noise": [1],
         "numbers": (0, 2),
         "fill": torch.ones(3),
     }

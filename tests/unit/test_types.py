@@ -16,6 +16,7 @@ import torch
 
 import narrows
 from narrows import (
+    Angle,
     AnomalyDetector,
     Autoencoder,
     AutoencoderClassifier,
@@ -32,9 +33,9 @@ from narrows import (
     recipes,
 )
 from narrows.core.forward_pass import ForwardPass
-from narrows.data.column import Column
+from narrows.data.column import Column, LikeColumns
 from narrows.errors import DataError, MissingWarning, ParameterError
-from narrows.losses.likelihoods import likelihood
+from narrows.losses.columnwise import likelihood
 from narrows.network.input_layer import Widened
 
 FUSIONS = (
@@ -173,7 +174,7 @@ def test_columns_of_an_array_have_the_types_that_are_given() -> None:
 
 def column(kind: Any, values: np.ndarray, n_levels: int = 0) -> Column:
     levels = tuple(f"level {i}" for i in range(n_levels))
-    return Column(kind, levels=levels).measured(values.astype(float), None)
+    return Column(kind, levels=levels).with_statistics(values.astype(float), None)
 
 
 def cases() -> dict[str, tuple[Column, np.ndarray]]:
@@ -191,12 +192,13 @@ def cases() -> dict[str, tuple[Column, np.ndarray]]:
             0,
         ),
         "proportion": (Proportion(), random.rand(500), 0),
+        "angle": (Angle(), Angle().canonical(20 + 60 * random.randn(500)), 0),
     }
     return {name: (column(kind, values, n), values) for name, (kind, values, n) in made.items()}
 
 
 def scaled(found: Column, values: np.ndarray) -> torch.Tensor:
-    shown = np.log1p(values) if isinstance(found.type, Count) else values
+    shown = np.log1p(values) if found.type.is_log else values
     return torch.from_numpy((shown - found.center) / found.scale)[:, None]
 
 
@@ -209,7 +211,7 @@ def lost(found: Column, x: torch.Tensor, raw: torch.Tensor) -> torch.Tensor:
 def test_saying_nothing_loses_what_the_best_constant_does(name: str) -> None:
     found, values = cases()[name]
     x = scaled(found, values)
-    raw = torch.zeros(len(x), found.raw_width, dtype=torch.float64)
+    raw = torch.zeros(len(x), found.n_outputs, dtype=torch.float64)
     assert lost(found, x, raw).mean() == pytest.approx(1.0, rel=1e-6)
 
 
@@ -217,15 +219,16 @@ def test_saying_nothing_loses_what_the_best_constant_does(name: str) -> None:
 def test_derivatives_of_likelihoods_are_right(name: str) -> None:
     found, values = cases()[name]
     x = scaled(found, values[:7])
-    raw = torch.randn(7, found.raw_width, dtype=torch.float64, requires_grad=True)
+    raw = torch.randn(7, found.n_outputs, dtype=torch.float64, requires_grad=True)
     assert torch.autograd.gradcheck(lambda r: lost(found, x, r), raw)
 
 
 def test_counts_have_the_textbook_s_probabilities() -> None:
     for name in ("poisson", "negative binomial"):
         found, values = cases()[name]
-        raw = torch.full((len(values), found.raw_width), 0.3, dtype=torch.float64)
-        minus_log = likelihood([found]).minus_log(scaled(found, values), raw)[:, 0].numpy()
+        raw = torch.full((len(values), found.n_outputs), 0.3, dtype=torch.float64)
+        x = scaled(found, values)
+        minus_log = found.type.minus_log(LikeColumns([found]), x, raw)[:, 0].numpy()
         mean = found.shares[0] * np.exp(0.3 * found.scale)
         if name == "poisson":
             expected = scipy.stats.poisson(mean).logpmf(values)
@@ -238,9 +241,11 @@ def test_counts_have_the_textbook_s_probabilities() -> None:
 @pytest.mark.parametrize("name", ["categorical", "ordinal"])
 def test_probabilities_of_levels_add_up_to_one(name: str) -> None:
     found, _ = cases()[name]
-    raw = torch.randn(5, found.raw_width, dtype=torch.float64)
+    raw = torch.randn(5, found.n_outputs, dtype=torch.float64)
     by_level = [
-        likelihood([found]).minus_log(torch.full((5, 1), place, dtype=torch.float64), raw).neg()
+        -found.type.minus_log(
+            LikeColumns([found]), torch.full((5, 1), place, dtype=torch.float64), raw
+        )
         for place in (1.0, 2.0, 3.0)
     ]
     total = torch.cat(by_level, 1).exp().sum(1)
@@ -252,11 +257,87 @@ def test_what_the_network_would_see_is_the_mean_of_what_it_sees(name: str) -> No
     found, values = cases()[name]
     if name in ("poisson", "negative binomial"):
         pytest.skip("the logarithm of the mean is not the mean of logarithms")
-    raw = torch.zeros(1, found.raw_width, dtype=torch.float64)
+    raw = torch.zeros(1, found.n_outputs, dtype=torch.float64)
     wide = Widened([found]).double()(scaled(found, values))
     judge = likelihood([found])
     shown = judge.shown(raw, judge.activation)
     torch.testing.assert_close(shown[0], wide.mean(0), atol=1e-9, rtol=0)
+
+
+# Angles -----------------------------------------------------------------------------------------
+
+
+def winds(n: int = 300) -> pd.DataFrame:
+    """Return directions around north, and what they say."""
+    random = np.random.RandomState(0)
+    direction = random.normal(0, 40, n)
+    turn = np.deg2rad(direction)
+    return pd.DataFrame(
+        {
+            "direction": direction % 360,
+            "north": np.cos(turn) + 0.05 * random.randn(n),
+            "east": np.sin(turn) + 0.05 * random.randn(n),
+        }
+    )
+
+
+def apart(one: Any, other: Any, period: float = 360.0) -> np.ndarray:
+    gap = np.abs(np.asarray(one, float) - np.asarray(other, float)) % period
+    return np.minimum(gap, period - gap)
+
+
+def test_directions_come_back_across_north() -> None:
+    table = winds()
+    train, test = table[:200], table[200:]
+    fitted = Autoencoder(2, types={"direction": Angle()}, random_state=0).fit(train)
+    found = fitted.reconstruct(test)["direction"]
+    assert ((found >= 0) & (found < 360)).all()
+    assert apart(found, test["direction"]).mean() < 10
+    hidden = test.assign(direction=np.nan)
+    assert apart(fitted.impute(hidden)["direction"], test["direction"]).mean() < 15
+    plain = Autoencoder(2, random_state=0).fit(train).impute(hidden)["direction"]
+    assert apart(plain, test["direction"]).mean() > 25  # whoever takes 359 and 1 for far apart
+
+
+def test_once_round_is_the_same(tmp_path: Path) -> None:
+    table = winds(60)
+    types = {"direction": Angle()}
+    fitted = Autoencoder(2, types=types, max_epochs=3, random_state=0).fit(table)
+    codes = fitted.transform(table)
+    for turns in (-720, -360, 360, 1080):
+        moved = table.assign(direction=table["direction"] + turns)
+        np.testing.assert_allclose(fitted.transform(moved), codes, atol=1e-9)
+        assert fitted.impute(moved).equals(moved)
+    fitted.save(tmp_path / "model")
+    loaded = narrows.load(tmp_path / "model")
+    np.testing.assert_array_equal(loaded.transform(table), codes)
+    assert loaded.columns_[0]["type"] == "angle"
+    zeros, full = (table.assign(direction=value) for value in (0.0, 360.0))
+    np.testing.assert_array_equal(fitted.transform(zeros), fitted.transform(full))
+    holes = fitted.transform(table.assign(direction=np.nan))
+    assert not np.allclose(holes, fitted.transform(zeros))
+
+
+def test_densities_of_angles_integrate_to_one() -> None:
+    for period, raw in ((360.0, [0.3, -1.0]), (24.0, [0.0, 0.0]), (2 * np.pi, [5.0, 2.0])):
+        values = np.random.RandomState(0).uniform(0, period / 3, 200)
+        found = column(Angle(period), Angle(period).canonical(values))
+        x = torch.linspace(0, 1, 4001, dtype=torch.float64)[1:, None]
+        outputs = torch.tensor([raw], dtype=torch.float64).expand(len(x), 2)
+        density = found.type.log_density(LikeColumns([found]), x, outputs).exp()
+        assert float(density.mean()) * period == pytest.approx(1, abs=1e-6)
+
+
+def test_the_spread_of_angles_goes_round() -> None:
+    draws = np.array([[359.0, 10.0], [1.0, 190.0]])
+    near, far = Angle().spread(draws)
+    assert near == pytest.approx(1.0, rel=1e-3)
+    assert far > 180
+
+
+def test_a_period_must_be_above_0() -> None:
+    with pytest.raises(ParameterError, match=r"period=0"):
+        Autoencoder(1, types={0: Angle(0)}).fit(np.ones((5, 2)))
 
 
 # Missing cells, noise, rare levels --------------------------------------------------------------
@@ -286,7 +367,7 @@ def test_noise_leaves_levels_and_masking_hides_them() -> None:
     class Seen:
         low = high = torch.zeros(3)
         views = ()
-        levelled = (1,)
+        without_noise = (1,)
         has_holes = False
 
     x = torch.tensor([[0.5, 2.0, 0.1]] * 50)

@@ -13,7 +13,6 @@ from narrows.advice.remark import Remark, number_of, some
 from narrows.architectures.recurrent import Recurrent
 from narrows.corruptions import Masking
 from narrows.data.column import TEXT, WHOLE
-from narrows.data.column_types import Categorical
 
 Matrix = NDArray[Any]
 Settings = Mapping[str, Any]
@@ -356,7 +355,7 @@ def levels(table: Profile, settings: Settings) -> Remark | None:
     wide = [
         i
         for i, column in enumerate(table.layout.known)
-        if isinstance(column.type, Categorical) and column.n_places > MANY_LEVELS
+        if column.has_codes and not column.type.ranked and column.n_places > MANY_LEVELS
     ]
     if not wide:
         return None

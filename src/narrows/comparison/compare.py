@@ -392,11 +392,11 @@ def _notes(whole: Space, X: Any) -> list[str]:
             f"missing cells: {missing}; autoencoders know which, all other methods got the mean of "
             "the training rows there, and no error is counted there"
         )
-    levelled = whole.layout_.levelled
-    if levelled:
+    level_columns = whole.layout_.level_columns
+    if level_columns:
         notes.append(
-            f"columns of levels: {len(levelled)}; autoencoders got them as they are, all other "
-            "methods a column for each level"
+            f"columns of levels: {len(level_columns)}; autoencoders got them as they are, "
+            "all other methods a column for each level"
         )
     return notes
 

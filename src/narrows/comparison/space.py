@@ -74,7 +74,7 @@ class Space(BaseEstimator):  # type: ignore[misc]
         self.layout_ = layout.measured(rows, None)
         self.encoding_ = Encoding.fit("standard", rows, columns=self.layout_.known)
         width, columns = self.layout_.n_features, self.layout_.indicated
-        widths = [column.width for column in columns] or [1] * width
+        widths = [column.n_inputs for column in columns] or [1] * width
         self.owners_ = np.repeat(np.arange(width), widths)
         return self
 

@@ -1,18 +1,20 @@
-"""Columns: what fit found out about one column of a table."""
+"""One column of a table as fit found it, and the base of the types that columns may have."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
-from narrows.data.column_types import Binary, ColumnType, Count, Numeric
+from narrows.core.spec import Spec
 
 Matrix = NDArray[Any]
-NUMERIC = Numeric()
 # How a column came, which is how it is given back.
 NUMBER, WHOLE, BOOLEAN, TEXT, CATEGORY, ORDERED = (
     "number",
@@ -22,6 +24,171 @@ NUMBER, WHOLE, BOOLEAN, TEXT, CATEGORY, ORDERED = (
     "category",
     "ordered",
 )
+
+
+class Input(NamedTuple):
+    """One network input made of a column.
+
+    ``function(x, argument)``, minus ``center``; 0 where the cell was not measured. A function of
+    None is the value itself.
+    """
+
+    function: Callable[[Tensor, Tensor], Tensor] | None = None
+    argument: float = 0.0
+    center: float = 0.0
+
+
+class ColumnType(Spec, axis="type"):
+    """Base of the column types: what values mean, and so how they are read, encoded and scored.
+
+    A type is one class. It says what numbers stand for its values (`find_levels`, `canonical`,
+    `check_values`, `restore`), what the rows of fit say of them (`statistics`), which network
+    inputs are made of them (`inputs`), and how network outputs are compared with them: either
+    `minus_log`, minus the logarithm of a probability, or `cells`, any loss of which the best
+    constant has 1; and `reconstruction`. The class attributes say what else is to be known:
+    ``has_levels`` whether values are names of levels, numbered from ``first_level``; ``ranked``
+    whether these have an order; ``has_codes`` whether nothing lies between their numbers;
+    ``takes_noise`` whether a corruption may move a value, ``is_whole`` whether all are whole
+    numbers, ``is_log`` whether log(1 + x) is encoded in place of x. ``is_plain`` is `Numeric`'s:
+    scaled and scored as the estimator says.
+    """
+
+    has_levels: ClassVar[bool] = False
+    first_level: ClassVar[int] = 1
+    ranked: ClassVar[bool] = False
+    has_codes: ClassVar[bool] = False
+    takes_noise: ClassVar[bool] = True
+    is_whole: ClassVar[bool] = False
+    is_log: ClassVar[bool] = False
+    is_plain: ClassVar[bool] = False
+    lowest_share: ClassVar[float] = 0.0  # of what `Column.shares` may hold
+
+    def check(self) -> None:
+        """Refuse impossible settings.
+
+        Raises
+        ------
+        ParameterError
+            If a setting cannot be.
+        """
+
+    def n_inputs(self, n_places: int) -> int:
+        """Return how many network inputs are made of a column."""
+        return 1
+
+    def n_outputs(self, n_places: int) -> int:
+        """Return how many network outputs say what a cell is."""
+        return self.n_inputs(n_places)
+
+    def n_shares(self, n_places: int) -> int:
+        """Return how many numbers `Column.shares` has."""
+        return n_places if self.has_codes else 1
+
+    def vector_length(self, n_places: int) -> int:
+        """Return the length of the learned vector that stands for a level; 0 if none does."""
+        return 0
+
+    def without_vectors(self) -> ColumnType:
+        """Return the type with a network input for each level."""
+        return self
+
+    def find_levels(
+        self, name: str, column: Column, levels: list[Any], counts: list[int]
+    ) -> Column:
+        """Return a column with those of the levels of fit that it has places for.
+
+        Parameters
+        ----------
+        name : str
+            What messages call the column.
+        column : Column
+            How it came; its categories are known.
+        levels : list
+            In order.
+        counts : list of int
+            How many rows of fit have each.
+
+        Raises
+        ------
+        DataError, ParameterError
+            If these cannot be the levels of such a column.
+        """
+        return replace(column, levels=tuple(levels))
+
+    def canonical(self, values: Matrix) -> Matrix:
+        """Return values, shape (n_samples,), where different numbers may mean the same."""
+        return values
+
+    def check_values(self, name: str, values: Matrix) -> None:
+        """Refuse values that cannot be of this type.
+
+        Raises
+        ------
+        DataError
+            If one is not.
+        """
+
+    def statistics(self, column: Column, values: Matrix, weight: Matrix) -> Column:
+        """Return a column with what its values of fit say.
+
+        Parameters
+        ----------
+        column : Column
+            Its type and levels.
+        values : ndarray of shape (n_samples,)
+            Numbers of levels, or the values; all measured.
+        weight : ndarray of shape (n_samples,)
+            Of the rows; they add up to 1.
+        """
+        return column
+
+    def no_statistics(self, column: Column) -> Column:
+        """Return a column of which no cell was measured in fit."""
+        count = self.n_shares(column.n_places)
+        return replace(column, shares=(1 / max(1, count),) * count)
+
+    def inputs(self, column: Column) -> list[Input]:
+        """Return the network inputs made of a column, `n_inputs` of them."""
+        return [Input()] * self.n_inputs(column.n_places)
+
+    def minus_log(self, columns: LikeColumns, x: Tensor, raw: Tensor) -> Tensor:
+        """Return -log p(x | raw) in nats, shape (n_samples, n_columns).
+
+        Parameters
+        ----------
+        columns : LikeColumns
+            All of this type, and with as many places.
+        x : Tensor of shape (n_samples, n_columns)
+            Cells as they are encoded.
+        raw : Tensor of shape (n_samples, n_columns * n_outputs)
+            Network outputs, those of a column side by side.
+        """
+        raise NotImplementedError
+
+    def cells(self, columns: LikeColumns, x: Tensor, raw: Tensor) -> Tensor:
+        """Return the loss of each cell, as a share of what the best constant loses."""
+        return self.minus_log(columns, x, raw) / columns.baseline(raw)
+
+    def log_density(self, columns: LikeColumns, x: Tensor, raw: Tensor) -> Tensor:
+        """Return log p(x | raw) of each cell, in the units of the table."""
+        return -self.minus_log(columns, x, raw)
+
+    def reconstruction(self, columns: LikeColumns, raw: Tensor) -> Tensor:
+        """Return what cells would be encoded as, shape (n_samples, n_columns)."""
+        raise NotImplementedError
+
+    def mean_inputs(self, columns: LikeColumns, raw: Tensor) -> Tensor:
+        """Return the mean of the network inputs, shape (n_samples, n_columns * n_outputs)."""
+        return self.reconstruction(columns, raw)
+
+    def restore(self, column: Column, values: Matrix) -> Any:
+        """Return the values that numbers stand for: an array of numbers, or a list of levels."""
+        return values
+
+    def spread(self, draws: Matrix) -> Matrix:
+        """Return how far draws of cells differ, shape (n_draws, n_samples) to (n_samples,)."""
+        found: Matrix = np.std(draws, axis=0, ddof=1)
+        return found
 
 
 @dataclass(frozen=True)
@@ -41,15 +208,14 @@ class Column:
     categories : tuple
         All that its dtype names, where it names them.
     center, scale : float
-        Mean and standard deviation of what the network sees of it, where that is a number.
+        What a number is scaled with before it is encoded.
     shares : tuple of float
-        Of the places among the rows of fit; of `Binary` and `Proportion`, the mean; of `Count`, the
-        mean and the dispersion.
+        What else the rows of fit say; of levels, the share of each place.
     baseline : float
         What the best constant would lose, in nats per row, by which its loss is divided.
     """
 
-    type: ColumnType = NUMERIC
+    type: ColumnType
     levels: tuple[Any, ...] = ()
     pooled: bool = False
     form: str = NUMBER
@@ -66,27 +232,25 @@ class Column:
 
     @property
     def n_shares(self) -> int:
-        """How many shares it has."""
-        if self.coded:
-            return self.n_places
-        return {"numeric": 0, "count": 2}.get(self.type.name, 1)
+        """How many numbers its shares are."""
+        return self.type.n_shares(self.n_places)
 
     @property
-    def coded(self) -> bool:
+    def has_codes(self) -> bool:
         """Whether its numbers stand for levels, so that nothing lies between them."""
-        return self.type.has_levels and not isinstance(self.type, Binary)
+        return self.type.has_codes
 
     @property
-    def width(self) -> int:
-        """How many columns the network sees of it."""
-        return self.type.width(self.n_places)
+    def n_inputs(self) -> int:
+        """How many network inputs are made of it."""
+        return self.type.n_inputs(self.n_places)
 
     @property
-    def raw_width(self) -> int:
-        """How many outputs of the network say what it is."""
-        return self.type.raw_width(self.n_places)
+    def n_outputs(self) -> int:
+        """How many network outputs say what it is."""
+        return self.type.n_outputs(self.n_places)
 
-    def measured(self, values: Matrix, weight: Matrix | None) -> Column:
+    def with_statistics(self, values: Matrix, weight: Matrix | None) -> Column:
         """Return the column with what its values of fit say, missing ones left out.
 
         Parameters
@@ -96,62 +260,79 @@ class Column:
         weight : ndarray of shape (n_samples,) or None
             Of the rows.
         """
-        seen = ~np.isnan(values)
-        found = values[seen].astype(np.float64)
-        share = np.ones(len(found)) if weight is None else weight[seen]
-        if isinstance(self.type, Numeric):
-            return self
-        if not found.size:
-            return replace(self, shares=_nothing(self))
-        share = share / share.sum()
-        if self.coded:
-            counts = np.bincount(found.astype(int) - 1, share, self.n_places)
-            places = tuple(counts.tolist())
-            return replace(self, shares=places, baseline=_above(_entropy(counts)))
-        shown = np.log1p(found) if isinstance(self.type, Count) else found
-        center = float(share @ shown)
-        spread = math.sqrt(float(share @ (shown - center) ** 2))
-        mean = float(share @ found)
-        scaled = replace(self, center=center, scale=_above(spread))
-        if not isinstance(self.type, Count):
-            baseline = _entropy(np.array([mean, 1 - mean]))
-            return replace(scaled, shares=(mean,), baseline=_above(baseline))
-        variance = float(share @ (found - mean) ** 2)
-        dispersion = max((variance - mean) / mean**2, 1e-3) if mean else 1e-3
-        lost = float(share @ _minus_log(found, mean, dispersion if self.type.dispersed else 0.0))
-        return replace(scaled, shares=(mean, dispersion), baseline=_above(lost))
+        measured = ~np.isnan(values)
+        numbers = values[measured].astype(np.float64)
+        share = np.ones(len(numbers)) if weight is None else weight[measured]
+        if not numbers.size:
+            return self.type.no_statistics(self)
+        return self.type.statistics(self, numbers, share / share.sum())
 
 
-def _nothing(column: Column) -> tuple[float, ...]:
-    """Return the shares of a column of which nothing was measured."""
-    if isinstance(column.type, Count):
-        return (1.0, 1.0)
-    return (1 / max(1, column.n_places),) * column.n_places if column.coded else (0.5,)
+class LikeColumns:
+    """Columns of one type and as many places, and what fit found out about them as tensors.
+
+    Parameters
+    ----------
+    columns : sequence of Column
+        At least one.
+    """
+
+    def __init__(self, columns: Sequence[Column]) -> None:
+        self.columns = columns
+        self.type = columns[0].type
+        self._held: dict[str, Tensor] = {}
+
+    def __len__(self) -> int:
+        return len(self.columns)
+
+    def row(self, like: Tensor, name: str, of: Callable[[Column], object]) -> Tensor:
+        """Return a number (or several) of each column as a tensor of the dtype of another.
+
+        Parameters
+        ----------
+        like : Tensor
+            Whose dtype and device it gets.
+        name : str
+            Under which it is kept.
+        of : callable
+            From a column to a number, or as many numbers for each.
+        """
+        row = self._held.get(name)
+        if row is None or row.dtype != like.dtype or row.device != like.device:
+            values = [of(column) for column in self.columns]
+            with torch.inference_mode(False):  # or autograd could not use what is kept
+                row = torch.tensor(values, dtype=like.dtype, device=like.device)
+            if type(row) is Tensor:  # and no stand-in of a pass that is only traced
+                self._held[name] = row
+        return row
+
+    def baseline(self, like: Tensor) -> Tensor:
+        """Return what the best constant of each column loses."""
+        return self.row(like, "baseline", lambda column: column.baseline)
+
+    def unscaled(self, x: Tensor) -> Tensor:
+        """Return cells without their scaling."""
+        scale = self.row(x, "scale", lambda column: column.scale)
+        return x * scale + self.row(x, "center", lambda column: column.center)
+
+    def scaled(self, values: Tensor) -> Tensor:
+        """Return cells with their scaling."""
+        center = self.row(values, "center", lambda column: column.center)
+        return (values - center) / self.row(values, "scale", lambda column: column.scale)
 
 
-def _entropy(shares: Matrix) -> float:
-    positive = shares[shares > 0]
-    return float(-(positive * np.log(positive)).sum())
+def spread_of(values: Matrix, weight: Matrix) -> tuple[float, float]:
+    """Return mean and standard deviation of values whose weights add up to 1."""
+    center = float(weight @ values)
+    return center, math.sqrt(float(weight @ (values - center) ** 2))
 
 
-def _minus_log(k: Matrix, mean: float, dispersion: float) -> Matrix:
-    """Return -log of the probability of counts, negative binomial where there is a dispersion."""
-    log_gamma = np.vectorize(math.lgamma, otypes=[float])
-    mean = max(mean, 1e-12)
-    if not dispersion:
-        poisson: Matrix = mean - k * math.log(mean) + log_gamma(k + 1)
-        return poisson
-    r = 1 / dispersion
-    binomial: Matrix = (
-        log_gamma(k + 1)
-        + math.lgamma(r)
-        - log_gamma(k + r)
-        - r * math.log(r / (r + mean))
-        - k * math.log(mean / (r + mean))
-    )
-    return binomial
-
-
-def _above(value: float) -> float:
+def divisor(value: float) -> float:
     """Return a divisor: 1 for what is as good as 0, as for constant columns."""
     return value if value > 1e-12 else 1.0
+
+
+def entropy(shares: Matrix) -> float:
+    """Return the entropy of shares that add up to 1, in nats."""
+    positive = shares[shares > 0]
+    return float(-(positive * np.log(positive)).sum())

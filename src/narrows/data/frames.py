@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from narrows.core import checks
 from narrows.data.column import BOOLEAN, CATEGORY, ORDERED, TEXT, WHOLE, Column
+from narrows.data.column_types import PLAIN
 from narrows.data.schema import LIBRARIES, floats
 
 Matrix = NDArray[Any]
@@ -122,7 +123,7 @@ class Frame:
     def numbers(self, values: Matrix, index: Any = None) -> Any:
         """Return float64 numbers, such as spreads, as a frame with these labels."""
         dtypes = (None,) * len(self.labels)
-        columns = (Column(),) * len(self.labels)
+        columns = (PLAIN,) * len(self.labels)
         return replace(self, dtypes=dtypes).decoded(columns, list(values.T), index)
 
     def decoded(self, columns: Sequence[Column], cells: Sequence[Cells], index: Any = None) -> Any:
@@ -295,8 +296,8 @@ def _decimal(value: float, precision: int, scale: int) -> Decimal | None:
 
 def _is_whole(column: Column, values: Matrix) -> bool:
     """Return whether numbers are whole because the column's are, and all are known."""
-    levelled = column.type.has_levels or column.type.name == "count"
-    return column.form == WHOLE and levelled and not np.isnan(values).any()
+    whole = column.type.has_levels or column.type.is_whole
+    return column.form == WHOLE and whole and not np.isnan(values).any()
 
 
 def all_levels(column: Column, cells: Sequence[Any], known: Sequence[Any] = ()) -> list[Any]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from narrows.data.column import Column
-from narrows.data.column_types import Categorical, Numeric
+from narrows.data.column_types import PLAIN
 from narrows.data.frames import Frame
 from narrows.data.schema import Schema
 from narrows.data.views import Placed
@@ -43,7 +43,7 @@ class Layout:
         if self.schema is None:
             return self
         columns = self.schema.columns
-        found = [column.measured(rows[:, i], weight) for i, column in enumerate(columns)]
+        found = [column.with_statistics(rows[:, i], weight) for i, column in enumerate(columns)]
         return replace(self, schema=replace(self.schema, columns=tuple(found)))
 
     @property
@@ -62,7 +62,7 @@ class Layout:
             Share of the cells of each; None if there were none.
         """
         view = {column: placed.name for placed in self.views for column in placed.columns}
-        columns = self.known or (Column(),) * self.n_features
+        columns = self.known or (PLAIN,) * self.n_features
         return [
             {
                 "column": number if names is None else names[number],
@@ -81,16 +81,21 @@ class Layout:
         return [view.columns for view in self.views]
 
     @property
-    def levelled(self) -> list[int]:
+    def level_columns(self) -> list[int]:
         """The numbers of the columns whose values stand for levels."""
-        return [number for number, column in enumerate(self.known) if column.coded]
+        return [number for number, column in enumerate(self.known) if column.has_codes]
+
+    @property
+    def without_noise(self) -> list[int]:
+        """The numbers of the columns that no corruption may move."""
+        return [number for number, column in enumerate(self.known) if not column.type.takes_noise]
 
     def numbers(self, columns: Sequence[int]) -> tuple[int, ...]:
         """Return those of some columns that hold plain numbers."""
         if self.schema is None:
             return tuple(columns)
         kinds = self.schema.columns
-        return tuple(column for column in columns if isinstance(kinds[column].type, Numeric))
+        return tuple(column for column in columns if kinds[column].type.is_plain)
 
     @property
     def typed(self) -> list[tuple[tuple[int, ...], list[Column]]]:
@@ -98,26 +103,21 @@ class Layout:
         groups: dict[str, list[int]] = {}
         columns = self.known
         for number, column in enumerate(columns):
-            if not isinstance(column.type, Numeric):
+            if not column.type.is_plain:
                 groups.setdefault(f"{column.type!r} {column.n_places}", []).append(number)
         return [(tuple(found), [columns[number] for number in found]) for found in groups.values()]
 
     @property
     def indicated(self) -> tuple[Column, ...]:
         """What each column is, categories with a place for each level instead of a vector."""
-        return tuple(
-            replace(column, type=Categorical(column.type.min_count, embedding=0))
-            if isinstance(column.type, Categorical)
-            else column
-            for column in self.known
-        )
+        return tuple(replace(column, type=column.type.without_vectors()) for column in self.known)
 
     @property
     def n_shown(self) -> int:
         """How many columns show the network what was measured."""
         if self.schema is None:
             return self.n_features
-        return sum(column.width for column in self.schema.columns)
+        return sum(column.n_inputs for column in self.schema.columns)
 
     @property
     def n_seen(self) -> int:
@@ -130,20 +130,20 @@ class Layout:
         told = (self.n_shown + place for place, number in enumerate(self.told) if number in own)
         if self.schema is None:
             return (*columns, *told)
-        return (*_spread([column.width for column in self.schema.columns], columns), *told)
+        return (*_spread([column.n_inputs for column in self.schema.columns], columns), *told)
 
     @property
     def owners(self) -> list[int]:
         """Which column of the table each of the columns belongs to that the network sees."""
-        shown = self.known or (Column(),) * self.n_features
-        found = [number for number, column in enumerate(shown) for _ in range(column.width)]
+        shown = self.known or (PLAIN,) * self.n_features
+        found = [number for number, column in enumerate(shown) for _ in range(column.n_inputs)]
         return [*found, *self.told]
 
     def outputs(self, columns: Sequence[int]) -> tuple[int, ...]:
         """Return the numbers of the network's outputs for some columns."""
         if self.schema is None:
             return tuple(columns)
-        return _spread([column.raw_width for column in self.schema.columns], columns)
+        return _spread([column.n_outputs for column in self.schema.columns], columns)
 
 
 def _spread(widths: Sequence[int], columns: Sequence[int]) -> tuple[int, ...]:

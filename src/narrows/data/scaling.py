@@ -14,7 +14,6 @@ from sklearn.preprocessing import MinMaxScaler, RobustScaler, StandardScaler
 
 from narrows.core import checks
 from narrows.data.column import Column
-from narrows.data.column_types import Count, Numeric
 from narrows.errors import DataError
 
 Rows = Any  # a float ndarray or CSR array of shape (n_samples, n_features)
@@ -87,9 +86,9 @@ def _missing(X: Rows) -> NDArray[np.float64] | None:
     return found / len(X) if found.any() else None
 
 
-def counted(columns: Sequence[Column]) -> tuple[int, ...]:
-    """Return the numbers of the columns that hold counts."""
-    return tuple(i for i, column in enumerate(columns) if isinstance(column.type, Count))
+def log_columns(columns: Sequence[Column]) -> tuple[int, ...]:
+    """Return the numbers of the columns of which log(1 + x) takes the place of x."""
+    return tuple(i for i, column in enumerate(columns) if column.type.is_log)
 
 
 SCALINGS: dict[str, Callable[[Rows, NDArray[Any] | None], Statistics]] = {
@@ -199,7 +198,7 @@ class Encoding:
                 mean = (mean - self.center) / self.scale
         mean = np.nan_to_num(mean, posinf=0.0, neginf=0.0)  # of columns that were never measured
         for number, column in enumerate(columns):
-            if not isinstance(column.type, Numeric):  # scaled by its mean, or a level
+            if not column.type.is_plain:  # scaled by its mean, or a level
                 mean[number] = 0.0
         return replace(self, fill=mean)
 
@@ -210,9 +209,9 @@ class Encoding:
         assert self.center is not None
         assert self.scale is not None
         for number, column in enumerate(columns):
-            if not isinstance(column.type, Numeric):
+            if not column.type.is_plain:
                 self.center[number], self.scale[number] = column.center, column.scale
-        return replace(self, logs=counted(columns))
+        return replace(self, logs=log_columns(columns))
 
     def encode(self, rows: Rows, dtype: Any, out: NDArray[Any] | None = None) -> NDArray[Any]:
         """Return scaled rows in ``dtype``, computed in float64 if the rows are; ``out`` is filled.

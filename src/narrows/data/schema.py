@@ -10,8 +10,7 @@ import narwhals as nw
 import numpy as np
 from numpy.typing import NDArray
 
-from narrows.data.column import BOOLEAN, CATEGORY, NUMBER, ORDERED, TEXT, WHOLE, Column
-from narrows.data.column_types import Binary, ColumnType, Count
+from narrows.data.column import BOOLEAN, CATEGORY, ORDERED, TEXT, Column
 from narrows.errors import DataError, MissingWarning, stacklevel
 
 Matrix = NDArray[Any]
@@ -72,7 +71,9 @@ class Schema:
             for number in self.coded:
                 found[:, number] = self._numbered_array(number, found[:, number])
         for number, column in enumerate(self.columns):
-            _check_range(self.called(number), column.type, found[:, number])
+            if not (column.type.has_levels or column.type.is_plain):
+                column.type.check_values(self.called(number), found[:, number])
+                found[:, number] = column.type.canonical(found[:, number])
         return found
 
     def _numbered(self, number: int, series: Any) -> Matrix:
@@ -83,7 +84,7 @@ class Schema:
 
     def _placed(self, number: int, values: list[Any], missing: Matrix) -> Matrix:
         column = self.columns[number]
-        first = 0 if isinstance(column.type, Binary) else 1
+        first = column.type.first_level
         places = {level: first + place for place, level in enumerate(column.levels)}
         found = np.array([places.get(value, -1) for value in values], np.float64)
         found[missing] = np.nan
@@ -130,7 +131,7 @@ class Schema:
         list of ndarray or list
             Numbers, with NaN, or levels, with None, of each column.
         """
-        return [_unnumbered(column, values[:, i]) for i, column in enumerate(self.columns)]
+        return [column.type.restore(column, values[:, i]) for i, column in enumerate(self.columns)]
 
 
 def library_of(frame: Any) -> str:
@@ -194,47 +195,3 @@ def floats(name: str, series: Any) -> Matrix:
         native = native.cast("float64", safe=False)
         return np.array(native.to_numpy(), np.float64)
     return np.array(series.cast(nw.Float64).to_numpy(), np.float64)
-
-
-def _unnumbered(column: Column, values: Matrix) -> Any:
-    """Return the values that numbers stand for: a list of levels, or an array of numbers."""
-    if isinstance(column.type, Count):
-        return np.rint(np.maximum(values, 0))
-    if not column.type.has_levels:
-        return values
-    if not column.levels:  # fit saw none, so there is none to name
-        return (
-            np.full(len(values), np.nan) if column.form in (NUMBER, WHOLE) else [None] * len(values)
-        )
-    missing = np.isnan(values)
-    last = len(column.levels) - 1
-    if isinstance(column.type, Binary):
-        places = np.where(missing, 0, values > 0.5).astype(int)
-    else:
-        places = np.rint(np.where(missing, 1, values)).astype(int) - 1
-    places = np.minimum(places, last)
-    if column.form in (NUMBER, WHOLE):
-        levels = np.array([float(level) for level in column.levels])
-        return np.where(missing, np.nan, levels[places])
-    return [
-        None if empty else column.levels[place]
-        for place, empty in zip(places.tolist(), missing.tolist(), strict=True)
-    ]
-
-
-def _check_range(name: str, kind: ColumnType, values: Matrix) -> None:
-    if isinstance(kind, Count):
-        with np.errstate(invalid="ignore"):
-            bad = np.flatnonzero((values < 0) | (values != np.rint(values)) & ~np.isnan(values))
-        if bad.size:
-            raise DataError(
-                f"column {name} is a count but row {bad[0]} has {values[bad[0]]:g}; "
-                "counts are 0, 1, 2, ...; set types= to another type"
-            )
-    elif kind.name == "proportion":
-        bad = np.flatnonzero((values < 0) | (values > 1))
-        if bad.size:
-            raise DataError(
-                f"column {name} is a proportion but row {bad[0]} has {values[bad[0]]:g}; "
-                "proportions go from 0 to 1; divide percentages by 100, or set types="
-            )

@@ -43,7 +43,7 @@ class Table(Protocol):
     sample_weight: Tensor | None
     target: Tensor | None
     views: Sequence[Sequence[int]]
-    levelled: Sequence[int]
+    without_noise: Sequence[int]
     numbers: Sequence[int] | None
     fill: Tensor | None
 
@@ -129,8 +129,8 @@ class DenseTable(_KnownRows):
         Class of each row, -1 where it is not known.
     views : sequence of sequence of int
         Which columns each view has, where there are several.
-    levelled : sequence of int
-        Which columns hold numbers of levels.
+    without_noise : sequence of int
+        Which columns no corruption may move.
     numbers : sequence of int, optional
         Which columns hold plain numbers; None if all do.
     fill : Tensor of shape (n_features,), optional
@@ -146,13 +146,13 @@ class DenseTable(_KnownRows):
         observed: Tensor | None = None,
         target: Tensor | None = None,
         views: Sequence[Sequence[int]] = (),
-        levelled: Sequence[int] = (),
+        without_noise: Sequence[int] = (),
         numbers: Sequence[int] | None = None,
         fill: Tensor | None = None,
     ) -> None:
         self.x = x
         self.views = views
-        self.levelled = levelled
+        self.without_noise = without_noise
         self.numbers = numbers
         self.fill = fill
         self.sample_weight = sample_weight
@@ -226,7 +226,7 @@ class SparseTable(_KnownRows):
     """
 
     resident = False
-    levelled: Sequence[int] = ()
+    without_noise: Sequence[int] = ()
     numbers: Sequence[int] | None = None
     has_holes = False
 
@@ -330,7 +330,9 @@ def make_table(
             encoding.encode(X[block], width, out=scaled[block])
     x, observed = measured(as_tensor(scaled).to(device), fill)
     numbers = None if layout.schema is None else layout.numbers(range(layout.n_features))
-    return DenseTable(x, weight, observed, classes, layout.of_views, layout.levelled, numbers, fill)
+    return DenseTable(
+        x, weight, observed, classes, layout.of_views, layout.without_noise, numbers, fill
+    )
 
 
 def measured(x: Tensor, fill: Tensor | None = None) -> tuple[Tensor, Tensor | None]:

@@ -10,10 +10,9 @@ import narwhals as nw
 import numpy as np
 from numpy.typing import NDArray
 
-from narrows.core import checks
 from narrows.data import containers, text_numbers
-from narrows.data.column import BOOLEAN, CATEGORY, NUMBER, NUMERIC, ORDERED, TEXT, WHOLE, Column
-from narrows.data.column_types import Binary, Categorical, ColumnType, Numeric, Ordinal
+from narrows.data.column import BOOLEAN, CATEGORY, NUMBER, ORDERED, TEXT, WHOLE, Column, ColumnType
+from narrows.data.column_types import PLAIN, Binary, Categorical, Ordinal
 from narrows.data.schema import LIBRARIES, Schema, frame_of, holes, library_of
 from narrows.data.views import Placed, column_numbers
 from narrows.errors import DataError, ParameterError
@@ -81,9 +80,9 @@ def decide(X: Any, given: Mapping[int, ColumnType]) -> Schema | None:
     if isinstance(X, np.ndarray) and X.dtype == object:
         return _of_objects(X, given)
     if not nw.dependencies.is_into_dataframe(X):
-        if all(isinstance(kind, Numeric) for kind in given.values()):
+        if all(kind.is_plain for kind in given.values()):
             return None
-        kinds = [given.get(number, NUMERIC) for number in range(X.shape[1])]
+        kinds = [given.get(number, PLAIN.type) for number in range(X.shape[1])]
         columns = [
             _blank(_levelled(str(i), kind, Column(kind, form=NUMBER), *_counted(X[:, i])))
             if kind.has_levels
@@ -96,7 +95,7 @@ def decide(X: Any, given: Mapping[int, ColumnType]) -> Schema | None:
         _column(repr(series.name), series, given.get(number))
         for number, series in enumerate(frame.iter_columns())
     ]
-    if all(isinstance(column.type, Numeric) for column in columns):
+    if all(column.type.is_plain for column in columns):
         return None
     library = library_of(frame)
     if library not in LIBRARIES:
@@ -115,7 +114,7 @@ def _of_objects(X: Matrix, given: Mapping[int, ColumnType]) -> Schema:
 
 def _blank(column: Column) -> Column:
     """Return a column before anything is known of how its values are spread."""
-    return column.measured(np.empty(0), None)
+    return column.with_statistics(np.empty(0), None)
 
 
 def _counted(values: Matrix) -> tuple[list[Any], list[int]]:
@@ -160,7 +159,7 @@ def _form(name: str, series: Any) -> tuple[str, ColumnType]:
     """Return how a column came, and the type that its dtype stands for."""
     dtype = series.dtype
     if dtype.is_numeric():
-        return (WHOLE if dtype.is_integer() else NUMBER), NUMERIC
+        return (WHOLE if dtype.is_integer() else NUMBER), PLAIN.type
     if dtype == nw.Boolean:
         return BOOLEAN, Binary()
     if isinstance(dtype, (nw.Enum, nw.Categorical)) or dtype in (nw.Enum, nw.Categorical):
@@ -171,7 +170,7 @@ def _form(name: str, series: Any) -> tuple[str, ColumnType]:
     kinds = {type(value) for value in series.drop_nulls().to_list()}
     if kinds <= {bool, np.bool_} and kinds:
         return BOOLEAN, Binary()
-    return (TEXT, Categorical()) if kinds == {str} else (NUMBER, NUMERIC)
+    return (TEXT, Categorical()) if kinds == {str} else (NUMBER, PLAIN.type)
 
 
 def unusable(series: Any) -> str | None:
@@ -259,42 +258,7 @@ def _levelled(
     )
     levels, counts = [levels[i] for i in order], [counts[i] for i in order]
     known = replace(column, categories=column.categories or tuple(levels))
-    if isinstance(kind, Binary):
-        if len(levels) > 2:
-            raise DataError(
-                f"column {name} is binary but has {len(levels)} levels, "
-                f"{', '.join(map(repr, levels[:4]))}, ...; set types= to Categorical()"
-            )
-        if column.form == BOOLEAN:
-            return replace(known, levels=(False, True), categories=())
-        return replace(known, levels=tuple(levels))
-    if isinstance(kind, Ordinal):
-        return replace(known, levels=tuple(_ranking(name, kind, column, levels)))
-    assert isinstance(kind, Categorical)
-    kept = [level for level, n in zip(levels, counts, strict=True) if n >= kind.min_count]
-    if not kept:  # all are rare, as in the smallest tables
-        kept = levels
-    return replace(known, levels=tuple(kept), pooled=len(kept) < len(levels))
-
-
-def _ranking(name: str, kind: Ordinal, column: Column, levels: list[Any]) -> list[Any]:
-    if kind.levels is not None:
-        foreign = [level for level in levels if level not in kind.levels]
-        if foreign:
-            advice = checks.nearest(str(foreign[0]), list(map(str, kind.levels)))
-            raise ParameterError(
-                f"types[{name}]={kind!r} does not have {foreign[0]!r}, which the column has"
-                + (f"; {advice}" if advice else "; add it where it belongs in the order")
-            )
-        return list(kind.levels)
-    if column.form == ORDERED:
-        return list(column.categories)
-    if column.form in (TEXT, CATEGORY):
-        raise ParameterError(
-            f"types[{name}]=Ordinal() leaves open the order of {', '.join(map(repr, levels[:4]))};"
-            " write Ordinal([lowest, ..., highest])"
-        )
-    return levels
+    return kind.find_levels(name, known, levels, counts)
 
 
 def _sortable(level: Any) -> tuple[str, Any]:

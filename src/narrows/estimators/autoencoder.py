@@ -79,8 +79,8 @@ class Autoencoder(
         What a view of d columns counts in the loss: sqrt(d), 1 or d. `View` has a weight on top.
     types : mapping of column to ColumnType or str, optional
         What columns are, by name or number, where their dtypes do not say it: "numeric", "binary",
-        "categorical", "ordinal", "count", "proportion". Those of a data frame say so for text,
-        categories and booleans; whole numbers are numbers.
+        "categorical", "ordinal", "count", "proportion", "angle". Those of a data frame say so for
+        text, categories and booleans; whole numbers are numbers.
     add_indicator : bool, default=False
         Whether the encoder also sees, for each column with missing cells in fit, where they are. It
         sees their mean anyway; that they are missing helps where this itself says something.

@@ -17,6 +17,7 @@ from narrows.core import checks
 from narrows.core.randomness import seed
 from narrows.data import reading
 from narrows.data.column import Column
+from narrows.data.column_types import PLAIN
 from narrows.data.fingerprint import Fingerprint, Seen
 from narrows.data.frames import Frame
 from narrows.data.layout import Layout
@@ -86,7 +87,7 @@ class FittedModel:
     @property
     def columns(self) -> tuple[Column, ...]:
         """What each column is."""
-        return self.layout.known or (Column(),) * self.n_features
+        return self.layout.known or (PLAIN,) * self.n_features
 
     @property
     def device(self) -> torch.device:

@@ -111,12 +111,10 @@ def _spread(model: FittedModel, rows: Matrix, n_draws: int, random_state: Any) -
         return network.decode(network.posterior(x, observed).rsample(generator), observed)
 
     width = model.n_features
-    draws = [model.scaling.decode(model.map(rows, drawn, width)) for _ in range(count)]
+    draws = np.array([model.scaling.decode(model.map(rows, drawn, width)) for _ in range(count)])
     spread: Matrix = np.std(draws, axis=0, ddof=1)
-    for column in model.layout.levelled:
-        levels = np.array([draw[:, column] for draw in draws])
-        agree = (levels[:, None] == levels[None]).sum(1).max(0)
-        spread[:, column] = 1 - agree / count
+    for number, column in enumerate(model.layout.known):
+        spread[:, number] = column.type.spread(draws[:, :, number])
     return spread
 
 

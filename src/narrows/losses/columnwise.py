@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from narrows.core.activations import Activation
+from narrows.core.activations import ACTIVATIONS, Activation
 from narrows.core.forward_pass import ForwardPass
 from narrows.core.indexing import as_index, inverse, take
+from narrows.data.column import Column, LikeColumns
 from narrows.losses.loss import Loss
 
 
@@ -92,6 +93,48 @@ class _SideLosses(Loss):
             self.sides,
             lambda side: torch.full((1, len(side.columns)), float(getattr(side.loss, name))),
         )[0]
+
+
+class _ColumnTypeLoss(Loss):
+    """The loss of columns of one type, which the type gives.
+
+    Parameters
+    ----------
+    columns : sequence of Column
+        Of one type, and as many places each.
+    """
+
+    is_probability = True
+
+    def __init__(self, columns: Sequence[Column]) -> None:
+        self.columns = LikeColumns(columns)
+        self.type = self.columns.type
+
+    @property
+    def activation(self) -> Activation:
+        """From outputs to what the table would hold."""
+        return replace(ACTIVATIONS["linear"], name=self.type.name, function=self.reconstruction)
+
+    def reconstruction(self, raw: Tensor) -> Tensor:
+        """Return what the table would hold for outputs, shape (n_samples, n_columns)."""
+        return self.type.reconstruction(self.columns, raw)
+
+    def shown(self, raw: Tensor, link: Any) -> Tensor:
+        """Return the mean of what the network would see, shape (n_samples, n_shown)."""
+        return self.type.mean_inputs(self.columns, raw)
+
+    def entries(self, forward: ForwardPass) -> Tensor:
+        """Return the loss of every cell, shape (n_samples, n_columns)."""
+        return self.type.cells(self.columns, forward.x, forward.raw)
+
+    def log_density(self, forward: ForwardPass) -> Tensor:
+        """Return log p(x | code) of every cell, shape (n_samples, n_columns)."""
+        return self.type.log_density(self.columns, forward.x, forward.raw)
+
+
+def likelihood(columns: Sequence[Column]) -> _ColumnTypeLoss:
+    """Return what judges columns of one type, with as many places each."""
+    return _ColumnTypeLoss(columns)
 
 
 def loss(sides: Sequence[Side]) -> Loss:

@@ -13,7 +13,7 @@ from narrows.architectures.block import Architecture
 from narrows.core import activations, checks
 from narrows.core.activations import Activation
 from narrows.corruptions import Corruption, GaussianNoise, ViewDropout
-from narrows.data.column import Column
+from narrows.data.column_types import PLAIN
 from narrows.data.layout import Layout
 from narrows.data.views import Placed, View
 from narrows.errors import CompositionError
@@ -21,7 +21,7 @@ from narrows.fusions.experts import Experts
 from narrows.fusions.fusion import Fusion
 from narrows.fusions.parallel import Part
 from narrows.latents import Latent
-from narrows.losses import columnwise, likelihoods
+from narrows.losses import columnwise
 from narrows.losses.columnwise import Side
 from narrows.losses.loss import Loss
 from narrows.network.input_layer import Widened
@@ -172,7 +172,7 @@ class Composition:
         n_seen, n_components = layout.n_seen, self.n_components
         widened = None
         if layout.schema is not None or layout.told:
-            widened = Widened(layout.known or (Column(),) * layout.n_features, layout.told)
+            widened = Widened(layout.known or (PLAIN,) * layout.n_features, layout.told)
         if len(layout.views) < 2:
             architecture = self.architecture
             if layout.views:
@@ -202,7 +202,7 @@ class Composition:
             if numbers:
                 found.append(Side(numbers, loss, link, layout.outputs(numbers)))
         for columns, alike in layout.typed:
-            by_chance = likelihoods.likelihood(alike)
+            by_chance = columnwise.likelihood(alike)
             found.append(Side(columns, by_chance, by_chance.activation, layout.outputs(columns)))
         return found
 

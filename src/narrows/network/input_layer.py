@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -13,20 +13,19 @@ from torch.nn import functional as F
 
 from narrows.core.activations import glorot_uniform
 from narrows.data.column import Column
-from narrows.data.column_types import Categorical, Count
 from narrows.data.layout import Layout
 from narrows.data.scaling import Encoding
 
 Matrix = NDArray[Any]
+InputFunction = Callable[[Tensor, Tensor], Tensor]
 
 
 class Widened(nn.Module):
     """What stands between a table some of whose columns are no plain numbers, and the blocks.
 
-    A category becomes a column per place, minus the place's share, or a learned vector; an ordinal
-    becomes a column per step, 1 beyond it, minus the share beyond it; a count that may be dispersed
-    gets a column that says whether it is above 0. Whatever was not measured is 0. Behind these, a
-    column for each of those told is 1 where it was not measured.
+    A column becomes the inputs that its type names, or a learned vector for each of its levels;
+    whatever was not measured is 0 in them. Behind these, a column for each of those told is 1
+    where it was not measured.
 
     Parameters
     ----------
@@ -39,50 +38,65 @@ class Widened(nn.Module):
     def __init__(self, columns: Sequence[Column], told: Sequence[int] = ()) -> None:
         super().__init__()
         owner: list[int] = []
-        level: list[float] = []  # what a value is compared with
+        argument: list[float] = []
         center: list[float] = []
-        kind: list[int] = []
+        places: dict[InputFunction, list[int]] = {}  # inputs that are no plain values
+        numbers: list[int] = []
         self.vectors = nn.ParameterDict()
         self.biases = nn.ParameterDict()
         self._vectors: list[tuple[int, int, int]] = []  # column, first and last as the network sees
         for number, column in enumerate(columns):
-            start, width = len(owner), column.width
+            start, width = len(owner), column.n_inputs
+            inputs = column.type.inputs(column)
+            has_vectors = column.type.vector_length(column.n_places) > 0
+            for place, (function, *_) in enumerate(inputs, start=start):
+                if function is not None:
+                    places.setdefault(function, []).append(place)
+                elif not has_vectors:
+                    numbers.append(place)
             owner += [number] * width
-            levels, centers, kinds = _places(column)
-            level, center, kind = level + levels, center + centers, kind + kinds
-            if _has_vectors(column):
+            argument += [each.argument for each in inputs]
+            center += [each.center for each in inputs]
+            if has_vectors:
                 key = str(number)
                 self.vectors[key] = nn.Parameter(torch.empty(column.n_places + 1, width))
                 self.biases[key] = nn.Parameter(torch.empty(column.n_places))
                 self._vectors.append((number, start, start + width))
         self._n_shown = len(owner)
         self.n_in, self.n_out = len(columns), len(owner) + len(told)
-        for name, values in (("owner", owner), ("kind", kind), ("told", list(told))):
-            found = torch.tensor(values, dtype=torch.int64)
-            self.register_buffer(name, found, persistent=False)
-        for name, numbers in (("level", level), ("center", center)):
-            found = torch.tensor(numbers, dtype=torch.float64)
-            self.register_buffer(name, found, persistent=False)
+        self._functions = tuple(places)
+        self._hold("owner", owner, torch.int64)
+        self._hold("told", list(told), torch.int64)
+        self._hold("plain", numbers, torch.int64)
+        self._hold("argument", argument, torch.float64)
+        self._hold("center", center, torch.float64)
+        for number, where in enumerate(places.values()):
+            self._hold(f"places{number}", where, torch.int64)
 
     owner: Tensor
     told: Tensor
-    kind: Tensor
-    level: Tensor
+    plain: Tensor
+    argument: Tensor
     center: Tensor
+
+    def _hold(self, name: str, values: list[Any], dtype: torch.dtype) -> None:
+        self.register_buffer(name, torch.tensor(values, dtype=dtype), persistent=False)
 
     def forward(self, x: Tensor, observed: Tensor | None = None) -> Tensor:
         """Return x of shape (n_samples, n_in) as the network sees it, (n_samples, n_out)."""
-        wide = x.index_select(1, self.owner)
-        present = wide != 0
-        if observed is not None:
-            present &= observed.index_select(1, self.owner)
-        shown = torch.where(self.kind == _EQUAL, wide == self.level, wide > self.level)
-        shown = (shown.to(x.dtype) - self.center) * present
-        found = torch.where(self.kind == _AS_IS, wide, shown)
+        inputs = x.index_select(1, self.owner)
+        for number, function in enumerate(self._functions):
+            places = self.get_buffer(f"places{number}")
+            values = inputs.index_select(1, places)
+            present = values != 0
+            if observed is not None:
+                present &= observed.index_select(1, self.owner[places])
+            made = function(values, self.argument[places]).to(x.dtype) - self.center[places]
+            inputs = inputs.index_copy(1, places, made * present)
         for number, start, end in self._vectors:
-            places = x[:, number].detach().long()
-            found[:, start:end] = F.embedding(places, self.vectors[str(number)], padding_idx=0)
-        return found if not len(self.told) else torch.cat([found, self._gone(x, observed)], 1)
+            levels = x[:, number].detach().long()
+            inputs[:, start:end] = F.embedding(levels, self.vectors[str(number)], padding_idx=0)
+        return inputs if not len(self.told) else torch.cat([inputs, self._gone(x, observed)], 1)
 
     def _gone(self, x: Tensor, observed: Tensor | None) -> Tensor:
         if observed is None:
@@ -100,11 +114,7 @@ class Widened(nn.Module):
     @property
     def numbers(self) -> tuple[Tensor, Tensor]:
         """Return which of the columns seen are numbers as they are, and whose columns those are."""
-        as_is = self.kind == _AS_IS
-        for _, start, end in self._vectors:
-            as_is[start:end] = False
-        places = as_is.nonzero().flatten()
-        return places, self.owner[places]
+        return self.plain, self.owner[self.plain]
 
     def outputs(self, said: Tensor) -> Tensor:
         """Return what the network says as outputs: a vector becomes one for each of its places."""
@@ -158,26 +168,3 @@ def shown(rows: Any, encoding: Encoding, layout: Layout) -> tuple[Matrix, Matrix
         return x.numpy(), observed.numpy()
     indicators = Widened(layout.indicated)
     return indicators(x, observed).numpy(), indicators.spread(observed).numpy()
-
-
-_AS_IS, _EQUAL, _ABOVE = range(3)
-
-
-def _has_vectors(column: Column) -> bool:
-    return isinstance(column.type, Categorical) and column.type.length(column.n_places) > 0
-
-
-def _places(column: Column) -> tuple[list[float], list[float], list[int]]:
-    """Return what each column that the network sees is compared with, its mean, and how."""
-    if _has_vectors(column) or not (column.coded or isinstance(column.type, Count)):
-        return [0.0] * column.width, [0.0] * column.width, [_AS_IS] * column.width
-    if isinstance(column.type, Count):
-        if not column.type.dispersed:
-            return [0.0], [0.0], [_AS_IS]
-        lowest = (0.0 - column.center) / column.scale  # of a count of 0, as the table holds it
-        return [0.0, lowest + 1e-4], [0.0, 0.5], [_AS_IS, _ABOVE]
-    places = [float(1 + place) for place in range(column.width)]
-    if isinstance(column.type, Categorical):
-        return places, list(column.shares) or [0.0], [_EQUAL] * column.width
-    beyond = [sum(column.shares[place + 1 :]) for place in range(column.width)]
-    return places, beyond, [_ABOVE] * column.width

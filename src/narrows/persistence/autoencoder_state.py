@@ -15,7 +15,7 @@ from narrows.data import reading
 from narrows.data.fingerprint import MOST, Fingerprint
 from narrows.data.frames import Frame
 from narrows.data.layout import Layout
-from narrows.data.scaling import Encoding, counted
+from narrows.data.scaling import Encoding, log_columns
 from narrows.data.views import place
 from narrows.errors import CorruptFileError
 from narrows.inference.fitted_model import FittedModel
@@ -105,7 +105,7 @@ def restore(estimator: Any, fitted: Mapping[str, Any], tensors: files.Arrays) ->
     scaled = replace(
         restored_scaling(tensors),
         missing=missing,
-        logs=counted(layout.known),
+        logs=log_columns(layout.known),
         fill=tensors.get(FILL),
     )
     network = _filled(composition.network(layout, dtype), tensors)

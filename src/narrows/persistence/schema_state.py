@@ -5,8 +5,16 @@ from __future__ import annotations
 from typing import Any
 
 from narrows.core import checks
-from narrows.data.column import BOOLEAN, CATEGORY, NUMBER, ORDERED, TEXT, WHOLE, Column
-from narrows.data.column_types import ColumnType
+from narrows.data.column import (
+    BOOLEAN,
+    CATEGORY,
+    NUMBER,
+    ORDERED,
+    TEXT,
+    WHOLE,
+    Column,
+    ColumnType,
+)
 from narrows.data.schema import LIBRARIES, Schema
 from narrows.persistence import config, stored
 
@@ -61,6 +69,7 @@ def _column(data: Any) -> Column:
     if not isinstance(kind, ColumnType):
         raise TypeError(f"{data['type']!r} is no type of a column")
     kind.check()
+    lowest = kind.lowest_share
     column = Column(
         type=kind,
         levels=_levels(data["levels"]),
@@ -69,7 +78,7 @@ def _column(data: Any) -> Column:
         categories=_levels(data["categories"]),
         center=checks.number("center", data["center"]),
         scale=checks.number("scale", data["scale"], low=0, include_low=False),
-        shares=tuple(checks.number("shares", share, low=0) for share in data["shares"]),
+        shares=tuple(checks.number("shares", share, low=lowest) for share in data["shares"]),
         baseline=checks.number("baseline", data["baseline"], low=0, include_low=False),
     )
     if len(column.shares) != column.n_shares:

@@ -71,8 +71,8 @@ class Request:
     "kinds",
     metavar="COLUMN=TYPE",
     multiple=True,
-    help="What a column is: numeric, binary, categorical, ordinal, count, proportion, or such as "
-    '\'grade=Ordinal(("low", "high"))\'.',
+    help="What a column is: numeric, binary, categorical, ordinal, count, proportion, angle, or "
+    'such as \'grade=Ordinal(("low", "high"))\'.',
 )
 @options.selection
 @options.JSON
