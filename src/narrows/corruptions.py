@@ -14,6 +14,7 @@ from narrows.errors import ParameterError
 
 __all__ = [
     "CauchyNoise",
+    "Corruption",
     "GaussianNoise",
     "Masking",
     "Ones",
@@ -58,13 +59,36 @@ class Corruption(Spec, axis="corruption"):
     ``needs_views`` says whether it makes no sense without several views; ``moves`` whether it gives
     cells values that their column may not have, so that columns of levels are left alone;
     ``replayable`` whether every call does the same with other draws, and fetches nothing from the
-    device and sends nothing to it, so that a GPU may be told of it once.
+    device and sends nothing to it, so that a GPU may be told of it once. All are off by default.
+    `narrows.testing.check_corruption` checks one.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from narrows import Autoencoder, Corruption
+    >>> from sklearn.datasets import load_iris
+    >>> class Fading(Corruption):
+    ...     moves = True
+    ...     def __call__(self, x, columns, generator):
+    ...         share = torch.rand(len(x), 1, generator=generator, device=x.device, dtype=x.dtype)
+    ...         return x * share
+    >>> model = Autoencoder(2, corruption=Fading(), max_epochs=3, random_state=0)
+    >>> model.fit_transform(load_iris().data).shape
+    (150, 2)
     """
 
     replayable = False
     hides = False
     needs_views = False
     moves = False
+    how_to_write: ClassVar[str] = (
+        "a corruption gives rows with noise; write\n\n"
+        "from narrows import Corruption\n\n"
+        "class MyCorruption(Corruption):\n"
+        "    def __call__(self, x, columns, generator):\n"
+        "        return {value}(x)  # with all noise from generator\n\n"
+        "and give corruption=MyCorruption()"
+    )
     shortcuts: ClassVar[dict[str, tuple[str, ...]]] = {"__call__": ("replayable",)}
 
     def done(self, x: Tensor, columns: Columns, generator: torch.Generator) -> Tensor:

@@ -41,6 +41,10 @@ class ParameterError(NarrowsError, ValueError):
     """A setting that cannot be: the message has its name, value, bound and remedy."""
 
 
+class UnknownPartError(ParameterError):
+    """The name of a part that there is not."""
+
+
 class CompositionError(ParameterError):
     """Two parts that do not go together."""
 

@@ -15,7 +15,7 @@ from narrows.core.forward_pass import Posterior
 from narrows.core.spec import Spec, unwritten
 from narrows.errors import CompositionError
 
-__all__ = ["BinaryCode", "Gaussian", "KSparse", "Point"]
+__all__ = ["BinaryCode", "Gaussian", "KSparse", "Latent", "Point"]
 
 # Where exp(log_variance / 2) and its square are far from both ends of float32.
 LOG_VARIANCE = 30.0
@@ -25,7 +25,25 @@ FIRST_LOG_VARIANCE = -4.0
 
 
 class Latent(Spec, axis="latent"):
-    """Base of the latents: turns what the encoder's last blocks say into a posterior."""
+    """Base of the latents: turns what the encoder's last blocks say into a posterior.
+
+    A latent defines `posterior`, whose ``mean`` is the code and whose ``rsample`` is what the
+    decoder gets in training. ``n_heads`` says from how many last blocks. What it can do besides is
+    off by default. `narrows.testing.check_latent` checks one.
+
+    Examples
+    --------
+    >>> from types import SimpleNamespace
+    >>> from narrows import Autoencoder, Latent
+    >>> from sklearn.datasets import load_iris
+    >>> class OnTheSphere(Latent):
+    ...     def posterior(self, heads):
+    ...         code = heads[0] / heads[0].norm(dim=1, keepdim=True)
+    ...         return SimpleNamespace(mean=code, rsample=lambda generator=None: code)
+    >>> model = Autoencoder(3, latent=OnTheSphere(), max_epochs=3, random_state=0)
+    >>> bool((abs((model.fit_transform(load_iris().data) ** 2).sum(1) - 1) < 1e-6).all())
+    True
+    """
 
     n_heads = 1
     is_plain = False  # whether the code is the head's output as it is, in training too

@@ -26,7 +26,7 @@ LAYERS = (
     ("persistence",),
     ("report",),
     ("estimators",),
-    ("recipes", "baselines", "advice"),
+    ("recipes", "baselines", "advice", "testing"),
     ("comparison",),
     ("cli",),
     ("__main__",),

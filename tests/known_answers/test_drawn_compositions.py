@@ -57,6 +57,7 @@ LEFT_OUT = {
         "cg": "a line search magnifies the last digit",
         "torch": "stands for classes of the user's",
     },
+    "architecture": {"modules": "no text names a module, and autograd trains them anyway"},
     "corruption": {"cauchy": "its largest draws saturate everything"},
 }
 AXES = (
@@ -70,7 +71,14 @@ AXES = (
     "optimizer",
     "learning_rate",
 )
-TYPES = {"t": "categorical", "u": "binary", "x4": "count", "x3": "ordinal", "x2": "proportion"}
+TYPES = {
+    "t": "categorical",
+    "u": "binary",
+    "x4": "count",
+    "x3": "ordinal",
+    "x2": "proportion",
+    "x1": "angle",
+}
 TABLES = ("plain", "plain", "views", "types", "views and types")
 
 

@@ -118,8 +118,10 @@ def test_numpy_scalars_and_torch_classes_have_a_config() -> None:
 
 
 def test_a_setting_without_a_config_is_refused() -> None:
-    with pytest.raises(ParameterError, match=r"of type function .* cannot be written"):
-        config.to_config(lambda x: x)
+    with pytest.raises(ParameterError, match=r"of type object .* cannot be written"):
+        config.to_config(object())
+    with pytest.raises(ParameterError, match=r"of type type .* cannot be written"):
+        config.to_config(dict)
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Sequence
-from typing import Any, NamedTuple, Self
+from typing import Any, ClassVar, NamedTuple, Self
 
 import numpy as np
 import torch
@@ -14,6 +14,8 @@ from torch import Tensor, nn
 from narrows.core.activations import Activation
 from narrows.core.spec import Spec, overrides, unwritten
 from narrows.errors import ParameterError
+
+__all__ = ["Architecture", "Block", "Layers"]
 
 
 class Linearised(NamedTuple):
@@ -61,12 +63,35 @@ class Block(nn.Module):
     A block defines `forward` and sets ``n_in``, ``n_out`` and ``activation``; `mirror`, where its
     architecture makes the decoder by it. What else there is has a default that is right for any
     block whose parameters are its own.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from narrows import Architecture, Autoencoder, Block, Layers
+    >>> from narrows.core.activations import ACTIVATIONS
+    >>> from sklearn.datasets import load_iris
+    >>> class Sine(Block):
+    ...     def __init__(self, n_in, n_out):
+    ...         super().__init__()
+    ...         self.n_in, self.n_out, self.activation = n_in, n_out, ACTIVATIONS["linear"]
+    ...         self.weight = torch.nn.Parameter(torch.empty(n_out, n_in))
+    ...     def forward(self, x):
+    ...         return torch.sin(x @ self.weight.T)
+    >>> class Waves(Architecture):
+    ...     def build(self, n_features, n_components):
+    ...         return Layers([Sine(n_features, n_components)], [Sine(n_components, n_features)])
+    >>> model = Autoencoder(2, architecture=Waves(), max_epochs=3, random_state=0)
+    >>> model.fit_transform(load_iris().data).shape
+    (150, 2)
     """
 
     activation: Activation
     n_in: int
     n_out: int
     sees_observed = False
+
+    def __init__(self) -> None:
+        super().__init__()
 
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
@@ -151,7 +176,21 @@ class Block(nn.Module):
 
 
 class Layers(NamedTuple):
-    """What an architecture builds: the encoder's blocks down to the code, and the decoder's up."""
+    """What an architecture builds: the encoder's blocks down to the code, and the decoder's up.
+
+    Parameters
+    ----------
+    encoder : sequence of Block
+        From the columns to the code.
+    decoder : sequence of Block
+        From the code to the columns; the output activation comes behind it.
+
+    Examples
+    --------
+    >>> from narrows import Dense
+    >>> [(block.n_in, block.n_out) for block in Dense((8,)).build(4, 2).encoder]
+    [(4, 8), (8, 2)]
+    """
 
     encoder: Sequence[Block]
     decoder: Sequence[Block]
@@ -160,19 +199,42 @@ class Layers(NamedTuple):
 class Architecture(Spec, axis="architecture"):
     """Base of the architectures: the layout of the layers.
 
-    A member has the settings ``code_activation`` and ``output_activation`` and implements
-    `build`. ``takes_more`` says whether rows may have further columns, as where these lie means
-    nothing.
+    A member implements `build`; it may have settings ``code_activation`` and
+    ``output_activation``. ``takes_more`` says whether rows may have further columns, as where these
+    lie means nothing. `Modules` takes torch modules as they are. `narrows.testing` has
+    ``check_architecture``.
+
+    Examples
+    --------
+    >>> from narrows import Architecture, Autoencoder, Dense, Layers
+    >>> from sklearn.datasets import load_iris
+    >>> class Funnel(Architecture):
+    ...     def build(self, n_features, n_components):
+    ...         return Dense((4 * n_components, 2 * n_components)).build(n_features, n_components)
+    >>> model = Autoencoder(2, architecture=Funnel(), max_epochs=3, random_state=0)
+    >>> model.fit_transform(load_iris().data).shape
+    (150, 2)
     """
 
+    how_to_write: ClassVar[str] = (
+        "give encoder and decoder: architecture=narrows.Modules({value}, decoder)"
+    )
     takes_more = False
 
-    code_activation: str
-    output_activation: str | None
+    code_activation: str = "linear"
+    output_activation: str | None = None
 
     def build(self, n_features: int, n_components: int) -> Layers:
         """Return fresh blocks for tables of ``n_features`` columns, without drawn weights."""
         raise unwritten(self, "build")
+
+    def own_layers(self, n_features: int, n_components: int) -> Layers:
+        """Return the layers of one of several views: all that `build` gives but those of the code.
+
+        What they make has any width; the code of all views is made of it.
+        """
+        layers = self.build(n_features, n_components)
+        return Layers(layers.encoder[:-1], layers.decoder[1:])
 
     def drawn(self, n_features: int) -> NDArray[np.int64] | None:
         """Return the numbers of the columns as they lie in what a row holds.

@@ -7,6 +7,8 @@ from typing import Any, Protocol
 
 from torch import Tensor
 
+__all__ = ["ForwardPass"]
+
 
 class Posterior(Protocol):
     """What the encoder says about the code: a point, or a distribution."""
@@ -51,6 +53,16 @@ class ForwardPass:
         Share of the training that is done, for weights that grow; 1 outside training.
     prediction : Tensor of shape (n_samples, n_outputs) or None
         What a head made of the code, where there is a head.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from narrows import Autoencoder
+    >>> from sklearn.datasets import load_iris
+    >>> model = Autoencoder(2, max_epochs=3, random_state=0).fit(load_iris().data)
+    >>> forward = model.network_(torch.zeros(5, 4))
+    >>> forward.code.shape, forward.reconstruction.shape
+    (torch.Size([5, 2]), torch.Size([5, 4]))
     """
 
     network: Any

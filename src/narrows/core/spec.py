@@ -13,7 +13,7 @@ from typing import Any, ClassVar, Self
 from sklearn.base import BaseEstimator
 
 from narrows.core.checks import nearest
-from narrows.errors import ParameterError
+from narrows.errors import ParameterError, UnknownPartError
 
 # Where narrows' own parts are defined: every module of these folders, without any other list.
 AXIS_PACKAGES = (
@@ -121,6 +121,7 @@ class Spec(BaseEstimator):  # type: ignore[misc]
     name: ClassVar[str] = ""
     aliases: ClassVar[dict[str, str]] = {}
     shortcuts: ClassVar[dict[str, tuple[str, ...]]] = {}
+    how_to_write: ClassVar[str] = ""  # of an axis: what to write for a function
     _register: ClassVar[dict[str, dict[str, type[Spec]]]] = {}
     _axes: ClassVar[dict[str, type[Spec]]] = {}
 
@@ -166,6 +167,13 @@ class Spec(BaseEstimator):  # type: ignore[misc]
             found = Spec.find(cls.axis, cls.aliases.get(value, value), also=cls.aliases)()
             assert isinstance(found, cls)
             return found
+        if callable(value) and not isinstance(value, (type, Spec)) and cls.how_to_write:
+            called = getattr(value, "__name__", type(value).__name__)
+            called = called if called.isidentifier() else "my_function"  # of a lambda
+            raise ParameterError(
+                f"{cls.axis}={called} is a function or a module, and no part; "
+                + cls.how_to_write.format(value=called)
+            )
         known = Spec.named(cls.axis)
         listed = ", ".join(found.__name__ for found in known.values())
         raise ParameterError(
@@ -225,7 +233,7 @@ class Spec(BaseEstimator):  # type: ignore[misc]
         names = [*also, *members]
         listed = ", ".join(repr(known) for known in names)
         advice = nearest(name, names)
-        raise ParameterError(
+        raise UnknownPartError(
             f"{axis}={name!r} must be one of {listed}" + (f"; {advice}" if advice else "")
         )
 

@@ -14,6 +14,8 @@ from torch import Tensor
 
 from narrows.core.spec import Spec
 
+__all__ = ["ColumnType"]
+
 Matrix = NDArray[Any]
 # How a column came, which is how it is given back.
 NUMBER, WHOLE, BOOLEAN, TEXT, CATEGORY, ORDERED = (
@@ -50,7 +52,23 @@ class ColumnType(Spec, axis="type"):
     whether these have an order; ``has_codes`` whether nothing lies between their numbers;
     ``takes_noise`` whether a corruption may move a value, ``is_whole`` whether all are whole
     numbers, ``is_log`` whether log(1 + x) is encoded in place of x. ``is_plain`` is `Numeric`'s:
-    scaled and scored as the estimator says.
+    scaled and scored as the estimator says. `narrows.testing.check_column_type` checks one.
+
+    Examples
+    --------
+    >>> from dataclasses import replace
+    >>> from narrows import Autoencoder, ColumnType
+    >>> from sklearn.datasets import load_iris
+    >>> class Rough(ColumnType):
+    ...     def statistics(self, column, values, weight):
+    ...         return replace(column, center=float(weight @ values), scale=float(values.std()))
+    ...     def cells(self, columns, x, raw):
+    ...         return (raw - x).abs() / 0.8
+    ...     def reconstruction(self, columns, raw):
+    ...         return raw
+    >>> model = Autoencoder(2, types={0: Rough()}, max_epochs=3, random_state=0)
+    >>> model.fit(load_iris().data).columns_[0]["type"]
+    'rough'
     """
 
     has_levels: ClassVar[bool] = False

@@ -6,12 +6,14 @@ import os
 from typing import Any
 
 from narrows.core.isolation import isolated
+from narrows.errors import ParameterError
 from narrows.estimators.anomaly_detector import AnomalyDetector
 from narrows.estimators.autoencoder import Autoencoder
 from narrows.estimators.classifier import AutoencoderClassifier
 from narrows.estimators.marginalized import MarginalizedDenoisingAutoencoder
 from narrows.estimators.regressor import AutoencoderRegressor
-from narrows.persistence import files, model
+from narrows.persistence import files, model, stored
+from narrows.persistence.config import settings_in_code
 
 __all__ = ["load"]
 
@@ -29,7 +31,7 @@ ESTIMATORS: dict[str, type[Any]] = {
 
 
 @isolated
-def load(folder: str | os.PathLike[str]) -> Any:
+def load(folder: str | os.PathLike[str], **parts: Any) -> Any:
     """Return the fitted model that `Autoencoder.save` wrote to a folder.
 
     Nothing in the folder is executed: settings are looked up in a closed register, tensors are
@@ -39,6 +41,9 @@ def load(folder: str | os.PathLike[str]) -> Any:
     ----------
     folder : path
         A model directory.
+    **parts : Any
+        Settings that are made of code, which no file holds: ``architecture=Modules(...)`` with the
+        modules that the model was fitted with. Their weights are those of the folder.
 
     Returns
     -------
@@ -49,6 +54,8 @@ def load(folder: str | os.PathLike[str]) -> Any:
     ------
     ModelFileError
         If the folder cannot be trusted; the subclass says how.
+    ParameterError
+        If the folder has a setting itself that ``parts`` gives.
 
     Examples
     --------
@@ -62,4 +69,12 @@ def load(folder: str | os.PathLike[str]) -> Any:
     >>> bool((again.transform(X) == model.transform(X)).all())
     True
     """
-    return model.restore(ESTIMATORS, files.read(folder))
+    saved = files.read(folder)
+    for name in parts:
+        with stored.described():
+            code = settings_in_code(saved.config["settings"])
+        if name not in code:
+            raise ParameterError(
+                f"{name}= is given, but the folder has no {name} made of code; leave it out"
+            )
+    return model.restore(ESTIMATORS, saved, parts)

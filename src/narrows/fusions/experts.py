@@ -17,7 +17,7 @@ from narrows.architectures.block import (
 from narrows.core.forward_pass import Posterior
 from narrows.errors import CompositionError
 from narrows.fusions.fusion import MOST_VIEWS, Fusion
-from narrows.fusions.parallel import Part, mirrored, own_layers, stages
+from narrows.fusions.parallel import Part, layers_alone, mirrored, stages
 from narrows.latents import GaussianPosterior, Latent
 
 __all__ = ["MixtureOfExperts", "MixtureOfProducts", "ProductOfExperts"]
@@ -37,10 +37,10 @@ class _Experts(Fusion):
         self, parts: Sequence[Part], base: Architecture, n_features: int, n_components: int
     ) -> Layers:
         """Return an autoencoder for each view, side by side; each is decoded from the one code."""
-        own = own_layers(parts, n_components)
+        own = layers_alone(parts, n_components)
         encoder = stages(parts, [layers.encoder for layers in own], n_features)
         codes = [range(n_components)] * len(parts)
-        decoder = mirrored(parts, [layers.decoder[::-1] for layers in own], encoder, codes)
+        decoder = mirrored(parts, [layers.decoder[::-1] for layers in own], codes)
         return Layers(encoder, decoder)
 
     def fuse(self, latent: Latent, heads: list[Tensor], present: Tensor) -> Posterior:

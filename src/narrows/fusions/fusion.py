@@ -12,13 +12,28 @@ from narrows.core.spec import Spec, unwritten
 from narrows.fusions.parallel import Part
 from narrows.latents import Latent
 
+__all__ = ["Fusion"]
+
 MOST_VIEWS = 8  # that all sets of them are looked at
 
 
 class Fusion(Spec, axis="fusion"):
     """Base of the fusions: lays out the layers of several views.
 
-    ``has_experts`` says whether each view has a posterior of its own, which `fuse` makes one of.
+    A fusion defines `lay_out`. ``has_experts`` says whether each view has a posterior of its own,
+    which `fuse` makes one of. `narrows.testing.check_fusion` checks one.
+
+    Examples
+    --------
+    >>> from narrows import Autoencoder, Fusion
+    >>> from sklearn.datasets import load_iris
+    >>> class AllTogether(Fusion):
+    ...     def lay_out(self, parts, base, n_features, n_components):
+    ...         return base.build(n_features, n_components)
+    >>> views = {"sepal": [0, 1], "petal": [2, 3]}
+    >>> model = Autoencoder(2, views=views, fusion=AllTogether(), max_epochs=3, random_state=0)
+    >>> model.fit_transform(load_iris().data).shape
+    (150, 2)
     """
 
     has_experts = False

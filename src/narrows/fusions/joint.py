@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from narrows.architectures.block import Architecture, Block, Layers
 from narrows.architectures.dense import DenseBlock
 from narrows.core import checks
-from narrows.core.activations import find
+from narrows.core.activations import ACTIVATIONS, Activation, find
 from narrows.core.indexing import stretches
 from narrows.errors import CompositionError
 from narrows.fusions.fusion import Fusion
@@ -66,10 +66,10 @@ class Intermediate(Fusion):
     ) -> Layers:
         """Return blocks of blocks side by side, and one from what they make to the code."""
         own = own_layers(parts, n_components)
-        if all(len(layers.encoder) == 1 for layers in own):
+        if not any(layers.encoder for layers in own):
             return base.build(n_features, n_components)
-        encoder = stages(parts, [layers.encoder[:-1] for layers in own], n_features)
-        decoder = mirrored(parts, [layers.decoder[:0:-1] for layers in own], encoder)
+        encoder = stages(parts, [layers.encoder for layers in own], n_features)
+        decoder = mirrored(parts, [layers.decoder[::-1] for layers in own])
         head = _code(encoder[-1].n_out, n_components, base)
         mirror = head.mirror(tied=_tied(base), activation=encoder[-1].activation)
         return Layers([*encoder, head], [mirror, *decoder])
@@ -128,7 +128,7 @@ class SharedPrivate(Fusion):
                 "its encoder; set tied=False"
             )
         own = own_layers(parts, n_components)
-        encoder = stages(parts, [layers.encoder[:-1] for layers in own], n_features)
+        encoder = stages(parts, [layers.encoder for layers in own], n_features)
         takes: Sequence[Sequence[int]] = [part.columns for part in parts]
         if encoder:
             takes = stretches(encoder[-1].widths)
@@ -146,17 +146,24 @@ class SharedPrivate(Fusion):
             for view in range(len(parts))
         ]
         opened: list[Block | None] = [
-            DenseBlock(shared + private, layers.encoder[-1].n_in, layers.decoder[0].activation)
-            for layers in own
+            DenseBlock(shared + private, *_end(layers, len(part.columns)))
+            for layers, part in zip(own, parts, strict=True)
         ]
         places = None if encoder else [column for table in tables for column in table]
         first = SideBySide(opened, codes, n_components, tables=tables, places=places)
-        rest = mirrored(parts, [layers.decoder[:0:-1] for layers in own], encoder)
+        rest = mirrored(parts, [layers.decoder[::-1] for layers in own])
         return Layers([*encoder, head], [first, *rest])
 
 
 def _code(n_in: int, n_components: int, base: Architecture) -> DenseBlock:
     return DenseBlock(n_in, n_components, find("code_activation", base.code_activation, code=True))
+
+
+def _end(layers: Layers, n_columns: int) -> tuple[int, Activation]:
+    """Return width and activation of what a view's own layers make."""
+    if not layers.encoder:
+        return n_columns, ACTIVATIONS["linear"]
+    return layers.encoder[-1].n_out, layers.encoder[-1].activation
 
 
 def _tied(base: Architecture) -> bool:

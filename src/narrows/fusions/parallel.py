@@ -177,7 +177,6 @@ def stages(
 def mirrored(
     parts: Sequence[Part],
     chains: Sequence[Sequence[Block]],
-    encoder: Sequence[SideBySide],
     codes: Sequence[Columns] | None = None,
 ) -> list[SideBySide]:
     """Return the views' mirrors as blocks side by side that undo `stages`, from the inside.
@@ -188,17 +187,20 @@ def mirrored(
         The views.
     chains : sequence of sequence of Block
         Each view's mirrors, from the one that gives back its columns inwards.
-    encoder : sequence of SideBySide
-        What `stages` made of the blocks they mirror.
     codes : sequence of sequence of int, optional
-        What of the code each innermost mirror takes; by default the stretch of its block.
+        What of the code each innermost mirror takes; by default as much as it is wide,
+        one after the other.
     """
     tables = [part.columns for part in parts]
-    found = []
+    found, deepest = [], max(map(len, chains))
     for depth, blocks in reversed(list(enumerate(_by_depth(chains)))):
-        takes: Sequence[Columns] = stretches(encoder[depth].widths)
-        width = encoder[depth].n_out
-        if codes is not None and depth == len(encoder) - 1:
+        widths = [
+            len(table) if block is None else block.n_in
+            for block, table in zip(blocks, tables, strict=True)
+        ]
+        takes: Sequence[Columns] = stretches(widths)
+        width = sum(widths)
+        if codes is not None and depth == deepest - 1:
             takes, width = codes, 1 + max(column for code in codes for column in code)
         places = [column for table in tables for column in table] if depth == 0 else None
         found.append(SideBySide(blocks, takes, width, tables=tables, places=places))
@@ -231,6 +233,11 @@ def side_by_side(activations: Sequence[Activation], widths: Sequence[int]) -> Ac
     )
 
 
-def own_layers(parts: Sequence[Part], n_components: int) -> list[Layers]:
-    """Return the layers that each view would have alone."""
+def layers_alone(parts: Sequence[Part], n_components: int) -> list[Layers]:
+    """Return the layers that each view would have alone, those of its code included."""
     return [part.architecture.build(len(part.columns), n_components) for part in parts]
+
+
+def own_layers(parts: Sequence[Part], n_components: int) -> list[Layers]:
+    """Return the layers that each view has before and behind a code of all views."""
+    return [part.architecture.own_layers(len(part.columns), n_components) for part in parts]

@@ -13,13 +13,27 @@ from narrows.core.forward_pass import ForwardPass
 from narrows.core.spec import Spec, unwritten
 from narrows.errors import CompositionError
 
+__all__ = ["Loss"]
+
 
 class Loss(Spec, axis="loss"):
     """Base of the losses: one number per cell; the objective sums features and means samples.
 
-    ``link`` is the output activation where the architecture names none; ``low`` and ``high``
-    bound the data the loss is defined for, after scaling. ``closed`` says whether `graded` gives
-    the loss and its derivative without autograd.
+    A loss defines `entries`. ``link`` is the output activation where the architecture names none;
+    ``low`` and ``high`` bound the data the loss is defined for, after scaling. ``closed`` says
+    whether `graded` gives the loss and its derivative without autograd; it is off by default.
+    `narrows.testing.check_loss` checks one.
+
+    Examples
+    --------
+    >>> from narrows import Autoencoder, Loss
+    >>> from sklearn.datasets import load_iris
+    >>> class Quartic(Loss):
+    ...     def entries(self, forward):
+    ...         return (forward.reconstruction - forward.x) ** 4
+    >>> model = Autoencoder(2, loss=Quartic(), max_epochs=3, random_state=0)
+    >>> model.fit(load_iris().data).score(load_iris().data) < 0
+    True
     """
 
     link = "linear"
@@ -27,6 +41,15 @@ class Loss(Spec, axis="loss"):
     high = math.inf
     closed = False
     is_probability = False  # whether `log_density` is of a probability, which has no unit
+    how_to_write: ClassVar[str] = (
+        "a loss gives one number for each cell; write\n\n"
+        "from narrows import Loss\n\n"
+        "class MyLoss(Loss):\n"
+        "    def entries(self, forward):\n"
+        "        # shape (n_samples, n_features): in torch that is reduction='none'\n"
+        "        return {value}(forward.reconstruction, forward.x)\n\n"
+        "and give loss=MyLoss()"
+    )
     shortcuts: ClassVar[dict[str, tuple[str, ...]]] = {"entries": ("closed",)}
 
     def entries(self, forward: ForwardPass) -> Tensor:

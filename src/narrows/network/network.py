@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 
@@ -11,6 +13,20 @@ from narrows.core.forward_pass import ForwardPass, Posterior
 from narrows.fusions.experts import Experts
 from narrows.latents import Latent, Point
 from narrows.network.input_layer import Widened
+
+
+def kept_buffers(network: Any) -> dict[str, Tensor]:
+    """Return the statistics that layers gather beside their weights, by name.
+
+    The running means of batch normalisation, for example. What are no floats counts something, or
+    is made with the layer.
+    """
+    kept = network.state_dict()
+    return {
+        name: buffer
+        for name, buffer in network.named_buffers()
+        if name in kept and buffer.is_floating_point()
+    }
 
 
 class Network(nn.Module):
@@ -63,6 +79,7 @@ class Network(nn.Module):
         self.n_components = n_components
         self._head = (head,)  # a tuple, so that it is not registered twice
         self._blocks: tuple[Block, ...] = (*layers.encoder, *twins, *layers.decoder)
+        self.eval()  # but while it is trained
 
     @property
     def code_activation(self) -> activations.Activation:

@@ -12,16 +12,32 @@ from narrows.core.forward_pass import ForwardPass
 from narrows.core.spec import Spec, unwritten
 from narrows.errors import CompositionError, ParameterError
 
-__all__ = ["PenaltySum"]
+__all__ = ["Penalty", "PenaltySum"]
 
 
 class Penalty(Spec, axis="penalty"):
     """Base of the penalties: sees the whole pass, returns an unweighted scalar.
 
-    ``weight`` is multiplied in by the objective, nowhere else. ``a + b`` adds penalties.
+    A penalty defines ``__call__``; the objective multiplies its weight in, nowhere else does.
+    ``a + b`` adds penalties. ``per_layer`` says whether the term makes sense for one layer that is
+    trained alone; ``supervised`` whether it looks at the classes of the samples. All else is for
+    terms that can do more, and off by default. `narrows.testing.check_penalty` checks one.
 
-    ``per_layer`` says whether the term makes sense for one layer that is trained alone;
-    ``supervised`` whether it looks at the classes of the samples.
+    Parameters
+    ----------
+    weight : float, default=1.0
+        Multiplies the term. The loss beside it is summed over features and averaged over samples.
+
+    Examples
+    --------
+    >>> from narrows import Autoencoder, Penalty
+    >>> from sklearn.datasets import load_iris
+    >>> class CodeLength(Penalty):
+    ...     def __call__(self, forward):
+    ...         return forward.mean(forward.code.abs().sum(1))
+    >>> model = Autoencoder(2, penalty=CodeLength(0.1), max_epochs=3, random_state=0)
+    >>> model.fit(load_iris().data).history_[-1]["code_length"] > 0
+    True
     """
 
     weight: float
@@ -30,7 +46,18 @@ class Penalty(Spec, axis="penalty"):
     supervised = False
     of_weights = False  # whether it looks at the weights alone, and `graded` says how they change
     needs_batches = False  # whether it must see new weights after each pass
+    how_to_write: ClassVar[str] = (
+        "a penalty is a term of the objective; write\n\n"
+        "from narrows import Penalty\n\n"
+        "class MyPenalty(Penalty):\n"
+        "    def __call__(self, forward):\n"
+        "        return {value}(forward.code)  # one number\n\n"
+        "and give penalty=MyPenalty(weight=0.1)"
+    )
     shortcuts: ClassVar[dict[str, tuple[str, ...]]] = {"__call__": ("of_weights",)}
+
+    def __init__(self, weight: float = 1.0) -> None:
+        self.weight = weight
 
     def __call__(self, forward: ForwardPass) -> Tensor:
         """Return the term for one batch: a scalar, a mean over samples where it has samples."""

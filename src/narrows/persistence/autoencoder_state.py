@@ -19,7 +19,7 @@ from narrows.data.scaling import Encoding, log_columns
 from narrows.data.views import place
 from narrows.errors import CorruptFileError
 from narrows.inference.fitted_model import FittedModel
-from narrows.network.network import Network
+from narrows.network.network import Network, kept_buffers
 from narrows.persistence import files, schema_state, stored
 from narrows.training.plan import how_to_move, resolve_composition
 
@@ -47,7 +47,7 @@ def describe(estimator: Any) -> tuple[dict[str, Any], files.Arrays]:
     fitted["fingerprint"] = None if fingerprint is None else fingerprint.described()
     tensors = {
         f"network.{name}": value.detach().cpu().numpy()
-        for name, value in model.network.named_parameters()
+        for name, value in _kept(model.network).items()
     }
     tensors |= scaling(model.scaling)
     if model.scaling.fill is not None:
@@ -170,13 +170,17 @@ def check_values(tensors: files.Arrays, dtype: str) -> None:
 
 def _filled(network: Network, tensors: files.Arrays) -> Network:
     with torch.no_grad():
-        for name, parameter in network.named_parameters():
-            parameter.copy_(torch.from_numpy(tensors[f"network.{name}"]))
+        for name, kept in _kept(network).items():
+            kept.copy_(torch.from_numpy(tensors[f"network.{name}"]))
     return network
 
 
+def _kept(network: Network) -> dict[str, torch.Tensor]:
+    return {**dict(network.named_parameters()), **kept_buffers(network)}
+
+
 def _shapes(outline: Network, n_features: int, scaled: bool) -> dict[str, tuple[int, ...]]:
-    shapes = {f"network.{name}": tuple(p.shape) for name, p in outline.named_parameters()}
+    shapes = {f"network.{name}": tuple(p.shape) for name, p in _kept(outline).items()}
     if scaled:
         shapes.update({"scaling.center": (n_features,), "scaling.scale": (n_features,)})
     return shapes

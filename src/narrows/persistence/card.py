@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
 from narrows.core.fit_settings import settings_of_fit
+from narrows.persistence.config import settings_in_code
+
+_ADDRESS = re.compile(r" at 0x[0-9a-f]+")  # of a function, another one in every process
 
 
 def model_card(estimator: Any, config: Mapping[str, Any]) -> str:
     """Return what a person reads who opens the folder, in Markdown."""
     fitted = config["fitted"]
     history = fitted.get("history") or [{}]
-    settings = {key: _inert(repr(value)) for key, value in settings_of_fit(estimator).items()}
+    settings = {
+        key: _inert(_ADDRESS.sub("", repr(value)))
+        for key, value in settings_of_fit(estimator).items()
+    }
+    code = settings_in_code(config["settings"])
+    given = "".join(f", {name}={called}" for name, called in code.items())
     use = "results = model.transform(X)" if hasattr(estimator, "transform") else "model"
     return f"""---
 library_name: narrows
@@ -24,7 +33,7 @@ tags: [autoencoder, feature-fusion, tabular]
 ```python
 import narrows
 
-model = narrows.load("this folder")
+model = narrows.load("this folder"{given})
 {use}
 ```
 

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import torch
+from torch import nn
 
 from narrows.core.spec import Spec
 from narrows.errors import ParameterError, UnknownNameError
+
+CODE = "code"  # a module or a function, which no file holds
 
 
 def to_config(value: Any) -> Any:
@@ -29,13 +33,27 @@ def to_config(value: Any) -> Any:
         return {"part": "mapping", "items": described} if "part" in described else described
     if isinstance(value, slice):
         return {"part": "slice", "ends": [value.start, value.stop, value.step]}
-    if isinstance(value, type) and value.__name__ in torch.optim.__all__:
-        return {"part": f"torch/{value.__name__}"}
+    if callable(value):
+        return _code(value)
     if value is None or isinstance(value, (bool, int, float, str)):
         return value
     if hasattr(value, "item"):  # a numpy scalar
         return value.item()
-    raise ParameterError(
+    raise _unwritable(value)
+
+
+def _code(value: Any) -> dict[str, str]:
+    """Return how a class, a function or a module is called in a file."""
+    name = getattr(value, "__name__", type(value).__name__)
+    if isinstance(value, type) and name in torch.optim.__all__:
+        return {"part": f"torch/{name}"}
+    if not isinstance(value, type) or issubclass(value, nn.Module):
+        return {"part": CODE, "name": name}
+    raise _unwritable(value)
+
+
+def _unwritable(value: Any) -> ParameterError:
+    return ParameterError(
         f"a setting of type {type(value).__name__} ({value!r}) cannot be written to a model file; "
         "use a name or a narrows part, for example set_params(optimizer='adam')"
     )
@@ -59,9 +77,42 @@ def from_config(data: Any) -> Any:
     return _part(str(data["part"]), settings)
 
 
+def holds_code(data: Any) -> bool:
+    """Return whether a setting as `to_config` wrote it has a module or a function inside."""
+    if isinstance(data, list):
+        return any(map(holds_code, data))
+    if not isinstance(data, dict):
+        return False
+    return data.get("part") == CODE or any(map(holds_code, data.values()))
+
+
+def settings_in_code(settings: Mapping[str, Any]) -> dict[str, str]:
+    """Return what the settings of a model file are called that have code inside, by name.
+
+    Those of estimators inside an estimator are among them.
+    """
+    names: dict[str, str] = {}
+    for name, data in settings.items():
+        if isinstance(data, dict) and "estimator" in data and "part" not in data:
+            names |= settings_in_code(data["settings"])
+        elif holds_code(data):
+            names[name] = named(data)
+    return names
+
+
+def named(data: Any) -> str:
+    """Return what a setting with code inside is called: ``Modules(...)``."""
+    path = data.get("part") if isinstance(data, dict) else None
+    axis, _, name = str(path).partition("/")
+    cls = Spec.members(axis).get(name)
+    return "..." if cls is None else f"{cls.__name__}(...)"
+
+
 def _part(path: str, settings: dict[str, Any]) -> Any:
     if path == "mapping":
         return settings["items"]
+    if path == CODE:
+        raise UnknownNameError(f"{settings.get('name')!r} is code, which no file holds")
     if path == "slice":
         return slice(*settings["ends"])
     axis, _, name = path.partition("/")
@@ -70,8 +121,9 @@ def _part(path: str, settings: dict[str, Any]) -> Any:
     cls = Spec.members(axis).get(name)
     if cls is None:
         raise UnknownNameError(
-            f"part {path!r} is not known to this version of narrows; upgrade narrows, or "
-            "import the module that defines it before loading"
+            f"part {path!r} is not known to this version of narrows; upgrade narrows, or, if it is "
+            "a part of your own, import the module that defines it first (on the command line: "
+            "--import MODULE)"
         )
     try:
         return cls(**settings)

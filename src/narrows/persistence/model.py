@@ -96,7 +96,7 @@ class Storable:
         raise NotImplementedError
 
 
-def restore(register: Register, saved: files.Saved) -> Any:
+def restore(register: Register, saved: files.Saved, given: Mapping[str, Any] | None = None) -> Any:
     """Return the fitted estimator that a model directory holds.
 
     Parameters
@@ -105,6 +105,8 @@ def restore(register: Register, saved: files.Saved) -> Any:
         The estimators that a directory may hold.
     saved : Saved
         What was read.
+    given : mapping, optional
+        Settings by name that are made of code, which no file holds.
 
     Raises
     ------
@@ -114,7 +116,8 @@ def restore(register: Register, saved: files.Saved) -> Any:
     config = saved.config
     cls = _known(register, config.get("estimator"))
     with stored.described():
-        estimator = _unfitted(register, cls, config["settings"], len(saved.tensors))
+        given = {} if given is None else given
+        estimator = _unfitted(register, cls, config["settings"], len(saved.tensors), given)
         inner = config.get("parts", {})
         if not isinstance(inner, dict) or not isinstance(config["fitted"], dict):
             raise TypeError("fitted or parts is no object")
@@ -124,7 +127,7 @@ def restore(register: Register, saved: files.Saved) -> Any:
             front = f"{name}."
             mine = {key: own.pop(key) for key in list(own) if key.startswith(front)}
             tensors = {key.removeprefix(front): value for key, value in mine.items()}
-            parts[name] = restore(register, files.Saved(part, tensors))
+            parts[name] = restore(register, files.Saved(part, tensors), given)
         estimator._fit_settings = estimator.get_params(deep=False)
         estimator._restore(State(config["fitted"], own, parts))
         estimator._fit_settings = copied_settings(estimator)
@@ -166,7 +169,9 @@ def _plain(value: Any) -> Any:
     return config.to_config(value)
 
 
-def _unfitted(register: Register, cls: Any, settings: Any, n_tensors: int) -> Any:
+def _unfitted(
+    register: Register, cls: Any, settings: Any, n_tensors: int, given: Mapping[str, Any]
+) -> Any:
     """Return an estimator with the settings of the file."""
     if not isinstance(settings, dict):
         raise TypeError(f"settings are a {type(settings).__name__}, not an object")
@@ -182,13 +187,21 @@ def _unfitted(register: Register, cls: Any, settings: Any, n_tensors: int) -> An
             f"tensors; {files.CONFIG} and {files.TENSORS} do not belong together"
         )
 
-    def value(data: Any) -> Any:
+    def value(key: str, data: Any) -> Any:
+        if key in given and config.holds_code(data):
+            return given[key]
         if isinstance(data, dict) and "estimator" in data and "part" not in data:
             inner = _known(register, data["estimator"])
-            return _unfitted(register, inner, data["settings"], n_tensors)
+            return _unfitted(register, inner, data["settings"], n_tensors, given)
+        if config.holds_code(data):
+            called = config.named(data)
+            raise UnknownNameError(
+                f"the model was fitted with {key}={called}, made of code that no file holds; "
+                f"give it again: narrows.load(folder, {key}={called})"
+            )
         return config.from_config(data)
 
-    return cls(**{key: value(data) for key, data in settings.items()})
+    return cls(**{key: value(key, data) for key, data in settings.items()})
 
 
 def _known(register: Register, name: Any) -> type[Any]:

@@ -9,7 +9,12 @@ from typing import Any
 
 import numpy as np
 
-from narrows.errors import CorruptFileError, ModelFileError
+from narrows.errors import (
+    CorruptFileError,
+    ModelFileError,
+    UnknownNameError,
+    UnknownPartError,
+)
 from narrows.persistence import files
 
 
@@ -20,6 +25,11 @@ def described() -> Iterator[None]:
         yield
     except ModelFileError:
         raise
+    except UnknownPartError as e:
+        raise UnknownNameError(
+            f"{str(e)[:500]}; if it is a part of your own, import the module that defines it first "
+            "(on the command line: --import MODULE)"
+        ) from e
     # Values of any type and size may stand where the parts expect their own; beyond the usual,
     # torch has RuntimeError and Python OverflowError for sizes that no tensor can have.
     except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError, RuntimeError) as e:

@@ -7,6 +7,7 @@ import math
 import torch
 from torch import Tensor
 
+from narrows.network.network import kept_buffers
 from narrows.training.phase import Trainable
 
 
@@ -41,7 +42,7 @@ class Monitor:
         least: float = 1e-12,
     ) -> None:
         self.least = least
-        self.parameters = list(network.parameters())
+        self.parameters = [*network.parameters(), *kept_buffers(network).values()]
         self.patience = patience
         self.tolerance = tolerance
         self.held_out = held_out

@@ -24,6 +24,15 @@ class Trainable(Protocol):
     def parameters(self) -> Iterator[nn.Parameter]:
         """Return all that it is made of."""
 
+    def named_buffers(self) -> Iterator[tuple[str, Tensor]]:
+        """Return what it holds besides."""
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return what of both is to be kept."""
+
+    def train(self, mode: bool = True) -> Any:
+        """Let its layers be as in training, or as they are used afterwards."""
+
     def trained_parameters(self) -> list[nn.Parameter]:
         """Return what the objective trains."""
 

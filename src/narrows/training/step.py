@@ -184,8 +184,10 @@ class Step:
     def evaluate(self, rows: Tensor) -> dict[str, float]:
         """Return the trained objective and its parts on clean rows, without noise."""
         tally = Tally(self.objective.names)
+        self.network.train(mode=False)
         for part in batches.in_order(rows, self.micro_rows):
             tally.add(self.objective(self._forward(part, training=False)).parts, len(part))
+        self.network.train()
         return tally.means()
 
     def _gradients(self, rows: Tensor, tally: Tally | None, progress: float) -> Tensor:

@@ -164,6 +164,7 @@ class Trainer:
         monitor = Monitor(network, None, 0.0, held_out=False)
         rows = torch.arange(table.n_rows)
         self.progress.phase(phase.name, phase.max_epochs, table.n_rows)
+        network.train()
         try:
             step = self._step(phase)
             vector = None if stepper is None else vector_of(stepper.param_groups, step.parameters)
@@ -172,6 +173,7 @@ class Trainer:
                 row = self._epoch(phase, step, rows, stepper, Constant(), 0, settled=True)
             self.progress.epoch(row)
         finally:
+            network.train(mode=False)
             self.progress.close()
         if monitor.diverged(row["objective"]) or not monitor.finite():
             monitor.roll_back()
@@ -185,8 +187,12 @@ class Trainer:
 
     def _run(self, phase: Phase, train: Tensor, valid: Tensor, history: list[Row]) -> str:
         step = self._step(phase)
-        with step.held(n_rows=self._coarse_rows(train), joined=self._shapeless):
-            return self._epochs(phase, step, train, valid, history)
+        phase.network.train()
+        try:
+            with step.held(n_rows=self._coarse_rows(train), joined=self._shapeless):
+                return self._epochs(phase, step, train, valid, history)
+        finally:
+            phase.network.train(mode=False)
 
     def _epochs(
         self, phase: Phase, step: Step, train: Tensor, valid: Tensor, history: list[Row]

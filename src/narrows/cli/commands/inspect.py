@@ -7,9 +7,10 @@ from pathlib import Path
 import click
 
 from narrows.cli import exits, options
+from narrows.cli.verb import Extensible
 
 
-@click.command(name="inspect")
+@click.command(cls=Extensible, name="inspect")
 @click.argument("path", metavar="MODEL_OR_DATA", type=click.Path())
 @options.HEADER
 @options.JSON
