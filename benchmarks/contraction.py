@@ -32,7 +32,7 @@ def seconds_per_step(
     network = composition.network(layout, torch.float32)
     objective = composition.objective(layout)
     generator = torch.Generator().manual_seed(0)
-    network.initialise(generator)
+    network.initialize(generator)
     optimizer = torch.optim.Adam(network.parameters(), fused=True)
     x = torch.rand(BATCH, N_FEATURES, generator=generator)
 

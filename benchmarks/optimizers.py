@@ -145,15 +145,15 @@ def fixed(**settings: Any) -> Candidate:
 
 
 def paced(
-    steps: int = budget.AHEAD.steps,
-    epochs: int = budget.AHEAD.epochs,
-    rows: int = budget.AHEAD.rows,
+    steps: int = budget.FROM_PCA.steps,
+    epochs: int = budget.FROM_PCA.epochs,
+    rows: int = budget.FROM_PCA.rows,
     **settings: Any,
 ) -> Candidate:
     """Return settings at the pace of "auto", or another."""
 
     def found(n_rows: int, n_features: int) -> Settings:
-        pace = budget.Pace(steps, epochs, rows)
+        pace = budget.Budget(steps, epochs, rows)
         size = budget.batch_size("auto", n_rows, pace)
         whole = budget.max_epochs("auto", n_rows, size, AdamW(), pace)
         made = {"batch_size": size, "max_epochs": whole, **settings}

@@ -118,5 +118,5 @@ def errors(data: Digits, reconstruction: NDArray[np.float32]) -> Found:
 
 def published_epochs(losses: list[float], epochs: int = EPOCHS) -> list[float]:
     """Return the means of equal stretches: what a published epoch's training loss is a mean of."""
-    stretches = np.asarray(losses).reshape(epochs, -1) if len(losses) >= epochs else [losses]
-    return [round(float(np.mean(stretch)), 6) for stretch in stretches]
+    column_ranges = np.asarray(losses).reshape(epochs, -1) if len(losses) >= epochs else [losses]
+    return [round(float(np.mean(stretch)), 6) for stretch in column_ranges]

@@ -62,12 +62,12 @@ def phases() -> dict[tuple[type, str], str]:
     """Return the methods whose time, all of it, is called by one name."""
     from narrows import Autoencoder
     from narrows.data.table import DenseTable
-    from narrows.training.early_stopping import Monitor
-    from narrows.training.history import Tally
+    from narrows.training.early_stopping import EarlyStopping
+    from narrows.training.history import EpochMeter
     from narrows.training.step import Step
 
-    watching = [(Monitor, name) for name in ("begin", "see", "finite", "restore")]
-    watching += [(Step, "evaluate"), (Step, "remarks"), (Tally, "means")]
+    watching = [(EarlyStopping, name) for name in ("begin", "see", "finite", "restore")]
+    watching += [(Step, "evaluate"), (Step, "diagnose"), (EpochMeter, "means")]
     return {
         (Autoencoder, "_prepare"): READING,
         (DenseTable, "take"): BATCHES,

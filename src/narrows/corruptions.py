@@ -55,11 +55,11 @@ class Columns(Protocol):
 class Corruption(Spec, axis="corruption"):
     """Base of the corruptions: fresh noise at every call, from the Generator passed in.
 
-    ``hides`` says whether cells come back as NaN: the encoder then is told that they are missing.
-    ``needs_views`` says whether it makes no sense without several views; ``moves`` whether it gives
-    cells values that their column may not have, so that columns of levels are left alone;
-    ``replayable`` whether every call does the same with other draws, and fetches nothing from the
-    device and sends nothing to it, so that a GPU may be told of it once. All are off by default.
+    A corruption defines `corrupt`. ``masks_cells`` says whether cells come back as NaN, so that the
+    encoder gets a missing-value indicator; ``needs_views`` whether it makes no sense without
+    several views; ``perturbs_values`` whether it gives cells values that their column may not have,
+    so that columns of levels are left alone; ``graph_capturable`` whether it can be captured in a
+    CUDA graph: the same kernels at every call, and no host transfer. All are off by default.
     `narrows.testing.check_corruption` checks one.
 
     Examples
@@ -68,8 +68,8 @@ class Corruption(Spec, axis="corruption"):
     >>> from narrows import Autoencoder, Corruption
     >>> from sklearn.datasets import load_iris
     >>> class Fading(Corruption):
-    ...     moves = True
-    ...     def __call__(self, x, columns, generator):
+    ...     perturbs_values = True
+    ...     def corrupt(self, x, columns, generator):
     ...         share = torch.rand(len(x), 1, generator=generator, device=x.device, dtype=x.dtype)
     ...         return x * share
     >>> model = Autoencoder(2, corruption=Fading(), max_epochs=3, random_state=0)
@@ -77,29 +77,29 @@ class Corruption(Spec, axis="corruption"):
     (150, 2)
     """
 
-    replayable = False
-    hides = False
+    graph_capturable = False
+    masks_cells = False
     needs_views = False
-    moves = False
+    perturbs_values = False
     how_to_write: ClassVar[str] = (
         "a corruption gives rows with noise; write\n\n"
         "from narrows import Corruption\n\n"
         "class MyCorruption(Corruption):\n"
-        "    def __call__(self, x, columns, generator):\n"
+        "    def corrupt(self, x, columns, generator):\n"
         "        return {value}(x)  # with all noise from generator\n\n"
         "and give corruption=MyCorruption()"
     )
-    shortcuts: ClassVar[dict[str, tuple[str, ...]]] = {"__call__": ("replayable",)}
+    shortcuts: ClassVar[dict[str, tuple[str, ...]]] = {"corrupt": ("graph_capturable",)}
 
-    def done(self, x: Tensor, columns: Columns, generator: torch.Generator) -> Tensor:
+    def apply(self, x: Tensor, columns: Columns, generator: torch.Generator) -> Tensor:
         """Return a corrupted copy of x in which levels are still levels, or missing."""
-        corrupted = self(x, columns, generator)
+        corrupted = self.corrupt(x, columns, generator)
         if corrupted.shape != x.shape:
             raise ParameterError(
                 f"corruption={self!r} gave shape {tuple(corrupted.shape)} for rows of shape "
                 f"{tuple(x.shape)}; return a corrupted copy of all cells"
             )
-        if self.moves and columns.without_noise:
+        if self.perturbs_values and columns.without_noise:
             levels = list(columns.without_noise)
             corrupted[:, levels] = x[:, levels]
         return corrupted
@@ -123,12 +123,12 @@ class Corruption(Spec, axis="corruption"):
         Returns
         -------
         Tensor of shape (n_samples, n_features)
-            NaN in measured cells that are hidden, if this corruption `hides` any.
+            NaN in measured cells that are hidden, if this corruption `masks_cells` any.
         """
         if observed is None:
-            return self.done(x, columns, generator)
-        corrupted = self.done(x.where(observed, torch.nan), columns, generator)
-        changed = observed if self.hides else observed & ~corrupted.isnan()
+            return self.apply(x, columns, generator)
+        corrupted = self.apply(x.where(observed, torch.nan), columns, generator)
+        changed = observed if self.masks_cells else observed & ~corrupted.isnan()
         return corrupted.where(changed, x)
 
     def __add__(self, other: Any) -> CorruptionSum:
@@ -145,12 +145,12 @@ class Corruption(Spec, axis="corruption"):
         """Return what of this makes sense for a layer whose input is the codes of another."""
         return None if self.needs_views else self
 
-    def __call__(self, x: Tensor, columns: Columns, generator: torch.Generator) -> Tensor:
+    def corrupt(self, x: Tensor, columns: Columns, generator: torch.Generator) -> Tensor:
         """Return a corrupted copy of x, shape (n_samples, n_features); x stays as it is.
 
         x has NaN where a cell was not measured; what is returned there is not looked at.
         """
-        raise unwritten(self, "__call__")
+        raise unwritten(self, "corrupt")
 
     def check(self, n_features: int) -> None:
         """Refuse impossible settings.
@@ -181,14 +181,14 @@ class CorruptionSum(Corruption, name="sum"):
         self.corruptions = corruptions
 
     @property
-    def hides(self) -> bool:  # type: ignore[override]
+    def masks_cells(self) -> bool:  # type: ignore[override]
         """Whether one of them hides cells."""
-        return any(corruption.hides for corruption in self.corruptions)
+        return any(corruption.masks_cells for corruption in self.corruptions)
 
     @property
-    def replayable(self) -> bool:  # type: ignore[override]
+    def graph_capturable(self) -> bool:  # type: ignore[override]
         """Whether all of them are."""
-        return all(corruption.replayable for corruption in self.corruptions)
+        return all(corruption.graph_capturable for corruption in self.corruptions)
 
     @property
     def needs_views(self) -> bool:  # type: ignore[override]
@@ -209,10 +209,10 @@ class CorruptionSum(Corruption, name="sum"):
         for corruption in self.corruptions:
             corruption.check(n_features)
 
-    def __call__(self, x: Tensor, columns: Columns, generator: torch.Generator) -> Tensor:
+    def corrupt(self, x: Tensor, columns: Columns, generator: torch.Generator) -> Tensor:
         """Return x after all of them, shape (n_samples, n_features)."""
         for corruption in self.corruptions:
-            x = corruption.done(x, columns, generator)
+            x = corruption.apply(x, columns, generator)
         return x
 
 
@@ -220,8 +220,8 @@ class _Chance(Corruption):
     """What corruptions share that hit each cell with the same chance."""
 
     shortcuts: ClassVar[dict[str, tuple[str, ...]]] = {
-        "__call__": ("replayable",),
-        "hit": ("replayable",),
+        "corrupt": ("graph_capturable",),
+        "hit": ("graph_capturable",),
     }
 
     probability: float
@@ -261,7 +261,7 @@ class Masking(_Chance):
     (150, 2)
     """
 
-    replayable = True
+    graph_capturable = True
 
     def __init__(self, probability: float = 0.3, count: int | None = None) -> None:
         self.probability = probability
@@ -278,7 +278,7 @@ class Masking(_Chance):
                 f"choose at most {n_features - 1}"
             )
 
-    def __call__(self, x: Tensor, columns: Columns, generator: torch.Generator) -> Tensor:
+    def corrupt(self, x: Tensor, columns: Columns, generator: torch.Generator) -> Tensor:
         """Return x with cells set to 0, shape (n_samples, n_features)."""
         if self.count is None:
             kept = torch.empty_like(x).bernoulli_(1 - self.probability, generator=generator)
@@ -303,13 +303,13 @@ class Ones(_Chance):
     Ones(probability=0.1)
     """
 
-    replayable = True
-    moves = True
+    graph_capturable = True
+    perturbs_values = True
 
     def __init__(self, probability: float = 0.05) -> None:
         self.probability = probability
 
-    def __call__(self, x: Tensor, columns: Columns, generator: torch.Generator) -> Tensor:
+    def corrupt(self, x: Tensor, columns: Columns, generator: torch.Generator) -> Tensor:
         """Return x with cells set to 1, shape (n_samples, n_features)."""
         return x.masked_fill(self.hit(x, generator), 1.0)
 
@@ -333,13 +333,13 @@ class SaltAndPepper(_Chance):
     SaltAndPepper(probability=0.25)
     """
 
-    replayable = True
-    moves = True
+    graph_capturable = True
+    perturbs_values = True
 
     def __init__(self, probability: float = 0.1) -> None:
         self.probability = probability
 
-    def __call__(self, x: Tensor, columns: Columns, generator: torch.Generator) -> Tensor:
+    def corrupt(self, x: Tensor, columns: Columns, generator: torch.Generator) -> Tensor:
         """Return x with cells at their column's extremes, shape (n_samples, n_features)."""
         hit = self.hit(x, generator)
         coin = torch.rand(x.shape, device=x.device, generator=generator) < 0.5
@@ -361,8 +361,8 @@ class GaussianNoise(Corruption, name="gaussian"):
     GaussianNoise(scale=0.3)
     """
 
-    replayable = True
-    moves = True
+    graph_capturable = True
+    perturbs_values = True
 
     def __init__(self, scale: float = 0.1) -> None:
         self.scale = scale
@@ -371,7 +371,7 @@ class GaussianNoise(Corruption, name="gaussian"):
         """Refuse a negative scale."""
         checks.number("corruption__scale", self.scale, low=0)
 
-    def __call__(self, x: Tensor, columns: Columns, generator: torch.Generator) -> Tensor:
+    def corrupt(self, x: Tensor, columns: Columns, generator: torch.Generator) -> Tensor:
         """Return x with noise added, shape (n_samples, n_features)."""
         return torch.empty_like(x).normal_(0.0, self.scale, generator=generator).add_(x)
 
@@ -391,8 +391,8 @@ class CauchyNoise(Corruption, name="cauchy"):
     CauchyNoise(scale=0.05)
     """
 
-    replayable = True
-    moves = True
+    graph_capturable = True
+    perturbs_values = True
 
     def __init__(self, scale: float = 0.02) -> None:
         self.scale = scale
@@ -401,7 +401,7 @@ class CauchyNoise(Corruption, name="cauchy"):
         """Refuse a scale that is not positive."""
         checks.number("corruption__scale", self.scale, low=0, include_low=False)
 
-    def __call__(self, x: Tensor, columns: Columns, generator: torch.Generator) -> Tensor:
+    def corrupt(self, x: Tensor, columns: Columns, generator: torch.Generator) -> Tensor:
         """Return x with noise added, shape (n_samples, n_features)."""
         return torch.empty_like(x).cauchy_(0.0, self.scale, generator=generator).add_(x)
 
@@ -428,14 +428,14 @@ class ViewDropout(_Chance):
     (150, 2)
     """
 
-    replayable = True
-    hides = True
+    graph_capturable = True
+    masks_cells = True
     needs_views = True
 
     def __init__(self, probability: float = 0.2) -> None:
         self.probability = probability
 
-    def __call__(self, x: Tensor, columns: Columns, generator: torch.Generator) -> Tensor:
+    def corrupt(self, x: Tensor, columns: Columns, generator: torch.Generator) -> Tensor:
         """Return x with NaN in views, shape (n_samples, n_features)."""
         shape = (len(x), len(columns.views))
         chance = torch.rand(shape, dtype=x.dtype, device=x.device, generator=generator)
@@ -472,12 +472,12 @@ class Swap(_Chance):
     (150, 2)
     """
 
-    replayable = True
+    graph_capturable = True
 
     def __init__(self, probability: float = 0.15) -> None:
         self.probability = probability
 
-    def __call__(self, x: Tensor, columns: Columns, generator: torch.Generator) -> Tensor:
+    def corrupt(self, x: Tensor, columns: Columns, generator: torch.Generator) -> Tensor:
         """Return x with cells of other rows, shape (n_samples, n_features)."""
         n_rows = len(x)
         if n_rows < 2:

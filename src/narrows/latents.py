@@ -46,12 +46,12 @@ class Latent(Spec, axis="latent"):
     """
 
     n_heads = 1
-    is_plain = False  # whether the code is the head's output as it is, in training too
-    passes_head = False  # whether the mean of the posterior is the first head's output as it is
+    is_identity = False  # whether the code is the head's output as it is, in training too
+    mean_is_head = False  # whether the mean of the posterior is the first head's output as it is
     is_distribution = False  # whether the posterior has a density: log_prob and kl_normal
     is_binary = False  # whether `transform` gives zeros and ones
-    regularises = False  # whether it limits what a long code can copy
-    shortcuts: ClassVar[dict[str, tuple[str, ...]]] = {"posterior": ("is_plain", "passes_head")}
+    regularizes = False  # whether it limits what a long code can copy
+    shortcuts: ClassVar[dict[str, tuple[str, ...]]] = {"posterior": ("is_identity", "mean_is_head")}
 
     def check(self, network: Any) -> None:
         """Refuse a network this latent cannot work with, and impossible settings.
@@ -92,8 +92,8 @@ class Point(Latent):
     Point()
     """
 
-    is_plain = True
-    passes_head = True
+    is_identity = True
+    mean_is_head = True
 
     def posterior(self, heads: list[Tensor]) -> PointPosterior:
         """Return the encoder's output as it is."""
@@ -144,7 +144,7 @@ class Gaussian(Latent):
     """
 
     n_heads = 2
-    passes_head = True
+    mean_is_head = True
     is_distribution = True
 
     def check(self, network: Any) -> None:
@@ -205,7 +205,7 @@ class KSparse(Latent, name="k_sparse"):
     5
     """
 
-    regularises = True
+    regularizes = True
 
     def __init__(self, k: int = 10, alpha: float = 1.0) -> None:
         self.k = k
@@ -284,7 +284,7 @@ class BinaryCode(Latent):
     """
 
     is_binary = True
-    regularises = True
+    regularizes = True
 
     def __init__(self, noise: float = 4.0) -> None:
         self.noise = noise

@@ -22,7 +22,7 @@ from sklearn.base import clone
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from narrows.architectures.block import Architecture, Block, Stage
+from narrows.architectures.block import AffineBlock, Architecture, Block
 from narrows.architectures.dense import Dense
 from narrows.core import notation
 from narrows.core.activations import ACTIVATIONS
@@ -94,7 +94,7 @@ def check_penalty(penalty: Penalty, **settings: Any) -> None:
     assert bool(torch.isfinite(value())), f"{penalty!r} is {float(value())} for ordinary rows"
     _check_slopes(penalty, value, network.trained_parameters())
     for term in penalty.terms().values():
-        if term.of_weights:
+        if term.weights_only:
             _check_closed_form(term, network, x)
     _check_fits(penalty, model)
     both = _autoencoder(penalty=penalty + WeightDecay(1e-3), **settings).fit(_table(), _classes())
@@ -130,24 +130,24 @@ def check_loss(loss: Loss, **settings: Any) -> None:
     model = _autoencoder(loss=loss, **settings)
     network, x = _double(_untrained(model)), _rows()
     before = x.clone()
-    cells = loss.cells(_pass(network, x))
+    cells = loss.checked_cells(_pass(network, x))
     assert cells.dtype == torch.float64, f"{loss!r} gives {cells.dtype} for float64 rows"
     assert torch.equal(x, before), f"{loss!r} changes the rows it looks at"
     for value in (loss.low, loss.high):
         if math.isfinite(value):
-            bound = loss.cells(_pass(network, torch.full_like(x, value)))
+            bound = loss.checked_cells(_pass(network, torch.full_like(x, value)))
             assert bool(torch.isfinite(bound).all()), f"{loss!r} is not finite for rows of {value}"
     raw = _pass(network, x).raw.detach().requires_grad_()
 
     def total() -> Tensor:
-        return loss.cells(_with_raw(network, x, raw)).sum()
+        return loss.checked_cells(_with_raw(network, x, raw)).sum()
 
     _check_slopes(loss, total, [raw])
     link = network.link
-    if loss.closed and link.direct is not None and not link.direct.keeps_input:
+    if loss.has_closed_form and link.direct is not None and not link.direct.keeps_input:
         (slopes,) = torch.autograd.grad(total(), raw)
-        weights = loss.factors(x, x)
-        found, mine = loss.graded(
+        weights = loss.cell_weights(x, x)
+        found, mine = loss.loss_and_gradient(
             raw.detach().clone(), x, link, weights, 1.0, torch.empty_like(raw)
         )
         _same(loss, "closed form of the value", found, total().detach())
@@ -186,7 +186,7 @@ def check_corruption(corruption: Corruption, **settings: Any) -> None:
     state, before = torch.get_rng_state(), x.clone()
 
     def noisy(seed: int) -> Tensor:
-        return corruption.done(x, columns, torch.Generator().manual_seed(seed))
+        return corruption.apply(x, columns, torch.Generator().manual_seed(seed))
 
     one, again = noisy(0), noisy(0)
     assert torch.equal(x, before), f"{corruption!r} changes the rows it is given; copy them first"
@@ -198,15 +198,15 @@ def check_corruption(corruption: Corruption, **settings: Any) -> None:
     )
     assert one.dtype == x.dtype, f"{corruption!r} gives {one.dtype} for rows of {x.dtype}"
     hidden = one.isnan()
-    assert corruption.hides or not bool(hidden.any()), (
-        f"{corruption!r} gives NaN, which hides a cell; set hides = True"
+    assert corruption.masks_cells or not bool(hidden.any()), (
+        f"{corruption!r} gives NaN, which hides a cell; set masks_cells = True"
     )
     levels = {0.0, *x[:, 5].tolist()}  # 0 is none
     assert set(one[~hidden[:, 5], 5].tolist()) <= levels, (
-        f"{corruption!r} moves numbers of levels, between which nothing lies; set moves = True, "
+        f"{corruption!r} moves numbers of levels, between which nothing lies; set perturbs_values = True, "
         "and they are left alone"
     )
-    if corruption.replayable:
+    if corruption.graph_capturable:
         with _NoTransfer(corruption):
             noisy(1)
     _check_fits(corruption, _autoencoder(corruption=corruption, **settings))
@@ -247,13 +247,13 @@ def check_latent(latent: Latent, **settings: Any) -> None:
             f"{latent!r} gives a {what} of shape {tuple(code.shape)}, its heads have (5, {width})"
         )
         assert code.dtype == torch.float64, f"{latent!r} gives a {what} of {code.dtype}"
-    if latent.passes_head:
+    if latent.mean_is_head:
         assert torch.equal(posterior.mean, heads[0]), (
-            f"{latent!r} says passes_head, but its mean is not the first head's output"
+            f"{latent!r} says mean_is_head, but its mean is not the first head's output"
         )
-    if latent.is_plain:
+    if latent.is_identity:
         assert torch.equal(drawn, heads[0]), (
-            f"{latent!r} says is_plain, but its draw is not the first head's output"
+            f"{latent!r} says is_identity, but its draw is not the first head's output"
         )
     if latent.is_distribution:
         chance: Any = posterior
@@ -532,7 +532,7 @@ def _drawn(architecture: Architecture, n_features: int, width: int) -> torch.nn.
     chains = architecture.build(n_features, width)
     generator = torch.Generator().manual_seed(0)
     for block in (*chains.encoder, *chains.decoder):
-        block.initialise(generator)
+        block.initialize(generator)
     return torch.nn.ModuleList([*chains.encoder, *chains.decoder])
 
 
@@ -580,8 +580,8 @@ def _check_closed_form(term: Penalty, network: Network, x: Tensor) -> None:
     for parameter in parameters:
         parameter.grad = torch.zeros_like(parameter)
     with torch.no_grad():
-        found = term.graded(network, 1.0)
-    assert found is not None, f"{term!r} says of_weights, but graded gives None"
+        found = term.add_gradient(network, 1.0)
+    assert found is not None, f"{term!r} says weights_only, but add_gradient gives None"
     _same(term, "closed form of the value", found, value.detach())
     for parameter, slope in zip(parameters, slopes, strict=True):
         assert parameter.grad is not None
@@ -596,13 +596,13 @@ def _check_block(architecture: Architecture, block: Block, x: Tensor) -> Tensor:
     assert values.shape == (len(x), block.n_out), (
         f"{architecture!r}: a block gives shape {tuple(values.shape)}, its n_out is {block.n_out}"
     )
-    twin = block.twin(ACTIVATIONS["linear"])
+    twin = block.copy_with(ACTIVATIONS["linear"])
     shared = {id(p) for p in block.parameters()} & {id(p) for p in twin.parameters()}
     assert not shared, f"{architecture!r}: a twin shares weights with its block"
     stage = block.stage()
     if stage is not None:
         _same(architecture, "stage()", _by_stage(stage, x), values)
-    near = block.linearised(x)
+    near = block.local_jacobian(x)
     if near is not None:
         _same(architecture, "linearised(x).value", near.value, values)
         slope = torch.ones_like(values) if near.slope is None else near.slope
@@ -611,7 +611,7 @@ def _check_block(architecture: Architecture, block: Block, x: Tensor) -> Tensor:
     return values.detach()
 
 
-def _by_stage(stage: Stage, x: Tensor) -> Tensor:
+def _by_stage(stage: AffineBlock, x: Tensor) -> Tensor:
     out = x.new_zeros(len(x), stage.n_out)
     for part in stage.parts:
         values = take(x, part.takes)
@@ -641,7 +641,7 @@ class _NoTransfer(TorchDispatchMode):
         name = str(function)
         fetches = any(each in name for each in ("_local_scalar_dense", "nonzero", "is_nonzero"))
         assert not fetches, (
-            f"{self.part!r} says replayable, but {name} fetches numbers from the device; "
-            "set replayable = False"
+            f"{self.part!r} says graph_capturable, but {name} fetches numbers from the device; "
+            "set graph_capturable = False"
         )
         return function(*args, **(kwargs or {}))

@@ -20,7 +20,7 @@ def a_pass(
     )
     generator = torch.Generator().manual_seed(0)
     network = Composition.of(spec.get_params(deep=False)).network(Layout(5), torch.float64)
-    network.initialise(generator)
+    network.initialize(generator)
     x = torch.randn(7, 5, dtype=torch.float64, generator=generator)
     return network(x, generator=generator), x
 
@@ -50,7 +50,7 @@ def test_the_closed_form_and_its_gradients_are_those_of_the_derivatives(
     penalty = Contraction(estimator="exact")
     closed = penalty(forward)
     found = torch.autograd.grad(closed, encoder, allow_unused=True, retain_graph=True)
-    monkeypatch.setattr(type(forward.network), "linearised", lambda self, *rows: None)
+    monkeypatch.setattr(type(forward.network), "local_jacobian", lambda self, *rows: None)
     derived = penalty(forward)
     expected = torch.autograd.grad(derived, encoder, allow_unused=True)
     torch.testing.assert_close(closed, derived)
@@ -101,7 +101,7 @@ def test_weights_get_its_gradient(estimator: str) -> None:
 def test_it_lowers_the_jacobian_of_a_fitted_model(breast_cancer) -> None:
     def norm(penalty: Contraction | None) -> float:
         model = Autoencoder(2, penalty=penalty, max_epochs=10, random_state=0).fit(breast_cancer)
-        x = torch.from_numpy(model.encoding_.encode(breast_cancer, "float32"))
+        x = torch.from_numpy(model.scaling_.encode(breast_cancer, "float32"))
         return Contraction()(model.network_(x)).item()
 
     assert norm(Contraction(1.0)) < 0.5 * norm(None)

@@ -81,7 +81,7 @@ def test_the_innermost_layer_knows_which_views_a_row_lacks(
     ]
     # The code of a row is that which the whole network gives it, with that view left out.
     batch = table.take(torch.arange(40))
-    rows = torch.tensor(model.encoding_.encode(X[:40], np.float64), dtype=torch.float32)
+    rows = torch.tensor(model.scaling_.encode(X[:40], np.float64), dtype=torch.float32)
     whole = model.network_.encode(rows.nan_to_num(0.0), ~rows.isnan())
     alone = network.encode(model_hidden(model, rows), batch.observed)
     torch.testing.assert_close(alone, whole, rtol=1e-4, atol=1e-5)

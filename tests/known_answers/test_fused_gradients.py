@@ -38,7 +38,7 @@ from narrows import (
 from narrows.core.activations import ACTIVATIONS
 from narrows.losses.loss import Loss
 from narrows.penalties.adversarial import Adversarial
-from narrows.training.history import Tally
+from narrows.training.history import EpochMeter
 from narrows.training.step import Step
 
 Matrix = NDArray[np.float64]
@@ -71,7 +71,7 @@ def step_of(model: Autoencoder, X: Any, sample_weight: Any = None) -> Step:
 
 def learned(step: Step, *, fused: bool) -> tuple[dict[str, float], list[Tensor]]:
     """Return the parts of the objective, and all gradients, of two steps' worth of passes."""
-    tally = Tally(step.objective.names)
+    tally = EpochMeter(step.objective.names)
     rows = torch.arange(step.table.n_rows).flip(0)
     with step.held() if fused else contextlib.nullcontext():
         assert (step.fused is not None) == fused
@@ -86,7 +86,7 @@ def assert_alike(model: Autoencoder, X: Any, *, closed: bool, sample_weight: Any
     step = step_of(model, X, sample_weight)
     with step.held():
         assert step.fused is not None
-        assert step.fused.closed == closed
+        assert step.fused.has_closed_form == closed
     fused = learned(step_of(model, X, sample_weight), fused=True)
     assert fused[0] == pytest.approx(plain[0], rel=1e-10)
     assert len(plain[1]) == len(fused[1])
@@ -248,8 +248,8 @@ def test_layers_that_are_not_dense_are_trained_by_autograd_and_it_says_so() -> N
 
 def test_a_loss_that_is_said_anew_is_not_taken_for_its_parent() -> None:
     class _TwiceSquared(SquaredError):  # noqa: N818 - no exception
-        def entries(self, forward: Any) -> Tensor:
-            return 2 * super().entries(forward)
+        def cells(self, forward: Any) -> Tensor:
+            return 2 * super().cells(forward)
 
     class Squares(WeightDecay):
         def __call__(self, forward: Any) -> Tensor:

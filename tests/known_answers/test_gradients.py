@@ -76,7 +76,7 @@ def test_the_gradient_of_the_whole_objective_equals_finite_differences(
     loss = Loss.of(name)
     architecture = Dense(hidden, activation="tanh", code_activation="sigmoid", tied=tied)
     network = Network(architecture.build(5, 2), Point(), ACTIVATIONS[loss.link], 5, 2).double()
-    network.initialise(generator())
+    network.initialize(generator())
     x = clean(loss, (6, 5))
     objective = Objective(loss, WeightDecay(0.3) + WeightDecay(0.1))
     parameters = tuple(network.parameters())

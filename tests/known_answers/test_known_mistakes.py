@@ -36,7 +36,7 @@ def test_noise_is_drawn_afresh_for_every_batch_and_epoch(
 ) -> None:
     drawn: list[torch.Tensor] = []
     clean: list[torch.Tensor] = []
-    original = Masking.__call__
+    original = Masking.corrupt
 
     def recorded(self: Masking, x: Any, columns: Any, generator: Any) -> torch.Tensor:
         found = original(self, x, columns, generator)
@@ -44,7 +44,7 @@ def test_noise_is_drawn_afresh_for_every_batch_and_epoch(
         drawn.append(found == 0)
         return found
 
-    monkeypatch.setattr(Masking, "__call__", recorded)
+    monkeypatch.setattr(Masking, "corrupt", recorded)
     quick(corruption=Masking(0.5), batch_size=64, max_epochs=3).fit(breast_cancer)
     full = [mask for mask in drawn if len(mask) == 64]
     assert len(drawn) == 27

@@ -65,7 +65,7 @@ def test_views_hidden_in_a_sparse_table_are_means() -> None:
     rows = sparse.csr_array(np.where(GENERATOR.random(X.shape) < 0.5, 0.0, X))
     model = Autoencoder(2, scaling="minmax", views=VIEWS, max_epochs=2, random_state=0).fit(rows)
     scale = np.abs(rows.toarray()).max(0)
-    np.testing.assert_allclose(model.encoding_.fill, rows.toarray().mean(0) / scale, rtol=1e-6)
+    np.testing.assert_allclose(model.scaling_.fill, rows.toarray().mean(0) / scale, rtol=1e-6)
 
 
 def test_a_recurrent_encoder_sees_the_mean_in_a_hole_within_a_sequence() -> None:
@@ -87,7 +87,7 @@ def test_a_corruption_leaves_cells_that_were_not_measured(corruption: Corruption
         corrupted = corruption.of_measured(x, observed, table, generator)
         assert torch.equal(corrupted[~observed], x[~observed])
         changed |= corrupted != x
-        assert corruption.hides or not corrupted.isnan().any()
+        assert corruption.masks_cells or not corrupted.isnan().any()
     assert changed.any()
     assert x.equal(torch.tensor(FILLED))
 
@@ -118,7 +118,7 @@ def test_a_view_that_is_not_there_is_not_the_one_that_stays() -> None:
 
 def test_a_corruption_of_ones_own_cannot_change_a_hole() -> None:
     class Doubling(Corruption):
-        def __call__(self, x: Any, columns: Any, generator: Any) -> Any:
+        def corrupt(self, x: Any, columns: Any, generator: Any) -> Any:
             return 2 * x.nan_to_num(7.0)
 
     x, observed = torch.tensor(FILLED), ~torch.tensor(HOLES).isnan()
@@ -131,10 +131,10 @@ def test_contraction_sees_indicators_as_the_encoder_does(monkeypatch: pytest.Mon
     table[GENERATOR.random(table.shape) < 0.2] = np.nan
     model = Autoencoder(3, architecture=ONE_LAYER, add_indicator=True, max_epochs=1, random_state=0)
     network = model.set_params(precision="float64").fit(table).network_
-    x = torch.tensor(model.encoding_.encode(table, np.float64))
+    x = torch.tensor(model.scaling_.encode(table, np.float64))
     forward = network(x.nan_to_num(0.0), observed=~x.isnan(), training=False)
     closed_form = Contraction(estimator="exact")(forward)
-    monkeypatch.setattr(type(network), "linearised", lambda *rows: None)
+    monkeypatch.setattr(type(network), "local_jacobian", lambda *rows: None)
     torch.testing.assert_close(closed_form, Contraction(estimator="exact")(forward))
 
 

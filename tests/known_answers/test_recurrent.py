@@ -21,7 +21,7 @@ def a_network(n_features: int, **settings: Any) -> tuple[Network, Objective]:
     spec = Autoencoder(3, architecture=Recurrent(hidden=(6,)).set_params(**settings))
     composition = Composition.of(spec.get_params(deep=False))
     network = composition.network(Layout(n_features), F64)
-    network.initialise(torch.Generator().manual_seed(0))
+    network.initialize(torch.Generator().manual_seed(0))
     return network, composition.objective(Layout(n_features))
 
 

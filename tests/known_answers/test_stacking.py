@@ -26,7 +26,7 @@ def test_a_stack_of_tied_linear_layers_spans_the_pca_subspace(breast_cancer: Any
     X = StandardScaler().fit_transform(breast_cancer)
     pca = PCA(3).fit(X)
     ours = model.inverse_transform(np.eye(3)) - model.inverse_transform(np.zeros((3, 3)))
-    ours = ours / model.encoding_.scale
+    ours = ours / model.scaling_.scale
     assert np.degrees(subspace_angles(ours.T, pca.components_.T)).max() < 2
     lost = ((X - pca.inverse_transform(pca.transform(X))) ** 2).sum(1).mean()
     assert -model.score(breast_cancer) < 1.01 * lost

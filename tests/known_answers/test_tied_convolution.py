@@ -32,7 +32,7 @@ def tied_pair(settings: Convolutional) -> tuple[Block, Block]:
     layers = spec.build(n_features, 2)
     block, mirror = layers.encoder[0].double(), layers.decoder[-1].double()
     for part in (block, mirror):
-        part.initialise(torch.Generator().manual_seed(0))
+        part.initialize(torch.Generator().manual_seed(0))
     return block, mirror
 
 

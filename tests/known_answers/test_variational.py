@@ -29,7 +29,7 @@ def a_pass(penalty: Any, n_components: int = 3, n_samples: int = 9) -> ForwardPa
     spec = Autoencoder(n_components, architecture=(4,), latent="gaussian", penalty=penalty)
     network = Composition.of(spec.get_params(deep=False)).network(Layout(5), F64)
     generator = torch.Generator().manual_seed(0)
-    network.initialise(generator)
+    network.initialize(generator)
     x = torch.randn(n_samples, 5, dtype=F64, generator=generator)
     forward: ForwardPass = network(x, generator=generator)
     return forward

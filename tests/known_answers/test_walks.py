@@ -16,7 +16,7 @@ def a_network(activation: str) -> tuple[Network, torch.Tensor]:
     settings = Autoencoder(3, architecture=architecture).get_params(deep=False)
     network = Composition.of(settings).network(Layout(5), torch.float64)
     generator = torch.Generator().manual_seed(0)
-    network.initialise(generator)
+    network.initialize(generator)
     return network, torch.randn(6, 5, dtype=torch.float64, generator=generator)
 
 

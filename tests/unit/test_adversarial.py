@@ -23,7 +23,7 @@ def a_pass(penalty: Adversarial, n_samples: int = 32, target: Any = None) -> For
     spec = Autoencoder(2, architecture=(4,), penalty=penalty)
     network = Composition.of(spec.get_params(deep=False)).network(Layout(5), torch.float64)
     generator = torch.Generator().manual_seed(0)
-    network.initialise(generator)
+    network.initialize(generator)
     x = torch.randn(n_samples, 5, dtype=torch.float64, generator=generator)
     forward: ForwardPass = network(x, generator=generator, target=target)
     return forward

@@ -58,7 +58,7 @@ def put(X: Any, where: Any, value: float) -> None:
     X[where] = value
 
 
-def holed(share: float = 0.2) -> Any:
+def columns_with_missing(share: float = 0.2) -> Any:
     X = related()
     X[np.random.default_rng(1).random(X.shape) < share] = np.nan
     return X
@@ -119,7 +119,11 @@ SPEAKS: dict[str, list[Case]] = {
         (np.vstack([related(), related()[:5]]), {}),
         (pd.concat([frame(s="x"), frame(s="x")[:5]]), {}),
     ],
-    "missing": [(holed(), {}), (holed(), {"views": TWO}), (frame(s=["u", None, "v"] * 100), {})],
+    "missing": [
+        (columns_with_missing(), {}),
+        (columns_with_missing(), {"views": TWO}),
+        (frame(s=["u", None, "v"] * 100), {}),
+    ],
     "empty rows": [(changed(lambda X: put(X, 5, np.nan)), {})],
     "missing views": [(lacking_a_view(), {"views": TWO})],
     "tails": [(changed(lambda X: put(X, np.s_[:, 1], np.exp(2 * X[:, 1]))), {})],
@@ -171,7 +175,7 @@ SILENT: dict[str, list[Case]] = {
         (frame(x=range(300))[::-1].reset_index(drop=True), {}),
     ],
     "missing": [(scipy.sparse.csr_array(related()), {})],
-    "missing views": [(holed(), {"views": TWO}), (lacking_a_view(), {})],
+    "missing views": [(columns_with_missing(), {"views": TWO}), (lacking_a_view(), {})],
     "tails": [(random.uniform(size=(300, 4)), {})],
     "outliers": [(random.poisson(0.1, (300, 5)), {})],  # most cells 0: no robust distance
     "collinear": [(changed(lambda X: put(X, np.s_[:, 4], X[:, 1] + 0.3 * X[:, 2])), {})],
@@ -403,7 +407,7 @@ def test_the_architecture_follows_from_what_a_row_is() -> None:
 
 
 def test_holes_are_learned_to_be_done_without() -> None:
-    corruption = look(holed(), {}).settings["corruption"]
+    corruption = look(columns_with_missing(), {}).settings["corruption"]
     assert isinstance(corruption, Masking)
     assert corruption.probability == pytest.approx(0.2, abs=0.03)
     assert look(lacking_a_view(), {"views": TWO}).settings["fusion"] == "product_of_experts"

@@ -27,7 +27,7 @@ ALL += [CauchyNoise(0.1), Swap(0.3)]
 
 
 def corrupt(corruption: Corruption, seed: int = 0, x: torch.Tensor = X) -> torch.Tensor:
-    return corruption(x, COLUMNS, torch.Generator().manual_seed(seed))
+    return corruption.corrupt(x, COLUMNS, torch.Generator().manual_seed(seed))
 
 
 @pytest.mark.parametrize("corruption", ALL, ids=repr)
@@ -90,14 +90,14 @@ def test_training_noise_is_fresh_every_batch_and_absent_when_transforming(
     corruption: Corruption, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seen: list[torch.Tensor] = []
-    original = type(corruption).__call__
+    original = type(corruption).corrupt
 
     def spy(self: Corruption, x: torch.Tensor, *rest: object) -> torch.Tensor:
         noisy: torch.Tensor = original(self, x, *rest)
         seen.append(noisy - x)
         return noisy
 
-    monkeypatch.setattr(type(corruption), "__call__", spy)
+    monkeypatch.setattr(type(corruption), "corrupt", spy)
     rows = np.tile(X[:1].numpy(), (64, 1)) + 0.01 * X[:64].numpy()
     model = Autoencoder(2, corruption=corruption, batch_size=32, max_epochs=2, random_state=0)
     model.fit(rows)

@@ -22,7 +22,7 @@ def a_pass(loss: Any, *, corrupted: bool) -> ForwardPass:
     spec = Autoencoder(2, architecture=(4,), loss=loss)
     network = Composition.of(spec.get_params(deep=False)).network(Layout(5), torch.float64)
     generator = torch.Generator().manual_seed(0)
-    network.initialise(generator)
+    network.initialize(generator)
     x = torch.rand(6, 5, dtype=torch.float64, generator=generator)
     seen = x.clone()
     seen[:, 1] = 0.0
@@ -34,16 +34,14 @@ def a_pass(loss: Any, *, corrupted: bool) -> ForwardPass:
 def test_each_cell_counts_by_its_factor(inner: Any) -> None:
     loss = Emphasis(inner, corrupted=2.0, intact=0.25)
     forward = a_pass(loss, corrupted=True)
-    plain, found = inner.entries(forward), loss.entries(forward)
+    plain, found = inner.cells(forward), loss.cells(forward)
     torch.testing.assert_close(found[:, 1], 2.0 * plain[:, 1])
     torch.testing.assert_close(found[:, 2:], 0.25 * plain[:, 2:])
 
 
 def test_without_corruption_it_is_the_other_loss() -> None:
     forward = a_pass(Emphasis(intact=0.0), corrupted=False)
-    torch.testing.assert_close(
-        Emphasis(intact=0.0).entries(forward), SquaredError().entries(forward)
-    )
+    torch.testing.assert_close(Emphasis(intact=0.0).cells(forward), SquaredError().cells(forward))
 
 
 def test_scores_are_those_of_the_other_loss(digits: Any) -> None:
@@ -64,9 +62,9 @@ def test_full_emphasis_learns_from_corrupted_cells_alone(digits: Any) -> None:
 
 def test_whole_numbers_will_do_as_factors() -> None:
     forward = a_pass(Emphasis(), corrupted=True)
-    mixed = Emphasis(corrupted=1, intact=0.5).entries(forward)
-    torch.testing.assert_close(mixed, Emphasis().entries(forward))
-    full = Emphasis(corrupted=1, intact=0).entries(forward)
+    mixed = Emphasis(corrupted=1, intact=0.5).cells(forward)
+    torch.testing.assert_close(mixed, Emphasis().cells(forward))
+    full = Emphasis(corrupted=1, intact=0).cells(forward)
     assert (full[:, 2:] == 0).all()
     torch.testing.assert_close(full[:, 1], mixed[:, 1])
     assert full.dtype == forward.x.dtype
@@ -104,10 +102,10 @@ def test_the_derivative_is_that_of_the_formula() -> None:
     loss = Emphasis(Huber(0.3), corrupted=2.0, intact=0.25)
     raw = forward.raw.detach().requires_grad_()
 
-    def entries(raw: torch.Tensor) -> torch.Tensor:
-        return loss.entries(replace(forward, raw=raw))
+    def cells(raw: torch.Tensor) -> torch.Tensor:
+        return loss.cells(replace(forward, raw=raw))
 
-    assert torch.autograd.gradcheck(entries, (raw,))
+    assert torch.autograd.gradcheck(cells, (raw,))
 
 
 def test_settings_of_the_other_loss_are_reached() -> None:

@@ -325,11 +325,11 @@ def test_fitting_leaves_the_settings_as_they_were(breast_cancer: Table) -> None:
 
 def test_warm_start_goes_on_where_fit_stopped(breast_cancer: Table) -> None:
     model = quick(warm_start=True, learning_rate=1e-3).fit(breast_cancer)
-    first, encoding = model.history_, model.encoding_
+    first, scaling = model.history_, model.scaling_
     model.fit(breast_cancer)
     assert model.history_[0]["objective"] < first[-1]["objective"] * 1.02
     assert model.history_[-1]["objective"] < first[-1]["objective"]
-    assert model.encoding_ is encoding
+    assert model.scaling_ is scaling
     cold = quick(learning_rate=1e-3).fit(breast_cancer)
     assert cold.fit(breast_cancer).history_[-1]["objective"] == pytest.approx(
         first[-1]["objective"]

@@ -252,7 +252,7 @@ def slopes(model: Autoencoder, table: Any, columns: list[int], step: float = 1e-
     """Return mean abs of central differences of the scores, by a step in scaled units."""
     found = []
     for column in columns:
-        scale = model.encoding_.scale
+        scale = model.scaling_.scale
         width = step * (1 if scale is None else scale[column])
         sides = []
         for sign in (1, -1):

@@ -346,9 +346,9 @@ def test_training_goes_on_alike_after_load(tmp_path: Path) -> None:
 
 def test_a_table_is_read_as_in_fit_when_training_goes_on() -> None:
     model = Autoencoder(2, **SHORT).fit(X)
-    encoding = model.encoding_
+    scaling = model.scaling_
     model.set_params(scaling="minmax").partial_fit(X)
-    same(encoding, model.encoding_)
+    same(scaling, model.scaling_)
     same(model._fit_settings["scaling"], "standard")
 
 

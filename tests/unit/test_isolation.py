@@ -231,11 +231,11 @@ def test_the_process_is_as_it_was_after_an_error(setting: str) -> None:
 )
 def test_the_process_is_as_it_was_after_an_interrupt(setting: str) -> None:
     class _Interrupting(Masking):
-        def __call__(self, x: Any, columns: Any, generator: Any) -> Any:
+        def corrupt(self, x: Any, columns: Any, generator: Any) -> Any:
             signal.raise_signal(signal.SIGINT)
             if self.probability:
                 signal.raise_signal(signal.SIGINT)
-            return super().__call__(x, columns, generator)
+            return super().corrupt(x, columns, generator)
 
     with SETTINGS[setting]():
         before = state()

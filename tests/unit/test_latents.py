@@ -46,7 +46,7 @@ def test_transform_keeps_alpha_times_k_units(digits: Any) -> None:
 def test_a_gaussian_trains_on_draws_and_transforms_to_the_mean(digits: Any) -> None:
     model = Autoencoder(2, latent=Gaussian(), penalty=KL(), max_epochs=2, random_state=0)
     model.fit(digits)
-    x = torch.from_numpy(model.encoding_.encode(digits[:5], np.float32))
+    x = torch.from_numpy(model.scaling_.encode(digits[:5], np.float32))
     posterior = model.network_.posterior(x)
     found = model.transform(digits[:5].astype(np.float32))
     np.testing.assert_allclose(found, posterior.mean.detach().numpy(), rtol=1e-5, atol=1e-6)
@@ -75,7 +75,7 @@ def test_bits_are_soft_and_noisy_in_training_and_hard_at_transform(digits: Any) 
 def test_noise_before_the_code_drives_it_to_its_ends(digits: Any) -> None:
     def middling(noise: float) -> float:
         model = Autoencoder(16, latent=BinaryCode(noise), max_epochs=15, random_state=0)
-        x = torch.from_numpy(model.fit(digits).encoding_.encode(digits, np.float32))
+        x = torch.from_numpy(model.fit(digits).scaling_.encode(digits, np.float32))
         soft = model.network_.posterior(x).mean.detach()
         return ((soft > 0.1) & (soft < 0.9)).float().mean().item()
 

@@ -34,8 +34,8 @@ from narrows.network.objective import Objective
 LOSSES = sorted(Spec.members("loss"))
 
 
-def entries(loss: Loss, x: NDArray[np.float64], raw: NDArray[np.float64]) -> NDArray[np.float64]:
-    return loss.entries(forward_pass(loss, x, raw)).numpy()
+def cells(loss: Loss, x: NDArray[np.float64], raw: NDArray[np.float64]) -> NDArray[np.float64]:
+    return loss.cells(forward_pass(loss, x, raw)).numpy()
 
 
 def forward_pass(
@@ -65,27 +65,27 @@ def raw() -> NDArray[np.float64]:
 
 
 def test_squared_error_is_the_square_of_the_difference(x: Any, raw: Any) -> None:
-    np.testing.assert_allclose(entries(SquaredError(), x, raw), (x - raw) ** 2)
+    np.testing.assert_allclose(cells(SquaredError(), x, raw), (x - raw) ** 2)
 
 
 def test_absolute_error_is_the_size_of_the_difference(x: Any, raw: Any) -> None:
-    np.testing.assert_allclose(entries(AbsoluteError(), x, raw), np.abs(x - raw))
+    np.testing.assert_allclose(cells(AbsoluteError(), x, raw), np.abs(x - raw))
 
 
 @pytest.mark.parametrize("delta", [0.1, 1.0, 3.0])
 def test_huber_is_half_a_square_that_turns_into_a_line(x: Any, raw: Any, delta: float) -> None:
-    np.testing.assert_allclose(entries(Huber(delta), x, raw), special.huber(delta, x - raw))
+    np.testing.assert_allclose(cells(Huber(delta), x, raw), special.huber(delta, x - raw))
 
 
 def test_cross_entropy_is_that_of_the_sigmoid_of_the_raw_output(x: Any, raw: Any) -> None:
     r = special.expit(raw)
     expected = -(x * np.log(r) + (1 - x) * np.log(1 - r))
-    np.testing.assert_allclose(entries(CrossEntropy(), x, raw), expected)
+    np.testing.assert_allclose(cells(CrossEntropy(), x, raw), expected)
 
 
 def test_cross_entropy_stays_finite_where_a_logarithm_of_zero_would_not() -> None:
     x, raw = np.array([[0.0, 1.0]]), np.array([[900.0, -900.0]])
-    np.testing.assert_allclose(entries(CrossEntropy(), x, raw), [[900.0, 900.0]])
+    np.testing.assert_allclose(cells(CrossEntropy(), x, raw), [[900.0, 900.0]])
 
 
 @pytest.mark.parametrize("sigma", [0.05, 0.2, 1.0, 4.0])
@@ -93,19 +93,17 @@ def test_correntropy_is_minus_the_density_of_a_normal_distribution(
     x: Any, raw: Any, sigma: float
 ) -> None:
     expected = -stats.norm(scale=sigma).pdf(x - raw)
-    np.testing.assert_allclose(
-        entries(Correntropy(sigma), x, raw), expected, rtol=1e-10, atol=1e-300
-    )
+    np.testing.assert_allclose(cells(Correntropy(sigma), x, raw), expected, rtol=1e-10, atol=1e-300)
 
 
 def test_correntropy_of_a_perfect_reconstruction_is_minus_its_normaliser(x: Any) -> None:
-    perfect = entries(Correntropy(0.2), x, x)
+    perfect = cells(Correntropy(0.2), x, x)
     np.testing.assert_allclose(perfect, -1 / (math.sqrt(2 * math.pi) * 0.2))
 
 
 def test_the_kernel_of_correntropy_integrates_to_one() -> None:
     grid = np.linspace(-5, 5, 20001)[:, None]
-    values = entries(Correntropy(0.3), np.zeros_like(grid), grid)
+    values = cells(Correntropy(0.3), np.zeros_like(grid), grid)
     assert -np.trapezoid(values[:, 0], grid[:, 0]) == pytest.approx(1)
 
 
@@ -113,16 +111,16 @@ def test_the_kernel_of_correntropy_integrates_to_one() -> None:
 def test_a_loss_is_least_at_the_perfect_reconstruction(name: str, x: Any) -> None:
     loss = Loss.of(name)
     perfect = special.logit(x) if loss.link == "sigmoid" else x
-    best = entries(loss, x, perfect)
+    best = cells(loss, x, perfect)
     for shift in (-0.3, 0.1, 2.0):
-        assert (entries(loss, x, perfect + shift) > best).all()
+        assert (cells(loss, x, perfect + shift) > best).all()
 
 
 @pytest.mark.parametrize("name", LOSSES)
 def test_the_objective_sums_features_and_averages_samples(name: str, x: Any, raw: Any) -> None:
     loss = Loss.of(name)
     value = Objective(loss, None)(forward_pass(loss, x, raw))
-    expected = entries(loss, x, raw).sum(1).mean()
+    expected = cells(loss, x, raw).sum(1).mean()
     assert float(value.total) == pytest.approx(expected)
     assert [float(part) for part in value.parts] == [float(value.total)]
 
@@ -135,7 +133,7 @@ def test_masks_and_weights_enter_the_objective_as_they_should(name: str, x: Any,
     found = forward_pass(
         loss, x, raw, observed=torch.from_numpy(observed), sample_weight=torch.from_numpy(weight)
     )
-    expected = ((entries(loss, x, raw) * observed).sum(1) * weight).mean()
+    expected = ((cells(loss, x, raw) * observed).sum(1) * weight).mean()
     assert float(Objective(loss, None)(found).total) == pytest.approx(expected)
 
 
@@ -186,10 +184,10 @@ def test_score_samples_is_minus_the_loss_of_the_reconstruction(
 ) -> None:
     model = Autoencoder(2, loss=name, scaling="minmax", max_epochs=2, random_state=0)
     scores = model.fit(breast_cancer).score_samples(breast_cancer)
-    x = model.encoding_.encode(breast_cancer, np.float64)
-    r = model.encoding_.encode(model.reconstruct(breast_cancer), np.float64)
+    x = model.scaling_.encode(breast_cancer, np.float64)
+    r = model.scaling_.encode(model.reconstruct(breast_cancer), np.float64)
     raw = special.logit(r) if model.network_.link.name == "sigmoid" else r
-    np.testing.assert_allclose(scores, -entries(Loss.of(name), x, raw).sum(1), rtol=1e-6)
+    np.testing.assert_allclose(scores, -cells(Loss.of(name), x, raw).sum(1), rtol=1e-6)
     assert model.score(breast_cancer) == pytest.approx(scores.mean())
 
 

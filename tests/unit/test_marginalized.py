@@ -141,7 +141,7 @@ def test_the_table_is_left_as_it_was(breast_cancer: Table) -> None:
 def test_all_layers_stand_beside_the_scaled_input(breast_cancer: Table) -> None:
     model = Model(n_layers=2).fit(breast_cancer)
     found = model.transform(breast_cancer)
-    scaled = model.encoding_.encode(breast_cancer, np.float64)
+    scaled = model.scaling_.encode(breast_cancer, np.float64)
     assert found.shape == (569, 90)
     np.testing.assert_array_equal(found[:, :30], scaled)
     model.set_params(output="last").fit(breast_cancer)

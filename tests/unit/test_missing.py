@@ -44,7 +44,7 @@ def test_whatever_stands_in_a_cell_that_was_not_measured_moves_nothing(
     kind: str, value: float
 ) -> None:
     from narrows.core.notation import parse
-    from narrows.data.scaling import Encoding
+    from narrows.data.scaling import Scaling
     from narrows.data.table import make_table
 
     settings = dict(KINDS[kind])
@@ -56,8 +56,8 @@ def test_whatever_stands_in_a_cell_that_was_not_measured_moves_nothing(
     for stand_in in (0.0, value):
         network = composition.network(model.layout_, torch.float64)
         network.load_state_dict(model.network_.double().state_dict())
-        encoding: Encoding = model.encoding_
-        table = make_table(HOLES, encoding, torch.float64, torch.device("cpu"))
+        scaling: Scaling = model.scaling_
+        table = make_table(HOLES, scaling, torch.float64, torch.device("cpu"))
         batch = table.take(torch.arange(50))
         assert batch.observed is not None
         # What the reader made of the hole is replaced before anything else sees it.
@@ -75,8 +75,8 @@ def test_whatever_stands_in_a_cell_that_was_not_measured_moves_nothing(
 def test_an_encoder_that_is_told_sees_where_cells_were_not_measured(tmp_path: Path) -> None:
     """Rows that differ only in whether a cell at its mean was measured have other codes."""
     model = Autoencoder(3, add_indicator=True, max_epochs=3, random_state=0).fit(HOLES)
-    assert model.layout_.told == tuple(range(30))
-    mean = np.repeat(model.encoding_.center[None], 2, axis=0)
+    assert model.layout_.indicators == tuple(range(30))
+    mean = np.repeat(model.scaling_.center[None], 2, axis=0)
     rows = mean.copy()
     rows[1, 4] = np.nan
     codes = model.transform(rows)
@@ -94,7 +94,7 @@ def test_only_columns_with_holes_are_told_of() -> None:
     some = X.copy()
     some[3, [2, 7]] = np.nan
     settings: dict[str, Any] = {"max_epochs": 2, "random_state": 0}
-    assert Autoencoder(3, add_indicator=True, **settings).fit(some).layout_.told == (2, 7)
+    assert Autoencoder(3, add_indicator=True, **settings).fit(some).layout_.indicators == (2, 7)
     complete = Autoencoder(3, add_indicator=True, **settings).fit(X)
     assert np.array_equal(complete.transform(X), Autoencoder(3, **settings).fit(X).transform(X))
 
@@ -105,7 +105,7 @@ def test_views_whose_rows_have_a_shape_are_not_told() -> None:
     top = narrows.View(range(32), architecture=narrows.Convolutional((1, 4, 8), (4,)))
     settings: dict[str, Any] = {"add_indicator": True, "max_epochs": 2, "corruption": None}
     model = Autoencoder(3, views={"top": top, "rest": range(32, 64)}, **settings).fit(digits)
-    assert model.layout_.told == (40,)
+    assert model.layout_.indicators == (40,)
     with pytest.raises(CompositionError, match="add_indicator=True gives the encoder"):
         Autoencoder(3, architecture="convolutional", **settings).fit(digits)
 
@@ -115,14 +115,14 @@ def test_a_missing_category_is_told_beside_a_missing_number() -> None:
     frame = pd.DataFrame({"x": HOLES[:, 0], "kind": kinds, "y": X[:, 2]})
     frame.loc[HIDDEN[:, 1], "kind"] = None
     model = Autoencoder(2, add_indicator=True, max_epochs=2, random_state=0).fit(frame)
-    assert model.layout_.told == (0, 1)
+    assert model.layout_.indicators == (0, 1)
     assert model.impute(frame).notna().all(axis=None)
 
 
 def test_the_loss_counts_measured_cells_only() -> None:
     """The loss of a row with holes is that of its measured cells, computed by hand."""
     model = Autoencoder(3, max_epochs=3, random_state=0).fit(HOLES)
-    x = (HOLES - model.encoding_.center) / model.encoding_.scale
+    x = (HOLES - model.scaling_.center) / model.scaling_.scale
     network = model.network_.double()
     with torch.no_grad():
         said = network.decode(network.encode(torch.from_numpy(np.nan_to_num(x)))).numpy()
@@ -226,4 +226,4 @@ def test_a_recurrent_view_may_be_missing_whole() -> None:
 def test_add_indicator_is_true_or_false(value: Any) -> None:
     with pytest.raises(ParameterError, match=r"add_indicator=.* must be True or False"):
         Autoencoder(2, add_indicator=value).fit(X)
-    assert Autoencoder(2, add_indicator=np.True_, max_epochs=1).fit(X).layout_.told == ()
+    assert Autoencoder(2, add_indicator=np.True_, max_epochs=1).fit(X).layout_.indicators == ()

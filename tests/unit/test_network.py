@@ -20,7 +20,7 @@ EVERYWHERE = sorted(set(ACTIVATIONS) - {"binary"})
 
 def network(architecture: Dense, link: str = "linear", n_features: int = 7) -> Network:
     found = Network(architecture.build(n_features, 2), Point(), ACTIVATIONS[link], n_features, 2)
-    found.initialise(torch.Generator().manual_seed(0))
+    found.initialize(torch.Generator().manual_seed(0))
     return found
 
 
@@ -89,7 +89,7 @@ def test_a_binary_code_is_zero_or_one_when_transforming_and_soft_when_training(
     code = model.transform(breast_cancer)
     assert set(np.unique(code)) == {0.0, 1.0}
     np.testing.assert_array_equal(model.reconstruct(breast_cancer), model.inverse_transform(code))
-    x = torch.from_numpy(model.encoding_.encode(breast_cancer, np.float32)).float()
+    x = torch.from_numpy(model.scaling_.encode(breast_cancer, np.float32)).float()
     soft = model.network_(x, training=True).code
     assert ((soft > 0) & (soft < 1)).all()
     np.testing.assert_array_equal((soft > 0.5).float().detach().numpy(), code)
@@ -98,9 +98,9 @@ def test_a_binary_code_is_zero_or_one_when_transforming_and_soft_when_training(
 def test_selu_starts_from_lecun_normal_and_the_rest_from_glorot_uniform() -> None:
     generator = torch.Generator().manual_seed(0)
     weight = torch.empty(400, 100)
-    find("activation", "selu").initialise(weight, generator)
+    find("activation", "selu").initialize(weight, generator)
     assert float(weight.std()) == pytest.approx(0.1, rel=0.02)
-    find("activation", "tanh").initialise(weight, generator)
+    find("activation", "tanh").initialize(weight, generator)
     bound = math.sqrt(6 / 500)
     assert float(weight.abs().max()) <= bound
     assert float(weight.std()) == pytest.approx(bound / math.sqrt(3), rel=0.02)

@@ -69,7 +69,7 @@ class Plain(Block):
 class _Plainly(Architecture):
     """Two such blocks each way."""
 
-    takes_more = True
+    accepts_extra_inputs = True
 
     def __init__(self, code_activation: str = "linear", output_activation: Any = None) -> None:
         self.code_activation = code_activation
@@ -114,14 +114,14 @@ def test_what_a_block_must_have_is_named() -> None:
 class _Meaned(Loss):
     """A loss that has taken the mean over features already."""
 
-    def entries(self, forward: ForwardPass) -> Tensor:
+    def cells(self, forward: ForwardPass) -> Tensor:
         return (forward.reconstruction - forward.x).square().mean(1, keepdim=True)
 
 
 class _Summed(Loss):
     """A loss that has taken the sum over all cells already."""
 
-    def entries(self, forward: ForwardPass) -> Tensor:
+    def cells(self, forward: ForwardPass) -> Tensor:
         return (forward.reconstruction - forward.x).square().sum()
 
 
@@ -165,7 +165,7 @@ def test_a_penalty_that_is_no_scalar_is_named(penalty: Penalty) -> None:
 class _Narrow(Corruption):
     """A corruption that gives one column only."""
 
-    def __call__(self, x: Tensor, columns: Any, generator: torch.Generator) -> Tensor:
+    def corrupt(self, x: Tensor, columns: Any, generator: torch.Generator) -> Tensor:
         return x[:, :1]
 
 
@@ -195,6 +195,6 @@ def test_a_gaussian_with_another_posterior_loses_its_shortcuts() -> None:
         def posterior(self, heads: list[Tensor]) -> Any:
             return super().posterior([heads[0] * 2, heads[1]])
 
-    assert Gaussian.passes_head
-    assert not _Other.passes_head
-    assert not Latent.passes_head
+    assert Gaussian.mean_is_head
+    assert not _Other.mean_is_head
+    assert not Latent.mean_is_head

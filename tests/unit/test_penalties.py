@@ -23,7 +23,7 @@ def network(*, tied: bool = False) -> Network:
     found = Network(
         Dense((4,), tied=tied).build(6, 2), Point(), ACTIVATIONS["linear"], 6, 2
     ).double()
-    found.initialise(torch.Generator().manual_seed(0))
+    found.initialize(torch.Generator().manual_seed(0))
     for parameter in found.parameters():
         if parameter.ndim == 1:
             parameter.data.fill_(3.0)  # biases that would show if they were counted

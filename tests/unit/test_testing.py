@@ -32,13 +32,13 @@ def parts() -> dict[str, Any]:  # noqa: C901 - classes, and no branches
             return forward.mean(forward.code.square().sum(1))
 
     class Quartic(Loss):
-        def entries(self, forward: Any) -> Tensor:
+        def cells(self, forward: Any) -> Tensor:
             return (forward.reconstruction - forward.x) ** 4
 
     class Fading(Corruption):
-        moves = True
+        perturbs_values = True
 
-        def __call__(self, x: Tensor, columns: Any, generator: torch.Generator) -> Tensor:
+        def corrupt(self, x: Tensor, columns: Any, generator: torch.Generator) -> Tensor:
             return x * torch.rand(len(x), 1, generator=generator, device=x.device, dtype=x.dtype)
 
     class Sine(Latent):
@@ -90,12 +90,12 @@ def parts() -> dict[str, Any]:  # noqa: C901 - classes, and no branches
             return super().__call__(forward).float()
 
     class Claiming(Length):
-        of_weights = True
+        weights_only = True
 
         def __call__(self, forward: Any) -> Tensor:
             return sum((w.square().sum() for w in forward.network.weights()), torch.zeros(()))
 
-        def graded(self, network: Any, weight: float) -> Tensor:
+        def add_gradient(self, network: Any, weight: float) -> Tensor:
             for parameter in network.weights():
                 parameter.grad += weight * parameter  # the half of it
             return sum((w.square().sum() for w in network.weights()), torch.zeros(()))
@@ -105,57 +105,59 @@ def parts() -> dict[str, Any]:  # noqa: C901 - classes, and no branches
             self.weight = 2 * weight
 
     class Closed(Quartic):
-        closed = True
+        has_closed_form = True
 
-        def of_error(self, error: Tensor, weights: Any, scale: float) -> tuple[Tensor, Tensor]:
+        def error_gradient(
+            self, error: Tensor, weights: Any, scale: float
+        ) -> tuple[Tensor, Tensor]:
             return (error**4).sum() * scale, 3 * error**3 * scale
 
     class Bounded(Quartic):
         low, high = 0.0, 1.0
 
-        def entries(self, forward: Any) -> Tensor:
+        def cells(self, forward: Any) -> Tensor:
             return -forward.x.log() * (forward.reconstruction - forward.x) ** 2
 
     class InPlace(Fading):
-        def __call__(self, x: Tensor, columns: Any, generator: torch.Generator) -> Tensor:
+        def corrupt(self, x: Tensor, columns: Any, generator: torch.Generator) -> Tensor:
             return x.mul_(0.5)
 
     class Global(Fading):
-        def __call__(self, x: Tensor, columns: Any, generator: torch.Generator) -> Tensor:
+        def corrupt(self, x: Tensor, columns: Any, generator: torch.Generator) -> Tensor:
             return x + 0.1 * torch.rand_like(x)
 
     class Moving(Fading):
-        moves = False
+        perturbs_values = False
 
     class Hiding(Fading):
-        def __call__(self, x: Tensor, columns: Any, generator: torch.Generator) -> Tensor:
+        def corrupt(self, x: Tensor, columns: Any, generator: torch.Generator) -> Tensor:
             return torch.full_like(x, torch.nan)
 
     class Fetching(Fading):
-        replayable = True
+        graph_capturable = True
 
-        def __call__(self, x: Tensor, columns: Any, generator: torch.Generator) -> Tensor:
-            return super().__call__(x, columns, generator) * float(x.abs().max() > 0)
+        def corrupt(self, x: Tensor, columns: Any, generator: torch.Generator) -> Tensor:
+            return super().corrupt(x, columns, generator) * float(x.abs().max() > 0)
 
     class Plainly(Sine):
-        is_plain = True
+        is_identity = True
 
     class Passing(Sine):
-        passes_head = True
+        mean_is_head = True
 
     class Deaf(Sine):
         def posterior(self, heads: list[Tensor]) -> PointPosterior:
             return PointPosterior(torch.sign(heads[0].detach()) + 0 * heads[0].detach())
 
     class Drawing(Wave):
-        def initialise(self, generator: torch.Generator) -> None:
+        def initialize(self, generator: torch.Generator) -> None:
             nn.init.normal_(self.weight)
 
     class Drawings(Waves):
         block = Drawing
 
     class Sharing(Wave):
-        def twin(self, activation: Activation) -> Block:
+        def copy_with(self, activation: Activation) -> Block:
             return self
 
     class Sharings(Waves):
@@ -204,10 +206,10 @@ def test_the_formula_alone_is_enough(check: Callable[..., None], part: str) -> N
         (check_corruption, "InPlace", "changes the rows it is given"),
         (check_corruption, "Global", "draws from the global generator"),
         (check_corruption, "Moving", "moves numbers of levels"),
-        (check_corruption, "Hiding", "set hides = True"),
-        (check_corruption, "Fetching", "says replayable, but aten._local_scalar_dense"),
-        (check_latent, "Plainly", "says is_plain, but its draw"),
-        (check_latent, "Passing", "says passes_head, but its mean"),
+        (check_corruption, "Hiding", "set masks_cells = True"),
+        (check_corruption, "Fetching", "says graph_capturable, but aten._local_scalar_dense"),
+        (check_latent, "Plainly", "says is_identity, but its draw"),
+        (check_latent, "Passing", "says mean_is_head, but its mean"),
         (check_latent, "Deaf", "lets no derivative through"),
         (check_architecture, "Drawings", "weights differ for generators of one seed"),
         (check_architecture, "Sharings", "a twin shares weights"),

@@ -36,7 +36,7 @@ from narrows.core.forward_pass import ForwardPass
 from narrows.data.column import Column, LikeColumns
 from narrows.errors import DataError, MissingWarning, ParameterError
 from narrows.losses.columnwise import likelihood
-from narrows.network.input_layer import Widened
+from narrows.network.input_layer import InputLayer
 
 FUSIONS = (
     "early",
@@ -69,7 +69,7 @@ def people(n: int = 120, seed: int = 0) -> pd.DataFrame:
     )
 
 
-def holed(table: pd.DataFrame, share: float = 0.1) -> pd.DataFrame:
+def columns_with_missing(table: pd.DataFrame, share: float = 0.1) -> pd.DataFrame:
     holes = np.random.RandomState(1).rand(*table.shape) < share
     return table.mask(pd.DataFrame(holes, columns=table.columns, index=table.index))
 
@@ -88,7 +88,7 @@ EXPECTED = ["numeric", "binary", "categorical", "ordinal", "count", "proportion"
 
 @pytest.mark.parametrize("library", ["pandas", "polars", "pyarrow"])
 def test_dtypes_say_what_columns_are(library: str) -> None:
-    table: Any = holed(people())
+    table: Any = columns_with_missing(people())
     if library != "pandas":
         table = pl.from_pandas(people()).with_columns(
             pl.col("grade").cast(pl.String).cast(pl.Enum(GRADES))
@@ -104,14 +104,14 @@ def test_dtypes_say_what_columns_are(library: str) -> None:
 def test_what_comes_back_of_pandas_has_its_dtypes_and_index() -> None:
     table = people()
     table.index = pd.Index([f"p{i}" for i in range(len(table))])
-    fitted = model().fit(holed(table))
-    filled = fitted.impute(holed(table))
+    fitted = model().fit(columns_with_missing(table))
+    filled = fitted.impute(columns_with_missing(table))
     assert filled["grade"].dtype == table["grade"].dtype
     assert filled["city"].dtype == table["city"].dtype
     assert filled["smoker"].dtype == bool
     assert filled.index.equals(table.index)
     assert not filled.isna().any().any()
-    measured = holed(table).notna()
+    measured = columns_with_missing(table).notna()
     for name in table.columns:
         assert (filled[name][measured[name]] == table[name][measured[name]]).all(), name
     back = fitted.inverse_transform(fitted.transform(table))
@@ -136,7 +136,7 @@ def test_what_comes_back_of_polars_has_its_dtypes() -> None:
 
 
 def test_nothing_is_lost_in_a_model_file(tmp_path: Path) -> None:
-    table = holed(people())
+    table = columns_with_missing(people())
     fitted = model(latent="gaussian", penalty="kl").fit(table)
     fitted.save(tmp_path / "model")
     again = narrows.load(tmp_path / "model")
@@ -204,7 +204,7 @@ def scaled(found: Column, values: np.ndarray) -> torch.Tensor:
 
 def lost(found: Column, x: torch.Tensor, raw: torch.Tensor) -> torch.Tensor:
     forward: Any = ForwardPass(None, x, x, None, raw, raw)  # type: ignore[arg-type]
-    return likelihood([found]).entries(forward)
+    return likelihood([found]).cells(forward)
 
 
 @pytest.mark.parametrize("name", cases())
@@ -258,9 +258,9 @@ def test_what_the_network_would_see_is_the_mean_of_what_it_sees(name: str) -> No
     if name in ("poisson", "negative binomial"):
         pytest.skip("the logarithm of the mean is not the mean of logarithms")
     raw = torch.zeros(1, found.n_outputs, dtype=torch.float64)
-    wide = Widened([found]).double()(scaled(found, values))
+    wide = InputLayer([found]).double()(scaled(found, values))
     judge = likelihood([found])
-    shown = judge.shown(raw, judge.activation)
+    shown = judge.mean_inputs(raw, judge.activation)
     torch.testing.assert_close(shown[0], wide.mean(0), atol=1e-9, rtol=0)
 
 
@@ -347,7 +347,7 @@ def test_what_is_under_a_hole_never_counts() -> None:
     table = people(40)
     fitted = model(max_epochs=2).fit(table)
     network, objective = fitted.network_, fitted._fitted.objective
-    rows = torch.from_numpy(fitted.encoding_.encode(fitted._fitted.read(table), np.float32))
+    rows = torch.from_numpy(fitted.scaling_.encode(fitted._fitted.read(table), np.float32))
     observed = torch.rand(rows.shape, generator=torch.Generator().manual_seed(0)) > 0.3
     values = []
     for junk in (0.0, 3.0, 1.0):
@@ -372,7 +372,7 @@ def test_noise_leaves_levels_and_masking_hides_them() -> None:
 
     x = torch.tensor([[0.5, 2.0, 0.1]] * 50)
     generator = torch.Generator().manual_seed(0)
-    noisy = (GaussianNoise(0.5) + Masking(0.5)).done(x, Seen, generator)  # type: ignore[arg-type]
+    noisy = (GaussianNoise(0.5) + Masking(0.5)).apply(x, Seen, generator)  # type: ignore[arg-type]
     assert set(noisy[:, 1].tolist()) == {0.0, 2.0}
     assert len(set(noisy[:, 0].tolist())) > 5
 
@@ -410,7 +410,7 @@ def test_many_levels_are_learned_as_vectors() -> None:
         {"zip": [f"z{g}" for g in group], "rent": group / 10 + 0.1 * random.randn(600)}
     )
     fitted = Autoencoder(2, corruption="masking", max_epochs=60, random_state=0).fit(table)
-    vectors = fitted.network_.widened.vectors["0"]  # type: ignore[union-attr]
+    vectors = fitted.network_.input_layer.vectors["0"]  # type: ignore[union-attr]
     assert vectors.shape == (101, 21)  # a level's place each, one for missing; 1.6 * 100^0.56
     assert not vectors[0].any()
     hole = table.assign(rent=np.nan)
@@ -431,7 +431,7 @@ def test_views_may_have_all_types(fusion: str) -> None:
     make = recipes.variational if "of_" in fusion else Autoencoder
     fitted = make(
         4, views=views, fusion=fusion, types={"share": "proportion"}, max_epochs=20, random_state=0
-    ).fit(holed(people()))
+    ).fit(columns_with_missing(people()))
     assert decided(fitted) == EXPECTED
     told = fitted.translate(people().drop(columns=["city", "share"]), "home")
     assert list(told.columns) == ["city", "share"]
@@ -454,7 +454,7 @@ def test_views_may_have_all_types(fusion: str) -> None:
     ids=repr,
 )
 def test_other_parts_go_with_types(settings: dict[str, Any]) -> None:
-    table = holed(people())
+    table = columns_with_missing(people())
     fitted = model(**settings).fit(table)
     assert np.isfinite(fitted.score_samples(table)).all()
     assert fitted.sample_contractive(people(), random_state=0).shape == table.shape

@@ -249,7 +249,7 @@ def test_pairs_that_cannot_be_are_refused() -> None:
 def test_view_dropout_hides_whole_views_and_never_all() -> None:
     x = torch.ones(2000, 5)
     columns = DenseTable(x, views=((0, 3), (1,), (2, 4)))
-    hidden = ViewDropout(0.6)(x, columns, torch.Generator().manual_seed(0)).isnan()
+    hidden = ViewDropout(0.6).corrupt(x, columns, torch.Generator().manual_seed(0)).isnan()
     assert torch.equal(hidden[:, 0], hidden[:, 3])
     assert torch.equal(hidden[:, 2], hidden[:, 4])
     assert not hidden.all(1).any()

@@ -288,7 +288,7 @@ def _choose_size(plan: _Plan, table: Profile, *, quick: bool, seconds: float, se
     alone = size.unrelated(table, int(remark.details["knee"]))
     if alone is not None:
         plan.add(alone)
-    if quick or table.layout.n_seen < 2 or setting_checks.composed(plan.settings).supervised:
+    if quick or table.layout.n_inputs < 2 or setting_checks.composed(plan.settings).supervised:
         return
     if duration.measured(table, plan.settings).severity == "error":
         return  # no fit would go well; it is said at the end

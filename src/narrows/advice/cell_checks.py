@@ -64,14 +64,14 @@ def dropping(table: Profile) -> str:
     return f"X = X.{method.get(str(table.library), 'drop({})').format(names)}"
 
 
-def unseen(table: Profile, settings: Settings) -> Remark | None:
+def empty_columns(table: Profile, settings: Settings) -> Remark | None:
     """Name columns without any measured cell."""
-    if not table.unseen.size:
+    if not table.empty_columns.size:
         return None
     return _columns(
         table,
         "unseen",
-        table.unseen,
+        table.empty_columns,
         "has no measured cell",
         "nothing can be learned of it, and it stays empty.",
     )
@@ -120,7 +120,7 @@ def identifiers(table: Profile, settings: Settings) -> Remark | None:
 
 def _identifies(table: Profile, column: int) -> bool:
     """Return whether every row has a name, or a whole number one above that of the row before."""
-    known = table.layout.known
+    known = table.layout.columns
     if known and known[column].form == TEXT:
         return len(known[column].categories) == table.n_looked_at
     if column not in table.numeric:
@@ -154,7 +154,7 @@ def duplicates(table: Profile, settings: Settings) -> Remark | None:
 
 def collinear(table: Profile, settings: Settings) -> Remark | None:
     """Name pairs of columns that say the same."""
-    columns = np.setdiff1d(table.numeric, np.union1d(table.constant, table.unseen))
+    columns = np.setdiff1d(table.numeric, np.union1d(table.constant, table.empty_columns))
     if len(columns) < 2 or table.n_looked_at < 3:
         return None
     compared = columns[
@@ -242,17 +242,17 @@ def heavy_tails(table: Profile, settings: Settings) -> Remark | None:
 
 def _flat(table: Profile) -> bool:
     """Return whether quartiles of some column are equal, which robust scaling cannot divide by."""
-    values = table.values[:, np.setdiff1d(table.numeric, table.unseen)]
+    values = table.values[:, np.setdiff1d(table.numeric, table.empty_columns)]
     low, high = np.nanquantile(values, (0.25, 0.75), axis=0)
     return bool((low == high).any())
 
 
 def missing(table: Profile, settings: Settings) -> Remark | None:
     """Say how much is missing, and what to train with so that it can be filled."""
-    share = np.delete(table.holes, table.unseen, axis=1).mean(0)
+    share = np.delete(table.holes, table.empty_columns, axis=1).mean(0)
     if not share.any():
         return None
-    worst = np.setdiff1d(np.arange(table.n_features), table.unseen)[np.argsort(-share)]
+    worst = np.setdiff1d(np.arange(table.n_features), table.empty_columns)[np.argsort(-share)]
     worst = worst[: int((share > 0).sum())]
     described = [f"{table.called(i)} {table.holes[:, i].mean():.0%}" for i in worst]
     total = float(share.mean())
@@ -315,7 +315,7 @@ def missing_views(table: Profile, settings: Settings) -> Remark | None:
 
 def whole_numbers(table: Profile, settings: Settings) -> Remark | None:
     """Ask about columns of whole numbers that may be counts or codes of categories."""
-    forms = [column.form for column in table.layout.known] or None
+    forms = [column.form for column in table.layout.columns] or None
     candidates = [i for i in table.numeric if _may_count(table, i, forms)]
     if not candidates:
         return None
@@ -354,12 +354,12 @@ def levels(table: Profile, settings: Settings) -> Remark | None:
     """Say how columns that are no plain numbers are treated, where they have many levels."""
     wide = [
         i
-        for i, column in enumerate(table.layout.known)
+        for i, column in enumerate(table.layout.columns)
         if column.has_codes and not column.type.ranked and column.n_places > MANY_LEVELS
     ]
     if not wide:
         return None
-    listed = [f"{table.called(i)} ({table.layout.known[i].n_places})" for i in wide]
+    listed = [f"{table.called(i)} ({table.layout.columns[i].n_places})" for i in wide]
     return Remark(
         "levels",
         "advice",
@@ -382,7 +382,7 @@ def _named(table: Profile, columns: Sequence[int] | Matrix) -> list[str | int]:
 CHECKS: tuple[Check, ...] = (
     sampled,
     unusable,
-    unseen,
+    empty_columns,
     constant,
     identifiers,
     duplicates,

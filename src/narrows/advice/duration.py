@@ -32,7 +32,9 @@ def measured(table: Profile, settings: Mapping[str, Any]) -> Remark:
     n_timed = table.n_looked_at
     if not at_once:
         n_timed = min(n_timed, TIMED_BATCHES * size)
-    rows = reading.taken(table.sample, np.linspace(0, table.n_looked_at - 1, n_timed).astype(int))
+    rows = reading.select_rows(
+        table.sample, np.linspace(0, table.n_looked_at - 1, n_timed).astype(int)
+    )
     timed = {**settings, "batch_size": size, "max_epochs": TIMED_EPOCHS, "early_stopping": False}
     try:
         with warnings.catch_warnings():

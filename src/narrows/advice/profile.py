@@ -13,12 +13,12 @@ from numpy.typing import NDArray
 
 from narrows.data import containers, reading, type_inference
 from narrows.data.layout import Layout
-from narrows.data.reading import learned, names_of
-from narrows.data.scaling import Encoding, dense
+from narrows.data.reading import names_of, read_training_table
+from narrows.data.scaling import Scaling, dense
 from narrows.data.schema import frame_of, library_of
-from narrows.data.views import View, place
+from narrows.data.views import View, resolve_views
 from narrows.estimators.autoencoder import Autoencoder
-from narrows.network.input_layer import shown
+from narrows.network.input_layer import to_inputs
 
 Matrix = NDArray[Any]
 # Looked at by default, so that the checks of any table are a matter of seconds.
@@ -96,7 +96,7 @@ class Profile:
         return np.where(empty, np.nan, low), np.where(empty, np.nan, high)
 
     @functools.cached_property
-    def unseen(self) -> Matrix:
+    def empty_columns(self) -> Matrix:
         """The numbers of the columns without any measured cell."""
         return np.flatnonzero(self.holes.all(0))
 
@@ -128,8 +128,8 @@ class Profile:
 
         Shape (n_looked_at, n_seen); 0 where a cell was not measured.
         """
-        encoding = Encoding.fit("standard", self.values, columns=self.layout.known)
-        return shown(self.values, encoding, self.layout)[0]
+        scaling = Scaling.fit("standard", self.values, columns=self.layout.columns)
+        return to_inputs(self.values, scaling, self.layout)[0]
 
 
 def profile(X: Any, *, views: Any, types: Any, max_rows: int | None, random_state: int) -> Profile:
@@ -170,9 +170,9 @@ def profile(X: Any, *, views: Any, types: Any, max_rows: int | None, random_stat
         max_rows = min(MAX_ROWS, max(MIN_ROWS, MAX_CELLS // max(1, n_features)))
     size = min(n_rows, max_rows)
     chosen = np.sort(np.random.default_rng(random_state).choice(n_rows, size, replace=False))
-    sample = X if size == n_rows else reading.taken(X, chosen)
+    sample = X if size == n_rows else reading.select_rows(X, chosen)
     reader = Autoencoder(views=views, types=types)
-    rows, layout = learned(reader, sample, views=views, types=types)
+    rows, layout = read_training_table(reader, sample, views=views, types=types)
     return Profile(
         sample=sample,
         values=np.asarray(dense(rows), np.float64),
@@ -190,7 +190,7 @@ def unusable(X: Any, views: Any, types: Any) -> dict[str, str]:
     """Return the columns of a data frame that no type is for, and what they hold."""
     frame = frame_of(X)
     names = [str(name) for name in frame.columns]
-    placed = () if views is None else place(views, len(names), names, X)
+    placed = () if views is None else resolve_views(views, len(names), names, X)
     given = type_inference.given(types, placed, len(names), names)
     held = {
         names[number]: type_inference.unusable(series)
@@ -209,7 +209,7 @@ def _without(left_out: Mapping[str, str], X: Any, views: Any, types: Any) -> tup
     if views is None:
         return None, types
     found = {}
-    for placed in place(views, len(names), names, X):
+    for placed in resolve_views(views, len(names), names, X):
         kept = [names[i] for i in placed.columns if names[i] not in left_out]
         if kept:
             found[placed.name] = View(

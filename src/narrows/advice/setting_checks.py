@@ -18,7 +18,7 @@ from narrows.architectures.dense import Dense
 from narrows.architectures.recurrent import Recurrent
 from narrows.core.activations import ACTIVATIONS
 from narrows.corruptions import Masking
-from narrows.data.scaling import Encoding
+from narrows.data.scaling import Scaling
 from narrows.errors import ParameterError
 from narrows.estimators.autoencoder import Autoencoder
 from narrows.network.composition import Composition
@@ -85,23 +85,25 @@ def _possible(low: Any, high: Any) -> Remark | None:
 
 
 def _ends(table: Profile) -> tuple[Any, Any]:
-    columns = np.setdiff1d(table.numeric, table.unseen)
+    columns = np.setdiff1d(table.numeric, table.empty_columns)
     low, high = table.extremes
     return low[columns], high[columns]
 
 
 def _within(table: Profile, scaling: str | None, low: float, high: float) -> bool:
-    columns = np.setdiff1d(table.numeric, table.unseen)
+    columns = np.setdiff1d(table.numeric, table.empty_columns)
     if not columns.size:
         return True
     values = table.values[:, columns]
-    scaled = Encoding.fit(scaling, values, None).encode(values, np.float64)
+    scaled = Scaling.fit(scaling, values, None).encode(values, np.float64)
     return bool(np.nanmin(scaled) >= low - 1e-6 and np.nanmax(scaled) <= high + 1e-6)
 
 
 def spreads(table: Profile, settings: Settings) -> Remark | None:
     """Say why columns of different spread are scaled, and refuse to leave them so."""
-    values = table.values[:, np.setdiff1d(table.numeric, np.union1d(table.unseen, table.constant))]
+    values = table.values[
+        :, np.setdiff1d(table.numeric, np.union1d(table.empty_columns, table.constant))
+    ]
     if values.shape[1] < 2:
         return None
     spread = np.nanstd(values, axis=0)
@@ -273,7 +275,7 @@ def balance(table: Profile, settings: Settings) -> Remark | None:
 
 def depth(table: Profile, settings: Settings) -> Remark | None:
     """Advise another layer where the code is very short for the row."""
-    seen, size = table.layout.n_seen, settings["n_components"]
+    seen, size = table.layout.n_inputs, settings["n_components"]
     narrow = seen >= DEEP_COLUMNS and seen >= DEEP_RATIO * size
     if not narrow or table.n_rows < DEEP_ROWS or "architecture" in settings:
         return None
@@ -290,7 +292,7 @@ def depth(table: Profile, settings: Settings) -> Remark | None:
 
 def overcomplete(table: Profile, settings: Settings) -> Remark | None:
     """Warn of a code as long as the row that nothing regularises."""
-    seen, size = table.layout.n_seen, settings["n_components"]
+    seen, size = table.layout.n_inputs, settings["n_components"]
     if size < seen or composed(settings).regularised:
         return None
     return Remark(

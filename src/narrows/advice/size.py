@@ -83,7 +83,7 @@ def _spectrum(rows: Matrix) -> Matrix:
 
 def sizes(table: Profile, guesses: Sequence[int]) -> list[int]:
     """Return the sizes to try: 1, 2, 4, ... around the guesses, and the guesses."""
-    most = min(table.layout.n_seen - 1, table.n_looked_at // 2)
+    most = min(table.layout.n_inputs - 1, table.n_looked_at // 2)
     top = min(most, 4 * max(guesses))
     powers = [1 << i for i in range(1, 12) if 1 << i <= top]
     known = sorted({guess for guess in guesses if 1 <= guess <= most})
@@ -122,7 +122,7 @@ def curve(
     order = np.random.default_rng(random_state).permutation(table.n_looked_at)[:CURVE_ROWS]
     end = int(HELD_OUT * len(order))
     test, train = (
-        reading.taken(table.sample, np.sort(part)) for part in (order[:end], order[end:])
+        reading.select_rows(table.sample, np.sort(part)) for part in (order[:end], order[end:])
     )
     quick = {**settings, **quick_budget(settings, len(order) - end)}
     found: list[dict[str, float]] = []
@@ -159,7 +159,7 @@ def by_rule(table: Profile, asked: int | None, random_state: int) -> tuple[Remar
     thumb = rule_of_thumb(table.n_rows, table.n_features)
     found = knee(table.seen, random_state)
     guess = min(max(found, 2), max(2, table.n_rows // 10)) if found else thumb
-    guess = asked or max(1, min(guess, table.layout.n_seen - 1))
+    guess = asked or max(1, min(guess, table.layout.n_inputs - 1))
     remark = Remark(
         "size",
         "advice",
@@ -176,7 +176,7 @@ def by_rule(table: Profile, asked: int | None, random_state: int) -> tuple[Remar
 
 def unrelated(table: Profile, found: int) -> Remark | None:
     """Warn where no column has to do with another."""
-    if found or table.layout.n_seen < 2:
+    if found or table.layout.n_inputs < 2:
         return None
     return Remark(
         "unrelated",

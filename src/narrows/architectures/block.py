@@ -18,7 +18,7 @@ from narrows.errors import ParameterError
 __all__ = ["Architecture", "Block", "Layers"]
 
 
-class Linearised(NamedTuple):
+class LocalJacobian(NamedTuple):
     """A block near x: its value, and its Jacobian diag(slope) weight for each sample.
 
     ``slope`` has the shape of ``value``, (n_samples, n_out), and is None where it is 1; ``weight``
@@ -30,7 +30,7 @@ class Linearised(NamedTuple):
     weight: Tensor
 
 
-class Affine(NamedTuple):
+class AffineMap(NamedTuple):
     """activation(W x + b) of some columns of x, or those columns as they are where W is None.
 
     ``takes`` are the columns of the input, ``gives`` those of the output; ``transposed`` says that
@@ -45,10 +45,10 @@ class Affine(NamedTuple):
     activation: Activation
 
 
-class Stage(NamedTuple):
+class AffineBlock(NamedTuple):
     """A block as affine maps side by side; ``order`` then says which output column goes where."""
 
-    parts: list[Affine]
+    parts: list[AffineMap]
     n_in: int
     n_out: int
     order: slice | list[int] | None = None
@@ -96,7 +96,7 @@ class Block(nn.Module):
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
         # What was said of another forward, of which training and contraction make use.
-        for shortcut in ("stage", "linearised"):
+        for shortcut in ("stage", "local_jacobian"):
             if overrides(cls, "forward", shortcut):
                 setattr(cls, shortcut, getattr(Block, shortcut))
 
@@ -119,28 +119,28 @@ class Block(nn.Module):
         """
         raise unwritten(self, "mirror")
 
-    def twin(self, activation: Activation) -> Block:
+    def copy_with(self, activation: Activation) -> Block:
         """Return a block of the same shape with weights of its own; by default a deep copy."""
         found = copy.deepcopy(self)
         found.activation = activation
         return found
 
-    def initialise(self, generator: torch.Generator) -> None:
+    def initialize(self, generator: torch.Generator) -> None:
         """Draw this block's own parameters; a tied weight belongs to the block it came from.
 
         By default matrices are drawn as the activation has it, and vectors are 0.
         """
         for parameter in self.parameters():
             if parameter.ndim > 1:
-                self.activation.initialise(parameter.data, generator)
+                self.activation.initialize(parameter.data, generator)
             else:
                 nn.init.zeros_(parameter)
 
-    def linearised(self, x: Tensor) -> Linearised | None:
+    def local_jacobian(self, x: Tensor) -> LocalJacobian | None:
         """Return the block's value and derivative at x, if that is a diagonal times a matrix."""
         return None
 
-    def stage(self) -> Stage | None:
+    def stage(self) -> AffineBlock | None:
         """Return the block as affine maps and activations, if it is nothing else."""
         return None
 
@@ -159,7 +159,7 @@ class Block(nn.Module):
         """
         return None
 
-    def alone(self, *, mirror: bool) -> Block:
+    def single_layer(self, *, mirror: bool) -> Block:
         """Return the block, with its weights, for a mask as wide as its inputs, or its outputs.
 
         In a stack every block is given the mask of the table. Trained alone, a layer is given that
@@ -200,8 +200,8 @@ class Architecture(Spec, axis="architecture"):
     """Base of the architectures: the layout of the layers.
 
     A member implements `build`; it may have settings ``code_activation`` and
-    ``output_activation``. ``takes_more`` says whether rows may have further columns, as where these
-    lie means nothing. `Modules` takes torch modules as they are. `narrows.testing` has
+    ``output_activation``. ``accepts_extra_inputs`` says whether rows may have further columns, as
+    where these lie means nothing. `Modules` takes torch modules as they are. `narrows.testing` has
     ``check_architecture``.
 
     Examples
@@ -219,7 +219,7 @@ class Architecture(Spec, axis="architecture"):
     how_to_write: ClassVar[str] = (
         "give encoder and decoder: architecture=narrows.Modules({value}, decoder)"
     )
-    takes_more = False
+    accepts_extra_inputs = False
 
     code_activation: str = "linear"
     output_activation: str | None = None
@@ -228,7 +228,7 @@ class Architecture(Spec, axis="architecture"):
         """Return fresh blocks for tables of ``n_features`` columns, without drawn weights."""
         raise unwritten(self, "build")
 
-    def own_layers(self, n_features: int, n_components: int) -> Layers:
+    def build_for_view(self, n_features: int, n_components: int) -> Layers:
         """Return the layers of one of several views: all that `build` gives but those of the code.
 
         What they make has any width; the code of all views is made of it.

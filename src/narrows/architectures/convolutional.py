@@ -151,9 +151,9 @@ class _KernelBlock(Block):
         self.bias = nn.Parameter(torch.empty(n_biases))
         self.activation = activation
 
-    def initialise(self, generator: torch.Generator) -> None:
+    def initialize(self, generator: torch.Generator) -> None:
         if not self.tied:
-            self.activation.initialise(self._drawn, generator)
+            self.activation.initialize(self._drawn, generator)
         nn.init.zeros_(self.bias)
 
     def weights(self) -> list[nn.Parameter]:
@@ -187,7 +187,7 @@ class ConvolutionBlock(_KernelBlock):
         tied_to = self.weight if tied else None
         return TransposedBlock(self.convolution, activation, tied_to=tied_to)
 
-    def twin(self, activation: Activation) -> ConvolutionBlock:
+    def copy_with(self, activation: Activation) -> ConvolutionBlock:
         return ConvolutionBlock(self.convolution, activation)
 
     @property
@@ -221,7 +221,7 @@ class TransposedBlock(_KernelBlock):
         tied_to = self.weight if tied else None
         return ConvolutionBlock(self.convolution, activation, tied_to=tied_to)
 
-    def twin(self, activation: Activation) -> TransposedBlock:
+    def copy_with(self, activation: Activation) -> TransposedBlock:
         return TransposedBlock(self.convolution, activation)
 
     @property

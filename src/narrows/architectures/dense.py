@@ -9,12 +9,12 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from narrows.architectures.block import (
-    Affine,
+    AffineBlock,
+    AffineMap,
     Architecture,
     Block,
     Layers,
-    Linearised,
-    Stage,
+    LocalJacobian,
     as_tuple,
 )
 from narrows.core import activations, checks
@@ -46,16 +46,16 @@ class DenseBlock(Block):
         """Map x of shape (n_samples, n_in) to shape (n_samples, n_out)."""
         return self.activation.function(F.linear(x, self._matrix, self.bias))
 
-    def linearised(self, x: Tensor) -> Linearised:
+    def local_jacobian(self, x: Tensor) -> LocalJacobian:
         """Return the value at x and the Jacobian diag(activation'(W x + b)) W."""
         value, slope = self.activation.sloped(F.linear(x, self._matrix, self.bias))
-        return Linearised(value, slope, self._matrix)
+        return LocalJacobian(value, slope, self._matrix)
 
-    def stage(self) -> Stage:
+    def stage(self) -> AffineBlock:
         """Return the one affine map."""
         takes, gives = slice(0, self.n_in), slice(0, self.n_out)
-        whole = Affine(takes, gives, self.weight, self.bias, self.tied, self.activation)
-        return Stage([whole], self.n_in, self.n_out)
+        whole = AffineMap(takes, gives, self.weight, self.bias, self.tied, self.activation)
+        return AffineBlock([whole], self.n_in, self.n_out)
 
     @property
     def _matrix(self) -> Tensor:
@@ -65,12 +65,12 @@ class DenseBlock(Block):
         tied_to = self.weight if tied else None
         return DenseBlock(self.n_out, self.n_in, activation, tied_to=tied_to)
 
-    def twin(self, activation: Activation) -> DenseBlock:
+    def copy_with(self, activation: Activation) -> DenseBlock:
         return DenseBlock(self.n_in, self.n_out, activation)
 
-    def initialise(self, generator: torch.Generator) -> None:
+    def initialize(self, generator: torch.Generator) -> None:
         if not self.tied:
-            self.activation.initialise(self.weight.data, generator)
+            self.activation.initialize(self.weight.data, generator)
         nn.init.zeros_(self.bias)
 
     def weights(self) -> list[nn.Parameter]:
@@ -111,7 +111,7 @@ class Dense(Architecture):
     (150, 2)
     """
 
-    takes_more = True
+    accepts_extra_inputs = True
 
     def __init__(
         self,

@@ -72,7 +72,7 @@ class Modules(Architecture):
         self.output_activation = output_activation
 
     @property
-    def takes_more(self) -> bool:  # type: ignore[override]
+    def accepts_extra_inputs(self) -> bool:  # type: ignore[override]
         """Whether rows may have further columns: if both are made to measure."""
         return not (isinstance(self.encoder, nn.Module) or isinstance(self.decoder, nn.Module))
 
@@ -83,7 +83,7 @@ class Modules(Architecture):
             _blocks("decoder", self.decoder, n_components, n_features),
         )
 
-    def own_layers(self, n_features: int, n_components: int) -> Layers:
+    def build_for_view(self, n_features: int, n_components: int) -> Layers:
         """Return all layers: the code of several views is made behind them."""
         encoder = _blocks("encoder", self.encoder, n_features, n_components, exact=False)
         return Layers(encoder, _blocks("decoder", self.decoder, encoder[-1].n_out, n_features))
@@ -131,13 +131,13 @@ class ModuleBlock(Block):
             drawn: Tensor = self.module(x)
         return drawn
 
-    def twin(self, activation: Activation) -> Block:
+    def copy_with(self, activation: Activation) -> Block:
         """Return a copy, whose weights will be drawn."""
         block = copy.deepcopy(self)
         block._make = self._make or _Again(self.module)
         return block
 
-    def initialise(self, generator: torch.Generator) -> None:
+    def initialize(self, generator: torch.Generator) -> None:
         """Draw the weights as the module's own maker does; keep them where there is none."""
         self._seed = int(torch.randint(2**40, (), generator=generator))
         self._calls = 0

@@ -22,7 +22,7 @@ UNITS: dict[str, type[nn.LSTM] | type[nn.GRU]] = {"lstm": nn.LSTM, "gru": nn.GRU
 
 
 @dataclass(frozen=True)
-class Layout:
+class SequenceShape:
     """What encoder and decoder agree on: the shape of a sequence, and the layers."""
 
     n_steps: int
@@ -68,7 +68,7 @@ class RecurrentEncoder(Block):
 
     sees_observed = True
 
-    def __init__(self, layout: Layout) -> None:
+    def __init__(self, layout: SequenceShape) -> None:
         super().__init__()
         self.layout = layout
         self.n_in, self.n_out = layout.n_features, layout.n_state
@@ -105,10 +105,10 @@ class RecurrentEncoder(Block):
             )
         return RecurrentDecoder(self.layout, activation)
 
-    def twin(self, activation: Activation) -> RecurrentEncoder:
+    def copy_with(self, activation: Activation) -> RecurrentEncoder:
         return RecurrentEncoder(self.layout)
 
-    def initialise(self, generator: torch.Generator) -> None:
+    def initialize(self, generator: torch.Generator) -> None:
         for layer in (*self.ahead, *self.back):
             _initialise(layer, generator)
 
@@ -125,7 +125,7 @@ class RecurrentDecoder(Block):
 
     sees_observed = True
 
-    def __init__(self, layout: Layout, activation: Activation) -> None:
+    def __init__(self, layout: SequenceShape, activation: Activation) -> None:
         super().__init__()
         self.layout = layout
         self.n_in, self.n_out = layout.n_state, layout.n_features
@@ -148,13 +148,13 @@ class RecurrentDecoder(Block):
             "its own; start from the encoder"
         )
 
-    def twin(self, activation: Activation) -> RecurrentDecoder:
+    def copy_with(self, activation: Activation) -> RecurrentDecoder:
         return RecurrentDecoder(self.layout, activation)
 
-    def initialise(self, generator: torch.Generator) -> None:
+    def initialize(self, generator: torch.Generator) -> None:
         for writer in (self.past, self.future):
             if writer is not None:
-                writer.initialise(generator)
+                writer.initialize(generator)
 
     def weights(self) -> list[nn.Parameter]:
         return _matrices(self)
@@ -163,7 +163,7 @@ class RecurrentDecoder(Block):
 class Writer(nn.Module):
     """Writes steps one after the other; its first layer sees the same state at every step."""
 
-    def __init__(self, layout: Layout) -> None:
+    def __init__(self, layout: SequenceShape) -> None:
         super().__init__()
         hidden = layout.hidden[::-1]
         self.layers = _layers(layout.unit, [layout.n_state, *hidden[:-1]], hidden)
@@ -178,7 +178,7 @@ class Writer(nn.Module):
         written: Tensor = self.readout(steps)
         return written
 
-    def initialise(self, generator: torch.Generator) -> None:
+    def initialize(self, generator: torch.Generator) -> None:
         """Draw the weights from ``generator``."""
         for layer in self.layers:
             _initialise(layer, generator)
@@ -374,9 +374,9 @@ class Recurrent(Architecture):
         """Return the numbers of the columns as (channels, steps)."""
         return np.arange(n_features).reshape(self._shape(n_features)).T
 
-    def _layout(self, n_features: int) -> Layout:
+    def _layout(self, n_features: int) -> SequenceShape:
         n_steps, n_channels = self._shape(n_features)
-        return Layout(
+        return SequenceShape(
             n_steps,
             n_channels,
             unit=checks.choice("architecture__unit", self.unit, UNITS),

@@ -17,7 +17,7 @@ from narrows.baselines.catalogue import KINDS, MANY_ROWS, Kind, Problem
 from narrows.baselines.extension import KernelRegression
 from narrows.core import checks
 from narrows.core.fit_settings import copied_settings, settings_of_fit
-from narrows.data.views import place
+from narrows.data.views import resolve_views
 from narrows.errors import DataError, ParameterError
 
 __all__ = ["Baseline"]
@@ -261,7 +261,9 @@ class Baseline(
         views: Mapping[str, Any] = {}
         if self.views is not None:
             names = getattr(self, "feature_names_in_", None)
-            placed = place(self.views, rows.shape[1], None if names is None else list(names))
+            placed = resolve_views(
+                self.views, rows.shape[1], None if names is None else list(names)
+            )
             views = {view.name: view.columns for view in placed}
         n_classes = None if classes is None else len(np.unique(classes))
         n_samples, n_features = rows.shape

@@ -56,7 +56,7 @@ def text_columns(model: Any) -> list[str]:
         return []
     return [
         name
-        for name, column in zip(known, layout.known, strict=False)
+        for name, column in zip(known, layout.columns, strict=False)
         if column.form in ("text", "category", "ordered")
     ]
 

@@ -50,7 +50,7 @@ class Candidate(Protocol):
         """Return what a reader should know of the fit."""
 
 
-class Fused:
+class AutoencoderCandidate:
     """An autoencoder: gets the table as it is, with its holes, levels and views."""
 
     most_rows: int | None = None
@@ -76,7 +76,7 @@ class Fused:
     def decode(self, code: Matrix) -> Matrix | None:
         """Return the mean of what codes stand for: numbers, and how probable each level is."""
         shown = np.array(self.model._fitted.decode_to_inputs(code), np.float64)
-        ours, theirs = self._space.encoding_, self.model.encoding_
+        ours, theirs = self._space.scaling_, self.model.scaling_
         assert ours.center is not None
         assert ours.scale is not None
         numbers, there = list(self._space.numbers), self._space.plain
@@ -106,7 +106,7 @@ class Fused:
         fitted = model._fitted
         read = np.asarray(fitted.read(rows.table), np.float64)
         found = fitted.map(read, slopes, size * len(numbers), gradients=True)
-        scale = model.encoding_.scale
+        scale = model.scaling_.scale
         ratio = 1.0 if scale is None else self._space.spreads() / scale[numbers]
         jacobian: Matrix = found.reshape(len(read), size, len(numbers)) * ratio
         return jacobian
@@ -116,7 +116,7 @@ class Fused:
         return None
 
 
-class Prepared:
+class EstimatorCandidate:
     """Any other estimator: gets standardised numbers and a column per level, holes at the mean."""
 
     most_rows: int | None = None
@@ -129,15 +129,15 @@ class Prepared:
     def fit(self, space: Space, train: Rows, y: Any) -> Matrix:
         """Learn, and return the codes of the training rows."""
         if self.maps_new_rows == "no":
-            return np.asarray(self.model.fit_transform(train.shown, y), np.float64)
-        self.model.fit(train.shown, y)
-        return np.asarray(self.model.transform(train.shown), np.float64)
+            return np.asarray(self.model.fit_transform(train.inputs, y), np.float64)
+        self.model.fit(train.inputs, y)
+        return np.asarray(self.model.transform(train.inputs), np.float64)
 
     def encode(self, rows: Rows) -> Matrix | None:
         """Return codes; None where it cannot map new rows."""
         if self.maps_new_rows == "no":
             return None
-        return np.asarray(self.model.transform(rows.shown), np.float64)
+        return np.asarray(self.model.transform(rows.inputs), np.float64)
 
     def decode(self, code: Matrix) -> Matrix | None:
         """Return the rows that codes stand for; None where there is no way back."""
@@ -154,7 +154,7 @@ class Prepared:
         return None
 
 
-class Known(Prepared):
+class BaselineCandidate(EstimatorCandidate):
     """A baseline of the catalogue."""
 
     model: Baseline
@@ -170,7 +170,7 @@ class Known(Prepared):
         placed = space.layout_.views
         if placed:
             self.model.set_params(views={view.name: space.of(view.columns) for view in placed})
-        self.model.fit(train.shown, y)
+        self.model.fit(train.inputs, y)
         return self.model.embedding_
 
     def jacobian(self, rows: Rows) -> Matrix | None:
@@ -256,7 +256,7 @@ def _resolved(entry: Any, columns: Mapping[str, Any], extension: bool) -> Method
 def _known(name: str, extension: bool) -> Method:
     def make(n_components: int, seed: int) -> Candidate:
         model = Baseline(name, n_components, extension=extension, random_state=seed)
-        return Known(model)
+        return BaselineCandidate(model)
 
     return Method(name, f"Baseline({name!r}, extension={extension})", make)
 
@@ -275,7 +275,7 @@ def _given(name: str, estimator: Any, columns: Mapping[str, Any]) -> Method:
     def make(n_components: int, seed: int) -> Candidate:
         model = clone(estimator)
         model.set_params(**own, **{size: n_components}, **dict.fromkeys(seeds, seed))
-        return Fused(model) if fused else Prepared(model)
+        return AutoencoderCandidate(model) if fused else EstimatorCandidate(model)
 
     frozen = [part.estimator for part in estimator.get_params().values() if _is_frozen(part)]
     before = tuple(part for part in frozen if isinstance(part, Autoencoder))

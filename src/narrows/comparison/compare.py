@@ -158,7 +158,7 @@ def compare(
     made = _resolve(wanted, views, types, extension)
     _warn_of_seen(made.values(), X)
     splits = _splits(folds, target, len(X), random_state)
-    situation = measures.Situation(target.task, names, seeds, anomaly is not None)
+    situation = measures.MetricContext(target.task, names, seeds, anomaly is not None)
     plan = Plan(
         X,
         *(target.values, target.anomalous, views, types, splits, list(made.values())),

@@ -51,7 +51,7 @@ class Fold:
 
 
 @dataclass(frozen=True)
-class Found:
+class CandidateResult:
     """What one fitted method made of a fold; None where it cannot."""
 
     fold: Fold
@@ -64,7 +64,7 @@ class Found:
 
 
 @dataclass(frozen=True)
-class Situation:
+class MetricContext:
     """What there is to measure by.
 
     Parameters
@@ -107,8 +107,8 @@ class Metric:
     label: str
     higher_is_better: bool
     meaning: str
-    compute: Callable[[Found], float | None] | None
-    applies: Callable[[Situation], bool] = lambda situation: True
+    compute: Callable[[CandidateResult], float | None] | None
+    applies: Callable[[MetricContext], bool] = lambda situation: True
 
     def described(self) -> dict[str, Any]:
         """Return it as JSON."""
@@ -116,7 +116,7 @@ class Metric:
         return {key: getattr(self, key) for key in keys}
 
 
-def chosen(names: Sequence[str] | None, situation: Situation) -> list[Metric]:
+def chosen(names: Sequence[str] | None, situation: MetricContext) -> list[Metric]:
     """Return the metrics that are asked for, by default all that there is something for.
 
     Raises
@@ -135,7 +135,7 @@ def chosen(names: Sequence[str] | None, situation: Situation) -> list[Metric]:
     return [known[name] for name in dict.fromkeys(names)]
 
 
-def computed(chosen: Sequence[Metric], found: Found) -> dict[str, float | None]:
+def computed(chosen: Sequence[Metric], found: CandidateResult) -> dict[str, float | None]:
     """Return the metrics of one fit; None where the method has not what one needs."""
     values: dict[str, float | None] = {}
     for metric in chosen:
@@ -153,13 +153,13 @@ def stability(several: Sequence[Matrix | None]) -> float | None:
     return agreed
 
 
-def by_column(found: Found) -> list[float | None] | None:
+def by_column(found: CandidateResult) -> list[float | None] | None:
     """Return the share of the held-out variance of each column of the table that is lost."""
     if found.back is None:
         return None
     space, test = found.fold.space, found.fold.test
-    lost = np.where(test.observed, (found.back - test.shown) ** 2, 0.0).sum(0)
-    spread = np.where(test.observed, test.shown**2, 0.0).sum(0)
+    lost = np.where(test.observed, (found.back - test.inputs) ** 2, 0.0).sum(0)
+    spread = np.where(test.observed, test.inputs**2, 0.0).sum(0)
     width = space.layout_.n_features
     total = np.bincount(space.owners_, spread, width)
     shares = np.divide(
@@ -183,7 +183,7 @@ def _of_view(view: str) -> Metric:
     )
 
 
-def _lost(found: Found, back: Matrix | None, view: str | None = None) -> float | None:
+def _lost(found: CandidateResult, back: Matrix | None, view: str | None = None) -> float | None:
     if back is None:
         return None
     space, test = found.fold.space, found.fold.test
@@ -191,23 +191,23 @@ def _lost(found: Found, back: Matrix | None, view: str | None = None) -> float |
     if view is not None:
         columns = {placed.name: placed.columns for placed in space.layout_.views}[view]
         own = space.of(columns)  # type: ignore[assignment]
-    return metrics.unexplained(test.shown[:, own], back[:, own], test.observed[:, own])
+    return metrics.unexplained(test.inputs[:, own], back[:, own], test.observed[:, own])
 
 
-def _neighbourhood(metric: Callable[..., float]) -> Callable[[Found], float | None]:
-    def compute(found: Found) -> float | None:
+def _neighbourhood(metric: Callable[..., float]) -> Callable[[CandidateResult], float | None]:
+    def compute(found: CandidateResult) -> float | None:
         if found.code is None or len(found.code) < 4:
             return None
-        rows, code = _some(found.fold.test.shown), _some(found.code)
+        rows, code = _some(found.fold.test.inputs), _some(found.code)
         return metric(rows, code, n_neighbors=min(NEIGHBORS, (len(code) - 1) // 2))
 
     return compute
 
 
-def _distances(found: Found) -> float | None:
+def _distances(found: CandidateResult) -> float | None:
     if found.code is None:
         return None
-    return metrics.distance_correlation(_some(found.fold.test.shown), _some(found.code))
+    return metrics.distance_correlation(_some(found.fold.test.inputs), _some(found.code))
 
 
 def _some(rows: Matrix) -> Matrix:
@@ -218,19 +218,21 @@ def _some(rows: Matrix) -> Matrix:
     return found
 
 
-def _neighbors(classifier: bool) -> Callable[[Found], Any]:
+def _neighbors(classifier: bool) -> Callable[[CandidateResult], Any]:
     kind = KNeighborsClassifier if classifier else KNeighborsRegressor
 
-    def make(found: Found) -> Any:
+    def make(found: CandidateResult) -> Any:
         return kind(n_neighbors=min(5, len(found.code_train)))
 
     return make
 
 
-def _predicted(make: Callable[[Found], Any], *, noisy: bool = False) -> Callable[[Found], Any]:
+def _predicted(
+    make: Callable[[CandidateResult], Any], *, noisy: bool = False
+) -> Callable[[CandidateResult], Any]:
     """Return a metric: the score of a model from training codes to the target, on held-out rows."""
 
-    def compute(found: Found) -> float | None:
+    def compute(found: CandidateResult) -> float | None:
         code = found.noisy_code if noisy else found.code
         if code is None:
             return None
@@ -241,7 +243,7 @@ def _predicted(make: Callable[[Found], Any], *, noisy: bool = False) -> Callable
     return compute
 
 
-def _silhouette(found: Found) -> float | None:
+def _silhouette(found: CandidateResult) -> float | None:
     if found.code is None:
         return None
     y = _some(found.fold.y_test)
@@ -251,31 +253,31 @@ def _silhouette(found: Found) -> float | None:
     return float(silhouette_score(scaler.transform(_some(found.code)), y))
 
 
-def _anomalies(found: Found) -> float | None:
+def _anomalies(found: CandidateResult) -> float | None:
     known = found.fold.anomalous
     if found.back is None or known.all() or not known.any():
         return None
     test = found.fold.test
-    errors = np.where(test.observed, (found.back - test.shown) ** 2, 0.0).sum(1)
+    errors = np.where(test.observed, (found.back - test.inputs) ** 2, 0.0).sum(1)
     return float(roc_auc_score(known, errors / np.maximum(test.observed.sum(1), 1)))
 
 
-def _active(found: Found) -> float | None:
+def _active(found: CandidateResult) -> float | None:
     return None if found.code is None else float(metrics.active_units(found.code))
 
 
-def _steepness(found: Found) -> float | None:
+def _steepness(found: CandidateResult) -> float | None:
     test = found.fold.test
-    few = np.linspace(0, len(test.shown) - 1, min(FEW_ROWS, len(test.shown))).astype(int)
+    few = np.linspace(0, len(test.inputs) - 1, min(FEW_ROWS, len(test.inputs))).astype(int)
     jacobian = found.jacobian(test.take(np.unique(few)))
     return None if jacobian is None else metrics.jacobian_norm(jacobian, found.code_train)
 
 
-def _classes(situation: Situation) -> bool:
+def _classes(situation: MetricContext) -> bool:
     return situation.task == "classes"
 
 
-def _numbers(situation: Situation) -> bool:
+def _numbers(situation: MetricContext) -> bool:
     return situation.task == "numbers"
 
 

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from narrows.comparison import measures
 from narrows.comparison.candidates import Candidate, Method
 from narrows.comparison.journal import Cell, Journal
-from narrows.comparison.measures import Fold, Found, Metric
+from narrows.comparison.measures import CandidateResult, Fold, Metric
 from narrows.comparison.memory import Watch, model_bytes
 from narrows.comparison.progress import Progress
 from narrows.comparison.space import Rows, Space
@@ -78,7 +78,7 @@ class Plan:
         return len(self.splits) * len(self.sizes) * len(self.methods) * len(self.seeds)
 
 
-class Ran(NamedTuple):
+class RunResult(NamedTuple):
     """The cells, whether Ctrl-C ended it before its end, and the most memory there was, in MB."""
 
     cells: list[Cell]
@@ -86,7 +86,7 @@ class Ran(NamedTuple):
     peak_memory_mb: float | None
 
 
-def run(plan: Plan, journal: Journal, progress: Progress) -> Ran:
+def run(plan: Plan, journal: Journal, progress: Progress) -> RunResult:
     """Run a comparison.
 
     The first Ctrl-C lets the current cell end, the second ends it at once.
@@ -102,7 +102,7 @@ def run(plan: Plan, journal: Journal, progress: Progress) -> Ran:
     finally:
         progress.close()
     runner.watch.look()
-    return Ran(cells, len(cells) < plan.n_cells, runner.watch.highest)
+    return RunResult(cells, len(cells) < plan.n_cells, runner.watch.highest)
 
 
 class Runner:
@@ -151,9 +151,9 @@ class Runner:
     def _fold(self, number: int, split: Split) -> Fold:
         """Return what methods get of a fold; only training rows are learned from."""
         plan, (train, test) = self._plan, split
-        table = reading.taken(plan.X, train)
+        table = reading.select_rows(plan.X, train)
         space = Space(plan.views, plan.types).fit(table)
-        held_out = reading.taken(plan.X, test)
+        held_out = reading.select_rows(plan.X, test)
         generator = np.random.default_rng([plan.random_state, number])
         return Fold(
             space,
@@ -232,7 +232,7 @@ class Runner:
 
     def _sampled(self, fold: Fold, candidate: Candidate, cell: Cell) -> tuple[Fold, str | None]:
         """Return the fold with no more training rows than the method can be fitted to."""
-        n_rows, most = len(fold.train.shown), candidate.most_rows
+        n_rows, most = len(fold.train.inputs), candidate.most_rows
         if most is None or n_rows <= most:
             return fold, None
         generator = np.random.default_rng([self._plan.random_state, cell["fold"], 1])
@@ -269,7 +269,7 @@ def _blank(method: str, n_components: int, fold: int, seed: int) -> Cell:
     }
 
 
-def _measured(cell: Cell, candidate: Candidate, fold: Fold, watch: Watch) -> Found:
+def _measured(cell: Cell, candidate: Candidate, fold: Fold, watch: Watch) -> CandidateResult:
     """Fit and apply a candidate, and write down what that cost."""
     with watch.span() as span:
         started = time.perf_counter()
@@ -282,7 +282,9 @@ def _measured(cell: Cell, candidate: Candidate, fold: Fold, watch: Watch) -> Fou
     for what in (code_train, code, back):
         if what is not None and not np.isfinite(what).all():
             raise ArithmeticError("its codes or reconstructions are not finite numbers")
-    return Found(fold, code_train, code, back, *_applied(candidate, fold.noisy), candidate.jacobian)
+    return CandidateResult(
+        fold, code_train, code, back, *_applied(candidate, fold.noisy), candidate.jacobian
+    )
 
 
 def _applied(candidate: Candidate, rows: Rows) -> tuple[Matrix | None, Matrix | None]:

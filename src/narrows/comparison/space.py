@@ -12,11 +12,11 @@ from numpy.typing import NDArray
 from sklearn.base import BaseEstimator
 
 from narrows.data import reading
-from narrows.data.reading import learned, names_of
-from narrows.data.scaling import Encoding
+from narrows.data.reading import names_of, read_training_table
+from narrows.data.scaling import Scaling
 from narrows.data.schema import floats, frame_of
 from narrows.errors import DataError
-from narrows.network.input_layer import shown
+from narrows.network.input_layer import to_inputs
 
 Matrix = NDArray[np.float64]
 Mask = NDArray[np.bool_]
@@ -36,12 +36,14 @@ class Rows(NamedTuple):
     """
 
     table: Any
-    shown: Matrix
+    inputs: Matrix
     observed: Mask
 
     def take(self, numbers: Any) -> Rows:
         """Return some of the rows."""
-        return Rows(reading.taken(self.table, numbers), self.shown[numbers], self.observed[numbers])
+        return Rows(
+            reading.select_rows(self.table, numbers), self.inputs[numbers], self.observed[numbers]
+        )
 
 
 class Space(BaseEstimator):  # type: ignore[misc]
@@ -56,7 +58,7 @@ class Space(BaseEstimator):  # type: ignore[misc]
     ----------
     layout_ : Layout
         The columns of the table.
-    encoding_ : Encoding
+    scaling_ : Scaling
         Means and standard deviations.
     owners_ : ndarray of int of shape (n_shown,)
         The column of the table that each column here belongs to.
@@ -70,10 +72,10 @@ class Space(BaseEstimator):  # type: ignore[misc]
         """Learn from an array or data frame of shape (n_samples, n_features)."""
         if scipy.sparse.issparse(X):
             raise DataError("X is sparse, which most methods cannot use; give X.toarray()")
-        rows, layout = learned(self, X, views=self.views, types=self.types)
+        rows, layout = read_training_table(self, X, views=self.views, types=self.types)
         self.layout_ = layout.measured(rows, None)
-        self.encoding_ = Encoding.fit("standard", rows, columns=self.layout_.known)
-        width, columns = self.layout_.n_features, self.layout_.indicated
+        self.scaling_ = Scaling.fit("standard", rows, columns=self.layout_.columns)
+        width, columns = self.layout_.n_features, self.layout_.one_hot_columns
         widths = [column.n_inputs for column in columns] or [1] * width
         self.owners_ = np.repeat(np.arange(width), widths)
         return self
@@ -99,13 +101,13 @@ class Space(BaseEstimator):  # type: ignore[misc]
 
     def spreads(self) -> Matrix:
         """Return the standard deviations of `numbers`, in the units of the table."""
-        assert self.encoding_.scale is not None
-        return self.encoding_.scale[list(self.numbers)]
+        assert self.scaling_.scale is not None
+        return self.scaling_.scale[list(self.numbers)]
 
     def rows(self, X: Any) -> Rows:
         """Return rows of the table with what stands for them here."""
         codes = reading.read(self, X, reset=False, missing=True, schema=self.layout_.schema)
-        return Rows(X, *shown(np.asarray(codes, np.float64), self.encoding_, self.layout_))
+        return Rows(X, *to_inputs(np.asarray(codes, np.float64), self.scaling_, self.layout_))
 
     def noisy(self, X: Any, size: float, generator: np.random.Generator) -> Any:
         """Return rows with normal noise on plain numbers, ``size`` of their standard deviation."""

@@ -15,7 +15,7 @@ from narrows.core import checks
 
 
 @dataclass(frozen=True)
-class Direct:
+class InPlaceFunction:
     """An elementwise function and its derivative, both in place, for training without autograd.
 
     Parameters
@@ -57,7 +57,7 @@ class Activation:
     function: Callable[[Tensor], Tensor]
     low: float
     high: float
-    initialise: Callable[[Tensor, torch.Generator], None]
+    initialize: Callable[[Tensor, torch.Generator], None]
     harden: Callable[[Tensor], Tensor] | None = None
     pieces: tuple[tuple[Activation, int], ...] = ()
 
@@ -66,7 +66,7 @@ class Activation:
         return self.function(x)
 
     @property
-    def direct(self) -> Direct | None:
+    def direct(self) -> InPlaceFunction | None:
         """How the function is computed without autograd, if its derivative is known."""
         return _DIRECT.get(self.function)
 
@@ -111,42 +111,42 @@ def _keep(x: Tensor, out: Tensor) -> None:
 
 
 # Derivatives in terms of the value, so that x need not be kept; gelu's needs x.
-_DIRECT: dict[Callable[[Tensor], Tensor], Direct] = {
-    _identity: Direct(_keep, _keep),
-    torch.relu: Direct(
+_DIRECT: dict[Callable[[Tensor], Tensor], InPlaceFunction] = {
+    _identity: InPlaceFunction(_keep, _keep),
+    torch.relu: InPlaceFunction(
         lambda x, out: torch.relu_(x),
         lambda grad, y: _aten.threshold_backward.grad_input(grad, y, 0, grad_input=grad),
     ),
-    torch.selu: Direct(
+    torch.selu: InPlaceFunction(
         lambda x, out: torch.selu_(x),
         lambda grad, y: _aten.elu_backward.grad_input(
             grad, _SELU[0], _SELU[1], 1.0, True, y, grad_input=grad
         ),
     ),
-    F.elu: Direct(
+    F.elu: InPlaceFunction(
         lambda x, out: F.elu_(x),
         lambda grad, y: _aten.elu_backward.grad_input(
             grad, 1.0, 1.0, 1.0, True, y, grad_input=grad
         ),
     ),
-    F.gelu: Direct(
+    F.gelu: InPlaceFunction(
         lambda x, out: _aten.gelu.out(x, out=out),
         lambda grad, x: _aten.gelu_backward.grad_input(grad, x, grad_input=grad),
         keeps_input=True,
     ),
-    torch.sigmoid: Direct(
+    torch.sigmoid: InPlaceFunction(
         lambda x, out: torch.sigmoid_(x),
         lambda grad, y: _aten.sigmoid_backward.grad_input(grad, y, grad_input=grad),
     ),
-    torch.tanh: Direct(
+    torch.tanh: InPlaceFunction(
         lambda x, out: torch.tanh_(x),
         lambda grad, y: _aten.tanh_backward.grad_input(grad, y, grad_input=grad),
     ),
-    F.softplus: Direct(
+    F.softplus: InPlaceFunction(
         lambda x, out: _aten.softplus.out(x, out=out),
         lambda grad, y: grad.mul_(y.neg().expm1_().neg_()),
     ),
-    F.softsign: Direct(
+    F.softsign: InPlaceFunction(
         lambda x, out: x.div_(x.abs().add_(1)),
         lambda grad, y: grad.mul_(y.abs().neg_().add_(1).square_()),
     ),

@@ -11,7 +11,7 @@ from torch import Tensor
 Columns = Sequence[int]
 
 
-def stretches(widths: Sequence[int]) -> list[range]:
+def column_ranges(widths: Sequence[int]) -> list[range]:
     """Return the columns of things that lie side by side and are this wide."""
     ends = list(itertools.accumulate(widths, initial=0))
     return [range(start, end) for start, end in itertools.pairwise(ends)]

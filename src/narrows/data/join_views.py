@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from narrows.core import checks
-from narrows.data.views import place
+from narrows.data.views import resolve_views
 from narrows.errors import DataError, JoinWarning, stacklevel
 
 __all__ = ["join_views", "split_views"]
@@ -189,12 +189,12 @@ def _join_keyed(tables: dict[str, Any], on: str) -> tuple[Any, list[int], NDArra
     for name, frame in frames.items():
         _check_key(name, frame.columns, on)
     whole = matched({name: frame[on].to_list() for name, frame in frames.items()})
-    place = {sample: number for number, sample in enumerate(whole)}
+    resolve_views = {sample: number for number, sample in enumerate(whole)}
     row = f"{SEPARATOR}row{SEPARATOR}"
     joined: Any = None
     widths = []
     for name, frame in frames.items():
-        numbers = [place[sample] for sample in frame[on].to_list()]
+        numbers = [resolve_views[sample] for sample in frame[on].to_list()]
         library = nw.get_native_namespace(frame)
         named = _renamed(frame.drop(on), name, None)
         widths.append(len(named.columns))
@@ -348,12 +348,12 @@ def split_views(table: Any, views: Mapping[str, Any]) -> dict[str, Any]:
     """
     if not nw.dependencies.is_into_dataframe(table):
         array = np.asarray(table)
-        placed = place(views, array.shape[1], None)
+        placed = resolve_views(views, array.shape[1], None)
         return {view.name: array[:, list(view.columns)] for view in placed}
     frame = nw.from_native(table, eager_only=True)
     names = list(frame.columns)
     found = {}
-    for view in place(views, len(names), names, table):
+    for view in resolve_views(views, len(names), names, table):
         part = frame[:, list(view.columns)]
         front = f"{view.name}{SEPARATOR}"
         found[view.name] = part.rename(

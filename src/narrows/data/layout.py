@@ -11,7 +11,7 @@ from narrows.data.column import Column
 from narrows.data.column_types import PLAIN
 from narrows.data.frames import Frame
 from narrows.data.schema import Schema
-from narrows.data.views import Placed
+from narrows.data.views import ResolvedView
 
 
 @dataclass(frozen=True)
@@ -22,7 +22,7 @@ class Layout:
     ----------
     n_features : int
         How many there are.
-    views : tuple of Placed
+    views : tuple of ResolvedView
         Which belong together; empty where nothing was said of that.
     schema : Schema, optional
         What each column is; None where all are plain numbers.
@@ -33,9 +33,9 @@ class Layout:
     """
 
     n_features: int
-    views: tuple[Placed, ...] = ()
+    views: tuple[ResolvedView, ...] = ()
     schema: Schema | None = None
-    told: tuple[int, ...] = ()
+    indicators: tuple[int, ...] = ()
     frame: Frame | None = None
 
     def measured(self, rows: Any, weight: Any) -> Layout:
@@ -47,7 +47,7 @@ class Layout:
         return replace(self, schema=replace(self.schema, columns=tuple(found)))
 
     @property
-    def known(self) -> tuple[Column, ...]:
+    def columns(self) -> tuple[Column, ...]:
         """What each column is; empty where all are plain numbers."""
         return () if self.schema is None else self.schema.columns
 
@@ -62,7 +62,7 @@ class Layout:
             Share of the cells of each; None if there were none.
         """
         view = {column: placed.name for placed in self.views for column in placed.columns}
-        columns = self.known or (PLAIN,) * self.n_features
+        columns = self.columns or (PLAIN,) * self.n_features
         return [
             {
                 "column": number if names is None else names[number],
@@ -83,12 +83,12 @@ class Layout:
     @property
     def level_columns(self) -> list[int]:
         """The numbers of the columns whose values stand for levels."""
-        return [number for number, column in enumerate(self.known) if column.has_codes]
+        return [number for number, column in enumerate(self.columns) if column.has_codes]
 
     @property
     def without_noise(self) -> list[int]:
         """The numbers of the columns that no corruption may move."""
-        return [number for number, column in enumerate(self.known) if not column.type.takes_noise]
+        return [number for number, column in enumerate(self.columns) if not column.type.takes_noise]
 
     def numbers(self, columns: Sequence[int]) -> tuple[int, ...]:
         """Return those of some columns that hold plain numbers."""
@@ -98,48 +98,52 @@ class Layout:
         return tuple(column for column in columns if kinds[column].type.is_plain)
 
     @property
-    def typed(self) -> list[tuple[tuple[int, ...], list[Column]]]:
+    def likelihood_groups(self) -> list[tuple[tuple[int, ...], list[Column]]]:
         """The other columns, those together that are judged alike: their numbers, and they."""
         groups: dict[str, list[int]] = {}
-        columns = self.known
+        columns = self.columns
         for number, column in enumerate(columns):
             if not column.type.is_plain:
                 groups.setdefault(f"{column.type!r} {column.n_places}", []).append(number)
         return [(tuple(found), [columns[number] for number in found]) for found in groups.values()]
 
     @property
-    def indicated(self) -> tuple[Column, ...]:
+    def one_hot_columns(self) -> tuple[Column, ...]:
         """What each column is, categories with a place for each level instead of a vector."""
-        return tuple(replace(column, type=column.type.without_vectors()) for column in self.known)
+        return tuple(replace(column, type=column.type.without_vectors()) for column in self.columns)
 
     @property
-    def n_shown(self) -> int:
+    def n_value_inputs(self) -> int:
         """How many columns show the network what was measured."""
         if self.schema is None:
             return self.n_features
         return sum(column.n_inputs for column in self.schema.columns)
 
     @property
-    def n_seen(self) -> int:
-        """How many columns the network sees: behind those shown, one for each column `told`."""
-        return self.n_shown + len(self.told)
+    def n_inputs(self) -> int:
+        """How many columns the network sees: an indicator for each of `indicators` comes last."""
+        return self.n_value_inputs + len(self.indicators)
 
-    def seen(self, columns: Sequence[int]) -> tuple[int, ...]:
+    def input_columns(self, columns: Sequence[int]) -> tuple[int, ...]:
         """Return the numbers of what the network sees of some columns."""
-        own = frozenset(columns) if self.told else ()
-        told = (self.n_shown + place for place, number in enumerate(self.told) if number in own)
+        own = frozenset(columns) if self.indicators else ()
+        indicators = (
+            self.n_value_inputs + place
+            for place, number in enumerate(self.indicators)
+            if number in own
+        )
         if self.schema is None:
-            return (*columns, *told)
-        return (*_spread([column.n_inputs for column in self.schema.columns], columns), *told)
+            return (*columns, *indicators)
+        return (*_spread([column.n_inputs for column in self.schema.columns], columns), *indicators)
 
     @property
-    def owners(self) -> list[int]:
+    def source_columns(self) -> list[int]:
         """Which column of the table each of the columns belongs to that the network sees."""
-        shown = self.known or (PLAIN,) * self.n_features
+        shown = self.columns or (PLAIN,) * self.n_features
         found = [number for number, column in enumerate(shown) for _ in range(column.n_inputs)]
-        return [*found, *self.told]
+        return [*found, *self.indicators]
 
-    def outputs(self, columns: Sequence[int]) -> tuple[int, ...]:
+    def output_columns(self, columns: Sequence[int]) -> tuple[int, ...]:
         """Return the numbers of the network's outputs for some columns."""
         if self.schema is None:
             return tuple(columns)

@@ -17,7 +17,7 @@ from narrows.data.frames import Frame
 from narrows.data.layout import Layout
 from narrows.data.scaling import Rows
 from narrows.data.schema import Schema, floats, frame_of
-from narrows.data.views import place
+from narrows.data.views import resolve_views
 from narrows.errors import DataError
 
 Matrix = NDArray[Any]
@@ -131,7 +131,9 @@ def _counted(rows: Rows) -> Matrix:
     return found
 
 
-def completed(X: Any, n_features: int, columns: Sequence[int], names: Sequence[str] | None) -> Any:
+def add_missing_columns(
+    X: Any, n_features: int, columns: Sequence[int], names: Sequence[str] | None
+) -> Any:
     """Return X with columns of NaN where it was given without some of its columns.
 
     Parameters
@@ -161,21 +163,21 @@ def completed(X: Any, n_features: int, columns: Sequence[int], names: Sequence[s
     return whole
 
 
-def chosen(table: Any, columns: Sequence[int]) -> Any:
+def select_columns(table: Any, columns: Sequence[int]) -> Any:
     """Return some columns of an array or data frame, by number."""
     if isinstance(table, np.ndarray):
         return table[:, list(columns)]
     return frame_of(table)[:, list(columns)].to_native()
 
 
-def taken(table: Any, rows: Any) -> Any:
+def select_rows(table: Any, rows: Any) -> Any:
     """Return some rows of an array, CSR array or data frame, by number, as what it is."""
     if nw.dependencies.is_into_dataframe(table):
         return frame_of(table)[np.asarray(rows).tolist(), :].to_native()
     return (table if hasattr(table, "shape") else np.asarray(table))[rows]
 
 
-def owned(rows: Rows, X: Any) -> bool:
+def is_copy(rows: Rows, X: Any) -> bool:
     """Return whether ``rows`` is memory of ours, which may be overwritten."""
     if scipy.sparse.issparse(rows):
         return False
@@ -188,7 +190,7 @@ def owned(rows: Rows, X: Any) -> bool:
     return not np.may_share_memory(rows, original)
 
 
-def weigh(
+def apply_sample_weight(
     rows: Rows, sample_weight: Any, target: Matrix | None = None
 ) -> tuple[Rows, Matrix | None, Matrix | None]:
     """Return the rows that count, weights and classes; weight 0 is as good as absent."""
@@ -280,7 +282,7 @@ def _refuse_text(X: Any) -> None:
         )
 
 
-def learned(estimator: Any, X: Any, *, views: Any, types: Any) -> tuple[Rows, Layout]:
+def read_training_table(estimator: Any, X: Any, *, views: Any, types: Any) -> tuple[Rows, Layout]:
     """Return the rows to learn from, and what settings and dtypes say of their columns.
 
     Parameters
@@ -316,7 +318,7 @@ def learned(estimator: Any, X: Any, *, views: Any, types: Any) -> tuple[Rows, La
         record(estimator, X, reset=True)
     n_features, names = int(estimator.n_features_in_), names_of(estimator)
     views = tops if views is None else views
-    placed = () if views is None else tuple(place(views, n_features, names, X))
+    placed = () if views is None else tuple(resolve_views(views, n_features, names, X))
     given = type_inference.given(types, placed, n_features, names)
     schema = type_inference.decide(X if framed else rows, given)
     if rows is None:

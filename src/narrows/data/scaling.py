@@ -1,4 +1,4 @@
-"""Encoding: scaling of columns, learned in one pass over the rows and undone on the way back."""
+"""Scaling of columns, learned in one pass over the rows and undone on the way back."""
 
 from __future__ import annotations
 
@@ -99,7 +99,7 @@ SCALINGS: dict[str, Callable[[Rows, NDArray[Any] | None], Statistics]] = {
 
 
 @dataclass(frozen=True)
-class Encoding:
+class Scaling:
     """(x - center) / scale, column by column; nothing at all where they are None.
 
     Parameters
@@ -121,14 +121,14 @@ class Encoding:
     fill: NDArray[np.float64] | None = None
 
     @property
-    def unseen(self) -> NDArray[np.bool_] | bool:
+    def empty_columns(self) -> NDArray[np.bool_] | bool:
         """True for columns of which no cell was measured; False if there are none."""
         if self.missing is None or not (self.missing == 1).any():
             return False
         return np.equal(self.missing, 1)
 
     @property
-    def holed(self) -> list[int]:
+    def columns_with_missing(self) -> list[int]:
         """The numbers of the columns that have a cell that was not measured."""
         return [] if self.missing is None else np.flatnonzero(self.missing).tolist()
 
@@ -140,7 +140,7 @@ class Encoding:
         sample_weight: NDArray[Any] | None = None,
         *,
         columns: Sequence[Column] = (),
-    ) -> Encoding:
+    ) -> Scaling:
         """Learn the scaling of each column.
 
         Parameters
@@ -189,7 +189,7 @@ class Encoding:
 
     def _with_fill(
         self, X: Rows, sample_weight: NDArray[Any] | None, columns: Sequence[Column]
-    ) -> Encoding:
+    ) -> Scaling:
         """Return the encoding with the mean of each column of numbers as its fill."""
         with warnings.catch_warnings(), np.errstate(over="ignore", invalid="ignore"):
             warnings.simplefilter("ignore", RuntimeWarning)  # training says what is too large
@@ -202,7 +202,7 @@ class Encoding:
                 mean[number] = 0.0
         return replace(self, fill=mean)
 
-    def _typed(self, columns: Sequence[Column]) -> Encoding:
+    def _typed(self, columns: Sequence[Column]) -> Scaling:
         """Return the encoding with what the types of columns want instead."""
         if not columns:
             return self

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from narrows.data.layout import Layout
-from narrows.data.scaling import Encoding, Rows, blocks
+from narrows.data.scaling import Rows, Scaling, blocks
 
 
 class Batch(NamedTuple):
@@ -209,7 +209,7 @@ class SparseTable(_KnownRows):
     ----------
     matrix : CSR array of shape (n_rows, n_features)
         The rows, unscaled, so that zeros stay unstored.
-    encoding : Encoding
+    scaling : Scaling
         Scales a batch.
     dtype : torch.dtype
         Of a batch.
@@ -233,7 +233,7 @@ class SparseTable(_KnownRows):
     def __init__(
         self,
         matrix: Any,
-        encoding: Encoding,
+        scaling: Scaling,
         dtype: torch.dtype,
         device: torch.device,
         sample_weight: Tensor | None = None,
@@ -245,7 +245,7 @@ class SparseTable(_KnownRows):
         self.views = views
         self.fill = fill
         self.matrix = matrix
-        self.encoding = encoding
+        self.scaling = scaling
         self.dtype = dtype
         self.device = device
         self.sample_weight = sample_weight
@@ -253,7 +253,7 @@ class SparseTable(_KnownRows):
 
     def take(self, rows: Tensor, out: Tensor | None = None) -> Batch:
         """Return the rows of the given numbers, densified and scaled."""
-        found = self.encoding.encode(self.matrix[rows.numpy()], numpy_dtype(self.dtype))
+        found = self.scaling.encode(self.matrix[rows.numpy()], numpy_dtype(self.dtype))
         x = torch.from_numpy(found).to(self.device, self.dtype)
         x = x if out is None else out.copy_(x)
         rows = rows.to(self.device)
@@ -276,13 +276,13 @@ class SparseTable(_KnownRows):
 
     def _extreme(self, row: Any) -> Tensor:
         values = np.asarray(row.toarray(), dtype=np.float64).reshape(1, -1)
-        found = self.encoding.encode(values, numpy_dtype(self.dtype))
+        found = self.scaling.encode(values, numpy_dtype(self.dtype))
         return torch.from_numpy(found[0]).to(self.device, self.dtype)
 
 
 def make_table(
     X: Rows,
-    encoding: Encoding,
+    scaling: Scaling,
     dtype: torch.dtype,
     device: torch.device,
     *,
@@ -297,7 +297,7 @@ def make_table(
     ----------
     X : ndarray or CSR array of shape (n_samples, n_features)
         The rows, in the units of the user; NaN where a cell was not measured.
-    encoding : Encoding
+    scaling : Scaling
         Scales them.
     dtype : torch.dtype
         To train in.
@@ -317,25 +317,25 @@ def make_table(
     if sample_weight is not None:
         weight = torch.from_numpy(sample_weight / sample_weight.mean()).to(device, dtype)
     classes = None if target is None else torch.from_numpy(target).to(device)
-    fill = None if encoding.fill is None else as_tensor(encoding.fill).to(device, dtype)
+    fill = None if scaling.fill is None else as_tensor(scaling.fill).to(device, dtype)
     if scipy.sparse.issparse(X):
-        return SparseTable(X, encoding, dtype, device, weight, classes, layout.of_views, fill)
+        return SparseTable(X, scaling, dtype, device, weight, classes, layout.of_views, fill)
     width = numpy_dtype(dtype)
-    if encoding.center is None and X.dtype == width:
+    if scaling.center is None and X.dtype == width:
         scaled = np.ascontiguousarray(X)
     else:
         reuse = owned and X.dtype == width and X.flags.c_contiguous and X.flags.writeable
         scaled = X if reuse else np.empty(X.shape, width)
         for block in blocks(*X.shape):
-            encoding.encode(X[block], width, out=scaled[block])
-    x, observed = measured(as_tensor(scaled).to(device), fill)
+            scaling.encode(X[block], width, out=scaled[block])
+    x, observed = fill_missing(as_tensor(scaled).to(device), fill)
     numbers = None if layout.schema is None else layout.numbers(range(layout.n_features))
     return DenseTable(
         x, weight, observed, classes, layout.of_views, layout.without_noise, numbers, fill
     )
 
 
-def measured(x: Tensor, fill: Tensor | None = None) -> tuple[Tensor, Tensor | None]:
+def fill_missing(x: Tensor, fill: Tensor | None = None) -> tuple[Tensor, Tensor | None]:
     """Return x with ``fill``, or 0, for NaN, and where it was none.
 
     The latter is None, and x itself is returned, if that is everywhere.

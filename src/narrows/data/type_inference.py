@@ -14,14 +14,14 @@ from narrows.data import containers, text_numbers
 from narrows.data.column import BOOLEAN, CATEGORY, NUMBER, ORDERED, TEXT, WHOLE, Column, ColumnType
 from narrows.data.column_types import PLAIN, Binary, Categorical, Ordinal
 from narrows.data.schema import LIBRARIES, Schema, frame_of, holes, library_of
-from narrows.data.views import Placed, column_numbers
+from narrows.data.views import ResolvedView, column_numbers
 from narrows.errors import DataError, ParameterError
 
 Matrix = NDArray[Any]
 
 
 def given(
-    types: Any, views: Sequence[Placed], n_features: int, names: Sequence[str] | None
+    types: Any, views: Sequence[ResolvedView], n_features: int, names: Sequence[str] | None
 ) -> dict[int, ColumnType]:
     """Return what settings say of columns, by number.
 
@@ -29,7 +29,7 @@ def given(
     ----------
     types : mapping of column to ColumnType or str, or None
         As the estimator's setting has them.
-    views : sequence of Placed
+    views : sequence of ResolvedView
         Some of which may have a type for all their columns; ``types`` goes before them.
     n_features : int
         Columns of the table.

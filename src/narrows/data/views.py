@@ -60,7 +60,7 @@ class View(_Columns):
 
 
 @dataclass(frozen=True)
-class Placed:
+class ResolvedView:
     """A view and the numbers of its columns in the table."""
 
     name: str
@@ -68,7 +68,9 @@ class Placed:
     view: View
 
 
-def place(views: Any, n_features: int, names: Sequence[str] | None, X: Any = None) -> list[Placed]:
+def resolve_views(
+    views: Any, n_features: int, names: Sequence[str] | None, X: Any = None
+) -> list[ResolvedView]:
     """Return the views with the numbers of their columns, in the order given.
 
     Parameters
@@ -97,7 +99,9 @@ def place(views: Any, n_features: int, names: Sequence[str] | None, X: Any = Non
     return placed
 
 
-def _placed(name: str, view: Any, n_features: int, names: Sequence[str] | None, X: Any) -> Placed:
+def _placed(
+    name: str, view: Any, n_features: int, names: Sequence[str] | None, X: Any
+) -> ResolvedView:
     spec = view if isinstance(view, View) else View(view)
     checks.number(f"views[{name!r}].weight", spec.weight, low=0, include_low=False)
     columns = spec.columns
@@ -109,7 +113,7 @@ def _placed(name: str, view: Any, n_features: int, names: Sequence[str] | None, 
             f"views[{name!r}] has no columns of this table of {n_features} feature(s); leave the "
             "view out, or give it some"
         )
-    return Placed(name, tuple(found), spec)
+    return ResolvedView(name, tuple(found), spec)
 
 
 def _selected(name: str, selector: Callable[[Any], Any], X: Any) -> Any:
@@ -181,7 +185,7 @@ def _number(setting: str, column: Any, n_features: int, names: Sequence[str] | N
     return number % n_features
 
 
-def _check_cover(placed: list[Placed], n_features: int, names: Sequence[str] | None) -> None:
+def _check_cover(placed: list[ResolvedView], n_features: int, names: Sequence[str] | None) -> None:
     owner: dict[int, str] = {}
     for view in placed:
         for column in view.columns:

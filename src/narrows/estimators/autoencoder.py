@@ -18,8 +18,8 @@ from narrows.core.randomness import Randomness, seed
 from narrows.data import containers, reading, type_inference
 from narrows.data.fingerprint import Fingerprint
 from narrows.data.layout import Layout
-from narrows.data.reading import called, learned, names_of
-from narrows.data.scaling import Encoding, Rows
+from narrows.data.reading import called, names_of, read_training_table
+from narrows.data.scaling import Rows, Scaling
 from narrows.data.table import Table
 from narrows.data.views import View
 from narrows.errors import (
@@ -32,13 +32,13 @@ from narrows.errors import (
 from narrows.estimators.methods import FittedMethods
 from narrows.inference import scoring
 from narrows.inference.fitted_model import FittedModel
-from narrows.losses.columnwise import Side
+from narrows.losses.columnwise import ColumnGroup
 from narrows.losses.loss import Loss
 from narrows.network.composition import Composition
 from narrows.network.network import Network
 from narrows.persistence import autoencoder_state
 from narrows.persistence.model import State, Storable
-from narrows.training.optimizers.optimizer import Stepper
+from narrows.training.optimizers.optimizer import OptimizerState
 from narrows.training.plan import resolve_composition, resolve_init
 from narrows.training.run import TrainingRun, prepare
 from narrows.training.runtime import resolve
@@ -145,7 +145,7 @@ class Autoencoder(
     ----------
     network_ : Network
         The fitted encoder and decoder, a `torch.nn.Module`.
-    encoding_ : Encoding
+    scaling_ : Scaling
         The fitted scaling.
     history_ : list of dict
         One row per epoch: phase, epoch, objective and the named parts that add up to it,
@@ -459,27 +459,31 @@ class Autoencoder(
         """
         if fresh:
             before, reader = None, reading.reader_for(self)
-            rows, layout = learned(reader, X, views=self.views, types=self.types)
+            rows, layout = read_training_table(reader, X, views=self.views, types=self.types)
         else:
             before, reader = self._fitted, self._fitted.reader
             rows, layout = before.read(X), before.layout
         names = names_of(reader)
-        overwrite = layout.schema is not None or reading.owned(rows, X)
+        overwrite = layout.schema is not None or reading.is_copy(rows, X)
         settings = self._training_settings(fresh=fresh)
         composition = resolve_composition(settings)
         runtime = resolve(self.device, self.precision)
         # What does not go together is refused before the rows are looked at.
         network = self._network(composition, layout, runtime.dtype, before)
         target = _classes(y, rows) if composition.supervised else None
-        rows, weight, target = reading.weigh(rows, sample_weight, target)
+        rows, weight, target = reading.apply_sample_weight(rows, sample_weight, target)
         if before is None:
             layout = layout.measured(rows, weight)
-            encoding = Encoding.fit(self.scaling, rows, weight, columns=layout.known)
-            layout = replace(layout, told=composition.told(layout, encoding.holed))
-            if layout.schema is not None or layout.told:  # which network it is depends on the rows
+            scaling = Scaling.fit(self.scaling, rows, weight, columns=layout.columns)
+            layout = replace(
+                layout, indicators=composition.indicators(layout, scaling.columns_with_missing)
+            )
+            if (
+                layout.schema is not None or layout.indicators
+            ):  # which network it is depends on the rows
                 network = composition.network(layout, runtime.dtype)
         else:
-            encoding = before.scaling
+            scaling = before.scaling
         objective = composition.objective(layout)
         # Before rows may be scaled in place.
         known = None if before is None else before.fingerprint
@@ -490,15 +494,15 @@ class Autoencoder(
         n_rows: int = rows.shape[0]
         init = resolve_init(settings, network, n_rows) if fresh and whole else "random"
         if fresh:
-            _warn(composition, layout, encoding, names)
-            network.initialise(randomness.initial)
+            _warn(composition, layout, scaling, names)
+            network.initialize(randomness.initial)
         network = network.to(runtime.device, runtime.dtype)
         run = prepare(
             network,
             objective,
             settings,
             rows,
-            encoding,
+            scaling,
             layout,
             runtime=runtime,
             randomness=randomness,
@@ -509,7 +513,7 @@ class Autoencoder(
             init=init,
         )
         _check_domain(objective.loss, run.table, composition.sides(layout), names)
-        model = FittedModel(network, composition, objective, encoding, layout, reader, fingerprint)
+        model = FittedModel(network, composition, objective, scaling, layout, reader, fingerprint)
         return _Fit(settings, model, run)
 
     def _training_settings(self, *, fresh: bool) -> dict[str, Any]:
@@ -544,7 +548,7 @@ class Autoencoder(
         job: _Fit,
         history: list[dict[str, Any]],
         stop_reason: str,
-        stepper: Stepper | None = None,
+        stepper: OptimizerState | None = None,
         randomness: Randomness | None = None,
     ) -> None:
         self._fit_settings = job.settings
@@ -562,10 +566,15 @@ class Autoencoder(
         self._fitted = model
         reading.copy_columns(model.reader, self)
         self.network_ = model.network
-        self.encoding_ = model.scaling
+        self.scaling_ = model.scaling
         self.layout_ = model.layout
         self.n_components_ = model.n_components
         self.n_parameters_ = sum(p.numel() for p in model.network.trained_parameters())
+
+    @property
+    def encoding_(self) -> Scaling:
+        """The name that ``scaling_`` had; it goes with the next release."""
+        return self.scaling_
 
     @property
     def columns_(self) -> list[dict[str, Any]]:
@@ -610,7 +619,7 @@ def _classes(y: Any, rows: Rows) -> Matrix:
 
 
 def _check_domain(
-    loss: Loss, table: Table, sides: Sequence[Side], names: Sequence[str] | None
+    loss: Loss, table: Table, sides: Sequence[ColumnGroup], names: Sequence[str] | None
 ) -> None:
     low, high = torch.as_tensor(loss.low), torch.as_tensor(loss.high)
     if bool(low.isneginf().all() & high.isposinf().all()):
@@ -629,9 +638,9 @@ def _check_domain(
 
 
 def _warn(
-    composition: Composition, layout: Layout, encoding: Encoding, names: Sequence[str] | None
+    composition: Composition, layout: Layout, scaling: Scaling, names: Sequence[str] | None
 ) -> None:
-    n_features = layout.n_shown
+    n_features = layout.n_value_inputs
     if composition.n_components >= n_features and not composition.regularised:
         warnings.warn(
             f"n_components={composition.n_components} is not below the {n_features} features, and "
@@ -640,7 +649,7 @@ def _warn(
             OvercompleteWarning,
             stacklevel=stacklevel(),
         )
-    never = np.flatnonzero(encoding.unseen)
+    never = np.flatnonzero(scaling.empty_columns)
     if never.size:
         warnings.warn(
             f"no cell of {called(never, names)} was measured, so nothing can be learned there; "

@@ -16,7 +16,7 @@ from torch.nn import functional as F
 from narrows.errors import DataError
 from narrows.estimators import labels
 from narrows.estimators.fine_tuning import FineTuned
-from narrows.estimators.head import Classes
+from narrows.estimators.head import ClassificationObjective
 from narrows.persistence import stored
 from narrows.persistence.model import State
 
@@ -100,7 +100,7 @@ class AutoencoderClassifier(ClassifierMixin, FineTuned):  # type: ignore[misc]
     True
     """
 
-    _task = Classes
+    _task = ClassificationObjective
 
     def __init__(
         self,

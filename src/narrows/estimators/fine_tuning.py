@@ -20,7 +20,7 @@ from narrows.data import containers, reading
 from narrows.errors import CompositionError
 from narrows.estimators import nested
 from narrows.estimators.autoencoder import Autoencoder
-from narrows.estimators.head import Head, Headed, Task
+from narrows.estimators.head import Head, NetworkWithHead, SupervisedObjective
 from narrows.latents import Latent
 from narrows.network.network import Network
 from narrows.persistence import autoencoder_state, files, stored
@@ -39,7 +39,7 @@ class FineTuned(
 ):
     """What classifier and regressor share."""
 
-    _task: type[Task]
+    _task: type[SupervisedObjective]
 
     def __init__(
         self,
@@ -104,8 +104,8 @@ class FineTuned(
         encoder = self._encoder(X, sample_weight, start)
         model = encoder._fitted
         rows = model.read(X)
-        owned = model.layout.schema is not None or reading.owned(rows, X)
-        rows, weight, kept = reading.weigh(rows, sample_weight, target)
+        owned = model.layout.schema is not None or reading.is_copy(rows, X)
+        rows, weight, kept = reading.apply_sample_weight(rows, sample_weight, target)
         if model.fingerprint is not None:  # a frozen one has seen other rows before
             encoder._adopt(replace(model, fingerprint=model.fingerprint.including(rows)))
         runtime = resolve(encoder.device, encoder.precision)
@@ -113,10 +113,10 @@ class FineTuned(
         network = model.network.to(runtime.device, runtime.dtype)
         head = Head([encoder.n_components_, *self._hidden(), n_outputs])
         head = head.to(runtime.dtype)
-        head.initialise(randomness.initial)  # a generator of the processor's
+        head.initialize(randomness.initial)  # a generator of the processor's
         head = head.to(runtime.device)
         factor = checks.number("reconstruction_weight", self.reconstruction_weight, low=0)
-        headed = Headed(network, head, reconstructs=factor > 0)
+        headed = NetworkWithHead(network, head, reconstructs=factor > 0)
         outcome = prepare(
             headed,
             self._task(model.objective, factor),

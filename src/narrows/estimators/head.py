@@ -35,10 +35,10 @@ class Head(nn.Module):
             for number, (n_in, n_out) in enumerate(itertools.pairwise(widths))
         )
 
-    def initialise(self, generator: torch.Generator) -> None:
+    def initialize(self, generator: torch.Generator) -> None:
         """Draw the weights."""
         for block in self.blocks:
-            cast(Block, block).initialise(generator)
+            cast(Block, block).initialize(generator)
 
     def forward(self, code: Tensor) -> Tensor:
         """Map codes of shape (n_samples, n_components) to shape (n_samples, n_outputs)."""
@@ -47,7 +47,7 @@ class Head(nn.Module):
         return code
 
 
-class Headed(nn.Module):
+class NetworkWithHead(nn.Module):
     """An autoencoder with a head, as the trainer asks of a network.
 
     Parameters
@@ -69,8 +69,8 @@ class Headed(nn.Module):
     def trained_parameters(self) -> list[nn.Parameter]:
         """Return what the objective moves."""
         parts: list[nn.Module] = [self.network.body, self.network.heads[0], self.head]
-        if self.network.widened is not None:
-            parts.append(self.network.widened)
+        if self.network.input_layer is not None:
+            parts.append(self.network.input_layer)
         if self.reconstructs:
             parts += [self.network.heads, self.network.decoder]
         found = {id(p): p for part in parts for p in part.parameters()}
@@ -90,7 +90,7 @@ class Headed(nn.Module):
         return found
 
 
-class Task:
+class SupervisedObjective:
     """What a head is trained for; the trainer's objective.
 
     Parameters
@@ -125,7 +125,7 @@ class Task:
             total = total + rebuilt
         return Value(total, parts)
 
-    def beside(self, means: Mapping[str, float], n_features: int) -> dict[str, float]:
+    def history_extras(self, means: Mapping[str, float], n_features: int) -> dict[str, float]:
         """Return nothing: there is no loss per feature."""
         return {}
 
@@ -133,12 +133,12 @@ class Task:
         """Return nothing: there is no critic."""
         return {}
 
-    def remarks(self, forward: ForwardPass) -> list[str]:
+    def diagnose(self, forward: ForwardPass) -> list[str]:
         """Return nothing."""
         return []
 
 
-class Classes(Task):
+class ClassificationObjective(SupervisedObjective):
     """-log softmax(prediction)[class]."""
 
     def per_sample(self, prediction: Tensor, target: Tensor) -> Tensor:
@@ -146,7 +146,7 @@ class Classes(Task):
         return F.cross_entropy(prediction, target, reduction="none")
 
 
-class Numbers(Task):
+class RegressionObjective(SupervisedObjective):
     """||prediction - target||^2."""
 
     def per_sample(self, prediction: Tensor, target: Tensor) -> Tensor:

@@ -18,7 +18,7 @@ from sklearn.utils.validation import (
 from narrows.core import checks
 from narrows.core.fit_settings import copied_settings
 from narrows.data import reading
-from narrows.data.scaling import Encoding, Rows, blocks, dense
+from narrows.data.scaling import Rows, Scaling, blocks, dense
 from narrows.errors import DataError, ParameterError
 from narrows.persistence import autoencoder_state, files, stored
 from narrows.persistence.model import State, Storable
@@ -70,7 +70,7 @@ class MarginalizedDenoisingAutoencoder(
     ----------
     weights_ : ndarray of shape (n_layers, n_features, n_features + 1)
         The map of each layer; the last column is the bias.
-    encoding_ : Encoding
+    scaling_ : Scaling
         The fitted scaling.
     n_features_in_ : int
         Columns seen in fit.
@@ -142,14 +142,16 @@ class MarginalizedDenoisingAutoencoder(
         ridge = checks.number("ridge", self.ridge, low=0)
         checks.choice("activation", self.activation, ACTIVATIONS)
         checks.choice("output", self.output, ["all", "last"])
-        rows, weight, _ = reading.weigh(reading.read(self, X, reset=True), sample_weight)
-        encoding = Encoding.fit(self.scaling, rows, weight)
+        rows, weight, _ = reading.apply_sample_weight(
+            reading.read(self, X, reset=True), sample_weight
+        )
+        scaling = Scaling.fit(self.scaling, rows, weight)
         layers: list[Weights] = []
         for depth in range(1, n_layers + 1):
-            gram = self._gram(rows, weight, encoding, layers)
+            gram = self._gram(rows, weight, scaling, layers)
             layers.append(denoiser(gram, probability, ridge, depth=depth))
         self._fit_settings = copied_settings(self)
-        self.encoding_ = encoding
+        self.scaling_ = scaling
         self.weights_: Weights = np.stack(layers)
         return self
 
@@ -196,7 +198,7 @@ class MarginalizedDenoisingAutoencoder(
         """
 
         def restored(x: Matrix) -> Matrix:
-            return self.encoding_.decode(_affine(self.weights_[0], x))
+            return self.scaling_.decode(_affine(self.weights_[0], x))
 
         return self._map(X, restored, None)
 
@@ -216,7 +218,7 @@ class MarginalizedDenoisingAutoencoder(
         ndarray of shape (n_samples, n_features)
             In the units of the table.
         """
-        return self._map(X, lambda x: self.encoding_.decode(self._expected(x)), None)
+        return self._map(X, lambda x: self.scaling_.decode(self._expected(x)), None)
 
     def score_samples(self, X: Any) -> Matrix:
         """Return -E ||x - W [m x; 1]||^2 over all masks m, which is what the first layer minimises.
@@ -300,7 +302,7 @@ class MarginalizedDenoisingAutoencoder(
         return _affine(self.weights_[0], (1 - self._fit_settings["probability"]) * x)
 
     def _gram(
-        self, rows: Rows, weight: Matrix | None, encoding: Encoding, layers: list[Weights]
+        self, rows: Rows, weight: Matrix | None, scaling: Scaling, layers: list[Weights]
     ) -> Weights:
         """Return the sum over rows of [x; 1] [x; 1]^T, x being what ``layers`` give.
 
@@ -310,7 +312,7 @@ class MarginalizedDenoisingAutoencoder(
         total = np.zeros((width, width))
         with np.errstate(over="ignore", invalid="ignore"):  # reported below
             for block in blocks(*rows.shape):
-                *_, x = self._layers(_scaled(encoding, rows[block]), layers, self.activation)
+                *_, x = self._layers(_scaled(scaling, rows[block]), layers, self.activation)
                 x = np.column_stack([x, np.ones(len(x))])
                 if weight is not None:
                     x *= np.sqrt(weight[block])[:, None]
@@ -322,6 +324,11 @@ class MarginalizedDenoisingAutoencoder(
             )
         return total
 
+    @property
+    def encoding_(self) -> Scaling:
+        """The name that ``scaling_`` had; it goes with the next release."""
+        return self.scaling_
+
     def _map(self, X: Any, function: Callable[[Matrix], Matrix], width: int | None) -> Matrix:
         """Apply ``function`` to scaled rows block by block, in float64; return X's dtype."""
         check_is_fitted(self, "weights_")
@@ -329,12 +336,12 @@ class MarginalizedDenoisingAutoencoder(
         width = self.n_features_in_ if width is None else width
         out = np.empty((rows.shape[0], width), rows.dtype)
         for block in blocks(rows.shape[0], self.n_features_in_ + width):
-            out[block] = function(_scaled(self.encoding_, rows[block]))
+            out[block] = function(_scaled(self.scaling_, rows[block]))
         return out
 
     def _state(self) -> State:
-        tensors = {"weights": self.weights_, **autoencoder_state.scaling(self.encoding_)}
-        scaled = self.encoding_.center is not None
+        tensors = {"weights": self.weights_, **autoencoder_state.scaling_tensors(self.scaling_)}
+        scaled = self.scaling_.center is not None
         return State({**stored.columns(self), "scaled": scaled}, tensors, {})
 
     def _restore(self, state: State) -> None:
@@ -348,7 +355,7 @@ class MarginalizedDenoisingAutoencoder(
         files.check_tensors(state.tensors, shapes)
         autoencoder_state.check_values(state.tensors, "float64")
         self.weights_ = state.tensors["weights"]
-        self.encoding_ = autoencoder_state.restored_scaling(state.tensors)
+        self.scaling_ = autoencoder_state.restored_scaling(state.tensors)
 
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()
@@ -410,8 +417,8 @@ def denoiser(gram: Weights, probability: float, ridge: float, *, depth: int = 1)
     return np.ascontiguousarray(found)
 
 
-def _scaled(encoding: Encoding, rows: Rows) -> Matrix:
-    return encoding.encode(dense(rows).astype(np.float64, copy=False), np.float64)
+def _scaled(scaling: Scaling, rows: Rows) -> Matrix:
+    return scaling.encode(dense(rows).astype(np.float64, copy=False), np.float64)
 
 
 def _affine(weights: Weights, x: Matrix) -> Matrix:

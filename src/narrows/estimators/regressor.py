@@ -11,7 +11,7 @@ from sklearn.utils import Tags
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted
 
 from narrows.estimators.fine_tuning import FineTuned
-from narrows.estimators.head import Numbers
+from narrows.estimators.head import RegressionObjective
 from narrows.persistence import stored
 from narrows.persistence.model import State
 
@@ -88,7 +88,7 @@ class AutoencoderRegressor(RegressorMixin, FineTuned):  # type: ignore[misc]
     True
     """
 
-    _task = Numbers
+    _task = RegressionObjective
 
     def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
         """Learn to predict numbers from rows.

@@ -33,7 +33,7 @@ class _Experts(Fusion):
 
     has_experts = True
 
-    def lay_out(
+    def build_layers(
         self, parts: Sequence[Part], base: Architecture, n_features: int, n_components: int
     ) -> Layers:
         """Return an autoencoder for each view, side by side; each is decoded from the one code."""

@@ -1,4 +1,4 @@
-"""Base of the fusions."""
+"""The base class of fusions."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ MOST_VIEWS = 8  # that all sets of them are looked at
 class Fusion(Spec, axis="fusion"):
     """Base of the fusions: lays out the layers of several views.
 
-    A fusion defines `lay_out`. ``has_experts`` says whether each view has a posterior of its own,
-    which `fuse` makes one of. `narrows.testing.check_fusion` checks one.
+    A fusion defines `build_layers`. ``has_experts`` says whether each view has a posterior of its
+    own, which `fuse` makes one of. `narrows.testing.check_fusion` checks one.
 
     Examples
     --------
     >>> from narrows import Autoencoder, Fusion
     >>> from sklearn.datasets import load_iris
     >>> class AllTogether(Fusion):
-    ...     def lay_out(self, parts, base, n_features, n_components):
+    ...     def build_layers(self, parts, base, n_features, n_components):
     ...         return base.build(n_features, n_components)
     >>> views = {"sepal": [0, 1], "petal": [2, 3]}
     >>> model = Autoencoder(2, views=views, fusion=AllTogether(), max_epochs=3, random_state=0)
@@ -47,7 +47,7 @@ class Fusion(Spec, axis="fusion"):
             If it cannot.
         """
 
-    def lay_out(
+    def build_layers(
         self, parts: Sequence[Part], base: Architecture, n_features: int, n_components: int
     ) -> Layers:
         """Return the layers.
@@ -61,7 +61,7 @@ class Fusion(Spec, axis="fusion"):
         n_features, n_components : int
             Width of the table and of the code.
         """
-        raise unwritten(self, "lay_out")
+        raise unwritten(self, "build_layers")
 
     def fuse(self, latent: Latent, heads: list[Tensor], present: Tensor) -> Posterior:
         """Return one posterior of those of the views.

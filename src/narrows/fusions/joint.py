@@ -8,10 +8,10 @@ from narrows.architectures.block import Architecture, Block, Layers
 from narrows.architectures.dense import DenseBlock
 from narrows.core import checks
 from narrows.core.activations import ACTIVATIONS, Activation, find
-from narrows.core.indexing import stretches
+from narrows.core.indexing import column_ranges
 from narrows.errors import CompositionError
 from narrows.fusions.fusion import Fusion
-from narrows.fusions.parallel import Part, SideBySide, mirrored, own_layers, stages
+from narrows.fusions.parallel import ParallelBlocks, Part, build_per_view, mirrored, stages
 
 __all__ = ["Early", "Intermediate", "SharedPrivate"]
 
@@ -28,7 +28,7 @@ class Early(Fusion):
     'early'
     """
 
-    def lay_out(
+    def build_layers(
         self, parts: Sequence[Part], base: Architecture, n_features: int, n_components: int
     ) -> Layers:
         """Return the layers of the estimator's architecture.
@@ -61,11 +61,11 @@ class Intermediate(Fusion):
     (150, 2)
     """
 
-    def lay_out(
+    def build_layers(
         self, parts: Sequence[Part], base: Architecture, n_features: int, n_components: int
     ) -> Layers:
         """Return blocks of blocks side by side, and one from what they make to the code."""
-        own = own_layers(parts, n_components)
+        own = build_per_view(parts, n_components)
         if not any(layers.encoder for layers in own):
             return base.build(n_features, n_components)
         encoder = stages(parts, [layers.encoder for layers in own], n_features)
@@ -104,7 +104,7 @@ class SharedPrivate(Fusion):
     def __init__(self, n_private: int = 1) -> None:
         self.n_private = n_private
 
-    def lay_out(
+    def build_layers(
         self, parts: Sequence[Part], base: Architecture, n_features: int, n_components: int
     ) -> Layers:
         """Return blocks side by side; the last ones see all views, or one.
@@ -127,15 +127,15 @@ class SharedPrivate(Fusion):
                 "tied=True cannot go with fusion=SharedPrivate(), whose decoder is no mirror of "
                 "its encoder; set tied=False"
             )
-        own = own_layers(parts, n_components)
+        own = build_per_view(parts, n_components)
         encoder = stages(parts, [layers.encoder for layers in own], n_features)
         takes: Sequence[Sequence[int]] = [part.columns for part in parts]
         if encoder:
-            takes = stretches(encoder[-1].widths)
+            takes = column_ranges(encoder[-1].widths)
         width = encoder[-1].n_out if encoder else n_features
         tables = [part.columns for part in parts]
         every = range(n_features)
-        head = SideBySide(
+        head = ParallelBlocks(
             [_code(width, shared, base), *(_code(len(taken), private, base) for taken in takes)],
             [range(width), *takes],
             width,
@@ -150,7 +150,7 @@ class SharedPrivate(Fusion):
             for layers, part in zip(own, parts, strict=True)
         ]
         places = None if encoder else [column for table in tables for column in table]
-        first = SideBySide(opened, codes, n_components, tables=tables, places=places)
+        first = ParallelBlocks(opened, codes, n_components, tables=tables, places=places)
         rest = mirrored(parts, [layers.decoder[::-1] for layers in own])
         return Layers([*encoder, head], [first, *rest])
 

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from narrows.architectures.block import Affine, Architecture, Block, Layers, Stage
+from narrows.architectures.block import AffineBlock, AffineMap, Architecture, Block, Layers
 from narrows.core.activations import ACTIVATIONS, Activation
-from narrows.core.indexing import Columns, as_index, inverse, stretches, take
+from narrows.core.indexing import Columns, as_index, column_ranges, inverse, take
 
 
 @dataclass(frozen=True)
@@ -22,7 +22,7 @@ class Part:
     architecture: Architecture
 
 
-class SideBySide(Block):
+class ParallelBlocks(Block):
     """Blocks that work next to each other; what they make lies side by side.
 
     Parameters
@@ -86,7 +86,7 @@ class SideBySide(Block):
     @property
     def views(self) -> Sequence[Sequence[int]]:
         """The outputs of each block, but where they are back in the order of the table."""
-        return () if self._order is not None else stretches(self.widths)
+        return () if self._order is not None else column_ranges(self.widths)
 
     def measured_outputs(self, observed: Tensor) -> Tensor:
         """Return the mask of columns that are handed on, and of each view whether it is there."""
@@ -103,43 +103,43 @@ class SideBySide(Block):
             1,
         )
 
-    def alone(self, *, mirror: bool) -> SideBySide:
+    def single_layer(self, *, mirror: bool) -> ParallelBlocks:
         """Return the blocks, with their weights, each with the mask of what it takes or gives."""
         block = copy.copy(self)
-        block._tables = list(map(as_index, stretches(self.widths))) if mirror else self._takes
+        block._tables = list(map(as_index, column_ranges(self.widths))) if mirror else self._takes
         return block
 
-    def twin(self, activation: Activation) -> SideBySide:
+    def copy_with(self, activation: Activation) -> ParallelBlocks:
         """Return the twins of the blocks, side by side."""
-        blocks = [None if block is None else block.twin(activation) for block in self._blocks]
-        return SideBySide(
+        blocks = [None if block is None else block.copy_with(activation) for block in self._blocks]
+        return ParallelBlocks(
             blocks, self._lists(self._takes), self.n_in, tables=self._lists(self._tables)
         )
 
-    def initialise(self, generator: torch.Generator) -> None:
+    def initialize(self, generator: torch.Generator) -> None:
         """Draw the weights of all blocks."""
         for block in self._present():
-            block.initialise(generator)
+            block.initialize(generator)
 
     def weights(self) -> list[nn.Parameter]:
         """Return the weights of all blocks."""
         return [weight for block in self._present() for weight in block.weights()]
 
-    def stage(self) -> Stage | None:
+    def stage(self) -> AffineBlock | None:
         """Return the affine maps of all blocks, if each is one."""
         found = []
         for block, taken, gives in zip(
-            self._blocks, self._takes, stretches(self.widths), strict=True
+            self._blocks, self._takes, column_ranges(self.widths), strict=True
         ):
             place = slice(gives.start, gives.stop)
             inner = None if block is None else block.stage()
             if block is None:
-                found.append(Affine(taken, place, None, None, False, ACTIVATIONS["linear"]))
+                found.append(AffineMap(taken, place, None, None, False, ACTIVATIONS["linear"]))
             elif inner is None or len(inner.parts) != 1 or inner.order is not None:
                 return None
             else:
                 found.append(inner.parts[0]._replace(takes=taken, gives=place))
-        return Stage(found, self.n_in, self.n_out, self._order)
+        return AffineBlock(found, self.n_in, self.n_out, self._order)
 
     def _present(self) -> list[Block]:
         return [block for block in self._blocks if block is not None]
@@ -153,7 +153,7 @@ class SideBySide(Block):
 
 def stages(
     parts: Sequence[Part], chains: Sequence[Sequence[Block]], n_features: int
-) -> list[SideBySide]:
+) -> list[ParallelBlocks]:
     """Return the views' chains of blocks as blocks side by side, one for each depth.
 
     Parameters
@@ -169,8 +169,8 @@ def stages(
     takes: Sequence[Columns] = tables
     width, found = n_features, []
     for blocks in _by_depth(chains):
-        found.append(SideBySide(blocks, takes, width, tables=tables))
-        width, takes = found[-1].n_out, stretches(found[-1].widths)
+        found.append(ParallelBlocks(blocks, takes, width, tables=tables))
+        width, takes = found[-1].n_out, column_ranges(found[-1].widths)
     return found
 
 
@@ -178,7 +178,7 @@ def mirrored(
     parts: Sequence[Part],
     chains: Sequence[Sequence[Block]],
     codes: Sequence[Columns] | None = None,
-) -> list[SideBySide]:
+) -> list[ParallelBlocks]:
     """Return the views' mirrors as blocks side by side that undo `stages`, from the inside.
 
     Parameters
@@ -198,12 +198,12 @@ def mirrored(
             len(table) if block is None else block.n_in
             for block, table in zip(blocks, tables, strict=True)
         ]
-        takes: Sequence[Columns] = stretches(widths)
+        takes: Sequence[Columns] = column_ranges(widths)
         width = sum(widths)
         if codes is not None and depth == deepest - 1:
             takes, width = codes, 1 + max(column for code in codes for column in code)
         places = [column for table in tables for column in table] if depth == 0 else None
-        found.append(SideBySide(blocks, takes, width, tables=tables, places=places))
+        found.append(ParallelBlocks(blocks, takes, width, tables=tables, places=places))
     return found
 
 
@@ -228,7 +228,7 @@ def side_by_side(activations: Sequence[Activation], widths: Sequence[int]) -> Ac
         function,
         min(activation.low for activation in activations),
         max(activation.high for activation in activations),
-        first.initialise,
+        first.initialize,
         pieces=tuple(zip(activations, widths, strict=True)),
     )
 
@@ -238,6 +238,6 @@ def layers_alone(parts: Sequence[Part], n_components: int) -> list[Layers]:
     return [part.architecture.build(len(part.columns), n_components) for part in parts]
 
 
-def own_layers(parts: Sequence[Part], n_components: int) -> list[Layers]:
+def build_per_view(parts: Sequence[Part], n_components: int) -> list[Layers]:
     """Return the layers that each view has before and behind a code of all views."""
-    return [part.architecture.own_layers(len(part.columns), n_components) for part in parts]
+    return [part.architecture.build_for_view(len(part.columns), n_components) for part in parts]

@@ -114,8 +114,8 @@ def _parts(model: FittedModel) -> Iterator[tuple[str, list[int]]]:
     layout = model.layout
     if len(layout.views) > 1:
         for name, columns in _views(model):
-            yield name, list(layout.outputs(columns))
-    yield "all", list(layout.outputs(range(layout.n_features)))
+            yield name, list(layout.output_columns(columns))
+    yield "all", list(layout.output_columns(range(layout.n_features)))
 
 
 def _dense(rows: Any) -> Matrix:
@@ -144,8 +144,10 @@ def _linear(
     both = len(np.unique(np.vstack([known, rows]), axis=0))
     if both <= len(np.unique(known, axis=0)):
         raise DataError("all rows of X are rows of train; give rows that fit did not see")
-    learned, there = model.to_inputs(known)
-    empty = np.isnan(known).all(0) & ~np.isnan(rows).all(0) & ~np.asarray(model.scaling.unseen)
+    train_inputs, there = model.to_inputs(known)
+    empty = (
+        np.isnan(known).all(0) & ~np.isnan(rows).all(0) & ~np.asarray(model.scaling.empty_columns)
+    )
     if empty.any():
         names = model.names or range(model.n_features)
         listed = ", ".join(repr(names[i]) for i in np.flatnonzero(empty)[:5])
@@ -153,9 +155,9 @@ def _linear(
             f"train has no measured cell in {int(empty.sum())} columns that fit had, {listed}"
             f"{', ...' * (int(empty.sum()) > 5)}; give the rows of fit"
         )
-    means = _mean(learned, there)
-    size = min(model.n_components, *learned.shape)
-    pca = PCA(size, random_state=0).fit(np.where(there, learned, means))
+    means = _mean(train_inputs, there)
+    size = min(model.n_components, *train_inputs.shape)
+    pca = PCA(size, random_state=0).fit(np.where(there, train_inputs, means))
     return _Linear(pca, np.where(measured, inputs, means), measured)
 
 
@@ -167,7 +169,7 @@ def _importance(model: FittedModel, X: Any, component: int | str | None, method:
 
     def value(network: Network, x: Tensor, seen: Tensor, observed: Tensor | None) -> Tensor:
         """Return what is explained; x is what the loss compares with, seen what is encoded."""
-        measured = None if observed is None else network.seen(x, observed)[1]
+        measured = None if observed is None else network.to_inputs(x, observed)[1]
         posterior = network.posterior_of(seen, measured, observed)
         if not of_score:
             return posterior.mean
@@ -198,9 +200,9 @@ def _means(model: FittedModel, x: Tensor) -> Tensor:
 
 def _by_column(layout: Layout, of_seen: Tensor) -> Tensor:
     """Return the sum over what the network sees of each column."""
-    if layout.schema is None and not layout.told:
+    if layout.schema is None and not layout.indicators:
         return of_seen
-    index = torch.tensor(layout.owners, device=of_seen.device)
+    index = torch.tensor(layout.source_columns, device=of_seen.device)
     shape = (len(of_seen), layout.n_features)
     return torch.zeros(shape, dtype=of_seen.dtype, device=of_seen.device).index_add(
         1, index, of_seen
@@ -253,8 +255,8 @@ class _Asked:
     ) -> None:
         self.network, self.value, self.observed, self.wanted = network, value, observed, wanted
         self.x = x
-        seen, self.measured = network.seen(x, observed)
-        self.seen = seen.detach()
+        seen, self.measured = network.to_inputs(x, observed)
+        self.to_inputs = seen.detach()
 
     def gradients(self, *, of_score: bool) -> Tensor:
         """Return abs of derivatives, summed over the outputs that are wanted.
@@ -263,7 +265,7 @@ class _Asked:
         reconstruction is compared with. Both count.
         """
         x = self.x.clone().requires_grad_(of_score)
-        seen = self.seen.clone().requires_grad_()
+        seen = self.to_inputs.clone().requires_grad_()
         value = self.value(self.network, x, seen, self.observed)
         outputs = range(value.shape[1]) if self.wanted is None else self.wanted
         total = torch.zeros_like(seen)
@@ -293,15 +295,15 @@ class _Asked:
             return value
 
         found = attribution.IntegratedGradients(function, multiply_by_inputs=True)
-        start = self.network.seen(means)[0].detach().expand_as(self.seen)
+        start = self.network.to_inputs(means)[0].detach().expand_as(self.to_inputs)
         begin = torch.where(self._is_number(self.x), means, self.x)  # no level lies between levels
-        total = torch.zeros_like(self.seen)
+        total = torch.zeros_like(self.to_inputs)
         with torch.no_grad():
-            width = function(self.seen[:1], self.x[:1], rest[:1]).shape[1]
+            width = function(self.to_inputs[:1], self.x[:1], rest[:1]).shape[1]
         for output in range(width) if self.wanted is None else self.wanted:
             if of_score:
                 both = found.attribute(
-                    (self.seen, self.x),
+                    (self.to_inputs, self.x),
                     baselines=(start, begin),
                     target=output,
                     additional_forward_args=(rest,),
@@ -310,7 +312,7 @@ class _Asked:
             else:
                 both = (
                     found.attribute(
-                        self.seen,
+                        self.to_inputs,
                         baselines=start,
                         target=output,
                         additional_forward_args=(self.x, rest),
@@ -324,26 +326,26 @@ class _Asked:
         """Return what is due to a cell as what is seen, and as what is compared with."""
         if of_x is None:
             return of_seen
-        widened = self.network.widened
-        if widened is None:
+        input_layer = self.network.input_layer
+        if input_layer is None:
             return of_seen + of_x
-        places, columns = widened.numbers
+        places, columns = input_layer.numbers
         return of_seen.index_add(1, places, of_x.index_select(1, columns))
 
     def _of_cells(self, found: Tensor) -> Tensor:
         """Return derivatives without those by what was not measured, and by that it was not."""
         if self.measured is None:
             return found
-        widened = self.network.widened
-        told = 0 if widened is None else len(widened.told)
+        input_layer = self.network.input_layer
+        indicators = 0 if input_layer is None else len(input_layer.indicators)
         cells = self.measured.clone()
-        cells[:, cells.shape[1] - told :] = False
+        cells[:, cells.shape[1] - indicators :] = False
         return found * cells
 
     def _is_number(self, x: Tensor) -> Tensor:
         found = torch.zeros(x.shape[1], dtype=torch.bool, device=x.device)
-        widened = self.network.widened
-        if widened is None:
+        input_layer = self.network.input_layer
+        if input_layer is None:
             return ~found
-        found[widened.numbers[1]] = True
+        found[input_layer.numbers[1]] = True
         return found

@@ -22,11 +22,11 @@ from narrows.data.fingerprint import Fingerprint, Seen
 from narrows.data.frames import Frame
 from narrows.data.layout import Layout
 from narrows.data.reading import names_of
-from narrows.data.scaling import Encoding, Rows, blocks
-from narrows.data.table import as_tensor, measured
+from narrows.data.scaling import Rows, Scaling, blocks
+from narrows.data.table import as_tensor, fill_missing
 from narrows.errors import ParameterError
 from narrows.network.composition import Composition
-from narrows.network.input_layer import shown
+from narrows.network.input_layer import to_inputs
 from narrows.network.network import Network
 from narrows.network.objective import Objective
 
@@ -51,7 +51,7 @@ class FittedModel:
         The parts it was made of.
     objective : Objective
         What it was trained for.
-    scaling : Encoding
+    scaling : Scaling
         Of the columns.
     layout : Layout
         The columns, and what was measured of those that are no plain numbers.
@@ -64,7 +64,7 @@ class FittedModel:
     network: Network
     composition: Composition
     objective: Objective
-    scaling: Encoding
+    scaling: Scaling
     layout: Layout
     reader: Any
     fingerprint: Fingerprint | None = None
@@ -87,7 +87,7 @@ class FittedModel:
     @property
     def columns(self) -> tuple[Column, ...]:
         """What each column is."""
-        return self.layout.known or (PLAIN,) * self.n_features
+        return self.layout.columns or (PLAIN,) * self.n_features
 
     @property
     def device(self) -> torch.device:
@@ -157,18 +157,18 @@ class FittedModel:
 
     def to_inputs(self, rows: Matrix) -> tuple[Matrix, Matrix]:
         """Return rows as the network sees them, a column per level, and what was measured of it."""
-        return shown(rows, self.scaling, self.layout)
+        return to_inputs(rows, self.scaling, self.layout)
 
     def decode_to_inputs(self, codes: Matrix) -> Matrix:
         """Return the mean of what the network would see of the rows that codes stand for."""
         sides = self.composition.sides(self.layout)
-        width = len(self.layout.outputs(range(self.n_features)))
+        width = len(self.layout.output_columns(range(self.n_features)))
 
         def decoded(network: Network, y: Tensor, observed: Tensor | None) -> Tensor:
             raw = network.decode_raw(y)
             means = torch.empty_like(raw)
             for side in sides:
-                means[:, list(side.outputs)] = side.shown(raw)
+                means[:, list(side.outputs)] = side.mean_inputs(raw)
             return means
 
         return self.map(codes, decoded, width, of_codes=True)
@@ -214,7 +214,7 @@ class FittedModel:
             for block in blocks(rows.shape[0], self.n_features + width):
                 values = rows[block] if of_codes else self.scaling.encode(rows[block], rows.dtype)
                 x = as_tensor(np.ascontiguousarray(values)).to(device)
-                inputs = (x, None) if of_codes else measured(x, fill)
+                inputs = (x, None) if of_codes else fill_missing(x, fill)
                 out[block] = function(network, *inputs).cpu().numpy()
         return out
 

@@ -52,7 +52,7 @@ def translate(
 ) -> Any:
     """Return one view of rows as the other views tell it; see `Autoencoder.translate`."""
     columns = model.view_columns(to)
-    complete = reading.completed(X, model.n_features, columns, model.names)
+    complete = reading.add_missing_columns(X, model.n_features, columns, model.names)
     rows = _dense(model, complete).copy()
     rows[:, columns] = np.nan
     values, frame = _predicted(model, rows), model.frame_for(X)
@@ -83,8 +83,8 @@ def _dense(model: FittedModel, X: Any) -> Matrix:
 def _predicted(model: FittedModel, rows: Matrix) -> Matrix:
     """Return all cells as the model has them; NaN in columns that no row of fit had."""
     values = model.reconstruct(rows)
-    if model.scaling.unseen is not False:
-        values[:, model.scaling.unseen] = np.nan
+    if model.scaling.empty_columns is not False:
+        values[:, model.scaling.empty_columns] = np.nan
     return values
 
 
@@ -113,7 +113,7 @@ def _spread(model: FittedModel, rows: Matrix, n_draws: int, random_state: Any) -
     width = model.n_features
     draws = np.array([model.scaling.decode(model.map(rows, drawn, width)) for _ in range(count)])
     spread: Matrix = np.std(draws, axis=0, ddof=1)
-    for number, column in enumerate(model.layout.known):
+    for number, column in enumerate(model.layout.columns):
         spread[:, number] = column.type.spread(draws[:, :, number])
     return spread
 
@@ -134,11 +134,11 @@ def _warn(model: FittedModel, rows: Matrix, holes: Matrix) -> None:
             MissingWarning,
             stacklevel=stacklevel(),
         )
-    unseen = np.flatnonzero(holes.any(0) & model.scaling.unseen)
-    if unseen.size:
+    empty_columns = np.flatnonzero(holes.any(0) & model.scaling.empty_columns)
+    if empty_columns.size:
         warnings.warn(
-            f"no cell of {called(unseen, model.names)} was measured in fit, so what is missing "
-            "there stays NaN",
+            f"no cell of {called(empty_columns, model.names)} was measured in fit, so what is "
+            "missing there stays NaN",
             MissingWarning,
             stacklevel=stacklevel(),
         )

@@ -18,7 +18,7 @@ from narrows.losses.loss import Loss
 
 
 @dataclass(frozen=True)
-class Side:
+class ColumnGroup:
     """Some of the columns.
 
     Parameters
@@ -38,9 +38,9 @@ class Side:
     link: Activation
     outputs: tuple[int, ...]
 
-    def shown(self, raw: Tensor) -> Tensor:
+    def mean_inputs(self, raw: Tensor) -> Tensor:
         """Return the mean of what the network would see of its columns, for all outputs."""
-        return self.loss.shown(take(raw, self.of_outputs), self.link)
+        return self.loss.mean_inputs(take(raw, self.of_outputs), self.link)
 
     @functools.cached_property
     def of_table(self) -> slice | list[int]:
@@ -53,16 +53,16 @@ class Side:
         return as_index(self.outputs)
 
 
-class _SideLosses(Loss):
+class _ColumnwiseLoss(Loss):
     """The loss of each side, cell by cell.
 
     Parameters
     ----------
-    sides : sequence of Side
+    sides : sequence of ColumnGroup
         Which together have all columns.
     """
 
-    def __init__(self, sides: Sequence[Side]) -> None:
+    def __init__(self, sides: Sequence[ColumnGroup]) -> None:
         self.sides = sides
 
     @property
@@ -80,9 +80,9 @@ class _SideLosses(Loss):
         for side in self.sides:
             side.loss.check(side.link.name)
 
-    def entries(self, forward: ForwardPass) -> Tensor:
+    def cells(self, forward: ForwardPass) -> Tensor:
         """Return the loss of every cell, shape (n_samples, n_features)."""
-        return _joined(self.sides, lambda side: side.loss.cells(_seen(forward, side)))
+        return _joined(self.sides, lambda side: side.loss.checked_cells(_seen(forward, side)))
 
     def log_density(self, forward: ForwardPass) -> Tensor:
         """Return log p(x | code) of every cell, shape (n_samples, n_features)."""
@@ -119,11 +119,11 @@ class _ColumnTypeLoss(Loss):
         """Return what the table would hold for outputs, shape (n_samples, n_columns)."""
         return self.type.reconstruction(self.columns, raw)
 
-    def shown(self, raw: Tensor, link: Any) -> Tensor:
+    def mean_inputs(self, raw: Tensor, link: Any) -> Tensor:
         """Return the mean of what the network would see, shape (n_samples, n_shown)."""
         return self.type.mean_inputs(self.columns, raw)
 
-    def entries(self, forward: ForwardPass) -> Tensor:
+    def cells(self, forward: ForwardPass) -> Tensor:
         """Return the loss of every cell, shape (n_samples, n_columns)."""
         return self.type.cells(self.columns, forward.x, forward.raw)
 
@@ -137,12 +137,12 @@ def likelihood(columns: Sequence[Column]) -> _ColumnTypeLoss:
     return _ColumnTypeLoss(columns)
 
 
-def loss(sides: Sequence[Side]) -> Loss:
+def loss(sides: Sequence[ColumnGroup]) -> Loss:
     """Return the loss of all columns together."""
-    return sides[0].loss if len(sides) == 1 else _SideLosses(sides)
+    return sides[0].loss if len(sides) == 1 else _ColumnwiseLoss(sides)
 
 
-def link(sides: Sequence[Side]) -> Activation:
+def link(sides: Sequence[ColumnGroup]) -> Activation:
     """Return the activation of all columns together."""
     links = [side.link for side in sides]
     if len(links) == 1:
@@ -152,7 +152,7 @@ def link(sides: Sequence[Side]) -> Activation:
         _JoinedLinks(tuple(sides)),
         min(found.low for found in links),
         max(found.high for found in links),
-        links[0].initialise,
+        links[0].initialize,
     )
 
 
@@ -160,7 +160,7 @@ def link(sides: Sequence[Side]) -> Activation:
 class _JoinedLinks:
     """The activation of each side; a class and no local function, so that a network pickles."""
 
-    sides: tuple[Side, ...]
+    sides: tuple[ColumnGroup, ...]
 
     def __call__(self, raw: Tensor) -> Tensor:
         return _joined(self.sides, lambda side: side.link(take(raw, side.of_outputs)))
@@ -173,7 +173,7 @@ class _Linked:
     link: Activation
 
 
-def _seen(forward: ForwardPass, side: Side) -> ForwardPass:
+def _seen(forward: ForwardPass, side: ColumnGroup) -> ForwardPass:
     """Return the pass as if it had the columns of one side only."""
     x = take(forward.x, side.of_table)
     intact = forward.x_corrupted is forward.x
@@ -187,7 +187,7 @@ def _seen(forward: ForwardPass, side: Side) -> ForwardPass:
     )
 
 
-def _joined(sides: Sequence[Side], make: Callable[[Side], Any]) -> Tensor:
+def _joined(sides: Sequence[ColumnGroup], make: Callable[[ColumnGroup], Any]) -> Tensor:
     """Return what is made of each side, in the order of the table's columns."""
     made = torch.cat([make(side) for side in sides], 1)
     columns = [column for side in sides for column in side.columns]

@@ -80,23 +80,23 @@ class Emphasis(Loss):
         """Return what the other loss has, shape (n_samples, n_features)."""
         return self._inner.log_density(forward)
 
-    def entries(self, forward: ForwardPass) -> Tensor:
+    def cells(self, forward: ForwardPass) -> Tensor:
         """Return the weighted loss of each cell, shape (n_samples, n_features)."""
-        entries = self._inner.cells(forward)
-        factors = self.factors(forward.x, forward.x_corrupted)
-        return entries if factors is None else entries * factors
+        cells = self._inner.checked_cells(forward)
+        factors = self.cell_weights(forward.x, forward.x_corrupted)
+        return cells if factors is None else cells * factors
 
     @property
-    def closed(self) -> bool:  # type: ignore[override]
+    def has_closed_form(self) -> bool:  # type: ignore[override]
         """Whether the other loss is."""
-        return self._inner.closed
+        return self._inner.has_closed_form
 
     @property
     def is_probability(self) -> bool:  # type: ignore[override]
         """Whether the other loss is."""
         return self._inner.is_probability
 
-    def graded(
+    def loss_and_gradient(
         self,
         raw: Tensor,
         x: Tensor,
@@ -106,9 +106,9 @@ class Emphasis(Loss):
         out: Tensor,
     ) -> tuple[Tensor, Tensor]:
         """Return what the other loss does; the factors are among the weights."""
-        return self._inner.graded(raw, x, link, weights, scale, out)
+        return self._inner.loss_and_gradient(raw, x, link, weights, scale, out)
 
-    def factors(self, x: Tensor, x_corrupted: Tensor) -> Tensor | None:
+    def cell_weights(self, x: Tensor, x_corrupted: Tensor) -> Tensor | None:
         """Return alpha where a cell was changed, else beta; None where there was no corruption."""
         if x_corrupted is x:
             return None

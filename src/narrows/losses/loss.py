@@ -1,4 +1,4 @@
-"""Base of the losses."""
+"""The base class of losses."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ __all__ = ["Loss"]
 class Loss(Spec, axis="loss"):
     """Base of the losses: one number per cell; the objective sums features and means samples.
 
-    A loss defines `entries`. ``link`` is the output activation where the architecture names none;
-    ``low`` and ``high`` bound the data the loss is defined for, after scaling. ``closed`` says
-    whether `graded` gives the loss and its derivative without autograd; it is off by default.
-    `narrows.testing.check_loss` checks one.
+    A loss defines `cells`. ``link`` is the output activation where the architecture names none;
+    ``low`` and ``high`` bound the data the loss is defined for, after scaling. ``has_closed_form``
+    says whether `loss_and_gradient` gives the loss and its derivative without autograd; it is off
+    by default. `narrows.testing.check_loss` checks one.
 
     Examples
     --------
     >>> from narrows import Autoencoder, Loss
     >>> from sklearn.datasets import load_iris
     >>> class Quartic(Loss):
-    ...     def entries(self, forward):
+    ...     def cells(self, forward):
     ...         return (forward.reconstruction - forward.x) ** 4
     >>> model = Autoencoder(2, loss=Quartic(), max_epochs=3, random_state=0)
     >>> model.fit(load_iris().data).score(load_iris().data) < 0
@@ -39,40 +39,40 @@ class Loss(Spec, axis="loss"):
     link = "linear"
     low = -math.inf
     high = math.inf
-    closed = False
+    has_closed_form = False
     is_probability = False  # whether `log_density` is of a probability, which has no unit
     how_to_write: ClassVar[str] = (
         "a loss gives one number for each cell; write\n\n"
         "from narrows import Loss\n\n"
         "class MyLoss(Loss):\n"
-        "    def entries(self, forward):\n"
+        "    def cells(self, forward):\n"
         "        # shape (n_samples, n_features): in torch that is reduction='none'\n"
         "        return {value}(forward.reconstruction, forward.x)\n\n"
         "and give loss=MyLoss()"
     )
-    shortcuts: ClassVar[dict[str, tuple[str, ...]]] = {"entries": ("closed",)}
-
-    def entries(self, forward: ForwardPass) -> Tensor:
-        """Return the loss of every cell, shape (n_samples, n_features)."""
-        raise unwritten(self, "entries")
+    shortcuts: ClassVar[dict[str, tuple[str, ...]]] = {"cells": ("has_closed_form",)}
 
     def cells(self, forward: ForwardPass) -> Tensor:
-        """Return `entries`, having seen that there is one for each cell.
+        """Return the loss of every cell, shape (n_samples, n_features)."""
+        raise unwritten(self, "cells")
+
+    def checked_cells(self, forward: ForwardPass) -> Tensor:
+        """Return `cells`, having seen that there is one for each cell.
 
         Raises
         ------
         CompositionError
             If they have another shape, of which sums would be taken all the same.
         """
-        entries = self.entries(forward)
-        if entries.shape != forward.x.shape:
+        cells = self.cells(forward)
+        if cells.shape != forward.x.shape:
             raise CompositionError(
-                f"loss={self!r} gave entries of shape {tuple(entries.shape)} for rows of shape "
+                f"loss={self!r} gave cells of shape {tuple(cells.shape)} for rows of shape "
                 f"{tuple(forward.x.shape)}; return one number for each cell, without sums or means"
             )
-        return entries
+        return cells
 
-    def graded(
+    def loss_and_gradient(
         self,
         raw: Tensor,
         x: Tensor,
@@ -83,7 +83,7 @@ class Loss(Spec, axis="loss"):
     ) -> tuple[Tensor, Tensor]:
         """Return scale x the weighted sum of all entries, and its derivative by ``raw``.
 
-        What `entries` and autograd give, without autograd, for a loss that is `closed`.
+        What `cells` and autograd give, without autograd, for a loss that is `has_closed_form`.
 
         Parameters
         ----------
@@ -102,17 +102,17 @@ class Loss(Spec, axis="loss"):
         """
         assert link.direct is not None
         link.direct.value(raw, raw)
-        total, slopes = self.of_error(torch.sub(raw, x, out=out), weights, scale)
+        total, slopes = self.error_gradient(torch.sub(raw, x, out=out), weights, scale)
         link.direct.backward(slopes, raw)
         return total, slopes
 
-    def of_error(
+    def error_gradient(
         self, error: Tensor, weights: Tensor | None, scale: float
     ) -> tuple[Tensor, Tensor]:
         """Return the same for a loss of r - x, with the derivative by r; may overwrite r - x."""
-        raise unwritten(self, "of_error")
+        raise unwritten(self, "error_gradient")
 
-    def factors(self, x: Tensor, x_corrupted: Tensor) -> Tensor | None:
+    def cell_weights(self, x: Tensor, x_corrupted: Tensor) -> Tensor | None:
         """Return what each cell counts beside all other weights; None if all count 1."""
         return None
 
@@ -129,7 +129,7 @@ class Loss(Spec, axis="loss"):
             "AbsoluteError or CrossEntropy"
         )
 
-    def shown(self, raw: Tensor, link: Any) -> Tensor:
+    def mean_inputs(self, raw: Tensor, link: Any) -> Tensor:
         """Return what the network would see of rows with this output, (n_samples, n_shown)."""
         found: Tensor = link(raw)
         return found

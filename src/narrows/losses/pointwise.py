@@ -29,13 +29,13 @@ class SquaredError(Loss):
     (150,)
     """
 
-    closed = True
+    has_closed_form = True
 
-    def entries(self, forward: ForwardPass) -> Tensor:
+    def cells(self, forward: ForwardPass) -> Tensor:
         """Return (x - r)^2, shape (n_samples, n_features)."""
         return F.mse_loss(forward.reconstruction, forward.x, reduction="none")
 
-    def of_error(
+    def error_gradient(
         self, error: Tensor, weights: Tensor | None, scale: float
     ) -> tuple[Tensor, Tensor]:
         """Return the sum of e^2 and its derivative 2 e."""
@@ -47,7 +47,7 @@ class SquaredError(Loss):
 
     def log_density(self, forward: ForwardPass) -> Tensor:
         """Return log N(x; r, 1/2), shape (n_samples, n_features)."""
-        return -self.entries(forward) - 0.5 * math.log(math.pi)
+        return -self.cells(forward) - 0.5 * math.log(math.pi)
 
 
 class AbsoluteError(Loss):
@@ -60,13 +60,13 @@ class AbsoluteError(Loss):
     'absolute_error'
     """
 
-    closed = True
+    has_closed_form = True
 
-    def entries(self, forward: ForwardPass) -> Tensor:
+    def cells(self, forward: ForwardPass) -> Tensor:
         """Return abs(x - r), shape (n_samples, n_features)."""
         return F.l1_loss(forward.reconstruction, forward.x, reduction="none")
 
-    def of_error(
+    def error_gradient(
         self, error: Tensor, weights: Tensor | None, scale: float
     ) -> tuple[Tensor, Tensor]:
         """Return the sum of abs(e) and its derivative sign(e)."""
@@ -74,7 +74,7 @@ class AbsoluteError(Loss):
 
     def log_density(self, forward: ForwardPass) -> Tensor:
         """Return log Laplace(x; r, 1), shape (n_samples, n_features)."""
-        return -self.entries(forward) - math.log(2)
+        return -self.cells(forward) - math.log(2)
 
 
 class Huber(Loss):
@@ -92,7 +92,7 @@ class Huber(Loss):
     Huber(delta=0.5)
     """
 
-    closed = True
+    has_closed_form = True
 
     def __init__(self, delta: float = 1.0) -> None:
         self.delta = delta
@@ -101,11 +101,11 @@ class Huber(Loss):
         """Refuse a delta that is not positive."""
         checks.number("loss__delta", self.delta, low=0, include_low=False)
 
-    def entries(self, forward: ForwardPass) -> Tensor:
+    def cells(self, forward: ForwardPass) -> Tensor:
         """Return the Huber loss of each cell, shape (n_samples, n_features)."""
         return F.huber_loss(forward.reconstruction, forward.x, reduction="none", delta=self.delta)
 
-    def of_error(
+    def error_gradient(
         self, error: Tensor, weights: Tensor | None, scale: float
     ) -> tuple[Tensor, Tensor]:
         """Return the sum of c (e - c / 2) and its derivative c, e clipped to [-delta, delta]."""
@@ -131,7 +131,7 @@ class CrossEntropy(Loss):
     link = "sigmoid"
     low = 0.0
     high = 1.0
-    closed = True
+    has_closed_form = True
     is_probability = True
 
     def check(self, output_activation: str) -> None:
@@ -142,11 +142,11 @@ class CrossEntropy(Loss):
                 "which needs 'sigmoid'; leave output_activation=None or choose SquaredError()"
             )
 
-    def entries(self, forward: ForwardPass) -> Tensor:
+    def cells(self, forward: ForwardPass) -> Tensor:
         """Return the cross-entropy of each cell, shape (n_samples, n_features)."""
         return F.binary_cross_entropy_with_logits(forward.raw, forward.x, reduction="none")
 
-    def graded(
+    def loss_and_gradient(
         self,
         raw: Tensor,
         x: Tensor,
@@ -156,13 +156,13 @@ class CrossEntropy(Loss):
         out: Tensor,
     ) -> tuple[Tensor, Tensor]:
         """Return the sum of the cross-entropy and its derivative sigmoid(raw) - x."""
-        entries = F.binary_cross_entropy_with_logits(raw, x, reduction="none")
+        cells = F.binary_cross_entropy_with_logits(raw, x, reduction="none")
         slopes = torch.sub(raw.sigmoid_(), x, out=out)
-        return _weighted(entries, slopes, weights, scale)
+        return _weighted(cells, slopes, weights, scale)
 
     def log_density(self, forward: ForwardPass) -> Tensor:
         """Return log Bernoulli(x; r), shape (n_samples, n_features); exact where x is 0 or 1."""
-        return -self.entries(forward)
+        return -self.cells(forward)
 
 
 class Correntropy(Loss):
@@ -186,7 +186,7 @@ class Correntropy(Loss):
     Correntropy(sigma=0.5)
     """
 
-    closed = True
+    has_closed_form = True
 
     def __init__(self, sigma: float = 0.2) -> None:
         self.sigma = sigma
@@ -195,13 +195,13 @@ class Correntropy(Loss):
         """Refuse a sigma that is not positive."""
         checks.number("loss__sigma", self.sigma, low=0, include_low=False)
 
-    def entries(self, forward: ForwardPass) -> Tensor:
+    def cells(self, forward: ForwardPass) -> Tensor:
         """Return minus the kernel of each cell, shape (n_samples, n_features)."""
         error = forward.reconstruction - forward.x
         kernel = torch.exp(error.square() * (-0.5 / self.sigma**2))
         return kernel * (-1.0 / (math.sqrt(2 * math.pi) * self.sigma))
 
-    def of_error(
+    def error_gradient(
         self, error: Tensor, weights: Tensor | None, scale: float
     ) -> tuple[Tensor, Tensor]:
         """Return the sum of -K(e) and its derivative K(e) e / s^2."""
@@ -211,9 +211,9 @@ class Correntropy(Loss):
 
 
 def _weighted(
-    entries: Tensor, slopes: Tensor, weights: Tensor | None, scale: float
+    cells: Tensor, slopes: Tensor, weights: Tensor | None, scale: float
 ) -> tuple[Tensor, Tensor]:
     """Return scale x the weighted sum of entries, and of their slopes each; overwrites both."""
     if weights is not None:
-        entries, slopes = entries.mul_(weights), slopes.mul_(weights)
-    return entries.sum() * scale, slopes.mul_(scale)
+        cells, slopes = cells.mul_(weights), slopes.mul_(weights)
+    return cells.sum() * scale, slopes.mul_(scale)

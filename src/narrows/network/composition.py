@@ -15,16 +15,16 @@ from narrows.core.activations import Activation
 from narrows.corruptions import Corruption, GaussianNoise, ViewDropout
 from narrows.data.column_types import PLAIN
 from narrows.data.layout import Layout
-from narrows.data.views import Placed, View
+from narrows.data.views import ResolvedView, View
 from narrows.errors import CompositionError
 from narrows.fusions.experts import Experts
 from narrows.fusions.fusion import Fusion
 from narrows.fusions.parallel import Part
 from narrows.latents import Latent
 from narrows.losses import columnwise
-from narrows.losses.columnwise import Side
+from narrows.losses.columnwise import ColumnGroup
 from narrows.losses.loss import Loss
-from narrows.network.input_layer import Widened
+from narrows.network.input_layer import InputLayer
 from narrows.network.network import Network
 from narrows.network.objective import Objective
 from narrows.penalties.penalty import Penalty
@@ -86,7 +86,7 @@ class Composition:
     def regularised(self) -> bool:
         """Whether anything but the length of the code limits what it can copy."""
         noisy = isinstance(self.chosen_corruption, Corruption)
-        return self.penalty is not None or noisy or self.latent.regularises
+        return self.penalty is not None or noisy or self.latent.regularizes
 
     @property
     def supervised(self) -> bool:
@@ -100,7 +100,7 @@ class Composition:
             return AUTO if len(layout.views) > 1 else None
         return self.chosen_corruption
 
-    def told(self, layout: Layout, missing: Sequence[int]) -> tuple[int, ...]:
+    def indicators(self, layout: Layout, missing: Sequence[int]) -> tuple[int, ...]:
         """Return of which columns the encoder is told where they were not measured.
 
         Parameters
@@ -121,10 +121,10 @@ class Composition:
         taking = {
             column
             for placed in layout.views
-            if self._architecture(placed.view).takes_more
+            if self._architecture(placed.view).accepts_extra_inputs
             for column in placed.columns
         }
-        if not layout.views and self.architecture.takes_more:
+        if not layout.views and self.architecture.accepts_extra_inputs:
             taking = set(range(layout.n_features))
         if not taking:
             raise CompositionError(
@@ -133,7 +133,7 @@ class Composition:
                 "something there; set add_indicator=False"
             )
         corruption = self.corruption(layout)
-        hidden = corruption is not None and corruption.hides
+        hidden = corruption is not None and corruption.masks_cells
         return tuple(sorted(taking if hidden else taking & set(missing)))
 
     def _architecture(self, view: View) -> Architecture:
@@ -157,7 +157,7 @@ class Composition:
         network = self._wired(layout, columnwise.link(self.sides(layout)))
         objective = self.objective(layout)
         objective.check(network)
-        objective.equip(network)
+        objective.add_critics(network)
         corruption = self.corruption(layout)
         if corruption is not None:
             corruption.check(layout.n_features)
@@ -169,28 +169,32 @@ class Composition:
         return network.to(dtype)
 
     def _wired(self, layout: Layout, link: Activation) -> Network:
-        n_seen, n_components = layout.n_seen, self.n_components
-        widened = None
-        if layout.schema is not None or layout.told:
-            widened = Widened(layout.known or (PLAIN,) * layout.n_features, layout.told)
+        n_inputs, n_components = layout.n_inputs, self.n_components
+        input_layer = None
+        if layout.schema is not None or layout.indicators:
+            input_layer = InputLayer(
+                layout.columns or (PLAIN,) * layout.n_features, layout.indicators
+            )
         if len(layout.views) < 2:
             architecture = self.architecture
             if layout.views:
                 architecture = self._architecture(layout.views[0].view)
-            layers = architecture.build(n_seen, n_components)
-            return Network(layers, self.latent, link, n_seen, n_components, widened=widened)
+            layers = architecture.build(n_inputs, n_components)
+            return Network(
+                layers, self.latent, link, n_inputs, n_components, input_layer=input_layer
+            )
         parts = [
-            Part(layout.seen(placed.columns), self._architecture(placed.view))
+            Part(layout.input_columns(placed.columns), self._architecture(placed.view))
             for placed in layout.views
         ]
         self.fusion.check(self.latent)
-        layers = self.fusion.lay_out(parts, self.architecture, n_seen, n_components)
+        layers = self.fusion.build_layers(parts, self.architecture, n_inputs, n_components)
         experts = None
         if self.fusion.has_experts:
             experts = Experts(self.fusion, tuple(layout.of_views))
-        return Network(layers, self.latent, link, n_seen, n_components, experts, widened)
+        return Network(layers, self.latent, link, n_inputs, n_components, experts, input_layer)
 
-    def sides(self, layout: Layout) -> list[Side]:
+    def sides(self, layout: Layout) -> list[ColumnGroup]:
         """Return the columns with their losses and links: one side where all have the same."""
         whole = self.loss, self._link(self.architecture, self.loss)
         judged = [(placed.columns, self._judged(placed.view, whole)) for placed in layout.views]
@@ -200,10 +204,14 @@ class Composition:
         for columns, (loss, link) in judged:
             numbers = layout.numbers(columns)
             if numbers:
-                found.append(Side(numbers, loss, link, layout.outputs(numbers)))
-        for columns, alike in layout.typed:
+                found.append(ColumnGroup(numbers, loss, link, layout.output_columns(numbers)))
+        for columns, alike in layout.likelihood_groups:
             by_chance = columnwise.likelihood(alike)
-            found.append(Side(columns, by_chance, by_chance.activation, layout.outputs(columns)))
+            found.append(
+                ColumnGroup(
+                    columns, by_chance, by_chance.activation, layout.output_columns(columns)
+                )
+            )
         return found
 
     def _judged(self, view: View, whole: tuple[Loss, Activation]) -> tuple[Loss, Activation]:
@@ -217,7 +225,7 @@ class Composition:
         """Return the output activation: the architecture's, or else the loss's own."""
         return activations.find("output_activation", architecture.output_activation or loss.link)
 
-    def _weights(self, views: Sequence[Placed]) -> Tensor | None:
+    def _weights(self, views: Sequence[ResolvedView]) -> Tensor | None:
         """Return what the loss of each column counts; None where all count 1.
 
         A view of d columns counts as many as the balance says: 1 for "views", sqrt(d) for "root",

@@ -14,13 +14,13 @@ from torch.nn import functional as F
 from narrows.core.activations import glorot_uniform
 from narrows.data.column import Column
 from narrows.data.layout import Layout
-from narrows.data.scaling import Encoding
+from narrows.data.scaling import Scaling
 
 Matrix = NDArray[Any]
 InputFunction = Callable[[Tensor, Tensor], Tensor]
 
 
-class Widened(nn.Module):
+class InputLayer(nn.Module):
     """What stands between a table some of whose columns are no plain numbers, and the blocks.
 
     A column becomes the inputs that its type names, or a learned vector for each of its levels;
@@ -35,7 +35,7 @@ class Widened(nn.Module):
         Columns of which the blocks are told where they were not measured.
     """
 
-    def __init__(self, columns: Sequence[Column], told: Sequence[int] = ()) -> None:
+    def __init__(self, columns: Sequence[Column], indicators: Sequence[int] = ()) -> None:
         super().__init__()
         owner: list[int] = []
         argument: list[float] = []
@@ -63,10 +63,10 @@ class Widened(nn.Module):
                 self.biases[key] = nn.Parameter(torch.empty(column.n_places))
                 self._vectors.append((number, start, start + width))
         self._n_shown = len(owner)
-        self.n_in, self.n_out = len(columns), len(owner) + len(told)
+        self.n_in, self.n_out = len(columns), len(owner) + len(indicators)
         self._functions = tuple(places)
         self._hold("owner", owner, torch.int64)
-        self._hold("told", list(told), torch.int64)
+        self._hold("indicators", list(indicators), torch.int64)
         self._hold("plain", numbers, torch.int64)
         self._hold("argument", argument, torch.float64)
         self._hold("center", center, torch.float64)
@@ -74,7 +74,7 @@ class Widened(nn.Module):
             self._hold(f"places{number}", where, torch.int64)
 
     owner: Tensor
-    told: Tensor
+    indicators: Tensor
     plain: Tensor
     argument: Tensor
     center: Tensor
@@ -96,19 +96,21 @@ class Widened(nn.Module):
         for number, start, end in self._vectors:
             levels = x[:, number].detach().long()
             inputs[:, start:end] = F.embedding(levels, self.vectors[str(number)], padding_idx=0)
-        return inputs if not len(self.told) else torch.cat([inputs, self._gone(x, observed)], 1)
+        return (
+            inputs if not len(self.indicators) else torch.cat([inputs, self._gone(x, observed)], 1)
+        )
 
     def _gone(self, x: Tensor, observed: Tensor | None) -> Tensor:
         if observed is None:
-            return x.new_zeros(len(x), len(self.told))
-        return (~observed.index_select(1, self.told)).to(x.dtype)
+            return x.new_zeros(len(x), len(self.indicators))
+        return (~observed.index_select(1, self.indicators)).to(x.dtype)
 
     def spread(self, observed: Tensor) -> Tensor:
         """Return which of the columns that the network sees were measured."""
         found = observed.index_select(1, self.owner)
-        if not len(self.told):
+        if not len(self.indicators):
             return found
-        known = found.new_ones(len(found), len(self.told))  # that a cell is missing is known
+        known = found.new_ones(len(found), len(self.indicators))  # that a cell is missing is known
         return torch.cat([found, known], 1)
 
     @property
@@ -129,7 +131,7 @@ class Widened(nn.Module):
             at = end
         return torch.cat([*parts, said[:, at:]], 1)
 
-    def initialise(self, generator: torch.Generator) -> None:
+    def initialize(self, generator: torch.Generator) -> None:
         """Draw the vectors; that of a missing level is 0, and stays so."""
         for vectors in self.vectors.values():
             glorot_uniform(vectors.data, generator)
@@ -142,14 +144,14 @@ class Widened(nn.Module):
         return list(self.vectors.values())
 
 
-def shown(rows: Any, encoding: Encoding, layout: Layout) -> tuple[Matrix, Matrix]:
+def to_inputs(rows: Any, scaling: Scaling, layout: Layout) -> tuple[Matrix, Matrix]:
     """Return rows as a network could see them, a column for each level, and what was measured.
 
     Parameters
     ----------
     rows : ndarray of shape (n_samples, n_features)
         In the units of the table, levels by their numbers; NaN where a cell was not measured.
-    encoding : Encoding
+    scaling : Scaling
         Scales them.
     layout : Layout
         What the columns are.
@@ -161,10 +163,10 @@ def shown(rows: Any, encoding: Encoding, layout: Layout) -> tuple[Matrix, Matrix
     observed : bool ndarray of shape (n_samples, n_shown)
         True where it was.
     """
-    scaled = torch.from_numpy(encoding.encode(rows, np.float64))
+    scaled = torch.from_numpy(scaling.encode(rows, np.float64))
     observed = ~torch.isnan(scaled)
-    x = scaled.where(observed, 0.0 if encoding.fill is None else torch.from_numpy(encoding.fill))
+    x = scaled.where(observed, 0.0 if scaling.fill is None else torch.from_numpy(scaling.fill))
     if layout.schema is None:
         return x.numpy(), observed.numpy()
-    indicators = Widened(layout.indicated)
+    indicators = InputLayer(layout.one_hot_columns)
     return indicators(x, observed).numpy(), indicators.spread(observed).numpy()

@@ -7,12 +7,12 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from narrows.architectures.block import Block, Layers, Linearised, Stage, sequence_forward
+from narrows.architectures.block import AffineBlock, Block, Layers, LocalJacobian, sequence_forward
 from narrows.core import activations
 from narrows.core.forward_pass import ForwardPass, Posterior
 from narrows.fusions.experts import Experts
 from narrows.latents import Latent, Point
-from narrows.network.input_layer import Widened
+from narrows.network.input_layer import InputLayer
 
 
 def kept_buffers(network: Any) -> dict[str, Tensor]:
@@ -44,12 +44,12 @@ class Network(nn.Module):
         Width of the table and of the code.
     experts : Experts, optional
         Where each view has a posterior of its own: how one is made of them.
-    widened : Widened, optional
+    widened : InputLayer, optional
         Where columns are no plain numbers: how the blocks see them.
 
     Notes
     -----
-    Weights are empty until `initialise` or until a saved model fills them.
+    Weights are empty until `initialize` or until a saved model fills them.
     """
 
     def __init__(
@@ -60,16 +60,16 @@ class Network(nn.Module):
         n_features: int,
         n_components: int,
         experts: Experts | None = None,
-        widened: Widened | None = None,
+        input_layer: InputLayer | None = None,
     ) -> None:
         super().__init__()
         self.experts = experts
-        self.widened = widened
+        self.input_layer = input_layer
         *body, head = layers.encoder
         self.body = nn.ModuleList(body)
         # A distribution needs one more head for each parameter beyond the mean.
         spread = activations.ACTIVATIONS["linear"]
-        twins = [head.twin(spread) for _ in range(latent.n_heads - 1)]
+        twins = [head.copy_with(spread) for _ in range(latent.n_heads - 1)]
         self.heads = nn.ModuleList([head, *twins])
         self.decoder = nn.ModuleList(layers.decoder)
         self.critics = nn.ModuleDict()
@@ -104,9 +104,9 @@ class Network(nn.Module):
         What computes a pass in another way than `forward` rests on this. Whatever a network is
         given that takes part in its passes must be asked of here.
         """
-        return self.latent.is_plain and self.experts is None and self.widened is None
+        return self.latent.is_identity and self.experts is None and self.input_layer is None
 
-    def alone(self, number: int) -> Network:
+    def single_layer(self, number: int) -> Network:
         """Return one pair of `pairs` as a shallow network, which shares its weights with this one.
 
         The outermost has the link, the innermost the latent if that has one head.
@@ -115,37 +115,37 @@ class Network(nn.Module):
         innermost = number == len(self.decoder) - 1
         experts = self.experts if innermost else None
         if number:
-            block, mirror = block.alone(mirror=False), mirror.alone(mirror=True)
+            block, mirror = block.single_layer(mirror=False), mirror.single_layer(mirror=True)
             if experts is not None:
                 before, _ = self.pairs[number - 1]
                 experts = experts._replace(views=tuple(map(tuple, before.views)))
         latent = self.latent if innermost and self.latent.n_heads == 1 else Point()
         link = self.link if number == 0 else activations.ACTIVATIONS["linear"]
         layers = Layers([block], [mirror])
-        widened = self.widened if number == 0 else None
+        input_layer = self.input_layer if number == 0 else None
         width = self.n_components if innermost else block.n_out
-        return Network(layers, latent, link, block.n_in, width, experts, widened)
+        return Network(layers, latent, link, block.n_in, width, experts, input_layer)
 
     def trained_parameters(self) -> list[nn.Parameter]:
         """Return what the objective trains: all parameters but those of the critics."""
         critics = {id(parameter) for parameter in self.critics.parameters()}
         return [parameter for parameter in self.parameters() if id(parameter) not in critics]
 
-    def initialise(self, generator: torch.Generator) -> None:
+    def initialize(self, generator: torch.Generator) -> None:
         """Draw all weights from ``generator``; the global one is not touched."""
         for block in self._blocks:
-            block.initialise(generator)
-        if self.widened is not None:
-            self.widened.initialise(generator)
+            block.initialize(generator)
+        if self.input_layer is not None:
+            self.input_layer.initialize(generator)
         for critic in self.critics.values():
-            critic.initialise(generator)  # type: ignore[operator]
+            critic.initialize(generator)  # type: ignore[operator]
 
     def weights(self) -> list[nn.Parameter]:
         """Return weights without biases, a tied one once."""
         found = [weight for block in self._blocks for weight in block.weights()]
-        return found if self.widened is None else [*found, *self.widened.weights()]
+        return found if self.input_layer is None else [*found, *self.input_layer.weights()]
 
-    def stages(self) -> tuple[list[Stage | None], ...]:
+    def stages(self) -> tuple[list[AffineBlock | None], ...]:
         """Return body, heads and decoder as affine maps; None for blocks that are more."""
         return tuple(
             [block.stage() for block in blocks]  # type: ignore[operator]
@@ -161,23 +161,23 @@ class Network(nn.Module):
 
     def posterior(self, x: Tensor, observed: Tensor | None = None) -> Posterior:
         """Return what the encoder says about the code of x, shape (n_samples, n_features)."""
-        return self.posterior_of(*self.seen(x, observed), observed)
+        return self.posterior_of(*self.to_inputs(x, observed), observed)
 
-    def seen(self, x: Tensor, observed: Tensor | None = None) -> tuple[Tensor, Tensor | None]:
+    def to_inputs(self, x: Tensor, observed: Tensor | None = None) -> tuple[Tensor, Tensor | None]:
         """Return rows as the blocks see them, and which of it was measured.
 
         They are of shape (n_samples, n_features), or wider where columns are no plain numbers.
         """
-        if self.widened is None:
+        if self.input_layer is None:
             return x, observed
-        return self.widened(x, observed), None if observed is None else self.widened.spread(
+        return self.input_layer(x, observed), None if observed is None else self.input_layer.spread(
             observed
         )
 
     def posterior_of(
         self, seen: Tensor, measured: Tensor | None, observed: Tensor | None
     ) -> Posterior:
-        """Return what the encoder says of what `seen` gave for rows."""
+        """Return what the encoder says of what `to_inputs` gave for rows."""
         hidden = sequence_forward(self.body, seen, measured)  # type: ignore[arg-type]
         heads = [sequence_forward([head], hidden, measured) for head in self.heads]  # type: ignore[list-item]
         # Under autocast they are bfloat16, too coarse for what terms compute of the code.
@@ -189,14 +189,16 @@ class Network(nn.Module):
             return self.experts.posterior(self.latent, heads, observed)
         return self.latent.posterior(heads)
 
-    def linearised(self, x: Tensor, observed: Tensor | None = None) -> list[Linearised] | None:
+    def local_jacobian(
+        self, x: Tensor, observed: Tensor | None = None
+    ) -> list[LocalJacobian] | None:
         """Return the encoder's blocks near x, if each is a diagonal times a matrix there."""
-        if not self.latent.passes_head or self.experts is not None:
+        if not self.latent.mean_is_head or self.experts is not None:
             return None
-        found: list[Linearised] = []
-        x = self.seen(x, observed)[0]
+        found: list[LocalJacobian] = []
+        x = self.to_inputs(x, observed)[0]
         for block in (*self.body, *self._head):
-            near = block.linearised(x)
+            near = block.local_jacobian(x)
             if near is None:
                 return None
             found.append(near)
@@ -209,10 +211,10 @@ class Network(nn.Module):
 
     def decode_raw(self, code: Tensor, observed: Tensor | None = None) -> Tensor:
         """Return the output before the link, shape (n_samples, n_outputs)."""
-        if self.widened is None:
+        if self.input_layer is None:
             return sequence_forward(self.decoder, code, observed)  # type: ignore[arg-type]
-        measured = None if observed is None else self.widened.spread(observed)
-        return self.widened.outputs(sequence_forward(self.decoder, code, measured))  # type: ignore[arg-type]
+        measured = None if observed is None else self.input_layer.spread(observed)
+        return self.input_layer.outputs(sequence_forward(self.decoder, code, measured))  # type: ignore[arg-type]
 
     def decode(self, code: Tensor, observed: Tensor | None = None) -> Tensor:
         """Return the reconstruction in scaled units, shape (n_samples, n_features)."""

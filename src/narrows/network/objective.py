@@ -77,7 +77,7 @@ class Objective:
             return Objective(Loss.of(loss), PenaltySum(tuple(own)) if own else None, weights)
         return Objective(Loss.of(loss), None if penalty is None else Penalty.of(penalty), weights)
 
-    def equip(self, network: Network) -> None:
+    def add_critics(self, network: Network) -> None:
         """Give the network the critics that terms play against, their weights not yet drawn."""
         for term in self.terms.values():
             critic = term.critic(network)
@@ -105,7 +105,7 @@ class Objective:
         found = [term.prior for term in self.terms.values() if term.prior is not None]
         return Prior.of(found[0]) if found else None
 
-    def beside(self, means: Mapping[str, float], n_features: int) -> dict[str, float]:
+    def history_extras(self, means: Mapping[str, float], n_features: int) -> dict[str, float]:
         """Return what the history notes beside the means of the parts over an epoch."""
         return {"loss_per_feature": means["loss"] / n_features}
 
@@ -116,9 +116,9 @@ class Objective:
             losses.update(term.learn(forward))
         return losses
 
-    def remarks(self, forward: ForwardPass) -> list[str]:
+    def diagnose(self, forward: ForwardPass) -> list[str]:
         """Return what is wrong with a trained network, in words, looking at one pass."""
-        found = [term.remark(forward) for term in self.terms.values()]
+        found = [term.diagnose(forward) for term in self.terms.values()]
         return [remark for remark in found if remark is not None]
 
     def per_sample(self, forward: ForwardPass) -> Tensor:
@@ -127,41 +127,43 @@ class Objective:
 
     def per_cell(self, forward: ForwardPass) -> Tensor:
         """Return what each cell adds to the reconstruction loss, shape (n_samples, n_features)."""
-        entries = self.loss.cells(forward)
+        cells = self.loss.checked_cells(forward)
         if forward.observed is not None:
-            entries = torch.where(forward.observed, entries, 0.0)
-        return entries if self.weights is None else entries * self._weights(entries)
+            cells = torch.where(forward.observed, cells, 0.0)
+        return cells if self.weights is None else cells * self._weights(cells)
 
-    def closed(self, link: Activation) -> bool:
-        """Whether `graded` gives all there is to minimise, for reconstructions by this link."""
+    def has_closed_form(self, link: Activation) -> bool:
+        """Whether `loss_and_gradient` gives all there is to minimise, for a link."""
         known = link.direct is not None and not link.direct.keeps_input
-        return self.loss.closed and known and all(t.of_weights for t in self.terms.values())
+        return (
+            self.loss.has_closed_form and known and all(t.weights_only for t in self.terms.values())
+        )
 
-    def graded(
+    def loss_and_gradient(
         self, raw: Tensor, batch: Batch, seen: Tensor, link: Activation, share: float, out: Tensor
     ) -> tuple[Tensor, Tensor]:
         """Return the loss of a batch, times its share of a step, and its derivative by ``raw``.
 
-        What the objective and autograd give, if it is `closed`. ``raw`` may be overwritten, and the
-        derivative written to ``out``.
+        What the objective and autograd give, if it `has_closed_form`. ``raw`` may be overwritten,
+        and the derivative written to ``out``.
         """
         scale = share / len(raw)
         weights = self._counts(batch, seen)
-        return self.loss.graded(raw, batch.x, link, weights, scale, out)
+        return self.loss.loss_and_gradient(raw, batch.x, link, weights, scale, out)
 
-    def graded_terms(self, network: Network, progress: float, share: float) -> list[Tensor]:
+    def add_term_gradients(self, network: Network, progress: float, share: float) -> list[Tensor]:
         """Add the gradients of terms of the weights to theirs; return the weighted values."""
         found = []
         for term in self.terms.values():
             weight = term.weight_at(progress)
-            value = term.graded(network, weight * share)
+            value = term.add_gradient(network, weight * share)
             assert value is not None
             found.append(value * weight)
         return found
 
     def _counts(self, batch: Batch, seen: Tensor) -> Tensor | None:
         """Return what each cell counts; None if all count 1."""
-        factors = [self.loss.factors(batch.x, seen)]
+        factors = [self.loss.cell_weights(batch.x, seen)]
         if batch.observed is not None:
             factors.append(batch.observed.to(batch.x.dtype))
         if self.weights is not None:
@@ -171,12 +173,12 @@ class Objective:
         given = [factor for factor in factors if factor is not None]
         return functools.reduce(torch.mul, given) if given else None
 
-    def _weights(self, entries: Tensor) -> Tensor:
+    def _weights(self, cells: Tensor) -> Tensor:
         assert self.weights is not None
         found = self._cast
-        if found is None or found.dtype != entries.dtype or found.device != entries.device:
+        if found is None or found.dtype != cells.dtype or found.device != cells.device:
             with torch.inference_mode(False):  # or autograd could not use what is kept
-                found = self.weights.to(entries)
+                found = self.weights.to(cells)
             if type(found) is Tensor:  # and no stand-in of a pass that is only traced
                 self._cast = found
         return found
@@ -193,5 +195,5 @@ class Objective:
 
     def _loss(self, forward: ForwardPass) -> Tensor:
         if forward.observed is None and forward.sample_weight is None and self.weights is None:
-            return self.loss.cells(forward).sum() / len(forward.x)  # one reduction, not two
+            return self.loss.checked_cells(forward).sum() / len(forward.x)  # one reduction, not two
         return forward.mean(self.per_sample(forward))

@@ -40,7 +40,7 @@ class Critic(nn.Module):
         self.learning_rate = learning_rate
         self._optimizer: torch.optim.Optimizer | None = None
 
-    def initialise(self, generator: torch.Generator) -> None:
+    def initialize(self, generator: torch.Generator) -> None:
         """Draw the weights."""
         for layer in self.layers:
             glorot_uniform(layer.weight.data, generator)  # type: ignore[arg-type]

@@ -66,7 +66,7 @@ class Contraction(Penalty):
         """Return the mean squared Frobenius norm of the encoder's Jacobian, a scalar."""
         near = None
         if self._exact(forward.code):
-            near = forward.network.linearised(forward.x, forward.observed)
+            near = forward.network.local_jacobian(forward.x, forward.observed)
         if near is not None:
             return forward.mean(_of_chain(near))
         return forward.mean(self._by_probes(forward))
@@ -75,7 +75,7 @@ class Contraction(Penalty):
         """Return the value for each sample, from derivatives of projections of the code."""
         trained = torch.is_grad_enabled()
         with torch.enable_grad():
-            seen, measured = forward.network.seen(forward.x, forward.observed)
+            seen, measured = forward.network.to_inputs(forward.x, forward.observed)
             x = seen.detach().requires_grad_(True)
             code = forward.network.posterior_of(x, measured, forward.observed).mean
             probes = self._probes(code, forward.generator)

@@ -110,7 +110,7 @@ class KL(Penalty):
         used = forward.mean_rows(posterior.kl_normal())  # type: ignore[attr-defined]
         return used.clamp(min=self.free_bits).sum()
 
-    def remark(self, forward: ForwardPass) -> str | None:
+    def diagnose(self, forward: ForwardPass) -> str | None:
         """Say which components carry nothing of the rows."""
         if len(forward.x) < 2:
             return None

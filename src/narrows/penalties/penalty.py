@@ -44,7 +44,9 @@ class Penalty(Spec, axis="penalty"):
     prior: Any = None  # what the codes are drawn towards
     per_layer = True
     supervised = False
-    of_weights = False  # whether it looks at the weights alone, and `graded` says how they change
+    weights_only = (
+        False  # whether it looks at the weights alone, and `add_gradient` says how they change
+    )
     needs_batches = False  # whether it must see new weights after each pass
     how_to_write: ClassVar[str] = (
         "a penalty is a term of the objective; write\n\n"
@@ -54,7 +56,7 @@ class Penalty(Spec, axis="penalty"):
         "        return {value}(forward.code)  # one number\n\n"
         "and give penalty=MyPenalty(weight=0.1)"
     )
-    shortcuts: ClassVar[dict[str, tuple[str, ...]]] = {"__call__": ("of_weights",)}
+    shortcuts: ClassVar[dict[str, tuple[str, ...]]] = {"__call__": ("weights_only",)}
 
     def __init__(self, weight: float = 1.0) -> None:
         self.weight = weight
@@ -94,7 +96,7 @@ class Penalty(Spec, axis="penalty"):
         """Return the weight when this share of the training, from 0 to 1, is done."""
         return self.weight
 
-    def graded(self, network: Any, weight: float) -> Tensor | None:
+    def add_gradient(self, network: Any, weight: float) -> Tensor | None:
         """Add weight x the gradient to that of the weights, and return the value, unweighted.
 
         What calling it and autograd give, for terms of the weights alone; None for all others.
@@ -112,7 +114,7 @@ class Penalty(Spec, axis="penalty"):
         """Train the critic on a pass, and return what the history notes of that, by name."""
         return {}
 
-    def remark(self, forward: ForwardPass) -> str | None:
+    def diagnose(self, forward: ForwardPass) -> str | None:
         """Return what is wrong with a trained network as far as this term can see, or None."""
         return None
 

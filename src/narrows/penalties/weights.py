@@ -30,7 +30,7 @@ class WeightDecay(Penalty):
     True
     """
 
-    of_weights = True
+    weights_only = True
 
     def __init__(self, weight: float = 1e-4) -> None:
         self.weight = weight
@@ -41,7 +41,7 @@ class WeightDecay(Penalty):
         return torch.stack(squares).sum()
 
     @torch.no_grad()
-    def graded(self, network: Any, weight: float) -> Tensor:
+    def add_gradient(self, network: Any, weight: float) -> Tensor:
         """Add 2 weight w to the gradient of every weight w."""
         squares = []
         for parameter in network.weights():

@@ -15,13 +15,13 @@ from narrows.data import reading
 from narrows.data.fingerprint import MOST, Fingerprint
 from narrows.data.frames import Frame
 from narrows.data.layout import Layout
-from narrows.data.scaling import Encoding, log_columns
-from narrows.data.views import place
+from narrows.data.scaling import Scaling, log_columns
+from narrows.data.views import resolve_views
 from narrows.errors import CorruptFileError
 from narrows.inference.fitted_model import FittedModel
 from narrows.network.network import Network, kept_buffers
 from narrows.persistence import files, schema_state, stored
-from narrows.training.plan import how_to_move, resolve_composition
+from narrows.training.plan import resolve_composition, resolve_optimizer
 
 ROWS = "fingerprint.rows"  # nor have those of versions before there was one
 FILL = "scaling.fill"  # files of versions before there was one have none: 0 stood in every hole
@@ -40,7 +40,7 @@ def describe(estimator: Any) -> tuple[dict[str, Any], files.Arrays]:
         "init": estimator.init_,
         "missing": [] if missing is None else missing.tolist(),
         "schema": schema_state.describe(model.layout.schema),
-        "told": list(model.layout.told),
+        "told": list(model.layout.indicators),
         "frame": None if model.layout.frame is None else model.layout.frame.described(),
     }
     fingerprint = model.fingerprint
@@ -49,7 +49,7 @@ def describe(estimator: Any) -> tuple[dict[str, Any], files.Arrays]:
         f"network.{name}": value.detach().cpu().numpy()
         for name, value in _kept(model.network).items()
     }
-    tensors |= scaling(model.scaling)
+    tensors |= scaling_tensors(model.scaling)
     if model.scaling.fill is not None:
         tensors[FILL] = model.scaling.fill
     if fingerprint is not None:
@@ -75,11 +75,11 @@ def restore(estimator: Any, fitted: Mapping[str, Any], tensors: files.Arrays) ->
         composition = resolve_composition({**settings, **size})
         names = fitted["feature_names_in"]
         views = settings["views"]
-        placed = () if views is None else tuple(place(views, n_features, names))
+        placed = () if views is None else tuple(resolve_views(views, n_features, names))
         schema = schema_state.restored(fitted.get("schema"), n_features, names)
-        told = _restored_told(fitted.get("told", []), n_features)
+        indicators = _restored_told(fitted.get("told", []), n_features)
         frame = _restored_frame(fitted.get("frame"), n_features)
-        layout = Layout(n_features, placed, schema, told, frame)
+        layout = Layout(n_features, placed, schema, indicators, frame)
         with torch.device("meta"):  # shapes alone: nothing is allocated before they are checked
             outline = composition.network(layout, dtype)
         shapes = _shapes(outline, n_features, stored.boolean("scaled", fitted["scaled"]))
@@ -93,7 +93,7 @@ def restore(estimator: Any, fitted: Mapping[str, Any], tensors: files.Arrays) ->
         missing = _restored_missing(fitted.get("missing", []), n_features)
         # Models of versions before there was a choice began with drawn weights.
         estimator.init_ = checks.choice("init", fitted.get("init", "random"), ("pca", "random"))
-        estimator.optimizer_ = how_to_move(settings)[0]
+        estimator.optimizer_ = resolve_optimizer(settings)[0]
     files.check_tensors(tensors, shapes)
     check_values(tensors, fitted["dtype"])
     rows = None
@@ -105,7 +105,7 @@ def restore(estimator: Any, fitted: Mapping[str, Any], tensors: files.Arrays) ->
     scaled = replace(
         restored_scaling(tensors),
         missing=missing,
-        logs=log_columns(layout.known),
+        logs=log_columns(layout.columns),
         fill=tensors.get(FILL),
     )
     network = _filled(composition.network(layout, dtype), tensors)
@@ -113,11 +113,11 @@ def restore(estimator: Any, fitted: Mapping[str, Any], tensors: files.Arrays) ->
     estimator._adopt(FittedModel(network, composition, objective, scaled, layout, reader, rows))
 
 
-def scaling(encoding: Encoding) -> files.Arrays:
+def scaling_tensors(scaling: Scaling) -> files.Arrays:
     """Return the tensors of a scaling."""
-    if encoding.center is None or encoding.scale is None:
+    if scaling.center is None or scaling.scale is None:
         return {}
-    return {"scaling.center": encoding.center, "scaling.scale": encoding.scale}
+    return {"scaling.center": scaling.center, "scaling.scale": scaling.scale}
 
 
 def _restored_missing(shares: Any, n_features: int) -> Any:
@@ -145,9 +145,9 @@ def _restored_frame(data: Any, n_features: int) -> Frame | None:
     return found
 
 
-def restored_scaling(tensors: files.Arrays) -> Encoding:
+def restored_scaling(tensors: files.Arrays) -> Scaling:
     """Return the scaling that tensors hold."""
-    return Encoding(tensors.get("scaling.center"), tensors.get("scaling.scale"))
+    return Scaling(tensors.get("scaling.center"), tensors.get("scaling.scale"))
 
 
 def check_values(tensors: files.Arrays, dtype: str) -> None:

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from narrows.report.plain import Quantised
 from narrows.report.rows import Judged, extent
-from narrows.report.subject import Subject
+from narrows.report.subject import ReportInput
 
 Matrix = NDArray[Any]
 COLUMNS, COMPONENTS, REASONS = 300, 32, 3
@@ -17,7 +17,7 @@ COLUMNS, COMPONENTS, REASONS = 300, 32, 3
 SILENT = 1e-3
 
 
-def picture(subject: Subject) -> dict[str, Any]:
+def picture(subject: ReportInput) -> dict[str, Any]:
     """Return the points: codes, errors, classes, cells, and the columns each is off in."""
     places = subject.shown
     numbers = subject.examined[places]

@@ -9,13 +9,13 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
-from narrows.data.reading import taken
+from narrows.data.reading import select_rows
 from narrows.errors import SeenRowsWarning
 from narrows.report.cells import Cells
 from narrows.report.codes import by_spread
 from narrows.report.plain import Quantised
 from narrows.report.rows import curves, extent, laid_out
-from narrows.report.subject import Subject
+from narrows.report.subject import ReportInput
 
 Matrix = NDArray[Any]
 COMPONENTS, STEPS, MOVED, TOP = 16, 11, 12, 10
@@ -24,12 +24,12 @@ PARTS, ROWS_OF_PART, FEWEST_PARTS = 10, 10, 4
 CONFIDENCE = 0.95
 
 
-def explained(subject: Subject) -> dict[str, Any]:
+def explained(subject: ReportInput) -> dict[str, Any]:
     """Return the share of the variance that is kept, by view and component, beside a PCA."""
     missing = _lacking(subject)
     if missing:
         return {"needs": missing}
-    rows, train = taken(subject.X, subject.examined), _train(subject)
+    rows, train = select_rows(subject.X, subject.examined), _train(subject)
     found = _kept(subject, rows, train)
     views = list(dict.fromkeys(row["view"] for row in found))
     cells = {(row["view"], row["component"]): row for row in found}
@@ -58,10 +58,10 @@ def explained(subject: Subject) -> dict[str, Any]:
     }
 
 
-def importance(subject: Subject) -> dict[str, Any]:
+def importance(subject: ReportInput) -> dict[str, Any]:
     """Return the columns that move each component most."""
     numbers = subject.examined[:: -(-len(subject.examined) // IMPORTANCE_ROWS)]
-    rows = taken(subject.X, numbers)
+    rows = select_rows(subject.X, numbers)
     shown = by_spread(subject.codes)[:COMPONENTS]
     names = dict(zip((c["column"] for c in subject.model.columns_), subject.names, strict=True))
     found = []
@@ -87,7 +87,7 @@ def importance(subject: Subject) -> dict[str, Any]:
     return {"components": found, "n_rows": len(numbers), "n_columns": len(names), **size}
 
 
-def traversal(subject: Subject) -> dict[str, Any]:
+def traversal(subject: ReportInput) -> dict[str, Any]:
     """Return what rows become along each component, the others at their medians."""
     codes = subject.codes
     low, high = np.quantile(codes, [0.02, 0.98], axis=0)
@@ -111,7 +111,7 @@ def traversal(subject: Subject) -> dict[str, Any]:
     return {"kind": kind, "components": found, "steps": STEPS, **size}
 
 
-def _lacking(subject: Subject) -> str | None:
+def _lacking(subject: ReportInput) -> str | None:
     """Return what has to be given before anything can be said of kept variance."""
     if subject.seen.share == 1:
         return (
@@ -124,22 +124,22 @@ def _lacking(subject: Subject) -> str | None:
     return None
 
 
-def _kept(subject: Subject, rows: Any, train: Any) -> list[dict[str, Any]]:
+def _kept(subject: ReportInput, rows: Any, train: Any) -> list[dict[str, Any]]:
     with warnings.catch_warnings():  # the page says which rows fit has seen
         warnings.simplefilter("ignore", SeenRowsWarning)
         found: list[dict[str, Any]] = subject.model.explained_variance(rows, train=train)
     return found
 
 
-def _train(subject: Subject) -> Any:
+def _train(subject: ReportInput) -> Any:
     if subject.train is None:
         return None
     count, most = subject.train.shape[0], len(subject.reference)
     chosen = np.unique(np.linspace(0, count - 1, most).astype(int))
-    return taken(subject.train, chosen)
+    return select_rows(subject.train, chosen)
 
 
-def _difference(subject: Subject, train: Any) -> dict[str, Any] | None:
+def _difference(subject: ReportInput, train: Any) -> dict[str, Any] | None:
     """Return how much more than the PCA the code keeps, over parts of the held-out rows."""
     assert subject.known is not None
     # Rows that are in train, too, are dealt out last: a part of them alone would not be held out.
@@ -151,7 +151,7 @@ def _difference(subject: Subject, train: Any) -> dict[str, Any] | None:
         return None
     found = []
     for part in range(count):
-        rows = taken(subject.X, np.sort(dealt[part::count]))
+        rows = select_rows(subject.X, np.sort(dealt[part::count]))
         total = _kept(subject, rows, train)
         kept = next(r for r in total if r["view"] == "all" and r["component"] == "total")
         found.append(kept["explained"] - kept["pca"])
@@ -161,7 +161,7 @@ def _difference(subject: Subject, train: Any) -> dict[str, Any] | None:
     return {"mean": mean, "low": mean - reach, "high": mean + reach, "parts": count}
 
 
-def _by_place(subject: Subject, ranked: list[dict[str, Any]]) -> Quantised:
+def _by_place(subject: ReportInput, ranked: list[dict[str, Any]]) -> Quantised:
     """Return the importance of every column, laid out as the image is."""
     places = {c["column"]: i for i, c in enumerate(subject.model.columns_)}
     values = np.zeros((len(places), 1))
@@ -171,7 +171,7 @@ def _by_place(subject: Subject, ranked: list[dict[str, Any]]) -> Quantised:
     return Quantised(values[subject.shape.ravel()], 8)
 
 
-def _along(subject: Subject, cells: Cells, mean: Matrix, deviation: Matrix) -> dict[str, Any]:
+def _along(subject: ReportInput, cells: Cells, mean: Matrix, deviation: Matrix) -> dict[str, Any]:
     if subject.is_image:
         return {"images": Quantised(laid_out(subject, cells.values).reshape(len(cells), -1).T, 8)}
     if subject.shape is not None:

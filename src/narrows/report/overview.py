@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from narrows.report import codes
-from narrows.report.subject import Subject
+from narrows.report.subject import ReportInput
 
 DRIFT, OVERFIT, HOLES, ALONE, LEAK, LISTED = 0.05, 1.5, 0.2, 0.2, 0.05, 5
 MINUS = "\N{MINUS SIGN}"
@@ -14,7 +14,7 @@ MINUS = "\N{MINUS SIGN}"
 Section = dict[str, Any]
 
 
-def described(subject: Subject, sections: dict[str, Any]) -> dict[str, Any]:
+def described(subject: ReportInput, sections: dict[str, Any]) -> dict[str, Any]:
     """Return facts, the verdict beside PCA, and alerts, the most urgent first."""
     alerts = [*_alerts(subject, sections)]
     alerts.sort(key=lambda alert: ("problem", "note").index(alert["level"]))
@@ -75,7 +75,7 @@ def compared(comparison: Section | None) -> Iterator[dict[str, str]]:
         yield {"state": state, "text": f"{label}, compared fold by fold: {said}."}
 
 
-def _facts(subject: Subject, sections: dict[str, Any]) -> list[dict[str, str]]:
+def _facts(subject: ReportInput, sections: dict[str, Any]) -> list[dict[str, str]]:
     training, explained = sections["training"], sections["explained"]
     rows = "held-out rows" if subject.seen.held_out else "rows"
     rows = "rows of fit" if subject.seen.share == 1 else rows
@@ -98,7 +98,7 @@ def _facts(subject: Subject, sections: dict[str, Any]) -> list[dict[str, str]]:
     return facts
 
 
-def _alerts(subject: Subject, sections: dict[str, Any]) -> Iterator[dict[str, str]]:
+def _alerts(subject: ReportInput, sections: dict[str, Any]) -> Iterator[dict[str, str]]:
     yield from _of_rows(subject)
     yield from _of_training(sections["training"])
     yield from _of_code(subject)
@@ -108,7 +108,7 @@ def _alerts(subject: Subject, sections: dict[str, Any]) -> Iterator[dict[str, st
         yield _alert("note", "reproduction", "No seed was set: another fit gives another model.")
 
 
-def _of_rows(subject: Subject) -> Iterator[dict[str, str]]:
+def _of_rows(subject: ReportInput) -> Iterator[dict[str, str]]:
     seen = subject.seen
     if seen.share == 1:
         yield _alert(
@@ -145,7 +145,7 @@ def _of_training(training: Section) -> Iterator[dict[str, str]]:
         )
 
 
-def _of_code(subject: Subject) -> Iterator[dict[str, str]]:
+def _of_code(subject: ReportInput) -> Iterator[dict[str, str]]:
     quiet = codes.silent(subject.codes)
     if quiet:
         names = ", ".join(map(str, quiet[:LISTED]))
@@ -158,13 +158,13 @@ def _of_code(subject: Subject) -> Iterator[dict[str, str]]:
         )
 
 
-def _of_data(subject: Subject, data: Section) -> Iterator[dict[str, str]]:
+def _of_data(subject: ReportInput, data: Section) -> Iterator[dict[str, str]]:
     columns = data["columns"]
     holes = [c["column"] for c in columns if HOLES < c["missing"] < 1]
-    unseen = [c["column"] for c in columns if c["missing"] == 1]
+    empty_columns = [c["column"] for c in columns if c["missing"] == 1]
     constant = [c["column"] for c in columns if c["missing"] < 1 and len(c["counts"]) == 1]
     for found, level, said in (
-        (unseen, "problem", "have no measured cell"),
+        (empty_columns, "problem", "have no measured cell"),
         (holes, "note", f"lack more than {HOLES:.0%} of their cells"),
         (constant, "note", "are constant here"),
     ):

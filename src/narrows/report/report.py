@@ -16,7 +16,7 @@ from narrows.data.fingerprint import Seen
 from narrows.errors import DataError, ParameterError
 from narrows.inference.fitted_model import FittedModel
 from narrows.report import page, sections
-from narrows.report.subject import Subject, known_rows
+from narrows.report.subject import ReportInput, known_rows
 
 Columns = NDArray[np.int64]
 
@@ -43,7 +43,7 @@ def write(
     """
     target = page.check_path(path)
     shape = _shape(model, image_shape, sequence_shape)
-    data = sections.gathered(
+    data = sections.build_sections(
         _subject(estimator, model, X, y, train, ids, shape),
         title=str(title),
         call=_call(path, y, train, ids, comparison, image_shape, sequence_shape),
@@ -56,7 +56,7 @@ def write(
 
 def _subject(
     estimator: Any, model: FittedModel, X: Any, y: Any, train: Any, ids: Any, shape: Columns | None
-) -> Subject:
+) -> ReportInput:
     X, train = _table(X), None if train is None else _table(train)
     rows = model.read(X)
     if train is not None:
@@ -69,7 +69,7 @@ def _subject(
     y, ids = (
         _one_per_row(name, values, rows.shape[0]) for name, values in (("y", y), ("ids", ids))
     )
-    return Subject(estimator, X, y=y, train=train, ids=ids, seen=seen, known=known, shape=shape)
+    return ReportInput(estimator, X, y=y, train=train, ids=ids, seen=seen, known=known, shape=shape)
 
 
 def _shape(model: FittedModel, image: Any, sequence: Any) -> Columns | None:

@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from narrows.data.reading import taken
+from narrows.data.reading import select_rows
 from narrows.report.cells import Cells, histogram
 from narrows.report.plain import Quantised
-from narrows.report.subject import Subject, n_rows
+from narrows.report.subject import ReportInput, n_rows
 
 Matrix = NDArray[Any]
 GALLERY = {"image": 8, "curves": 3, "table": 3}
@@ -19,7 +19,7 @@ DEVIATES = 1.0  # standard deviations from which a cell is marked
 STEPS_SHOWN, CURVES_SHOWN = 400, 4
 
 
-def gallery(subject: Subject) -> dict[str, Any]:
+def gallery(subject: ReportInput) -> dict[str, Any]:
     """Return the best, median and worst reconstructions."""
     kind = subject.kind
     order = subject.order
@@ -36,7 +36,7 @@ def gallery(subject: Subject) -> dict[str, Any]:
     return {"kind": kind, "groups": groups, **(extent(subject) if kind == "image" else {})}
 
 
-def anomalies(subject: Subject) -> dict[str, Any]:
+def anomalies(subject: ReportInput) -> dict[str, Any]:
     """Return the rows of greatest error, what they are off in, and how errors are spread."""
     numbers = subject.order[::-1][:STRANGEST]
     median = float(np.nanmedian(subject.errors))
@@ -64,15 +64,15 @@ def anomalies(subject: Subject) -> dict[str, Any]:
 class Judged:
     """Some rows beside what the model gives back, and what each cell adds to the error."""
 
-    def __init__(self, subject: Subject, given: Cells, back: Cells, loss: Matrix) -> None:
+    def __init__(self, subject: ReportInput, given: Cells, back: Cells, loss: Matrix) -> None:
         self.subject, self.given, self.back, self.loss = subject, given, back, loss
         self.mean, self.deviation = subject.reference.spread()
 
     @classmethod
-    def of(cls, subject: Subject, numbers: Matrix) -> Judged:
+    def of(cls, subject: ReportInput, numbers: Matrix) -> Judged:
         """Judge the rows of these numbers."""
         given = subject.read(numbers)
-        details = subject.model.score_samples(taken(subject.X, numbers), details=True)
+        details = subject.model.score_samples(select_rows(subject.X, numbers), details=True)
         loss = -np.asarray(details.columns, np.float64)
         return cls(subject, given, subject.given_back(numbers, given), loss)
 
@@ -113,20 +113,20 @@ class Judged:
         return float(self.loss[row, own].sum() / total) if total > 0 else None
 
 
-def laid_out(subject: Subject, values: Matrix) -> Matrix:
+def laid_out(subject: ReportInput, values: Matrix) -> Matrix:
     """Return rows as they lie in what they hold: (n_rows, channels, steps) or an image each."""
     assert subject.shape is not None
     return values[:, subject.shape]
 
 
-def curves(subject: Subject, values: Matrix) -> Matrix:
+def curves(subject: ReportInput, values: Matrix) -> Matrix:
     """Return rows as (n_rows, channels, steps), thinned out where there are very many steps."""
     found = laid_out(subject, values)[:, :CURVES_SHOWN]
     every = -(-found.shape[2] // STEPS_SHOWN)
     return found[:, :, ::every]
 
 
-def _entries(subject: Subject, numbers: Matrix, kind: str) -> list[dict[str, Any]]:
+def _entries(subject: ReportInput, numbers: Matrix, kind: str) -> list[dict[str, Any]]:
     judged = Judged.of(subject, numbers)
     names = [_named(subject, int(number)) for number in numbers]
     if kind == "table":
@@ -156,7 +156,7 @@ def _entries(subject: Subject, numbers: Matrix, kind: str) -> list[dict[str, Any
     ]
 
 
-def extent(subject: Subject) -> dict[str, Any]:
+def extent(subject: ReportInput) -> dict[str, Any]:
     """Return the size of an image, and between which values it goes from white to black."""
     assert subject.shape is not None
     values = subject.cells.values[:, subject.shape.ravel()]
@@ -164,7 +164,7 @@ def extent(subject: Subject) -> dict[str, Any]:
     return {"shape": list(subject.shape.shape), "low": low, "high": high}
 
 
-def _named(subject: Subject, number: int) -> dict[str, Any]:
+def _named(subject: ReportInput, number: int) -> dict[str, Any]:
     return {
         "row": number,
         "name": subject.name(number),
@@ -173,14 +173,14 @@ def _named(subject: Subject, number: int) -> dict[str, Any]:
     }
 
 
-def _spread(subject: Subject) -> dict[str, Any]:
+def _spread(subject: ReportInput) -> dict[str, Any]:
     """Return how many rows have which error; on a logarithmic scale where all are positive."""
     errors = subject.errors[np.isfinite(subject.errors)]
     log = bool(errors.min() > 0 and errors.max() > 20 * errors.min())
     known = [errors]
     if subject.train is not None:
         numbers = np.linspace(0, n_rows(subject.train) - 1, min(n_rows(subject.train), 10_000))
-        rows = taken(subject.train, np.unique(numbers.astype(int)))
+        rows = select_rows(subject.train, np.unique(numbers.astype(int)))
         trained = -np.asarray(subject.model.score_samples(rows), np.float64)
         known.append(trained[~np.isnan(trained)])
     scaled = [np.log10(np.maximum(values, errors.min())) if log else values for values in known]

@@ -15,11 +15,11 @@ from narrows.report import (
     training,
 )
 from narrows.report.plain import FORMAT, VERSION
-from narrows.report.subject import Subject
+from narrows.report.subject import ReportInput
 
 
-def gathered(
-    subject: Subject,
+def build_sections(
+    subject: ReportInput,
     *,
     title: str,
     call: str,
@@ -30,7 +30,7 @@ def gathered(
 
     Parameters
     ----------
-    subject : Subject
+    subject : ReportInput
         What the report is of.
     title : str
         Its heading.

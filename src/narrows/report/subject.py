@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from narrows.data.fingerprint import Seen
-from narrows.data.reading import taken
+from narrows.data.reading import select_rows
 from narrows.errors import DataError
 from narrows.report.cells import Cells, level
 
@@ -23,7 +23,7 @@ SEED = 0
 
 
 @dataclass(frozen=True)
-class Subject:
+class ReportInput:
     """A fitted model and the rows that a report shows.
 
     Parameters
@@ -132,21 +132,21 @@ class Subject:
         if self.train is None:
             return self.cells
         numbers = _sample(n_rows(self.train), EXAMINED)
-        return Cells.of(taken(self.train, numbers), self.names, self.cells)
+        return Cells.of(select_rows(self.train, numbers), self.names, self.cells)
 
     @cached_property
     def codes(self) -> Matrix:
         """The codes of the examined rows."""
-        found = self.model.transform(taken(self.X, self.examined))
+        found = self.model.transform(select_rows(self.X, self.examined))
         return np.asarray(found, np.float64)
 
     def read(self, numbers: Matrix) -> Cells:
         """Return rows as people read them."""
-        return Cells.of(taken(self.X, numbers), self.names)
+        return Cells.of(select_rows(self.X, numbers), self.names)
 
     def given_back(self, numbers: Matrix, like: Cells) -> Cells:
         """Return what the model makes of rows, their levels in the places that ``like`` has."""
-        found = self.model.reconstruct(taken(self.X, numbers))
+        found = self.model.reconstruct(select_rows(self.X, numbers))
         return Cells.of(found, self.names, like)
 
     def name(self, row: int) -> str:
@@ -210,11 +210,11 @@ def n_rows(X: Any) -> int:
 
 def known_rows(X: Any, train: Any, names: Sequence[str]) -> NDArray[np.bool_]:
     """Return which of the examined rows of X stand in ``train``, too."""
-    examined = Cells.of(taken(X, _sample(n_rows(X), EXAMINED)), names)
+    examined = Cells.of(select_rows(X, _sample(n_rows(X), EXAMINED)), names)
     known: set[int] = set()
     total = n_rows(train)
     for start in range(0, total, EXAMINED):
-        block = Cells.of(taken(train, np.arange(start, min(start + EXAMINED, total))), names)
+        block = Cells.of(select_rows(train, np.arange(start, min(start + EXAMINED, total))), names)
         known.update(_marks(block))
     return np.array([mark in known for mark in _marks(examined)])
 

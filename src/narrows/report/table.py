@@ -8,13 +8,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from narrows.report.cells import Cells
-from narrows.report.subject import Subject
+from narrows.report.subject import ReportInput
 
 Matrix = NDArray[Any]
 COLUMNS, ROW_BINS, MAP_COLUMNS = 400, 80, 200
 
 
-def described(subject: Subject) -> dict[str, Any]:
+def described(subject: ReportInput) -> dict[str, Any]:
     """Return views, columns and the map of missing cells."""
     cells = subject.cells
     missing = np.isnan(cells.values)
@@ -41,7 +41,7 @@ def described(subject: Subject) -> dict[str, Any]:
     }
 
 
-def _view(subject: Subject, missing: Matrix, name: str) -> dict[str, Any]:
+def _view(subject: ReportInput, missing: Matrix, name: str) -> dict[str, Any]:
     own = [number for number, c in enumerate(subject.columns) if c["view"] == name]
     kinds = list(dict.fromkeys(subject.columns[number]["type"] for number in own))
     absent = missing[:, own].all(1).mean()
@@ -54,7 +54,7 @@ def _view(subject: Subject, missing: Matrix, name: str) -> dict[str, Any]:
     }
 
 
-def _types(subject: Subject) -> list[dict[str, Any]]:
+def _types(subject: ReportInput) -> list[dict[str, Any]]:
     kinds = [column["type"] for column in subject.columns]
     return [{"type": kind, "n_columns": kinds.count(kind)} for kind in dict.fromkeys(kinds)]
 

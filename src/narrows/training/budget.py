@@ -18,7 +18,7 @@ FULL_BATCH_EPOCHS = 50
 
 
 @dataclass(frozen=True)
-class Pace:
+class Budget:
     """How long to train: some ``steps`` in all, of at most ``epochs``; ``rows`` is most of a step.
 
     Where there are many rows to go through, steps take more of them, see `batch_size`, and there
@@ -35,24 +35,24 @@ class Pace:
         return round(self.steps / math.sqrt(larger))
 
 
-DRAWN = Pace(4000, 200, MAX_BATCH)
+FROM_RANDOM = Budget(4000, 200, MAX_BATCH)
 # Of a network that begins at a PCA; chosen by benchmarks/optimizers.py, see docs/optimizers.md.
-AHEAD = Pace(1500, 60, 64)
+FROM_PCA = Budget(1500, 60, 64)
 AHEAD_RATE = 6e-3
 
 
-def pace(given: Mapping[str, Any], init: str, *, corrupted: bool) -> Pace:
+def pace(given: Mapping[str, Any], init: str, *, corrupted: bool) -> Budget:
     """Return how long to train with these settings, from where the network begins.
 
-    `AHEAD` serves only together with its own optimiser and rate, so both must be left open; and not
-    where the input is corrupted, because a PCA knows nothing of that.
+    `FROM_PCA` serves only together with its own optimiser and rate, so both must be left open; and
+    not where the input is corrupted, because a PCA knows nothing of that.
     """
     asked = (given.get(name, "auto") for name in ("optimizer", "learning_rate"))
     left_open = all(isinstance(value, str) and value == "auto" for value in asked)
-    return AHEAD if init == "pca" and left_open and not corrupted else DRAWN
+    return FROM_PCA if init == "pca" and left_open and not corrupted else FROM_RANDOM
 
 
-def batch_size(setting: Any, n_rows: int, at: Pace = DRAWN) -> int:
+def batch_size(setting: Any, n_rows: int, at: Budget = FROM_RANDOM) -> int:
     """Return the rows per step: a power of two that gives some 16 to 32 steps per epoch.
 
     Many rows are taken more at a time, up to the root of twice their number, for speed.
@@ -69,7 +69,7 @@ def batch_size(setting: Any, n_rows: int, at: Pace = DRAWN) -> int:
 
 
 def max_epochs(
-    setting: Any, n_rows: int, rows_per_step: int, optimizer: Optimizer, at: Pace = DRAWN
+    setting: Any, n_rows: int, rows_per_step: int, optimizer: Optimizer, at: Budget = FROM_RANDOM
 ) -> int:
     """Return the number of epochs: the steps of the pace, within bounds.
 

@@ -11,7 +11,7 @@ from narrows.network.network import kept_buffers
 from narrows.training.phase import Trainable
 
 
-class Monitor:
+class EarlyStopping:
     """Watches one number per epoch, the objective of training or of held-out rows.
 
     The objective of training is measured along the epoch, so it speaks for the weights the epoch

@@ -10,7 +10,7 @@ import torch
 Row = dict[str, Any]
 
 
-class Tally:
+class EpochMeter:
     """Means over the batches of an epoch, fetched from the device once.
 
     Parameters

@@ -12,7 +12,7 @@ from narrows.core.spec import Spec, unwritten
 __all__ = ["Constant", "Cosine", "OneCycle", "Plateau"]
 
 
-class Course(Protocol):
+class RateSchedule(Protocol):
     """A learning rate under way: asked for its factor at every step, told of every epoch."""
 
     def factor(self, progress: float) -> float:
@@ -27,7 +27,7 @@ class LearningRate(Spec, axis="learning_rate"):
 
     rate: float | None
 
-    def start(self) -> Course:
+    def start(self) -> RateSchedule:
         """Return the course of one phase; the spec itself where it has no memory."""
         return self
 
@@ -197,7 +197,7 @@ class Plateau(LearningRate):
         )
         checks.integer("learning_rate__patience", self.patience, low=1)
 
-    def start(self) -> Course:
+    def start(self) -> RateSchedule:
         """Return a course that remembers the best objective of its phase."""
         return _PlateauCourse(self.shrink, self.patience)
 

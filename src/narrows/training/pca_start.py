@@ -9,7 +9,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from narrows.architectures.block import Affine
+from narrows.architectures.block import AffineMap
 from narrows.data import batches
 from narrows.data.table import Table
 from narrows.errors import CompositionError
@@ -52,7 +52,9 @@ def resolved(init: str, network: Network, n_rows: int, *, whole: bool) -> str:
     return "random" if against is not None or (init == "auto" and not whole) else "pca"
 
 
-def at_components(network: Network, table: Table, rows: Tensor, generator: torch.Generator) -> bool:
+def initialize_at_pca(
+    network: Network, table: Table, rows: Tensor, generator: torch.Generator
+) -> bool:
     """Put a network at the PCA of rows, so that it begins where the linear method ends.
 
     relu(z) - relu(-z) = z: two units of every hidden layer hand one component on, scaled to the
@@ -112,8 +114,8 @@ def reason(network: Network, n_rows: int) -> str | None:
 class _Layers(NamedTuple):
     """The layers on both sides of the code, each as matrices side by side."""
 
-    encoder: list[list[Affine]]
-    decoder: list[list[Affine]]
+    encoder: list[list[AffineMap]]
+    decoder: list[list[AffineMap]]
     order: slice | list[int] | None
 
     @classmethod
@@ -134,7 +136,7 @@ class _Layers(NamedTuple):
         return cls(encoder, after, stages[-1].order)
 
     @property
-    def hidden(self) -> list[Affine]:
+    def hidden(self) -> list[AffineMap]:
         """The matrices whose output is hidden."""
         return [part for layer in (*self.encoder[:-1], *self.decoder[:-1]) for part in layer]
 
@@ -247,7 +249,7 @@ def _write_between(layers: _Layers, one: Tensor) -> None:
             _hand_on(part, [0], _inside(inside, part.gives), len(one))
 
 
-def _cancel(before: list[Affine], weight: Tensor, units: slice, width: int) -> None:
+def _cancel(before: list[AffineMap], weight: Tensor, units: slice, width: int) -> None:
     """Make hidden units from the ``width``-th on twins that say the same of opposite signs.
 
     ``weight`` is what listens to them: it hears their sum, which is 0.
@@ -266,7 +268,7 @@ def _cancel(before: list[Affine], weight: Tensor, units: slice, width: int) -> N
                 own[second] = own[first]
 
 
-def _takes(part: Affine) -> slice:
+def _takes(part: AffineMap) -> slice:
     """Return the stretch of hidden units that a part sees."""
     assert isinstance(part.takes, slice)
     return part.takes
@@ -277,7 +279,7 @@ def _inside(starts: Iterable[int], stretch: slice) -> list[int]:
     return [at - stretch.start for at in starts if stretch.start <= at < stretch.stop]
 
 
-def _hand_on(part: Affine, sources: list[int], targets: list[int], width: int) -> None:
+def _hand_on(part: AffineMap, sources: list[int], targets: list[int], width: int) -> None:
     """Let as many units from each target on be the sum of those from each source on."""
     weight, bias = _weights(part)
     for target in targets:
@@ -287,7 +289,7 @@ def _hand_on(part: Affine, sources: list[int], targets: list[int], width: int) -
             weight[target : target + width, source : source + width].fill_diagonal_(1)
 
 
-def _weights(part: Affine) -> tuple[Tensor, Tensor]:
+def _weights(part: AffineMap) -> tuple[Tensor, Tensor]:
     assert part.weight is not None
     assert part.bias is not None
     return part.weight.data, part.bias.data

@@ -57,13 +57,13 @@ class TrainedObjective(Protocol):
     def __call__(self, forward: ForwardPass) -> Value:
         """Return the objective of one batch, and its parts."""
 
-    def beside(self, means: Mapping[str, float], n_features: int) -> dict[str, float]:
+    def history_extras(self, means: Mapping[str, float], n_features: int) -> dict[str, float]:
         """Return what the history notes beside the means of the parts over an epoch."""
 
     def learn(self, forward: ForwardPass) -> dict[str, Tensor]:
         """Let critics learn from a pass that the network was trained on; return their losses."""
 
-    def remarks(self, forward: ForwardPass) -> list[str]:
+    def diagnose(self, forward: ForwardPass) -> list[str]:
         """Return what is wrong with a trained network, in words, looking at one pass."""
 
 

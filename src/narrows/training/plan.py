@@ -23,7 +23,7 @@ from narrows.training.schedules.schedule import Joint, Schedule
 
 
 @dataclass(frozen=True)
-class Settings:
+class TrainingPlan:
     """What the loop is told.
 
     ``patience`` is None without early stopping; ``rate`` is the base learning rate, already
@@ -78,7 +78,7 @@ class Settings:
         ParameterError
             If a parameter is no possible value.
         """
-        optimizer, learning_rate = how_to_move(parameters)
+        optimizer, learning_rate = resolve_optimizer(parameters)
         pace = budget.pace(parameters, init, corrupted=corruption is not None)
         size = budget.batch_size(parameters["batch_size"], table.n_rows, pace)
         fraction = checks.number(
@@ -96,7 +96,7 @@ class Settings:
         rate = learning_rate.rate
         if rate is None:
             rate = optimizer.default_rate(table.n_features)
-            if pace is budget.AHEAD:
+            if pace is budget.FROM_PCA:
                 rate = budget.ahead_rate(table.n_rows, table.n_features)
         return cls(
             objective=objective,
@@ -135,7 +135,7 @@ def resolve_composition(parameters: Mapping[str, Any]) -> Composition:
     # Both are needed after the table only; refused before it is read.
     checks.choice("init", parameters["init"], pca_start.STARTS)
     Schedule.of(parameters["schedule"])
-    optimizer, _ = how_to_move(parameters)
+    optimizer, _ = resolve_optimizer(parameters)
     terms = {} if composition.penalty is None else composition.penalty.terms()
     for term in terms.values():
         if term.needs_batches and optimizer.full_batch:
@@ -155,7 +155,10 @@ def resolve_init(parameters: Mapping[str, Any], network: Network, n_rows: int) -
         If it cannot begin where it was asked to.
     """
     return pca_start.resolved(
-        parameters["init"], network, n_rows, whole=Schedule.of(parameters["schedule"]).whole
+        parameters["init"],
+        network,
+        n_rows,
+        whole=Schedule.of(parameters["schedule"]).trains_all_layers_first,
     )
 
 
@@ -167,7 +170,7 @@ def foresee_init(
         return resolve_init(parameters, composition.network(layout, torch.float32), n_rows)
 
 
-def how_to_move(parameters: Mapping[str, Any]) -> tuple[Optimizer, LearningRate]:
+def resolve_optimizer(parameters: Mapping[str, Any]) -> tuple[Optimizer, LearningRate]:
     """Return the optimiser and the course of its learning rate.
 
     Raises

@@ -11,13 +11,13 @@ from numpy.typing import NDArray
 from narrows.core.randomness import Randomness
 from narrows.corruptions import Corruption
 from narrows.data.layout import Layout
-from narrows.data.scaling import Encoding, Rows
+from narrows.data.scaling import Rows, Scaling
 from narrows.data.table import Table, make_table
 from narrows.training import progress
 from narrows.training.history import Row
-from narrows.training.optimizers.optimizer import Stepper
+from narrows.training.optimizers.optimizer import OptimizerState
 from narrows.training.phase import Trainable, TrainedObjective
-from narrows.training.plan import Settings
+from narrows.training.plan import TrainingPlan
 from narrows.training.runtime import Runtime
 from narrows.training.schedules.schedule import Schedule
 from narrows.training.trainer import Outcome, Trainer
@@ -37,7 +37,7 @@ class TrainingRun:
         """Train the network, in place, as planned."""
         return self.trainer.fit(self.network, self.table)
 
-    def one_pass(self, stepper: Stepper | None) -> tuple[Row, Stepper]:
+    def one_pass(self, stepper: OptimizerState | None) -> tuple[Row, OptimizerState]:
         """Train the network for one epoch, in place, with an optimiser that outlives the call."""
         return self.trainer.one_pass(self.network, self.table, stepper)
 
@@ -47,7 +47,7 @@ def prepare(
     objective: TrainedObjective,
     parameters: Mapping[str, Any],
     rows: Rows,
-    scaling: Encoding,
+    scaling: Scaling,
     layout: Layout,
     *,
     runtime: Runtime,
@@ -67,10 +67,11 @@ def prepare(
     objective : TrainedObjective
         What is minimised.
     parameters : mapping
-        Of the estimator, by name: those of `Settings.of`, verbose, and schedule where it has one.
+        Of the estimator, by name: those of `TrainingPlan.of`, verbose, and schedule where it has
+        one.
     rows : array or CSR array of shape (n_samples, n_features)
         Not yet scaled.
-    scaling : Encoding
+    scaling : Scaling
         Of their columns.
     layout : Layout
         What the columns are.
@@ -102,7 +103,7 @@ def prepare(
         layout=layout,
         owned=overwrite,
     )
-    plan = Settings.of(
+    plan = TrainingPlan.of(
         parameters,
         objective,
         table,

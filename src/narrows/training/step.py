@@ -15,12 +15,12 @@ from narrows.data.table import Batch, Table, revealed
 from narrows.network.network import Network
 from narrows.network.objective import Objective, Value
 from narrows.training.compiled import dense_gradients
-from narrows.training.compiled.cuda_graph import Recorded
-from narrows.training.compiled.dense_gradients import Fused
-from narrows.training.compiled.flat_parameters import Flat
-from narrows.training.history import Tally
+from narrows.training.compiled.cuda_graph import CudaGraphStep
+from narrows.training.compiled.dense_gradients import DenseGradients
+from narrows.training.compiled.flat_parameters import FlatParameters
+from narrows.training.history import EpochMeter
 from narrows.training.optimizers.algorithms import OneVectorAdam
-from narrows.training.optimizers.optimizer import Stepper
+from narrows.training.optimizers.optimizer import OptimizerState
 from narrows.training.phase import Trainable, TrainedObjective
 from narrows.training.runtime import Runtime
 
@@ -64,9 +64,9 @@ class Step:
         self.noise = noise
         self.max_grad_norm = max_grad_norm
         self.parameters = network.trained_parameters()
-        self.fused: Fused | None = None
-        self.flat: Flat | None = None
-        self._recorded: dict[int, Recorded] = {}
+        self.fused: DenseGradients | None = None
+        self.flat: FlatParameters | None = None
+        self._recorded: dict[int, CudaGraphStep] = {}
         self.micro_rows = batches.rows_at_once(table.n_features)
 
     @contextmanager
@@ -88,7 +88,7 @@ class Step:
         if reason is not None and vector is None and not (joined and self.runtime.joins):
             yield
             return
-        self.flat = Flat(self.parameters, vector)
+        self.flat = FlatParameters(self.parameters, vector)
         try:
             with self.flat.held():
                 if reason is None:
@@ -96,7 +96,7 @@ class Step:
                     assert isinstance(network, Network)
                     assert isinstance(objective, Objective)
                     dtype = self._products(network, n_rows)
-                    self.fused = Fused(network, objective, self.flat, dtype)
+                    self.fused = DenseGradients(network, objective, self.flat, dtype)
                 yield
         finally:
             self.flat = self.fused = None
@@ -115,8 +115,8 @@ class Step:
     def train(
         self,
         rows: Tensor,
-        stepper: Stepper,
-        tally: Tally,
+        stepper: OptimizerState,
+        tally: EpochMeter,
         *,
         progress: float = 1.0,
         still: bool = False,
@@ -127,9 +127,9 @@ class Step:
         ----------
         rows : int64 Tensor of shape (n_rows,)
             Row numbers in the table.
-        stepper : Stepper
+        stepper : OptimizerState
             The optimiser.
-        tally : Tally
+        tally : EpochMeter
             Told of the objective as it was before the move.
         progress : float
             Share of the training that is done.
@@ -140,7 +140,7 @@ class Step:
             tally.add(self._replayed(rows, stepper).unbind(), len(rows))
             return
         frozen = self.noise.get_state() if still else None
-        uncounted: Tally | None = tally
+        uncounted: EpochMeter | None = tally
 
         def closure() -> Tensor:
             nonlocal uncounted
@@ -157,10 +157,10 @@ class Step:
         return (
             self.runtime.records
             and self.fused is not None
-            and self.fused.closed
+            and self.fused.has_closed_form
             and self.objective.steady
             and self.table.resident
-            and (self.corruption is None or self.corruption.replayable)
+            and (self.corruption is None or self.corruption.graph_capturable)
             and n_rows <= self.micro_rows
         )
 
@@ -168,14 +168,14 @@ class Step:
         """Make a step that is recorded after a while; return the parts of the objective."""
 
         def body(numbers: Tensor) -> Tensor:
-            told = Tally(self.objective.names)
+            told = EpochMeter(self.objective.names)
             self._gradients(numbers, told, progress=1.0)
             stepper.move()
             return told.parts()
 
         recorded = self._recorded.get(len(rows))
         if recorded is None:
-            recorded = Recorded(body, len(rows), self.runtime, self.noise)
+            recorded = CudaGraphStep(body, len(rows), self.runtime, self.noise)
             self._recorded[len(rows)] = recorded
         stepper.set_rate()
         return recorded(rows)
@@ -183,14 +183,14 @@ class Step:
     @torch.no_grad()
     def evaluate(self, rows: Tensor) -> dict[str, float]:
         """Return the trained objective and its parts on clean rows, without noise."""
-        tally = Tally(self.objective.names)
+        tally = EpochMeter(self.objective.names)
         self.network.train(mode=False)
         for part in batches.in_order(rows, self.micro_rows):
             tally.add(self.objective(self._forward(part, training=False)).parts, len(part))
         self.network.train()
         return tally.means()
 
-    def _gradients(self, rows: Tensor, tally: Tally | None, progress: float) -> Tensor:
+    def _gradients(self, rows: Tensor, tally: EpochMeter | None, progress: float) -> Tensor:
         self._clear()
         parts = rows.split(self.micro_rows) if len(rows) > self.micro_rows else (rows,)
         values = []
@@ -231,10 +231,10 @@ class Step:
         total.backward()
         return Value(total.detach(), value.parts), forward
 
-    def remarks(self, rows: Tensor) -> list[str]:
+    def diagnose(self, rows: Tensor) -> list[str]:
         """Return what the objective finds wrong with the trained network on these rows."""
         with torch.no_grad():
-            return self.objective.remarks(self._forward(rows, training=False))
+            return self.objective.diagnose(self._forward(rows, training=False))
 
     def _look(
         self, rows: Tensor, *, training: bool, out: Tensor | None = None
@@ -244,7 +244,7 @@ class Step:
         if not training or self.corruption is None:
             return batch, None, batch.observed
         seen = self.corruption.of_measured(batch.x, batch.observed, self.table, self.noise)
-        if not self.corruption.hides:
+        if not self.corruption.masks_cells:
             return batch, seen, batch.observed
         return batch, *revealed(seen, batch.observed, self.table.fill)
 

@@ -21,14 +21,14 @@ from narrows.errors import (
 )
 from narrows.network.network import Network
 from narrows.training.compiled.flat_parameters import vector_of
-from narrows.training.early_stopping import Monitor
-from narrows.training.history import Row, Tally
+from narrows.training.early_stopping import EarlyStopping
+from narrows.training.history import EpochMeter, Row
 from narrows.training.interrupt import Interrupt
-from narrows.training.learning_rates import Constant, Course
-from narrows.training.optimizers.optimizer import Stepper
-from narrows.training.pca_start import at_components
+from narrows.training.learning_rates import Constant, RateSchedule
+from narrows.training.optimizers.optimizer import OptimizerState
+from narrows.training.pca_start import initialize_at_pca
 from narrows.training.phase import Phase, Trainable
-from narrows.training.plan import Settings
+from narrows.training.plan import TrainingPlan
 from narrows.training.progress import Progress, Silent
 from narrows.training.runtime import Runtime
 from narrows.training.step import Step
@@ -50,7 +50,7 @@ class Trainer:
 
     Parameters
     ----------
-    settings : Settings
+    settings : TrainingPlan
         What to do.
     runtime : Runtime
         Where, and in which precision.
@@ -62,7 +62,7 @@ class Trainer:
 
     def __init__(
         self,
-        settings: Settings,
+        settings: TrainingPlan,
         runtime: Runtime,
         randomness: Randomness,
         progress: Progress | None = None,
@@ -105,14 +105,14 @@ class Trainer:
         """Put a network that was just drawn where training is to begin; return where that is."""
         if self.settings.init != "pca" or not isinstance(network, Network):
             return "random"
-        done = at_components(network, table, rows, self.randomness.initial)
+        done = initialize_at_pca(network, table, rows, self.randomness.initial)
         return "pca" if done else "random"
 
     def _remarks(self, network: Trainable, table: Table) -> list[str]:
         if not self.settings.objective.terms:
             return []
         step = self._step(self._whole("joint", network, table))
-        return step.remarks(torch.arange(min(table.n_rows, step.micro_rows, REMARKED_ROWS)))
+        return step.diagnose(torch.arange(min(table.n_rows, step.micro_rows, REMARKED_ROWS)))
 
     def _whole(self, name: str, network: Trainable, table: Table) -> Phase:
         settings = self.settings
@@ -120,9 +120,9 @@ class Trainer:
             name, network, table, settings.max_epochs, settings.objective, settings.corruption
         )
 
-    def stepper(self, step: Step) -> Stepper:
+    def stepper(self, step: Step) -> OptimizerState:
         """Return a fresh optimiser for what a step trains."""
-        flat = step.flat if self._shapeless else None
+        flat = step.flat if self._elementwise else None
         moved = step.parameters if flat is None else [flat.vector]
         stepper = self.settings.optimizer.build(moved, self.settings.rate)
         for group in stepper.param_groups:
@@ -131,12 +131,12 @@ class Trainer:
         return stepper
 
     @property
-    def _shapeless(self) -> bool:
-        return self.settings.optimizer.shapeless
+    def _elementwise(self) -> bool:
+        return self.settings.optimizer.elementwise
 
     def one_pass(
-        self, network: Trainable, table: Table, stepper: Stepper | None
-    ) -> tuple[Row, Stepper]:
+        self, network: Trainable, table: Table, stepper: OptimizerState | None
+    ) -> tuple[Row, OptimizerState]:
         """Train for one epoch with an optimiser that outlives the call, at a constant rate.
 
         Parameters
@@ -145,14 +145,14 @@ class Trainer:
             Trained in place.
         table : Table
             The rows.
-        stepper : Stepper or None
+        stepper : OptimizerState or None
             The optimiser that goes on; a fresh one if None.
 
         Returns
         -------
         row : dict
             Of the history.
-        stepper : Stepper
+        stepper : OptimizerState
             The optimiser, for the next call.
 
         Raises
@@ -161,14 +161,14 @@ class Trainer:
             If the objective was not finite; the weights are those before the call.
         """
         phase = replace(self._whole("partial", network, table), max_epochs=1)
-        monitor = Monitor(network, None, 0.0, held_out=False)
+        monitor = EarlyStopping(network, None, 0.0, held_out=False)
         rows = torch.arange(table.n_rows)
         self.progress.phase(phase.name, phase.max_epochs, table.n_rows)
         network.train()
         try:
             step = self._step(phase)
             vector = None if stepper is None else vector_of(stepper.param_groups, step.parameters)
-            with step.held(vector, self._coarse_rows(rows), joined=self._shapeless):
+            with step.held(vector, self._coarse_rows(rows), joined=self._elementwise):
                 stepper = stepper or self.stepper(step)
                 row = self._epoch(phase, step, rows, stepper, Constant(), 0, settled=True)
             self.progress.epoch(row)
@@ -189,7 +189,7 @@ class Trainer:
         step = self._step(phase)
         phase.network.train()
         try:
-            with step.held(n_rows=self._coarse_rows(train), joined=self._shapeless):
+            with step.held(n_rows=self._coarse_rows(train), joined=self._elementwise):
                 return self._epochs(phase, step, train, valid, history)
         finally:
             phase.network.train(mode=False)
@@ -199,7 +199,7 @@ class Trainer:
     ) -> str:
         settings, stepper = self.settings, self.stepper(step)
         course = settings.learning_rate.start()
-        monitor = Monitor(
+        monitor = EarlyStopping(
             phase.network,
             settings.patience,
             settings.optimizer.tolerance,
@@ -230,15 +230,15 @@ class Trainer:
         phase: Phase,
         step: Step,
         train: Tensor,
-        stepper: Stepper,
-        course: Course,
+        stepper: OptimizerState,
+        course: RateSchedule,
         epoch: int,
         *,
         settled: bool = False,
     ) -> Row:
         """Train for one epoch; ``settled`` is the state of training when it is done."""
         started = time.perf_counter()
-        tally = Tally(phase.objective.names)
+        tally = EpochMeter(phase.objective.names)
         base = [group.setdefault("base_rate", group["lr"]) for group in stepper.param_groups]
         size = self._batch_size(train)
         n_steps = -(-len(train) // size)
@@ -276,18 +276,20 @@ class Trainer:
         """Return the rows of a batch; 0 where a line search needs exact products."""
         return 0 if self.settings.optimizer.full_batch else min(self._batch_size(rows), len(rows))
 
-    def _row(self, phase: Phase, epoch: int, tally: Tally, stepper: Stepper, started: float) -> Row:
+    def _row(
+        self, phase: Phase, epoch: int, tally: EpochMeter, stepper: OptimizerState, started: float
+    ) -> Row:
         means = tally.means()
         return {
             "phase": phase.name,
             "epoch": epoch + 1,
             **means,
-            **phase.objective.beside(means, phase.table.n_features),
+            **phase.objective.history_extras(means, phase.table.n_features),
             "learning_rate": stepper.param_groups[0]["lr"],
             "seconds": time.perf_counter() - started,
         }
 
-    def _close(self, phase: Phase, monitor: Monitor, reason: str | None, last: Row) -> str:
+    def _close(self, phase: Phase, monitor: EarlyStopping, reason: str | None, last: Row) -> str:
         if reason != "diverged" and not monitor.finite():
             reason = "diverged"
         if reason == "diverged":

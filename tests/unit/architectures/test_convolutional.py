@@ -32,7 +32,7 @@ SHAPES = [(1,), (2,), (13,), (7, 7), (1, 9), (28, 27), (3, 5, 7), (4, 1, 6)]
 def network(spec: Convolutional, n_features: int, n_components: int = 3) -> Network:
     layers = spec.build(n_features, n_components)
     found = Network(layers, Point(), ACTIVATIONS["linear"], n_features, n_components)
-    found.initialise(torch.Generator().manual_seed(0))
+    found.initialize(torch.Generator().manual_seed(0))
     return found
 
 
@@ -153,7 +153,7 @@ def test_kernels_start_from_the_fan_in_of_their_own_direction() -> None:
 def test_a_twin_has_the_same_shape_and_weights_of_its_own() -> None:
     found = network(Convolutional((6,), (2,), tied=True), 6)
     for block in found.pairs[0]:
-        twin = block.twin(block.activation)
+        twin = block.copy_with(block.activation)
         assert type(twin) is type(block)
         assert twin.weight is not block.weight
         assert twin.weight.shape == block.weight.shape

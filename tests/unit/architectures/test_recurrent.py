@@ -113,8 +113,8 @@ def test_a_column_that_no_sequence_reaches_keeps_its_units() -> None:
     X = np.column_stack([waves(60), np.full(60, np.nan)])
     with pytest.warns(MissingWarning, match="no cell of column 20 was measured"):
         model = a_model().fit(X)
-    assert model.encoding_.center[-1] == 0
-    assert model.encoding_.scale[-1] == 1
+    assert model.scaling_.center[-1] == 0
+    assert model.scaling_.scale[-1] == 1
 
 
 def test_weights_counted_by_decay_are_matrices() -> None:

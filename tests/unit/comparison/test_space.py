@@ -9,7 +9,7 @@ import pytest
 import scipy.sparse
 
 from narrows.comparison.space import Space
-from narrows.data.reading import taken
+from narrows.data.reading import select_rows
 from narrows.errors import DataError
 
 RANDOM = np.random.default_rng(0)
@@ -31,9 +31,9 @@ def test_numbers_are_standardised_and_holes_lie_at_the_mean() -> None:
     X = RANDOM.normal(5, 3, size=(50, 3))
     X[4, 1] = np.nan
     rows = Space().fit(X).rows(X)
-    np.testing.assert_allclose(rows.shown.mean(0), 0, atol=1e-12)
-    np.testing.assert_allclose(rows.shown[:, [0, 2]].std(0), 1)
-    assert rows.shown[4, 1] == 0
+    np.testing.assert_allclose(rows.inputs.mean(0), 0, atol=1e-12)
+    np.testing.assert_allclose(rows.inputs[:, [0, 2]].std(0), 1)
+    assert rows.inputs[4, 1] == 0
     assert rows.observed.sum() == 149
     assert not rows.observed[4, 1]
 
@@ -47,7 +47,7 @@ def test_levels_get_a_column_each_less_their_share() -> None:
     assert space.plain.tolist() == [0, 5]
     shares = frame["town"].value_counts(normalize=True).sort_index()
     expected = pd.get_dummies(frame["town"]).to_numpy(float) - shares.to_numpy()
-    np.testing.assert_allclose(rows.shown[:, 1:4], expected, atol=1e-6)
+    np.testing.assert_allclose(rows.inputs[:, 1:4], expected, atol=1e-6)
 
 
 @pytest.mark.parametrize("kind", ["array", "pandas", "polars"])
@@ -61,7 +61,7 @@ def test_noise_moves_numbers_and_nothing_else(kind: str) -> None:
     space = Space().fit(table)
     noisy = space.noisy(table, 0.5, np.random.default_rng(1))
     assert type(noisy) is type(table)
-    moved = space.rows(noisy).shown - space.rows(table).shown
+    moved = space.rows(noisy).inputs - space.rows(table).inputs
     assert np.abs(moved[:, space.plain]).mean() == pytest.approx(0.5 * np.sqrt(2 / np.pi), rel=0.2)
     assert np.isfinite(moved).all()
     rest = np.delete(moved, space.plain, axis=1)
@@ -70,8 +70,8 @@ def test_noise_moves_numbers_and_nothing_else(kind: str) -> None:
 
 def test_rows_are_taken_by_number_whatever_the_index() -> None:
     frame = mixed()
-    np.testing.assert_array_equal(taken(frame, [3, 1])["age"], frame["age"].iloc[[3, 1]])
-    assert taken(pl.from_pandas(frame), np.array([3, 1]))["age"].to_list() == [
+    np.testing.assert_array_equal(select_rows(frame, [3, 1])["age"], frame["age"].iloc[[3, 1]])
+    assert select_rows(pl.from_pandas(frame), np.array([3, 1]))["age"].to_list() == [
         frame["age"].iloc[3],
         frame["age"].iloc[1],
     ]

@@ -10,7 +10,7 @@ from scipy import sparse
 from sklearn.preprocessing import MinMaxScaler, RobustScaler, StandardScaler
 
 from narrows.data import scaling
-from narrows.data.scaling import Encoding, blocks
+from narrows.data.scaling import Scaling, blocks
 from narrows.errors import DataError, ParameterError
 
 SCALERS = {"standard": StandardScaler, "minmax": MinMaxScaler, "robust": RobustScaler}
@@ -25,7 +25,7 @@ def small_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize("kind", [np.array, sparse.csr_array])
 @pytest.mark.parametrize("scaling", SCALERS)
 def test_a_scaling_is_that_of_scikit_learn(scaling: str, kind: Any, breast_cancer: Any) -> None:
-    found = Encoding.fit(scaling, kind(breast_cancer))
+    found = Scaling.fit(scaling, kind(breast_cancer))
     expected = SCALERS[scaling]().fit_transform(breast_cancer)
     np.testing.assert_allclose(
         found.encode(kind(breast_cancer), np.float64), expected, rtol=1e-9, atol=1e-9
@@ -36,7 +36,7 @@ def test_a_scaling_is_that_of_scikit_learn(scaling: str, kind: Any, breast_cance
 @pytest.mark.parametrize("scaling", [*SCALERS, "none", None])
 def test_decoding_undoes_encoding(scaling: Any, dtype: Any, breast_cancer: Any) -> None:
     X = breast_cancer.astype(dtype)
-    found = Encoding.fit(scaling, X)
+    found = Scaling.fit(scaling, X)
     there = found.encode(X, dtype)
     back = found.decode(there)
     assert there.dtype == back.dtype == dtype
@@ -46,7 +46,7 @@ def test_decoding_undoes_encoding(scaling: Any, dtype: Any, breast_cancer: Any) 
 @pytest.mark.parametrize("scaling", SCALERS)
 def test_a_constant_column_keeps_its_scale(scaling: str) -> None:
     X = np.column_stack([np.full(20, 5.0), np.arange(20.0)])
-    found = Encoding.fit(scaling, X)
+    found = Scaling.fit(scaling, X)
     assert found.scale is not None
     assert found.scale[0] == 1
     np.testing.assert_array_equal(found.encode(X, np.float64)[:, 0], 0)
@@ -55,8 +55,8 @@ def test_a_constant_column_keeps_its_scale(scaling: str) -> None:
 
 def test_weights_enter_the_standard_scaling_as_repetitions(breast_cancer: Any) -> None:
     weight = np.random.default_rng(0).integers(1, 5, len(breast_cancer))
-    weighted = Encoding.fit("standard", breast_cancer, weight.astype(float))
-    repeated = Encoding.fit("standard", np.repeat(breast_cancer, weight, axis=0))
+    weighted = Scaling.fit("standard", breast_cancer, weight.astype(float))
+    repeated = Scaling.fit("standard", np.repeat(breast_cancer, weight, axis=0))
     np.testing.assert_allclose(weighted.center, repeated.center)
     np.testing.assert_allclose(weighted.scale, repeated.scale)
 
@@ -65,7 +65,7 @@ def test_weights_enter_the_standard_scaling_as_repetitions(breast_cancer: Any) -
 def test_the_result_can_be_written_where_the_caller_wants_it(
     scaling: Any, breast_cancer: Any
 ) -> None:
-    found = Encoding.fit(scaling, breast_cancer)
+    found = Scaling.fit(scaling, breast_cancer)
     expected = found.encode(breast_cancer, np.float64)
     for dtype in (np.float32, np.float64):
         out = np.empty(breast_cancer.shape, dtype)
@@ -78,7 +78,7 @@ def test_the_result_can_be_written_where_the_caller_wants_it(
 
 def test_encoding_leaves_its_input_alone(breast_cancer: Any) -> None:
     X = breast_cancer.copy()
-    Encoding.fit("standard", X).encode(X, np.float64)
+    Scaling.fit("standard", X).encode(X, np.float64)
     np.testing.assert_array_equal(X, breast_cancer)
 
 
@@ -86,12 +86,12 @@ def test_a_column_whose_spread_overflows_is_named() -> None:
     X = np.random.default_rng(0).normal(size=(30, 3))
     X[:, 1] *= 1e300
     with pytest.raises(DataError, match="column 1 has values too large to scale"):
-        Encoding.fit("standard", X)
+        Scaling.fit("standard", X)
 
 
 def test_an_unknown_scaling_is_answered_with_the_nearest(breast_cancer: Any) -> None:
     with pytest.raises(ParameterError, match=r"scaling='minmx'.*did you mean 'minmax'"):
-        Encoding.fit("minmx", breast_cancer)
+        Scaling.fit("minmx", breast_cancer)
 
 
 @pytest.mark.usefixtures("small_blocks")

@@ -86,7 +86,7 @@ def test_every_way_to_write_one_table_reads_the_same(text: str) -> None:
 def test_delimiter_and_header_are_found(
     text: str, delimiter: str, names: tuple[str, ...], header: bool
 ) -> None:
-    assert delimited.detect(text.encode()) == delimited.Layout(delimiter, names, header)
+    assert delimited.detect(text.encode()) == delimited.Dialect(delimiter, names, header)
 
 
 def test_a_header_can_be_declared_where_it_cannot_be_seen() -> None:

@@ -66,8 +66,8 @@ def same_form(found: Any, X: Any) -> None:
 def test_a_frame_of_numbers_gives_a_frame(library: str) -> None:
     X = table(library)
     model = fitted(X, views=VIEWS, latent="gaussian", penalty="kl")
-    holed = table(library, np.where(HOLES, np.nan, ROWS))
-    filled, spread = model.impute(holed, return_std=True, random_state=0)
+    columns_with_missing = table(library, np.where(HOLES, np.nan, ROWS))
+    filled, spread = model.impute(columns_with_missing, return_std=True, random_state=0)
     array, by_array = fitted(ROWS, latent="gaussian", penalty="kl").impute(
         np.where(HOLES, np.nan, ROWS), return_std=True, random_state=0
     )

@@ -26,7 +26,7 @@ from narrows import (
     RMSprop,
     WeightDecay,
 )
-from narrows.training.compiled.flat_parameters import Flat, vector_of
+from narrows.training.compiled.flat_parameters import FlatParameters, vector_of
 from narrows.training.optimizers.algorithms import OneVectorAdam
 from narrows.training.step import Step
 
@@ -60,12 +60,12 @@ def moved(optimizer: Any, held: Sequence[nn.Parameter], moved: Sequence[nn.Param
 
 @pytest.mark.parametrize("optimizer", OPTIMIZERS, ids=repr)
 def test_one_vector_moves_as_its_parameters_would(optimizer: Any) -> None:
-    assert optimizer.shapeless
+    assert optimizer.elementwise
     apart, together = parameters(), parameters()
     for parameter in apart:
         parameter.grad = torch.zeros_like(parameter)
     moved(optimizer, apart, apart)
-    flat = Flat(together)
+    flat = FlatParameters(together)
     with flat.held():
         moved(optimizer, together, [flat.vector])
     for expected, found in zip(apart, together, strict=True):
@@ -73,7 +73,7 @@ def test_one_vector_moves_as_its_parameters_would(optimizer: Any) -> None:
 
 
 def test_one_vector_is_moved_by_the_short_form_of_adam_and_others_are_not() -> None:
-    flat = Flat(parameters())
+    flat = FlatParameters(parameters())
     assert isinstance(AdamW().build([flat.vector], 0.1), OneVectorAdam)
     assert isinstance(AdamW().build(parameters(), 0.1), torch.optim.AdamW)
 
@@ -81,7 +81,7 @@ def test_one_vector_is_moved_by_the_short_form_of_adam_and_others_are_not() -> N
 def test_parameters_are_views_within_and_tensors_of_their_own_after() -> None:
     held = parameters()
     before = [parameter.detach().clone() for parameter in held]
-    flat = Flat(held)
+    flat = FlatParameters(held)
     with flat.held():
         flat.vector.data.add_(1)
         assert {p.untyped_storage().data_ptr() for p in held} == {
@@ -95,14 +95,14 @@ def test_parameters_are_views_within_and_tensors_of_their_own_after() -> None:
 
 def test_parameters_are_let_go_when_training_fails() -> None:
     held = parameters()
-    with pytest.raises(KeyboardInterrupt), Flat(held).held():
+    with pytest.raises(KeyboardInterrupt), FlatParameters(held).held():
         raise KeyboardInterrupt
     assert len({parameter.untyped_storage().data_ptr() for parameter in held}) == len(held)
 
 
 def test_the_vector_of_an_optimiser_is_told_from_parameters() -> None:
     held = parameters()
-    flat = Flat(held)
+    flat = FlatParameters(held)
     assert vector_of([{"params": [flat.vector]}], held) is flat.vector
     assert vector_of([{"params": held}], held) is None
     assert vector_of([{"params": held[:1]}], held) is None

@@ -144,9 +144,9 @@ class _Recording(Masking):
 
     seen: ClassVar[list[int]] = []
 
-    def __call__(self, x: torch.Tensor, columns: Any, generator: torch.Generator) -> torch.Tensor:
+    def corrupt(self, x: torch.Tensor, columns: Any, generator: torch.Generator) -> torch.Tensor:
         self.seen.append(x.shape[1])
-        return super().__call__(x, columns, generator)
+        return super().corrupt(x, columns, generator)
 
 
 def test_every_layer_is_corrupted_by_noise_of_its_own_width(digits: Any) -> None:

@@ -13,7 +13,7 @@ from sklearn.model_selection import train_test_split
 
 from narrows import KL, Autoencoder, Dense, Masking, WeightDecay
 from narrows.training import runtime
-from narrows.training.compiled.dense_gradients import Fused
+from narrows.training.compiled.dense_gradients import DenseGradients
 from narrows.training.runtime import COARSE_WORK, resolve
 
 Table = NDArray[Any]
@@ -23,13 +23,15 @@ Table = NDArray[Any]
 def chosen(monkeypatch: pytest.MonkeyPatch) -> list[torch.dtype]:
     """Return a list that is told the dtype of the products of every phase."""
     found: list[torch.dtype] = []
-    original = Fused.__init__
+    original = DenseGradients.__init__
 
-    def told(self: Fused, network: Any, objective: Any, flat: Any, dtype: torch.dtype) -> None:
+    def told(
+        self: DenseGradients, network: Any, objective: Any, flat: Any, dtype: torch.dtype
+    ) -> None:
         found.append(dtype)
         original(self, network, objective, flat, dtype)
 
-    monkeypatch.setattr(Fused, "__init__", told)
+    monkeypatch.setattr(DenseGradients, "__init__", told)
     return found
 
 

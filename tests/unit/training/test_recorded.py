@@ -38,7 +38,7 @@ from narrows.losses.pointwise import SquaredError
 from narrows.network.objective import Objective
 from narrows.training import runtime
 from narrows.training.compiled import cuda_graph
-from narrows.training.history import Tally
+from narrows.training.history import EpochMeter
 from narrows.training.optimizers.algorithms import OneVectorAdam
 from narrows.training.runtime import Runtime
 from narrows.training.step import Step
@@ -261,13 +261,13 @@ def test_a_corruption_of_somebodys_own_is_made_call_by_call(
     rows: Table, repeating: Callable[[], list[Repeating]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     class Fetching(Masking):
-        def __call__(self, x: Tensor, columns: Any, generator: torch.Generator) -> Tensor:
+        def corrupt(self, x: Tensor, columns: Any, generator: torch.Generator) -> Tensor:
             return x * float(x.abs().max() > 0)
 
     made = repeating()
     fitted(rows, corruption=Fetching())
     assert made[0].recordings == []
-    monkeypatch.setattr(Fetching, "replayable", True)
+    monkeypatch.setattr(Fetching, "graph_capturable", True)
     with pytest.raises(AssertionError, match="cannot be recorded on a GPU"):
         fitted(rows, corruption=Fetching())
 
@@ -283,13 +283,15 @@ def test_a_step_takes_nothing_from_the_processor(rows: Table) -> None:
     step = Step(network, table, objective, None, place, torch.Generator(), max_grad_norm=1.0)
     with step.held():
         assert step.fused is not None
-        assert step.fused.closed
+        assert step.fused.has_closed_form
         assert step.flat is not None
         stepper = OneVectorAdam([step.flat.vector], 1e-3, (0.9, 0.999), 1e-8)
         calls: Calls = []
         with Listening(calls):
             for _ in range(2):
-                step.train(torch.empty(32, dtype=torch.int64, device=here), stepper, Tally(("a",)))
+                step.train(
+                    torch.empty(32, dtype=torch.int64, device=here), stepper, EpochMeter(("a",))
+                )
     tensors = [x for call in calls for x in tree_flatten(call[1:])[0] if isinstance(x, Tensor)]
     assert len(tensors) > 100
     assert {x.device for x in tensors if x.ndim} == {here}

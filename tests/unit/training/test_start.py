@@ -272,7 +272,7 @@ def test_the_pace_is_short_only_where_optimiser_and_rate_are_left_open(digits: A
         model = Autoencoder(4, batch_size=len(digits), random_state=0, **settings)
         return model.fit(digits).n_iter_
 
-    assert epochs() == budget.AHEAD.epochs
+    assert epochs() == budget.FROM_PCA.epochs
     for settings in (
         {"optimizer": "adamw"},
         {"learning_rate": OneCycle(1e-3)},
@@ -280,7 +280,7 @@ def test_the_pace_is_short_only_where_optimiser_and_rate_are_left_open(digits: A
         {"init": "random"},
         {"corruption": "masking"},
     ):
-        assert epochs(**settings) == budget.DRAWN.epochs
+        assert epochs(**settings) == budget.FROM_RANDOM.epochs
 
 
 def test_the_rate_falls_where_columns_outnumber_rows() -> None:
@@ -294,9 +294,9 @@ def test_the_rate_falls_where_columns_outnumber_rows() -> None:
 
 def test_steps_take_more_rows_and_are_fewer_where_there_are_many() -> None:
     asked = (20, 600, 8191, 8192, 32_767, 32_768, 10**6)
-    sizes = [budget.batch_size("auto", n, budget.AHEAD) for n in asked]
+    sizes = [budget.batch_size("auto", n, budget.FROM_PCA) for n in asked]
     assert sizes == [16, 32, 64, 128, 128, 256, 256]
-    assert [budget.AHEAD.steps_of(size) for size in (16, 64, 128, 256, 1024)] == [
+    assert [budget.FROM_PCA.steps_of(size) for size in (16, 64, 128, 256, 1024)] == [
         1500,
         1500,
         1061,
@@ -304,9 +304,9 @@ def test_steps_take_more_rows_and_are_fewer_where_there_are_many() -> None:
         750,
     ]
     assert budget.batch_size("auto", 10_000) == 256
-    assert {budget.DRAWN.steps_of(size) for size in (16, 256, 1024)} == {4000}
+    assert {budget.FROM_RANDOM.steps_of(size) for size in (16, 256, 1024)} == {4000}
 
 
 def test_ten_thousand_rows_are_gone_through_thirteen_times() -> None:
-    epochs = budget.max_epochs("auto", 10_000, 128, AdamW(), budget.AHEAD)
+    epochs = budget.max_epochs("auto", 10_000, 128, AdamW(), budget.FROM_PCA)
     assert epochs == 1061 // 79 == 13

@@ -15,7 +15,7 @@ import torch
 from narrows import SGD, Autoencoder, OneCycle
 from narrows.errors import DivergenceError, DivergenceWarning, InterruptedWarning, ParameterError
 from narrows.training import progress
-from narrows.training.early_stopping import Monitor
+from narrows.training.early_stopping import EarlyStopping
 from narrows.training.progress import Silent
 
 
@@ -94,7 +94,7 @@ def test_the_monitor_keeps_the_weights_that_the_best_number_speaks_for(
     held_out: bool, kept: float
 ) -> None:
     module = torch.nn.Linear(1, 1)
-    monitor = Monitor(module, patience=2, tolerance=0.0, held_out=held_out)
+    monitor = EarlyStopping(module, patience=2, tolerance=0.0, held_out=held_out)
     reasons = []
     for epoch, value in enumerate((3.0, 1.0, 2.0, 1.5)):
         module.weight.data.fill_(epoch)
@@ -108,7 +108,7 @@ def test_the_monitor_keeps_the_weights_that_the_best_number_speaks_for(
 
 @pytest.mark.parametrize("value", [math.nan, math.inf, 1e5])
 def test_the_monitor_calls_it_divergence(value: float) -> None:
-    monitor = Monitor(torch.nn.Linear(1, 1), patience=None, tolerance=0.0, held_out=False)
+    monitor = EarlyStopping(torch.nn.Linear(1, 1), patience=None, tolerance=0.0, held_out=False)
     assert monitor.see(2.0) is None
     assert monitor.see(1000.0) is None
     assert monitor.see(value) == "diverged"

@@ -191,11 +191,11 @@ def _report_plan(model: Any, features: pa.Table, asked: Request) -> None:
     from sklearn.base import clone
 
     from narrows.cli.tables import missing_cells
-    from narrows.data.reading import learned
+    from narrows.data.reading import read_training_table
     from narrows.training.plan import resolve_composition
 
     composition = resolve_composition(model.get_params(deep=False))
-    rows, layout = learned(clone(model), features, views=model.views, types=model.types)
+    rows, layout = read_training_table(clone(model), features, views=model.views, types=model.types)
     network = composition.network(layout.measured(rows, None), torch.float32)
     plan = {
         "rows": features.num_rows,

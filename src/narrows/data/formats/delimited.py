@@ -29,7 +29,7 @@ NUMBER = re.compile(
 
 
 @dataclass(frozen=True)
-class Layout:
+class Dialect:
     """How a delimited file is laid out: its delimiter, its column names, whether it names them."""
 
     delimiter: str
@@ -78,7 +78,7 @@ def parse(
     return table
 
 
-def detect(data: bytes, *, header: bool | None = None) -> Layout:
+def detect(data: bytes, *, header: bool | None = None) -> Dialect:
     """Return the layout that the first rows suggest.
 
     The delimiter is the one that gives every row the same number of fields; of several, the one
@@ -90,7 +90,7 @@ def detect(data: bytes, *, header: bool | None = None) -> Layout:
     first = next(iter(_rows(text, delimiter)), [""])
     named = _looks_like_names(first) if header is None else header
     names = [cell.strip() for cell in first] if named else [f"x{i}" for i in range(len(first))]
-    return Layout(delimiter, tuple(names), named)
+    return Dialect(delimiter, tuple(names), named)
 
 
 def _sample(data: bytes) -> str:
@@ -129,7 +129,7 @@ def _looks_like_names(row: list[str]) -> bool:
     return any(row) and not any(NUMBER.fullmatch(cell) for cell in row)
 
 
-def _read(data: bytes, layout: Layout, text: Sequence[str]) -> pa.Table:
+def _read(data: bytes, layout: Dialect, text: Sequence[str]) -> pa.Table:
     longest = max(map(len, _sample(data).splitlines()))
     return arrow_csv.read_csv(
         pa.BufferReader(data),
@@ -159,7 +159,7 @@ def _refuse_binary(data: bytes, where: str) -> None:
         )
 
 
-def _check_encoding(data: bytes, where: str, layout: Layout) -> None:
+def _check_encoding(data: bytes, where: str, layout: Dialect) -> None:
     try:
         data.decode("utf-8")
     except UnicodeDecodeError as error:
@@ -173,7 +173,7 @@ def _check_encoding(data: bytes, where: str, layout: Layout) -> None:
         ) from None
 
 
-def _refuse_spaces(data: bytes, where: str, layout: Layout) -> None:
+def _refuse_spaces(data: bytes, where: str, layout: Dialect) -> None:
     """Refuse a table of one column whose cells are rows of numbers, set apart by spaces."""
     if len(layout.names) > 1:
         return
@@ -189,7 +189,7 @@ def _refuse_spaces(data: bytes, where: str, layout: Layout) -> None:
         )
 
 
-def _check_names(where: str, layout: Layout) -> None:
+def _check_names(where: str, layout: Dialect) -> None:
     twice = [name for name, count in Counter(layout.names).items() if count > 1]
     if twice:
         raise SourceError(
@@ -198,7 +198,7 @@ def _check_names(where: str, layout: Layout) -> None:
         )
 
 
-def _explain(data: bytes, where: str, layout: Layout, error: pa.ArrowInvalid) -> NoReturn:
+def _explain(data: bytes, where: str, layout: Dialect, error: pa.ArrowInvalid) -> NoReturn:
     """Raise the error that names the line: Arrow reads in parallel and does not know it."""
     width = len(layout.names)
     reader = csv.reader(
@@ -217,7 +217,7 @@ def _explain(data: bytes, where: str, layout: Layout, error: pa.ArrowInvalid) ->
     raise SourceError(f"{where} cannot be read as CSV: {error}") from error
 
 
-def _ragged(row: list[str], layout: Layout) -> str:
+def _ragged(row: list[str], layout: Dialect) -> str:
     width = len(layout.names)
     source = "the header" if layout.header else "the first row"
     if len(row) < width:

@@ -13,7 +13,7 @@ from narrows.training.runtime import Runtime
 PLAIN_STEPS = 16  # made call by call first: buffers are there then, and recording will pay
 
 
-class Recorded:
+class CudaGraphStep:
     """The steps for one number of rows.
 
     Parameters

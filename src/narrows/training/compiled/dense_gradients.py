@@ -1,7 +1,8 @@
-"""Fused: objective and gradients of networks of dense blocks, with no more autograd than needed.
+"""Objective and gradients of networks of dense blocks, with no more autograd than needed.
 
-Where the objective is closed (`Objective.closed`), none. Else autograd sees each stack of blocks as
-one function, so that it records only what lies between them: latent, loss, penalties.
+Where the objective has a closed form (`Objective.has_closed_form`), none. Else autograd sees each
+stack of blocks as one function, so that it records only what lies between them: latent, loss,
+penalties.
 """
 
 from __future__ import annotations
@@ -13,20 +14,20 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from narrows.architectures.block import Stage
+from narrows.architectures.block import AffineBlock
 from narrows.core.forward_pass import ForwardPass
 from narrows.data.table import Batch
 from narrows.network.network import Network
 from narrows.network.objective import Objective, Value
 from narrows.training.compiled import dense_program
-from narrows.training.compiled.dense_program import Chain, Place
-from narrows.training.compiled.flat_parameters import Flat
+from narrows.training.compiled.dense_program import BlockChain, Place
+from narrows.training.compiled.flat_parameters import FlatParameters
 
 SIZES = 4  # numbers of rows whose buffers are kept: whole batches, the last one, pieces of both
 
 
-class Fused:
-    """Computes what `Objective` and autograd give for a network, into the gradients of a `Flat`.
+class DenseGradients:
+    """Computes what `Objective` and autograd give for a network, into flat gradients.
 
     Parameters
     ----------
@@ -34,19 +35,19 @@ class Fused:
         Whose blocks `reason` has nothing against.
     objective : Objective
         What is minimised.
-    flat : Flat
+    flat : FlatParameters
         The network's parameters, held while this is used.
     dtype : torch.dtype
         Of the products: that of the parameters, or bfloat16.
     """
 
     def __init__(
-        self, network: Network, objective: Objective, flat: Flat, dtype: torch.dtype
+        self, network: Network, objective: Objective, flat: FlatParameters, dtype: torch.dtype
     ) -> None:
         self.network = network
         self.objective = objective
         self.flat = flat
-        self.closed = network.is_feedforward and objective.closed(network.link)
+        self.has_closed_form = network.is_feedforward and objective.has_closed_form(network.link)
         self.encoder, self.decoder = _stacks(network)
         self.coarse = dtype != flat.vector.dtype
         self._vector, self._gradient = flat.vector.data, flat.gradient
@@ -61,7 +62,7 @@ class Fused:
                 strict=True,
             )
         }
-        self._tapes: dict[int, _Tape] = {}
+        self._tapes: dict[int, _Buffers] = {}
 
     def buffer(self, n_rows: int, *, corrupted: bool) -> Tensor:
         """Return where the clean rows of a batch may be written, shape (n_rows, n_features)."""
@@ -113,7 +114,7 @@ class Fused:
             tape.x.copy_(given)
         if self.coarse:
             self._vector.copy_(self.flat.vector.data)
-        if self.closed:
+        if self.has_closed_form:
             return self._direct(tape, batch, given, share, progress, first=first), None
         if first:
             self.flat.gradient.zero_()
@@ -128,7 +129,14 @@ class Fused:
         return Value(total.detach(), value.parts), forward
 
     def _direct(
-        self, tape: _Tape, batch: Batch, seen: Tensor, share: float, progress: float, *, first: bool
+        self,
+        tape: _Buffers,
+        batch: Batch,
+        seen: Tensor,
+        share: float,
+        progress: float,
+        *,
+        first: bool,
     ) -> Value:
         chain = tape.whole
         chain.forward()
@@ -136,19 +144,19 @@ class Fused:
         if self.coarse:
             raw.copy_(chain.y)
         link = self.network.link
-        loss, slopes = self.objective.graded(raw, batch, seen, link, share, out)
+        loss, slopes = self.objective.loss_and_gradient(raw, batch, seen, link, share, out)
         chain.backward(slopes, fresh=first or self.coarse)
         if self.coarse:
             self._collect(first=first)
         if not self.objective.terms:
             return Value(loss, [loss if share == 1 else loss / share])
-        terms = self.objective.graded_terms(self.network, progress, share)
+        terms = self.objective.add_term_gradients(self.network, progress, share)
         parts = [loss / share, *terms]
         return Value(torch.stack(parts).sum() * share, parts)
 
     def _forward(
         self,
-        tape: _Tape,
+        tape: _Buffers,
         batch: Batch,
         seen: Tensor,
         visible: Tensor | None,
@@ -184,39 +192,42 @@ class Fused:
         else:
             self.flat.gradient.add_(self._gradient)
 
-    def _tape(self, n_rows: int) -> _Tape:
+    def _tape(self, n_rows: int) -> _Buffers:
         found = self._tapes.get(n_rows)
         if found is None:
             if len(self._tapes) == SIZES:
                 self._tapes.clear()
             x = self._vector.new_empty(n_rows, self.encoder[0].n_in)
-            found = self._tapes[n_rows] = _Tape(x, self)
+            found = self._tapes[n_rows] = _Buffers(x, self)
         return found
 
 
-class _Tape:
+class _Buffers:
     """The buffers and calls for one number of rows."""
 
-    def __init__(self, x: Tensor, fused: Fused) -> None:
+    def __init__(self, x: Tensor, fused: DenseGradients) -> None:
         self.x = x
         encoder, decoder, places = fused.encoder, fused.decoder, fused._places
         self.clean: Tensor | None = None
         self.raw: Tensor | None = None
-        if fused.closed:
-            self.whole = Chain([*encoder, *decoder], x, places)
+        if fused.has_closed_form:
+            self.whole = BlockChain([*encoder, *decoder], x, places)
             if fused.coarse:  # the loss is computed in the dtype of the weights
                 self.raw = torch.empty_like(self.whole.y, dtype=fused.flat.vector.dtype)
                 self.slopes = torch.empty_like(self.raw)
             return
         code = x.new_empty(len(x), decoder[0].n_in)
-        self.encoder, self.decoder = Chain(encoder, x, places), Chain(decoder, code, places)
+        self.encoder, self.decoder = (
+            BlockChain(encoder, x, places),
+            BlockChain(decoder, code, places),
+        )
 
 
 class _Stack(torch.autograd.Function):
     """A chain of blocks as one function, whose parameters' gradients go where they belong."""
 
     @staticmethod
-    def forward(ctx: Any, x: Tensor, chain: Chain, filled: bool, dtype: torch.dtype) -> Tensor:
+    def forward(ctx: Any, x: Tensor, chain: BlockChain, filled: bool, dtype: torch.dtype) -> Tensor:
         """Return the chain's output for x, or for what is in its buffer already."""
         ctx.chain, ctx.to_x = chain, filled
         if filled:
@@ -237,7 +248,7 @@ def reason(network: Network) -> str | None:
     stages = network.stages()
     if stages is None:
         return "it has a head"
-    if network.widened is not None:
+    if network.input_layer is not None:
         return "it has columns that are no plain numbers"
     if not all(dense_program.compilable(part) for part in stages):
         return "not all of its layers are dense"
@@ -252,6 +263,6 @@ def mean_work(network: Network) -> float:
     return sum(sizes) / len(sizes)
 
 
-def _stacks(network: Network) -> tuple[Sequence[Stage], Sequence[Stage]]:
+def _stacks(network: Network) -> tuple[Sequence[AffineBlock], Sequence[AffineBlock]]:
     body, heads, decoder = network.stages()
     return [*body, dense_program.joined(heads)], decoder  # type: ignore[list-item,arg-type,return-value]

@@ -14,8 +14,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from narrows.architectures.block import Affine, Stage
-from narrows.core.activations import Direct
+from narrows.architectures.block import AffineBlock, AffineMap
+from narrows.core.activations import InPlaceFunction
 
 Calls = list[Callable[[], object]]
 
@@ -30,12 +30,12 @@ class Place(NamedTuple):
 Places = dict[int, Place]  # by the id of the parameter
 
 
-class Chain:
+class BlockChain:
     """Blocks one after the other, compiled for one number of rows.
 
     Parameters
     ----------
-    stages : sequence of Stage
+    stages : sequence of AffineBlock
         The blocks.
     x : Tensor of shape (n_rows, n_in)
         The buffer of the input, filled by whoever calls.
@@ -52,7 +52,7 @@ class Chain:
         The buffer of the derivative by the input.
     """
 
-    def __init__(self, stages: Sequence[Stage], x: Tensor, places: Places) -> None:
+    def __init__(self, stages: Sequence[AffineBlock], x: Tensor, places: Places) -> None:
         self.x = x
         self.layers: list[_Layer] = []
         for stage in stages:
@@ -93,7 +93,7 @@ class Chain:
 class _Layer:
     """One block between two buffers."""
 
-    def __init__(self, stage: Stage, x: Tensor, places: Places) -> None:
+    def __init__(self, stage: AffineBlock, x: Tensor, places: Places) -> None:
         self.x = x
         self.made = x.new_empty(len(x), stage.n_out)
         self.grad_made = torch.empty_like(self.made)
@@ -144,7 +144,7 @@ class _Layer:
 class _Part:
     """One affine map of a block, between columns of two buffers."""
 
-    def __init__(self, affine: Affine, source: Tensor, places: Places) -> None:
+    def __init__(self, affine: AffineMap, source: Tensor, places: Places) -> None:
         self.affine, self.source = affine, source
         self.picks: Tensor | None = None
         if isinstance(affine.takes, slice):
@@ -197,7 +197,7 @@ class _Part:
         return partial(into.addmm_, grad, self.weight, beta=int(added))
 
 
-def compilable(stages: Sequence[Stage | None]) -> bool:
+def compilable(stages: Sequence[AffineBlock | None]) -> bool:
     """Return whether all of these blocks are affine maps with activations of known derivative."""
     if any(stage is None for stage in stages):
         return False
@@ -205,19 +205,19 @@ def compilable(stages: Sequence[Stage | None]) -> bool:
     return all(direct is not None for part in parts for direct, _ in _directs(part))
 
 
-def joined(heads: Sequence[Stage]) -> Stage:
+def joined(heads: Sequence[AffineBlock]) -> AffineBlock:
     """Return blocks that see the same as one, what they make side by side."""
-    parts: list[Affine] = []
+    parts: list[AffineMap] = []
     width = 0
     for head in heads:
         for part in head.parts:
             gives = slice(part.gives.start + width, part.gives.stop + width)
             parts.append(part._replace(gives=gives))
         width += head.n_out
-    return Stage(parts, heads[0].n_in, width)
+    return AffineBlock(parts, heads[0].n_in, width)
 
 
-def _directs(part: Affine) -> list[tuple[Direct | None, slice]]:
+def _directs(part: AffineMap) -> list[tuple[InPlaceFunction | None, slice]]:
     """Return the activations of a part, and which columns of the output each has."""
     pieces = part.activation.pieces or ((part.activation, part.gives.stop - part.gives.start),)
     ends = itertools.accumulate((width for _, width in pieces), initial=part.gives.start)
@@ -227,7 +227,7 @@ def _directs(part: Affine) -> list[tuple[Direct | None, slice]]:
     ]
 
 
-def _spans(stage: Stage) -> list[tuple[Direct, slice]]:
+def _spans(stage: AffineBlock) -> list[tuple[InPlaceFunction, slice]]:
     """Return the activations of a block by columns; one that all have once, over all columns."""
     found = [(direct, span) for part in stage.parts for direct, span in _directs(part) if direct]
     first = found[0][0]
@@ -236,7 +236,7 @@ def _spans(stage: Stage) -> list[tuple[Direct, slice]]:
     return found
 
 
-def _shared(stage: Stage) -> bool:
+def _shared(stage: AffineBlock) -> bool:
     """Return whether derivatives by the input must be added up, from zero."""
     taken: list[int] = []
     for part in stage.parts:

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 
-class Flat:
+class FlatParameters:
     """One vector of all parameters, and one of all gradients, of which each parameter sees a part.
 
     So that an optimiser whose moves do not depend on shapes moves one tensor, in one call.

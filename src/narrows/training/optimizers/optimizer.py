@@ -32,7 +32,7 @@ __all__ = [
 Closure = Callable[[], Tensor]
 
 
-class Stepper(Protocol):
+class OptimizerState(Protocol):
     """An optimiser at work, in the manner of `torch.optim.Optimizer`."""
 
     param_groups: list[dict[str, Any]]
@@ -45,19 +45,19 @@ class Optimizer(Spec, axis="optimizer"):
     """Base of the optimisers.
 
     ``full_batch`` optimisers see all rows at every step, as their line searches need.
-    ``shapeless`` ones move a parameter alike whatever its shape, so that all may be one vector.
+    ``elementwise`` ones move a parameter alike whatever its shape, so that all may be one vector.
     """
 
     aliases: ClassVar[dict[str, str]] = {"auto": "adamw"}  # see docs/optimizers.md
     full_batch = False
-    shapeless = False
+    elementwise = False
     tolerance: float = 0.0
 
     def default_rate(self, n_features: int) -> float:
         """Return the learning rate to use when none is given."""
         return 1e-3
 
-    def build(self, parameters: Iterable[nn.Parameter], rate: float) -> Stepper:
+    def build(self, parameters: Iterable[nn.Parameter], rate: float) -> OptimizerState:
         """Return a fresh optimiser for the parameters."""
         raise unwritten(self, "build")
 
@@ -108,7 +108,7 @@ class SGD(Optimizer):
     SGD(momentum=0.5)
     """
 
-    shapeless = True
+    elementwise = True
 
     def __init__(self, momentum: float = 0.9, nesterov: bool = True) -> None:
         self.momentum = momentum
@@ -122,7 +122,7 @@ class SGD(Optimizer):
         """Refuse a momentum outside [0, 1)."""
         checks.number("optimizer__momentum", self.momentum, low=0, high=1, include_high=False)
 
-    def build(self, parameters: Iterable[nn.Parameter], rate: float) -> Stepper:
+    def build(self, parameters: Iterable[nn.Parameter], rate: float) -> OptimizerState:
         """Return `torch.optim.SGD`."""
         nesterov = bool(self.nesterov and self.momentum)
         return torch.optim.SGD(
@@ -145,7 +145,7 @@ class Adagrad(Optimizer):
     0.01
     """
 
-    shapeless = True
+    elementwise = True
 
     def __init__(self, initial: float = 0.0) -> None:
         self.initial = initial
@@ -158,7 +158,7 @@ class Adagrad(Optimizer):
         """Refuse a negative start."""
         checks.number("optimizer__initial", self.initial, low=0)
 
-    def build(self, parameters: Iterable[nn.Parameter], rate: float) -> Stepper:
+    def build(self, parameters: Iterable[nn.Parameter], rate: float) -> OptimizerState:
         """Return `torch.optim.Adagrad`."""
         return torch.optim.Adagrad(parameters, lr=rate, initial_accumulator_value=self.initial)
 
@@ -180,7 +180,7 @@ class RMSprop(Optimizer):
     RMSprop(decay=0.99)
     """
 
-    shapeless = True
+    elementwise = True
 
     def __init__(self, decay: float = 0.9, momentum: float = 0.0) -> None:
         self.decay = decay
@@ -191,7 +191,7 @@ class RMSprop(Optimizer):
         checks.number("optimizer__decay", self.decay, low=0, high=1, include_high=False)
         checks.number("optimizer__momentum", self.momentum, low=0, high=1, include_high=False)
 
-    def build(self, parameters: Iterable[nn.Parameter], rate: float) -> Stepper:
+    def build(self, parameters: Iterable[nn.Parameter], rate: float) -> OptimizerState:
         """Return `torch.optim.RMSprop`."""
         return torch.optim.RMSprop(
             parameters, lr=rate, alpha=self.decay, momentum=self.momentum, foreach=True
@@ -215,7 +215,7 @@ class Adam(Optimizer):
     Adam(betas=(0.9, 0.99))
     """
 
-    shapeless = True
+    elementwise = True
 
     def __init__(self, betas: tuple[float, float] = (0.9, 0.999), eps: float = 1e-8) -> None:
         self.betas = betas
@@ -225,7 +225,7 @@ class Adam(Optimizer):
         """Refuse shares outside [0, 1) or a negative eps."""
         _check_adam(self.betas, self.eps)
 
-    def build(self, parameters: Iterable[nn.Parameter], rate: float) -> Stepper:
+    def build(self, parameters: Iterable[nn.Parameter], rate: float) -> OptimizerState:
         """Return `torch.optim.Adam`, fused, or the same for one vector."""
         parameters = list(parameters)
         if OneVectorAdam.suits(parameters):
@@ -255,7 +255,7 @@ class AdamW(Optimizer, name="adamw"):
     AdamW(weight_decay=0.05)
     """
 
-    shapeless = True
+    elementwise = True
 
     def __init__(
         self,
@@ -276,7 +276,7 @@ class AdamW(Optimizer, name="adamw"):
         checks.number("optimizer__weight_decay", self.weight_decay, low=0)
         _check_adam(self.betas, self.eps)
 
-    def build(self, parameters: Iterable[nn.Parameter], rate: float) -> Stepper:
+    def build(self, parameters: Iterable[nn.Parameter], rate: float) -> OptimizerState:
         """Return `torch.optim.AdamW`, fused, or the same for one vector."""
         parameters = list(parameters)
         if OneVectorAdam.suits(parameters):
@@ -325,7 +325,7 @@ class Muon(Optimizer):
         checks.number("optimizer__momentum", self.momentum, low=0, high=1, include_high=False)
         checks.number("optimizer__adam_rate", self.adam_rate, low=0, include_low=False)
 
-    def build(self, parameters: Iterable[nn.Parameter], rate: float) -> Stepper:
+    def build(self, parameters: Iterable[nn.Parameter], rate: float) -> OptimizerState:
         """Return the two optimisers, stepping together."""
         found = list(parameters)
         matrices = [p for p in found if p.ndim >= 2]
@@ -357,7 +357,7 @@ class _FullBatch(Optimizer):
     """What optimisers with a line search share: all rows at once, and an end of their own."""
 
     full_batch = True
-    shapeless = True
+    elementwise = True
     iterations: int
     tolerance: float
 
@@ -402,7 +402,7 @@ class LBFGS(_FullBatch, name="lbfgs"):
         super().check()
         checks.integer("optimizer__memory", self.memory, low=1)
 
-    def build(self, parameters: Iterable[nn.Parameter], rate: float) -> Stepper:
+    def build(self, parameters: Iterable[nn.Parameter], rate: float) -> OptimizerState:
         """Return `torch.optim.LBFGS`."""
         return CopyableLBFGS(
             parameters,
@@ -436,7 +436,7 @@ class ConjugateGradient(_FullBatch, name="cg"):
         self.iterations = iterations
         self.tolerance = tolerance
 
-    def build(self, parameters: Iterable[nn.Parameter], rate: float) -> Stepper:
+    def build(self, parameters: Iterable[nn.Parameter], rate: float) -> OptimizerState:
         """Return SciPy's conjugate gradients over the parameters."""
         return ScipyMinimizer(parameters, rate, method="CG", iterations=self.iterations)
 
@@ -464,9 +464,9 @@ class TorchOptimizer(Optimizer, name="torch"):
                 "write for example optimizer=torch.optim.NAdam"
             )
 
-    def build(self, parameters: Iterable[nn.Parameter], rate: float) -> Stepper:
+    def build(self, parameters: Iterable[nn.Parameter], rate: float) -> OptimizerState:
         """Return the optimiser."""
-        found: Stepper = self.factory(parameters, lr=rate, **(self.settings or {}))
+        found: OptimizerState = self.factory(parameters, lr=rate, **(self.settings or {}))
         return found
 
 

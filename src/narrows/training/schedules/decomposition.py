@@ -101,12 +101,12 @@ class Decomposition(Schedule):
         rounds, epochs = self._lengths(whole.max_epochs)
         self._check()
         given, (network, _) = _dense(whole.table), autoencoder_of(whole)
-        learned, before = given, None
+        clean, before = given, None
         for number in range(rounds):
-            yield replace(whole, name=f"round {number + 1}", table=learned, max_epochs=epochs)
+            yield replace(whole, name=f"round {number + 1}", table=clean, max_epochs=epochs)
             if number == rounds - 1:
                 return
-            said = _said(network, learned)
+            said = _said(network, clean)
             error = given.x - said
             if given.observed is not None:
                 error = error.where(given.observed, 0.0)
@@ -117,7 +117,7 @@ class Decomposition(Schedule):
             if self._settled(given.x, error - outliers, together, before):
                 return
             before = together
-            learned = given.with_values(given.x - outliers)
+            clean = given.with_values(given.x - outliers)
 
     def outliers(self, error: Tensor, sample_weight: Tensor | None = None) -> Tensor:
         """Return S for X - g(f(L)): what minimises the sum of squares of their difference + size.

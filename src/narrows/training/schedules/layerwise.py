@@ -122,7 +122,7 @@ class Layerwise(Schedule):
             layer = replace(
                 whole,
                 name=f"layer {number + 1}",
-                network=network.alone(number),
+                network=network.single_layer(number),
                 objective=objective.of_layer(loss, self._own("penalty", number, n_layers)),
                 corruption=self._noise(whole, number, n_layers),
             )
@@ -189,7 +189,7 @@ def _encoded(network: Network, table: Table) -> DenseTable:
         batch = table.take(rows)
         codes.append(network.encode(batch.x, batch.observed))
         if batch.observed is not None:
-            _, observed = network.seen(batch.x, batch.observed)
+            _, observed = network.to_inputs(batch.x, batch.observed)
             assert observed is not None
             made_of_some = block.measured_outputs(observed)
             measured += [] if made_of_some is None else [made_of_some]

@@ -13,13 +13,14 @@ __all__ = ["Joint"]
 class Schedule(Spec, axis="schedule"):
     """Base of the schedules: yields phases, each when the one before has been trained.
 
-    ``whole`` says that the first of them trains all layers, so that it matters where they begin.
+    ``trains_all_layers_first`` says that the first of them trains all layers, so that it matters
+    where they begin.
     """
 
-    whole = False
+    trains_all_layers_first = False
 
     def phases(self, whole: Phase) -> Iterator[Phase]:
-        """Yield the phases that ``whole``, the training of all there is, is done in."""
+        """Split one phase, the training of all layers, into the phases of this schedule."""
         raise unwritten(self, "phases")
 
 
@@ -33,7 +34,7 @@ class Joint(Schedule):
     'joint'
     """
 
-    whole = True
+    trains_all_layers_first = True
 
     def phases(self, whole: Phase) -> Iterator[Phase]:
         """Yield the one phase."""
