@@ -5,7 +5,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 PYTHON ?= python3
-WORKERS ?= 2
+WORKERS ?= auto
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test test-full browser-test check bench quality scaling profile bench-gpu reproduce clean
@@ -16,8 +16,8 @@ help:  ## list these commands
 demo: $(READY)  ## fuse two real data sets; leaves models, codes and reports in demo/
 	$(BIN)/narrows demo --output demo
 
-test: $(READY)  ## tests and the examples of the docstrings; WORKERS=2 processes of a thread each
-	OMP_NUM_THREADS=1 $(BIN)/pytest -n $(WORKERS) --dist worksteal --doctest-modules src tests
+test: $(READY)  ## tests and the examples of the docstrings, and the ten slowest; WORKERS=2 processes
+	OMP_NUM_THREADS=1 $(BIN)/pytest -n $(WORKERS) --dist worksteal --durations 10 --doctest-modules src tests
 
 test-full: $(READY)  ## the same, slow tests in their full sizes included
 	$(BIN)/pytest --doctest-modules -m "" src tests

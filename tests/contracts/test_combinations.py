@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import pickle  # noqa: TID251 - users pickle estimators
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -15,51 +16,60 @@ from sklearn.preprocessing import minmax_scale
 import narrows
 from narrows import Autoencoder
 from narrows.core.notation import parse
+from narrows.core.spec import Spec
 from narrows.errors import ParameterError
 
-# A few settings of every axis, as a person would write them on the command line.
-CHOICES = {
-    "architecture": [
+AXES = (
+    "architecture",
+    "latent",
+    "fusion",
+    "loss",
+    "penalty",
+    "corruption",
+    "schedule",
+    "optimizer",
+    "learning_rate",
+)
+# Where a member is not tried with its defaults, or with more than these.
+SETTINGS: dict[str, list[str]] = {
+    "architecture/dense": [
         "Dense((6,), activation='tanh', code_activation='sigmoid')",
         "Dense((6, 5), activation='selu', tied=True)",
+    ],
+    "architecture/convolutional": [
         "Convolutional(channels=(2, 3), code_activation='sigmoid')",
         "Convolutional(channels=(2,), tied=True)",
+    ],
+    "architecture/recurrent": [
         "Recurrent(hidden=(5,), code_activation='sigmoid')",
         "Recurrent(hidden=(4,), unit='gru')",
     ],
-    "latent": ["Point()", "Gaussian()", "KSparse(k=2)", "BinaryCode()"],
-    "loss": [
-        "SquaredError()",
-        "AbsoluteError()",
-        "Huber()",
-        "CrossEntropy()",
-        "Correntropy()",
-        "Emphasis()",
-    ],
-    "penalty": [
-        "none",
-        "WeightDecay()",
-        "Sparsity()",
-        "Sparsity(kind='l1') + WeightDecay()",
-        "Contraction()",
-        "Contraction(estimator='hutchinson')",
-        "KL()",
-        "MMD()",
-        "Adversarial(hidden=(8,))",
-    ],
-    "corruption": [
-        "none",
-        "Masking()",
-        "Masking(count=2)",
-        "Ones()",
-        "SaltAndPepper()",
-        "GaussianNoise()",
-        "CauchyNoise(0.001)",
-        "Swap()",
-    ],
-    "schedule": ["Joint()", "Layerwise()", "Decomposition()"],
-    "optimizer": ["Adam()", "RMSprop()", "LBFGS()"],
+    "latent/k_sparse": ["KSparse(k=2)"],
+    "penalty/sum": ["Sparsity(kind='l1') + WeightDecay()"],
+    "penalty/contraction": ["Contraction()", "Contraction(estimator='hutchinson')"],
+    "penalty/adversarial": ["Adversarial(hidden=(8,))"],
+    "corruption/cauchy": ["CauchyNoise(0.001)"],
+    "corruption/masking": ["Masking()", "Masking(count=2)"],
+    "corruption/sum": ["ViewDropout(0.3) + GaussianNoise(0.2)", "Masking(0.2) + Swap(0.2)"],
 }
+# What no text names.
+LEFT_OUT = {"architecture/modules", "optimizer/torch"}
+ALSO = {"penalty": ["none"], "corruption": ["none"]}
+TABLES = {"views": ["none", "two"], "types": ["none", "several"]}
+
+
+def choices() -> dict[str, list[str]]:
+    """Return settings of every axis, as a person would write them, found in the register."""
+    found: dict[str, list[str]] = {}
+    for axis in AXES:
+        found[axis] = [*ALSO.get(axis, [])]
+        for name, cls in Spec.members(axis).items():
+            if cls.__module__.startswith("narrows.") and f"{axis}/{name}" not in LEFT_OUT:
+                found[axis] += SETTINGS.get(f"{axis}/{name}", [f"{cls.__name__}()"])
+    return found | TABLES
+
+
+CHOICES = choices()
 
 
 def pairwise(choices: dict[str, list[str]]) -> list[dict[str, str]]:
@@ -106,7 +116,14 @@ REFUSED: dict[str, Callable[[dict[str, str]], bool]] = {
         and "Binary" not in c["latent"]
     ),
     "a critic needs mini-batches": lambda c: (
-        "Adversarial" in c["penalty"] and c["optimizer"] == "LBFGS()"
+        "Adversarial" in c["penalty"] and c["optimizer"] in ("LBFGS()", "ConjugateGradient()")
+    ),
+    "only views can be hidden": lambda c: "ViewDropout" in c["corruption"] and c["views"] == "none",
+    "a decoder that is no mirror has no tied weights": lambda c: (
+        c["views"] == "two" and c["fusion"] == "SharedPrivate()" and "tied" in c["architecture"]
+    ),
+    "a mixture is one of distributions": lambda c: (
+        c["views"] == "two" and c["fusion"].startswith("Mixture") and "Gaussian" not in c["latent"]
     ),
 }
 
@@ -118,21 +135,36 @@ def refused(combination: dict[str, str]) -> bool:
 COMBINATIONS = pairwise(CHOICES)
 
 
+VIEWS = {"left": slice(0, 4), "right": slice(4, 8)}
+TYPES = {0: "ordinal", 1: "count", 2: "proportion", 3: "angle", 4: "binary", 5: "categorical"}
+
+
 def made(combination: dict[str, str]) -> Autoencoder:
-    settings = {axis: parse(text) for axis, text in combination.items()}
+    settings: dict[str, Any] = {axis: parse(combination[axis]) for axis in AXES}
+    settings["views"] = None if combination["views"] == "none" else VIEWS
+    settings["types"] = None if combination["types"] == "none" else TYPES
     return Autoencoder(3, scaling=None, batch_size=16, max_epochs=2, random_state=0, **settings)
 
 
 @pytest.fixture(scope="module")
-def table(breast_cancer: Any) -> np.ndarray:
-    return minmax_scale(breast_cancer[:48, :8]).astype(np.float32)
+def tables(breast_cancer: Any) -> dict[str, np.ndarray]:
+    plain = minmax_scale(breast_cancer[:48, :8]).astype(np.float32)
+    typed = plain.copy()
+    for column, kind in TYPES.items():
+        if kind in ("ordinal", "count", "categorical"):
+            typed[:, column] = np.digitize(plain[:, column], [0.3, 0.5])
+        elif kind == "binary":
+            typed[:, column] = plain[:, column] > 0.4
+    return {"none": plain, "several": typed}
 
 
 @pytest.mark.filterwarnings("ignore::narrows.errors.NarrowsWarning")
 @pytest.mark.parametrize("number", range(len(COMBINATIONS)))
-def test_a_combination_fits_or_is_refused(number: int, table: np.ndarray, tmp_path: Path) -> None:
+def test_a_combination_fits_or_is_refused(
+    number: int, tables: dict[str, np.ndarray], tmp_path: Path
+) -> None:
     combination = COMBINATIONS[number]
-    model = made(combination)
+    model, table = made(combination), tables[combination["types"]]
     if refused(combination):
         with pytest.raises(ParameterError):
             model.fit(table)
@@ -145,17 +177,23 @@ def test_a_combination_fits_or_is_refused(number: int, table: np.ndarray, tmp_pa
         assert row["objective"] == pytest.approx(sum(parts), rel=1e-5, abs=1e-6)
     code = model.transform(table)
     assert code.shape == (48, 3)
-    assert model.reconstruct(table).shape == table.shape
+    back = np.asarray(model.reconstruct(table))
+    assert back.shape == table.shape
     model.save(tmp_path / "model")
     again = narrows.load(tmp_path / "model")
     np.testing.assert_array_equal(again.transform(table), code)
     np.testing.assert_array_equal(again.inverse_transform(code), model.inverse_transform(code))
     twin = clone(model).fit(table)
     np.testing.assert_array_equal(twin.transform(table), code)
+    other = pickle.loads(pickle.dumps(model))
+    np.testing.assert_array_equal(other.transform(table), code)
+    model.set_params(**{axis: object() for axis in AXES}, n_components=7, scaling="minmax")
+    np.testing.assert_array_equal(model.transform(table), code)
+    np.testing.assert_array_equal(model.reconstruct(table), back)
 
 
 def known_terms(model: Autoencoder) -> list[str]:
-    return [] if model.penalty is None else list(model.penalty.terms())
+    return list(model._fitted.objective.terms)
 
 
 def test_every_two_choices_meet() -> None:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import importlib
 import inspect
 import re
-import subprocess
 import sys
+import types
+import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -147,15 +148,18 @@ def anchors(page: Path) -> set[str]:
 
 
 @pytest.mark.parametrize("page", WITH_CODE, ids=lambda path: str(path.relative_to(ROOT)))
-def test_the_code_on_a_page_runs(page: Path, tmp_path: Path) -> None:
-    """All blocks in one go, in a process of their own: a page may define parts."""
+def test_the_code_on_a_page_runs(
+    page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All blocks in one go; parts that a page defines are forgotten after it."""
     blocks = re.findall(r"```python\n(.*?)```", page.read_text(encoding="utf-8"), flags=re.DOTALL)
-    script = tmp_path / "page.py"
-    script.write_text("\n\n".join(blocks), encoding="utf-8")
-    ran = subprocess.run(
-        [sys.executable, "-W", "error", script], cwd=tmp_path, capture_output=True, text=True
-    )
-    assert ran.returncode == 0, ran.stderr
+    monkeypatch.chdir(tmp_path)
+    name = f"page_{page.stem.replace('-', '_')}"
+    module = types.ModuleType(name)
+    monkeypatch.setitem(sys.modules, name, module)  # where its classes are found
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        exec(compile("\n\n".join(blocks), page, "exec"), module.__dict__)
 
 
 def test_a_docstring_that_forgets_a_parameter_is_caught() -> None:

@@ -93,7 +93,7 @@ def test_what_the_processor_has_decides_nothing_on_a_gpu(monkeypatch: pytest.Mon
     assert runtime.Runtime(torch.device("cuda"), torch.float32, True).coarse_work == COARSE_WORK
 
 
-@pytest.mark.parametrize("name", TABLES)
+@pytest.mark.parametrize("name", ["digits", pytest.param("patches", marks=pytest.mark.slow)])
 @pytest.mark.parametrize(
     "settings",
     [
