@@ -8,7 +8,7 @@ PYTHON ?= python3
 WORKERS ?= auto
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-full browser-test check bench quality scaling profile bench-gpu reproduce clean
+.PHONY: help demo test test-full browser-test check bench quality scaling profile bench-gpu reproduce reference clean
 
 help:  ## list these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -55,6 +55,9 @@ bench-gpu:  ## speed on an NVIDIA GPU, with the torch of PYTHON=python3; install
 
 reproduce: $(READY)  ## published figures beside ours; ONLY="R1 R2" and AGAIN=1 choose
 	PYTHONPATH=benchmarks $(BIN)/python -m reproduction $(ONLY) $(if $(AGAIN),--again)
+
+reference: $(READY)  ## docs/reference.md from the docstrings
+	$(BIN)/python docs/reference.py
 
 clean:  ## remove what the other commands made
 	rm -rf $(VENV) demo build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis

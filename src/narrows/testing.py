@@ -203,8 +203,8 @@ def check_corruption(corruption: Corruption, **settings: Any) -> None:
     )
     levels = {0.0, *x[:, 5].tolist()}  # 0 is none
     assert set(one[~hidden[:, 5], 5].tolist()) <= levels, (
-        f"{corruption!r} moves numbers of levels, between which nothing lies; set perturbs_values = True, "
-        "and they are left alone"
+        f"{corruption!r} moves numbers of levels, between which nothing lies; set "
+        "perturbs_values = True, and they are left alone"
     )
     if corruption.graph_capturable:
         with _NoTransfer(corruption):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import importlib
+import importlib.util
 import inspect
 import re
 import sys
@@ -160,6 +160,16 @@ def test_the_code_on_a_page_runs(
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         exec(compile("\n\n".join(blocks), page, "exec"), module.__dict__)
+
+
+def test_the_reference_is_what_the_docstrings_say() -> None:
+    spec = importlib.util.spec_from_file_location("reference", ROOT / "docs" / "reference.py")
+    assert spec is not None
+    assert spec.loader is not None
+    reference = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(reference)
+    written = (ROOT / "docs" / "reference.md").read_text(encoding="utf-8")
+    assert written == reference.page(), "run make reference"
 
 
 def test_a_docstring_that_forgets_a_parameter_is_caught() -> None:
