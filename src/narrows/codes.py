@@ -1,4 +1,4 @@
-"""Codes of several models beside each other: which components are the same, and how much."""
+"""Compare, align and search the codes of fitted models."""
 
 from __future__ import annotations
 

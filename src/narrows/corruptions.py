@@ -1,4 +1,12 @@
-"""Corruptions: what the encoder sees instead of x while training (the loss sees the clean x)."""
+"""Corruptions: what the encoder sees instead of a row while training; the loss sees the clean row.
+
+A corruption decides which noise the code must not depend on. `corrupt` returns a noisy copy of
+rows, with all chance from the generator it is given. It says with flags whether it masks cells, and
+whether it may move them between levels.
+
+Choose `Masking` where cells may be missing, `GaussianNoise` in general, `ViewDropout` where whole
+views may be missing, `Swap` for columns of any scale.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,12 @@
-"""Latents: what the code of a sample is: a point, a distribution, few of many units, or bits."""
+"""Latents: what the code of a sample is, the point in latent space.
+
+A latent decides whether a code is a point, a distribution, few of many units, or bits. `posterior`
+gets the output of the encoder's last blocks and returns the code as ``mean``, and what the decoder
+gets in training from ``rsample``.
+
+Choose `Point` in general, `Gaussian` to generate rows and for likelihoods, `KSparse` for long codes
+with few active units, `BinaryCode` for hashing.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Metrics: what a code and a reconstruction are worth, one small function each."""
+"""Metrics of a code and of a reconstruction, as functions of arrays."""
 
 from __future__ import annotations
 

@@ -1,4 +1,10 @@
-"""Priors: the distributions that the codes of a generative kind are held to, and drawn from."""
+"""Priors: the distributions that codes are held to, and drawn from.
+
+A prior decides the shape of latent space; `sample` draws codes, and `log_prob` is their density
+where it is known. Penalties take one as ``prior``; `Autoencoder.sample` decodes its draws.
+
+Choose `Normal` in general, `Mixture` for classes, `Uniform` for a box, `SwissRoll` to see a shape.
+"""
 
 from __future__ import annotations
 

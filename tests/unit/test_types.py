@@ -1,4 +1,4 @@
-"""Columns that are no plain numbers: detection, likelihoods, what comes back, what is refused."""
+"""Columns that are not plain numbers: detection, likelihoods, what comes back, what is refused."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Advice: all that the checks of a table have to say, and the call that follows from it."""
+"""The result of `advise`: all remarks about a table, and the call that follows from them."""
 
 from __future__ import annotations
 

@@ -86,7 +86,7 @@ def constant(table: Profile, settings: Settings) -> Remark | None:
         "constant",
         table.constant,
         "has one value",
-        "it tells no row from another; were it to vary later, the model would not know.",
+        "it is constant, so nothing can be learned from it; if it varies later, it is ignored.",
     )
 
 
@@ -351,7 +351,7 @@ def _order_of_columns(table: Profile) -> bool:
 
 
 def levels(table: Profile, settings: Settings) -> Remark | None:
-    """Say how columns that are no plain numbers are treated, where they have many levels."""
+    """Say how columns that are not plain numbers are treated, where they have many levels."""
     wide = [
         i
         for i, column in enumerate(table.layout.columns)

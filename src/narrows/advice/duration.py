@@ -1,4 +1,4 @@
-"""Duration: how long a whole fit would take, from a few timed epochs of the real training loop."""
+"""Estimate how long a whole fit would take, from a few timed epochs of the training loop."""
 
 from __future__ import annotations
 

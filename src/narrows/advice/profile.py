@@ -1,4 +1,4 @@
-"""Profile: what the checks look at, a sample of a table's rows and what is known of its columns."""
+"""The sample of a table that checks look at, and what is known of its columns."""
 
 from __future__ import annotations
 

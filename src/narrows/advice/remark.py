@@ -1,4 +1,4 @@
-"""Remark: one thing that was found in a table, why it matters, and the call to make."""
+"""One finding about a table: why it matters, and the call to make."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Checks of settings: which parts go with a table, and which of those asked for do not."""
+"""Checks of settings: which parts suit a table, and which of those asked for do not."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Size of the code: a rule of thumb, the knee of a PCA, and held-out rows at several sizes."""
+"""Choose the length of the code: a rule of thumb, the knee of a PCA, held-out rows."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Blocks: layers that know their own mirror, and the architecture axis that stacks them."""
+"""The base class of layers, and of the architectures that stack them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Convolutional: kernels slid along signals, images or volumes, in any symmetric stack."""
+"""Convolutional layers for signals, images and volumes, in symmetric stacks."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Dense: fully connected layers, any symmetric stack, tied or not."""
+"""Fully connected layers in symmetric stacks, with tied weights or without."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Modules: an encoder and a decoder of one's own, as torch has them."""
+"""Encoders and decoders of one's own, as torch modules."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Recurrent: layers of LSTM or GRU units that read a sequence into a code and write it back."""
+"""LSTM and GRU layers that read a sequence into a code and write it back."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Adapters: methods of scikit-learn and ours that need a step before or after to give a code."""
+"""Methods that need a step before or after those of scikit-learn to give a code."""
 
 from __future__ import annotations
 

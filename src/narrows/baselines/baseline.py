@@ -1,4 +1,4 @@
-"""Baseline: every method of the catalogue behind one transformer."""
+"""The transformer around every method of the catalogue."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Catalogue: the methods by name, with source, what they can do and how they are made."""
+"""The classical methods by name: source, abilities, and how each is made."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Extension: kernel regression, for methods that cannot place new rows or give rows back."""
+"""Kernel regression for methods that cannot place new rows or give rows back."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Sammon mapping: distances kept, small ones first."""
+"""Sammon's mapping: preserve distances, small ones first."""
 
 from __future__ import annotations
 

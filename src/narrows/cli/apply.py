@@ -1,4 +1,4 @@
-"""What the verbs that apply a model to a table have in common."""
+"""What the verbs share that apply a model to a table."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Demo: two real tables fused to short codes, compared, and each with a report to open."""
+"""The demo: two real tables fused, compared with PCA, and a report of each."""
 
 from __future__ import annotations
 

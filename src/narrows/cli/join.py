@@ -1,4 +1,4 @@
-"""Joining: several files about the same samples, as one table with a view for each."""
+"""Join several files about the same samples into one table with a view for each."""
 
 from __future__ import annotations
 

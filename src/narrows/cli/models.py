@@ -1,4 +1,4 @@
-"""Models for the verbs: found by folder, loaded, put where they may be put."""
+"""Find, load and place model folders for the verbs."""
 
 from __future__ import annotations
 

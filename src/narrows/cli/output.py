@@ -1,4 +1,4 @@
-"""Output: data and JSON on stdout, messages on stderr, and what happens when nobody reads."""
+"""Write data and JSON to stdout and messages to stderr, whether anybody reads or not."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Places: where a verb writes, which is never where it reads."""
+"""Check where a verb writes, which is never where it reads."""
 
 from __future__ import annotations
 

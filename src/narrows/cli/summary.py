@@ -1,4 +1,4 @@
-"""What a fit has come to: as an object for programs, as lines for people."""
+"""The summary of a fit, as an object for programs and as lines for people."""
 
 from __future__ import annotations
 

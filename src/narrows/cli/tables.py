@@ -1,4 +1,4 @@
-"""Tables for the verbs: the chosen columns of a file, as numbers a model can use."""
+"""Read the chosen columns of a file as a table that a model can use."""
 
 from __future__ import annotations
 

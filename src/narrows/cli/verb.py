@@ -1,4 +1,4 @@
-"""Verb: a command that needs the models and the tables, and imports them when it runs."""
+"""The base class of verbs, which import models, tables and the user's own parts when run."""
 
 from __future__ import annotations
 

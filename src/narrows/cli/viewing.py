@@ -1,4 +1,4 @@
-"""Viewing: what options say of views and types, put into a model's settings."""
+"""Turn the options about views and types into settings of a model."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Methods: whatever is compared, fitted to a fold behind the same few members."""
+"""The methods to compare, each behind the same few members."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""compare: many methods on one table, the same folds for all."""
+"""Compare many methods on one table, with the same folds for all."""
 
 from __future__ import annotations
 
@@ -395,8 +395,8 @@ def _notes(whole: Space, X: Any) -> list[str]:
     level_columns = whole.layout_.level_columns
     if level_columns:
         notes.append(
-            f"columns of levels: {len(level_columns)}; autoencoders got them as they are, "
-            "all other methods a column for each level"
+            f"categorical and ordinal columns: {len(level_columns)}; autoencoders got them as they "
+            "are, all other methods a column for each level"
         )
     return notes
 

@@ -1,4 +1,4 @@
-"""Comparison: what came out of it, as frames, JSON and sentences."""
+"""The result of `compare`, as frames, JSON and sentences."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Journal: finished cells of a comparison in a file, so that an interruption costs only one."""
+"""Keep finished fits of a comparison in a file, so that an interruption costs one only."""
 
 from __future__ import annotations
 

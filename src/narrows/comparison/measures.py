@@ -1,4 +1,4 @@
-"""Measures: the metrics of a comparison, by name, and what each is computed from."""
+"""The metrics of a comparison by name, and what each is computed from."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Memory: what a fit takes while it runs, and what a fitted model keeps."""
+"""Measure what a fit takes while it runs, and what a fitted model keeps."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Progress: what a person sees on stderr while methods are compared."""
+"""Show on stderr how far a comparison is."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Runner: fits every method to every fold, judges it, and goes on whatever happens."""
+"""Fit every method to every fold and score it, whatever happens."""
 
 from __future__ import annotations
 

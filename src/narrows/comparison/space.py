@@ -1,4 +1,4 @@
-"""Space: where rows of any table are compared, learned from the training rows of a fold."""
+"""The scaled columns in which methods are compared, learned from the training rows of a fold."""
 
 from __future__ import annotations
 

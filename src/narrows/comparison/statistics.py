@@ -1,4 +1,4 @@
-"""Statistics: means over folds with intervals that know that training rows overlap."""
+"""Means over folds, with intervals that allow for overlapping training rows."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Summary: cells condensed to a mean, an interval, a rank and a difference for each method."""
+"""Condense fits to a mean, an interval, a rank and a difference for each method."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Activations by name: the function, its range, and how weights that feed it are initialised."""
+"""Activation functions by name: range, derivative, and initialization of their weights."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Checks of settings, with messages in one voice: name, value, bound, remedy."""
+"""Check settings, with messages that have name, value, bound and remedy."""
 
 from __future__ import annotations
 

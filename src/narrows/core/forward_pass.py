@@ -1,4 +1,4 @@
-"""ForwardPass: everything one pass through the network produced, and what a term may look at."""
+"""Everything that one pass through the network produced, for penalties and losses."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Columns of a tensor as slices, which are views, where they lie side by side."""
+"""Index columns of a tensor by slices, which are views, where they lie side by side."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Isolation: results that do not depend on what the process around them has set in torch."""
+"""Make results independent of what the process around them has set in torch."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Notation: a setting as text, as command lines and TOML files write it."""
+"""Read a setting from text, as command lines and TOML files write it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Spec: the settings of one part of a method, and the closed register of their names."""
+"""The settings of one part of a method, and the closed register of parts by name."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Batches: which rows go together, in which order, and which are held out."""
+"""Choose which rows go together, in which order, and which are held out."""
 
 from __future__ import annotations
 

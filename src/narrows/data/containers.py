@@ -1,4 +1,4 @@
-"""Containers: whatever holds a table, as an array, CSR or data frame that can be read."""
+"""Open whatever holds a table as an array, CSR array or data frame."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ Matrix = NDArray[Any]
 KINDS = {
     "date": "dates or times ({dtype}), which are no numbers; turn them into some, for example days "
     "since the first one, the month and the weekday, or leave the column out",
-    "duration": "durations ({dtype}), which are no plain numbers; turn them into seconds",
+    "duration": "durations ({dtype}), which are not plain numbers; turn them into seconds",
     "time": "times of day ({dtype}), which are no numbers; turn them into hours",
     "period": "periods ({dtype}), which are no numbers; turn them into days since the first one",
     "interval": "intervals ({dtype}), which are no numbers; take their middles",
@@ -202,7 +202,7 @@ def _array(X: Matrix) -> Any:
         line = '(X - X.min()) / np.timedelta64(1, "D")'
         line = line if X.dtype.kind == "M" else 'X / np.timedelta64(1, "s")'
         what = "dates or times" if X.dtype.kind == "M" else "durations"
-        raise DataError(f"X holds {what} ({X.dtype}), which are no plain numbers; write {line}")
+        raise DataError(f"X holds {what} ({X.dtype}), which are not plain numbers; write {line}")
     if X.ndim > 2:
         raise DataError(
             f"Found array with dim {X.ndim}, of shape {X.shape}, but a table has rows and columns; "

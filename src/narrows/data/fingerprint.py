@@ -1,4 +1,4 @@
-"""Fingerprint: which rows a fit has seen, without the rows."""
+"""Remember which rows a fit has seen, without the rows."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Frames: what a data frame is besides its cells, and how cells of a model become one again."""
+"""Take a data frame apart into labels, dtypes and cells, and put one together again."""
 
 from __future__ import annotations
 

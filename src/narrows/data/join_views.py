@@ -1,4 +1,4 @@
-"""Tables about the same samples joined into one, and taken apart again."""
+"""Join tables about the same samples into one, and take it apart again."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Layout: what is known of a table before its rows are: its width, its views, its columns."""
+"""The columns of a table as the network is built for them: width, views, types, indicators."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class Layout:
     frame: Frame | None = None
 
     def measured(self, rows: Any, weight: Any) -> Layout:
-        """Return the layout with what the rows of fit say of columns that are no plain numbers."""
+        """Return the layout with what the rows of fit say of columns that are not plain numbers."""
         if self.schema is None:
             return self
         columns = self.schema.columns

@@ -1,4 +1,4 @@
-"""Arrays: whatever table a person holds, as a float ndarray or CSR array in a fitting dtype."""
+"""Read tables of any library: numeric rows, and the layout of a training table."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def read(
     missing : bool
         Whether cells may be NaN: not measured.
     schema : Schema, optional
-        What the columns are, where some are no plain numbers.
+        What the columns are, where some are not plain numbers.
 
     Returns
     -------
@@ -60,7 +60,7 @@ def read(
         return _finite(estimator, schema.codes(X))
     if schema is not None and schema.library is not None:
         raise DataError(
-            "X is no data frame, but fit was given one with columns that are no plain numbers; "
+            "X is no data frame, but fit was given one with columns that are not plain numbers; "
             f"give a data frame with the columns {', '.join(map(repr, schema.names or ()))}"
         )
     if schema is not None and containers.text_columns(X):
@@ -124,7 +124,7 @@ def record(estimator: Any, X: Any, *, reset: bool) -> None:
 def _counted(rows: Rows) -> Matrix:
     if scipy.sparse.issparse(rows):
         raise DataError(
-            "X is sparse, but types= says that some columns are no plain numbers; give an array "
+            "X is sparse, but types= says that some columns are not plain numbers; give an array "
             "or a data frame"
         )
     found: Matrix = rows

@@ -154,7 +154,7 @@ class Scaling:
         sample_weight : ndarray of shape (n_samples,), optional
             Positive weights of the rows; only "standard" uses them.
         columns : sequence of Column
-            Where some are no plain numbers: these are scaled as their type needs.
+            Where some are not plain numbers: these are scaled as their type needs.
 
         Raises
         ------

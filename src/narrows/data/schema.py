@@ -1,4 +1,4 @@
-"""Schema: the columns of a table, their levels as numbers, and numbers as levels again."""
+"""Turn the columns of a frame into numbers, and numbers into levels again."""
 
 from __future__ import annotations
 

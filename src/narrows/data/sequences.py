@@ -1,4 +1,4 @@
-"""Sequences: from lists of different length to one table that ends in NaN, and back."""
+"""Pad sequences of different length into one table, and cut them back."""
 
 from __future__ import annotations
 

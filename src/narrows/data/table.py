@@ -1,4 +1,4 @@
-"""Table: the scaled rows a network trains on, held as one tensor or as CSR, taken by row number."""
+"""The scaled rows that a network is trained on, dense or sparse, taken by row number."""
 
 from __future__ import annotations
 

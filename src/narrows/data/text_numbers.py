@@ -1,4 +1,4 @@
-"""Text that is no category: numbers and dates as people write them, and names of rows."""
+"""Recognise text that is no category: numbers, dates, and names of rows."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Detection: the type of each column of a table, from its dtype and what the user says."""
+"""Infer the type of each column from its dtype and from what the user says."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Views: which columns of one table come from which source; joining sources, and taking apart."""
+"""Which columns of a table belong to which view, and how a view is treated."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Detector: labels of anomalies from how badly rows are reconstructed."""
+"""Label anomalies by their reconstruction error."""
 
 from __future__ import annotations
 

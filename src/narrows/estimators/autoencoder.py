@@ -1,4 +1,4 @@
-"""Autoencoder: the estimator that composes architecture, latent, loss, penalty and the rest."""
+"""The estimator that composes architecture, latent, loss, penalty and the rest."""
 
 from __future__ import annotations
 
@@ -341,7 +341,7 @@ class Autoencoder(
         -------
         ndarray or data frame of shape (n_samples, n_features)
             In the units of the table; a frame of the library of X if that is one, with the labels
-            of fit. Of an array, a frame if fit's frame had columns that are no plain numbers.
+            of fit. Of an array, a frame if fit's frame had columns that are not plain numbers.
 
         Raises
         ------

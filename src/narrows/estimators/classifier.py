@@ -1,4 +1,4 @@
-"""Classifier: a softmax head on an autoencoder's code."""
+"""Classify with a softmax head on an autoencoder's code."""
 
 from __future__ import annotations
 

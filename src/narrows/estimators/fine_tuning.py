@@ -1,4 +1,4 @@
-"""Fine-tuned: an autoencoder's encoder with a head, trained end to end."""
+"""What classifier and regressor share: an encoder with a head, trained end to end."""
 
 from __future__ import annotations
 

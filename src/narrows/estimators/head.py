@@ -1,4 +1,4 @@
-"""Headed: a network whose code goes into a head, and what the head is trained for."""
+"""A network with a head on its code, and the objectives of classes and of numbers."""
 
 from __future__ import annotations
 

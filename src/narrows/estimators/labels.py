@@ -1,4 +1,4 @@
-"""Labels: the classes of a classifier as plain data, and back."""
+"""Write the classes of a classifier as plain data, and read them back."""
 
 from __future__ import annotations
 

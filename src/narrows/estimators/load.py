@@ -1,4 +1,4 @@
-"""Loading: a fitted estimator from a model directory."""
+"""Load a fitted estimator from a model folder."""
 
 from __future__ import annotations
 

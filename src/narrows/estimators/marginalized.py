@@ -1,4 +1,4 @@
-"""Marginalised stacked denoising: layers that denoise, in closed form, without training."""
+"""Marginalized stacked denoising: layers that denoise in closed form, without training."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Methods: what a fitted autoencoder can do beyond codes; each is one call into `inference`."""
+"""The methods of a fitted autoencoder beyond codes; each is one call into `inference`."""
 
 from __future__ import annotations
 

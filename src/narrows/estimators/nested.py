@@ -1,4 +1,4 @@
-"""Nested: an autoencoder as a setting of another estimator, to be fitted or frozen as it is."""
+"""Autoencoders inside other estimators: cloned and fitted, or frozen as they are."""
 
 from __future__ import annotations
 

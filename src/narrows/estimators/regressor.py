@@ -1,4 +1,4 @@
-"""Regressor: a linear head on an autoencoder's code."""
+"""Predict numbers with a linear head on an autoencoder's code."""
 
 from __future__ import annotations
 

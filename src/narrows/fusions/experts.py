@@ -1,4 +1,4 @@
-"""Fusions in which each view has an encoder of its own, an expert, and a view may be missing."""
+"""Fusions in which each view has an encoder of its own, and any view may be missing."""
 
 from __future__ import annotations
 

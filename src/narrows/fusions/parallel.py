@@ -1,4 +1,4 @@
-"""Several views side by side: blocks that each take some of the columns, as one block."""
+"""Blocks of several views side by side, as one block."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Explanation: what of each view a code keeps, and which columns its components look at."""
+"""Explain a code: the variance of each view that it keeps, and the importance of columns."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A fitted model: a trained network and all it takes to apply it to tables, block by block."""
+"""A trained network and all it takes to apply it to tables, block by block."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ class FittedModel:
     scaling : Scaling
         Of the columns.
     layout : Layout
-        The columns, and what was measured of those that are no plain numbers.
+        The columns, and what was measured of those that are not plain numbers.
     reader : BaseEstimator
         Knows how many columns there are, and their names, for scikit-learn's checks; nothing else.
     fingerprint : Fingerprint or None
@@ -227,7 +227,7 @@ class FittedModel:
         return self.as_frame(rows, frame, like) if frame else self.as_array(rows)
 
     def own_frame(self) -> Frame | None:
-        """Return what the frame of fit was, where its columns were no plain numbers."""
+        """Return what the frame of fit was, where its columns were not plain numbers."""
         schema = self.layout.schema
         if schema is None or schema.library is None or schema.names is None:
             return None

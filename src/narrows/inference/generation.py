@@ -1,4 +1,4 @@
-"""Generation: rows from codes that no row had, and how likely rows are."""
+"""Generate rows from codes, and estimate how likely rows are."""
 
 from __future__ import annotations
 

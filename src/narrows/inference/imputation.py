@@ -1,4 +1,4 @@
-"""Imputation: holes of rows filled, and one view predicted from the others."""
+"""Fill missing cells, and predict one view from the others."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Scoring: how well rows are reconstructed, in all, by view and by column."""
+"""Score how well rows are reconstructed, in all, by view and by column."""
 
 from __future__ import annotations
 

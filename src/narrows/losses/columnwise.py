@@ -1,4 +1,4 @@
-"""Sides: tables some of whose columns have a loss, and an output activation, of their own."""
+"""Column-wise losses: groups of columns with their own loss and output activation."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A loss that counts hidden cells and cells that were seen differently."""
+"""A loss that weighs corrupted cells and intact cells differently."""
 
 from __future__ import annotations
 

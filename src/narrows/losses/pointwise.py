@@ -1,4 +1,4 @@
-"""Losses of one cell, summed over the cells of a row."""
+"""Losses that compare a cell with its reconstruction."""
 
 from __future__ import annotations
 

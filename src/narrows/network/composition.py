@@ -1,4 +1,4 @@
-"""Composition: the settings of an estimator, resolved into parts that were checked together."""
+"""Resolve the settings of an estimator into parts that go together, and build the network."""
 
 from __future__ import annotations
 
@@ -101,7 +101,7 @@ class Composition:
         return self.chosen_corruption
 
     def indicators(self, layout: Layout, missing: Sequence[int]) -> tuple[int, ...]:
-        """Return of which columns the encoder is told where they were not measured.
+        """Return the columns that get a missing-value indicator.
 
         Parameters
         ----------

@@ -1,4 +1,4 @@
-"""Widened: columns that hold levels, as the network sees them, and its outputs for them."""
+"""Network inputs made of columns: one-hot levels, embeddings, missing-value indicators."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ InputFunction = Callable[[Tensor, Tensor], Tensor]
 
 
 class InputLayer(nn.Module):
-    """What stands between a table some of whose columns are no plain numbers, and the blocks.
+    """What stands between a table some of whose columns are not plain numbers, and the blocks.
 
     A column becomes the inputs that its type names, or a learned vector for each of its levels;
     whatever was not measured is 0 in them. Behind these, a column for each of those told is 1

@@ -1,4 +1,4 @@
-"""Network: the blocks, their mirrors and the latent, wired to encode, decode and forward."""
+"""An encoder, a latent and a decoder, wired to encode, decode and forward."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class Network(nn.Module):
     experts : Experts, optional
         Where each view has a posterior of its own: how one is made of them.
     widened : InputLayer, optional
-        Where columns are no plain numbers: how the blocks see them.
+        Where columns are not plain numbers: how the blocks see them.
 
     Notes
     -----
@@ -166,7 +166,7 @@ class Network(nn.Module):
     def to_inputs(self, x: Tensor, observed: Tensor | None = None) -> tuple[Tensor, Tensor | None]:
         """Return rows as the blocks see them, and which of it was measured.
 
-        They are of shape (n_samples, n_features), or wider where columns are no plain numbers.
+        They are of shape (n_samples, n_features), or wider where columns are not plain numbers.
         """
         if self.input_layer is None:
             return x, observed
@@ -177,7 +177,7 @@ class Network(nn.Module):
     def posterior_of(
         self, seen: Tensor, measured: Tensor | None, observed: Tensor | None
     ) -> Posterior:
-        """Return what the encoder says of what `to_inputs` gave for rows."""
+        """Return the posterior of rows already prepared by `to_inputs`."""
         hidden = sequence_forward(self.body, seen, measured)  # type: ignore[arg-type]
         heads = [sequence_forward([head], hidden, measured) for head in self.heads]  # type: ignore[list-item]
         # Under autocast they are bfloat16, too coarse for what terms compute of the code.

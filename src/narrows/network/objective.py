@@ -1,4 +1,4 @@
-"""Objective: loss plus weighted penalties, as one scalar and its named parts."""
+"""The loss plus weighted penalties, as one scalar and its named parts."""
 
 from __future__ import annotations
 
@@ -106,7 +106,7 @@ class Objective:
         return Prior.of(found[0]) if found else None
 
     def history_extras(self, means: Mapping[str, float], n_features: int) -> dict[str, float]:
-        """Return what the history notes beside the means of the parts over an epoch."""
+        """Return extra columns for the history: the loss per feature."""
         return {"loss_per_feature": means["loss"] / n_features}
 
     def learn(self, forward: ForwardPass) -> dict[str, Tensor]:

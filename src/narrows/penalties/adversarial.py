@@ -1,4 +1,4 @@
-"""Adversarial: a critic tells codes from draws of a prior, and the encoder learns to mislead it."""
+"""A critic tells codes from draws of a prior, and the encoder learns to mislead it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Contraction: small changes of x shall hardly move the code."""
+"""Penalize the encoder's Jacobian: small changes of a row hardly move the code."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Divergences: how far the codes are from what a prior would give."""
+"""Penalize the divergence of the codes from a prior."""
 
 from __future__ import annotations
 

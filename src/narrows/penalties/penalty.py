@@ -1,4 +1,4 @@
-"""Penalty: the base of the terms beside the loss, and the sum that ``+`` makes of them."""
+"""The base class of penalties, and the sum that ``+`` makes of them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Sparsity: keeps the units of the code mostly at rest."""
+"""Penalize units of the code that are active too often."""
 
 from __future__ import annotations
 

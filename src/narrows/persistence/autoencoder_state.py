@@ -1,4 +1,4 @@
-"""Autoencoder state: what of a fitted autoencoder goes into a model directory, and back."""
+"""The state of a fitted autoencoder as plain data and tensors, and back."""
 
 from __future__ import annotations
 

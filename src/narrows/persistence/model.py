@@ -1,4 +1,4 @@
-"""Model folder: a fitted estimator as config, tensors and model card, and back."""
+"""Save a fitted estimator as config, tensors and model card, and restore it."""
 
 from __future__ import annotations
 

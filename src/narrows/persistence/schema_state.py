@@ -1,4 +1,4 @@
-"""Schema state: what fit found out about columns, as a config holds it, and back."""
+"""Write what fit found out about columns into a config, and read it back."""
 
 from __future__ import annotations
 

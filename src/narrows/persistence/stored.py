@@ -1,4 +1,4 @@
-"""Stored values: what a config says, trusted only as far as its type."""
+"""Typed readers for the values of a config file."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Cells: a table as people read it, with levels by name, and its columns summed up."""
+"""The cells of a table as people read them, and summaries of its columns."""
 
 from __future__ import annotations
 

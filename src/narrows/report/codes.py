@@ -1,4 +1,4 @@
-"""Codes: the points of the two-dimensional picture, and all that can be asked about them."""
+"""The section of codes: the points of the picture, and what can be asked of them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Comparison: what `compare` found, checked, and said in sentences."""
+"""The section of the comparison with other methods, in sentences."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Components: what of each view they keep, which columns move them, and what moves with them."""
+"""The section of components: variance kept, importance of columns, traversals."""
 
 from __future__ import annotations
 

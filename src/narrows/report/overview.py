@@ -1,4 +1,4 @@
-"""Overview: what to know first, whether it is better than PCA, and what to worry about."""
+"""The overview: better than PCA or not, and what to worry about."""
 
 from __future__ import annotations
 
@@ -31,7 +31,9 @@ def described(subject: ReportInput, sections: dict[str, Any]) -> dict[str, Any]:
 def beside_pca(explained: Section, n_components: int) -> dict[str, str]:
     """Return whether the code keeps more of the variance than a PCA of equal size."""
     if explained.get("needs"):
-        text = "Whether the code beats PCA cannot be said of the rows of fit."
+        text = (
+            "Whether the code beats PCA cannot be judged on the training set: give held-out rows."
+        )
         return {"state": "unknown", "text": f"{text} {explained['needs']}"}
     kept, linear = explained["total"], explained["pca"]
     size = f"{n_components} component" + "s" * (n_components > 1)
@@ -188,7 +190,7 @@ def _of_errors(anomalies: Section) -> Iterator[dict[str, str]]:
             "problem",
             "anomalies",
             f"{found['beyond']:.1%} of the rows have an error that only 1% of the rows of fit "
-            "have: these rows are unlike them, or the model learned its rows by heart.",
+            "have: these rows are unlike them, or the model is overfitted.",
         )
     median, usual = anomalies["median"], found["train_median"]
     if usual > 0 and median > OVERFIT * usual:

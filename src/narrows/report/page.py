@@ -1,4 +1,4 @@
-"""Page: the data of a report as one HTML file that needs no network, and as JSON beside it."""
+"""Write the data of a report as one HTML file that needs no network, and as JSON."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Plain: what is in a report as JSON, for programs to read and for the page to unpack."""
+"""The data of a report as plain JSON, for programs and for the page."""
 
 from __future__ import annotations
 

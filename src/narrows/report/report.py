@@ -1,4 +1,4 @@
-"""Report: a fitted autoencoder and rows in, one file to open and to send out."""
+"""Write the report of a fitted autoencoder and rows to a file."""
 
 from __future__ import annotations
 

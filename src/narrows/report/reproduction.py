@@ -1,4 +1,4 @@
-"""Reproduction: versions, seed, settings and the calls that lead to the same report."""
+"""The section of versions, seed, settings and calls that lead to the same report."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Rows: the best, median and worst reconstructions, the strangest rows, and why they are so."""
+"""The section of rows: best, median and worst reconstructions, and the strangest rows."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Gathering: a fitted model and rows in, the data of every section out."""
+"""Build the data of all sections of a report."""
 
 from __future__ import annotations
 

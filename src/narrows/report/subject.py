@@ -1,4 +1,4 @@
-"""Subject: what a report is of: a fitted model, rows, and which of these are looked at closely."""
+"""What a report is about: a fitted model, rows, and which of these are examined."""
 
 from __future__ import annotations
 
@@ -155,7 +155,7 @@ class ReportInput:
 
     @cached_property
     def classes(self) -> Classes:
-        """What y says."""
+        """The target y as classes or as numbers."""
         return Classes.of(self.y)
 
 

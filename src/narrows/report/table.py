@@ -1,4 +1,4 @@
-"""Table: what the columns and views of the data are, and where cells are missing."""
+"""The section of the data: columns, views and missing cells."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Training: the history as curves, one for each named part, and the phases they were in."""
+"""The section of the training: the history as curves."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Budget: how many rows per step and how many epochs, where the user leaves both open."""
+"""Batch size and epochs where the user leaves both open."""
 
 from __future__ import annotations
 

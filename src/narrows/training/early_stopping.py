@@ -1,4 +1,4 @@
-"""Monitor: keeps the best weights, and says when training should stop."""
+"""Keep the best weights, and decide when training stops."""
 
 from __future__ import annotations
 

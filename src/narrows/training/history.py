@@ -1,4 +1,4 @@
-"""History: one row per epoch, with the objective and its named parts."""
+"""One row per epoch, with the objective and its named parts."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Interrupt: the first Ctrl-C asks training to stop after the batch, the second stops at once."""
+"""Handle Ctrl-C: the first ends training after the batch, the second at once."""
 
 from __future__ import annotations
 

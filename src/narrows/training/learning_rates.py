@@ -1,4 +1,4 @@
-"""Learning rates: how the optimiser's step size goes over the course of a phase."""
+"""Learning rates: how the optimizer's step size goes over the course of training."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Start: where the weights of a network are before its first step: as drawn, or at a PCA."""
+"""Initial weights: random, or set so that the network reproduces a PCA."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Phase: one stretch of training, as the schedules hand it to the trainer."""
+"""One phase of training, and what the loop asks of a network and an objective."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ class TrainedObjective(Protocol):
         """Return the objective of one batch, and its parts."""
 
     def history_extras(self, means: Mapping[str, float], n_features: int) -> dict[str, float]:
-        """Return what the history notes beside the means of the parts over an epoch."""
+        """Return extra columns for the history: the loss per feature."""
 
     def learn(self, forward: ForwardPass) -> dict[str, Tensor]:
         """Let critics learn from a pass that the network was trained on; return their losses."""

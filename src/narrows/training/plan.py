@@ -1,4 +1,4 @@
-"""Settings: what an estimator's own parameters tell the training loop, resolved and checked."""
+"""Resolve an estimator's parameters into a plan for the training loop."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Progress: what a person sees on stderr while a model is fitted."""
+"""Show on stderr how far a fit is."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A training run: a network, the table it learns from, and the loop with its plan for both."""
+"""Prepare a training run: network, table, and the loop with its plan for both."""
 
 from __future__ import annotations
 

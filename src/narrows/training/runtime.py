@@ -1,4 +1,4 @@
-"""Runtime: device, precision and random generators; the only file that names cuda."""
+"""Device and precision of training; the only file that names CUDA."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ class Runtime:
 
     @property
     def records(self) -> bool:
-        """Whether steps are recorded and replayed: on a GPU, which is done before Python is."""
+        """Whether to capture steps as CUDA graphs: on a GPU, where Python is the bottleneck."""
         return self.device.type == "cuda"
 
     def record(
@@ -88,7 +88,7 @@ class Runtime:
 
     @property
     def coarse_work(self) -> float:
-        """From how many multiplications on a product gains; infinite where none may or does."""
+        """Smallest product, in multiplications, that bfloat16 speeds up; infinite if none."""
         if self.device.type != "cpu":  # "auto" is float32 there
             return COARSE_WORK if self.autocast else math.inf
         may = self.automatic or self.autocast

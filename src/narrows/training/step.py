@@ -1,4 +1,4 @@
-"""Step: one batch through network and objective, and the optimiser's move."""
+"""Train on one batch: through network and objective, then the optimizer's step."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Trainer: the one loop. Takes batches, asks the objective, lets the optimiser step."""
+"""The training loop: phases, epochs, early stopping."""
 
 from __future__ import annotations
 

@@ -63,7 +63,7 @@ def test_views_and_text_and_holes_are_taken(run: Callable, folder: Path) -> None
     )
     assert result.exit_code == 0, result.stderr
     assert "missing cells: 1;" in result.stderr
-    assert "columns of levels: 1;" in result.stderr
+    assert "categorical and ordinal columns: 1;" in result.stderr
 
 
 def test_anomalies_are_named_by_their_value(run: Callable) -> None:

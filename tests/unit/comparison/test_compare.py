@@ -314,7 +314,7 @@ def test_missing_cells_levels_and_views_are_taken_as_they_are() -> None:
     assert found.data["views"] == {"first": 2, "rest": 3}
     cells, levels = found.settings["notes"]
     assert cells.startswith("missing cells: 26;")
-    assert levels.startswith("columns of levels: 1;")
+    assert levels.startswith("categorical and ordinal columns: 1;")
     assert len(found.cells[0]["columns"]) == 5
 
 

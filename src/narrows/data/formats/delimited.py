@@ -1,4 +1,4 @@
-"""Delimited text: its delimiter, its header, and the exact place where a broken file is broken."""
+"""Find delimiter and header of text files, and the exact place of an error in one."""
 
 from __future__ import annotations
 

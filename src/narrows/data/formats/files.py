@@ -1,4 +1,4 @@
-"""Tables in files: read by extension, written whole or not at all."""
+"""Read tables from files by extension; write them whole or not at all."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Recorded: steps that all make the same calls, recorded once and replayed as one."""
+"""Capture steps that all make the same calls as one CUDA graph."""
 
 from __future__ import annotations
 

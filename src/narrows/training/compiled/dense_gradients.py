@@ -249,7 +249,7 @@ def reason(network: Network) -> str | None:
     if stages is None:
         return "it has a head"
     if network.input_layer is not None:
-        return "it has columns that are no plain numbers"
+        return "it has columns that are not plain numbers"
     if not all(dense_program.compilable(part) for part in stages):
         return "not all of its layers are dense"
     return None

@@ -1,4 +1,4 @@
-"""Flat: the parameters of a network as one vector while they are trained."""
+"""Hold the parameters of a network as one vector while they are trained."""
 
 from __future__ import annotations
 

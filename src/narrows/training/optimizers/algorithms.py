@@ -1,4 +1,4 @@
-"""Optimisers in PyTorch's manner: orthogonalised momentum, SciPy's, and an L-BFGS to be copied."""
+"""Optimizers in PyTorch's manner: Muon, SciPy's conjugate gradients, L-BFGS, flat Adam."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Decomposition: a table split, while it is learned, into what the network says and the rest."""
+"""Split a table, while it is learned, into what the network explains and gross errors."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ class Decomposition(Schedule):
     weight / (2 n)), n being the size of a alone: abs(a) of the cell, ||a||_2 of the row, the root
     mean square of the column. The paper minimises a norm beside weight * size and so shrinks by
     weight itself: half of ours. L is between X and what the network says, so it stays in the range
-    of the data. Columns that hold no plain numbers (levels, counts, shares) have no S. Another loss
+    of the data. Columns of levels, counts and shares have no S. Another loss
     than `SquaredError` trains the network on L, and S is split off by the same rule. Optimiser and
     learning rate begin anew with each round; early stopping judges held-out rows by their own L.
 

@@ -1,4 +1,4 @@
-"""Layerwise: one layer after the other, then all together."""
+"""Train one layer after the other, then all together."""
 
 from __future__ import annotations
 

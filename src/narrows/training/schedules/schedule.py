@@ -1,4 +1,4 @@
-"""Schedules: in which phases a network is trained."""
+"""The base class of schedules, and training all layers at once."""
 
 from __future__ import annotations
 
