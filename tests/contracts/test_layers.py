@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
@@ -193,3 +194,14 @@ def test_a_downward_import_is_allowed() -> None:
 def test_a_new_folder_is_asked_for_its_layer() -> None:
     with pytest.raises(LookupError, match="add it to LAYERS"):
         layer_of("brand_new")
+
+
+# Of one room, but of no single module of it.
+OF_A_ROOM = {"cli/test_manners.py", "cli/test_processes.py", "cli/test_round_trip.py"}
+
+
+def test_unit_tests_lie_where_their_modules_do() -> None:
+    unit = Path(__file__).parents[1] / "unit"
+    names = [path.relative_to(unit).as_posix() for path in unit.rglob("test_*.py")]
+    modules_of = {name: SOURCE / re.sub(r"(^|/)test_", r"\1", name) for name in names}
+    assert {name for name, path in modules_of.items() if not path.is_file()} == OF_A_ROOM

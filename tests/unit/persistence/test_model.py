@@ -30,7 +30,7 @@ from narrows.errors import (
 )
 from narrows.persistence import files
 
-TESTS = Path(__file__).parents[1]
+TESTS = Path(__file__).parents[2]
 GOLDEN = TESTS / "data" / "golden"
 SOURCES = sorted((TESTS.parent / "src").rglob("*.py"))
 Change = Callable[[dict[str, Any]], Any]
