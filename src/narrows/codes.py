@@ -12,11 +12,10 @@ from scipy.optimize import linear_sum_assignment
 from sklearn.utils import check_array
 
 from narrows.core import checks
+from narrows.core.types import Json, Matrix
 from narrows.errors import DataError
 
 __all__ = ["align", "hamming_search", "stability"]
-
-Matrix = NDArray[Any]
 
 
 def align(codes: Any, reference: Any) -> Matrix:
@@ -61,7 +60,7 @@ def matched(codes: Matrix, others: Matrix) -> NDArray[np.intp]:
     return found
 
 
-def stability(codes: Sequence[Any]) -> dict[str, Any]:
+def stability(codes: Sequence[Any]) -> Json:
     """Return how alike the codes are that several fits give to the same rows.
 
     Parameters

@@ -13,6 +13,7 @@ from typing import Any
 from narrows.architectures.convolutional import Convolutional
 from narrows.architectures.dense import Dense
 from narrows.architectures.recurrent import Recurrent
+from narrows.core.types import Part
 from narrows.corruptions import Masking
 from narrows.estimators.autoencoder import Autoencoder
 from narrows.latents import Gaussian, KSparse
@@ -125,7 +126,7 @@ def denoising(n_components: int = 2, *, probability: float = 0.3, **options: Any
 
 
 def adversarial(
-    n_components: int = 2, *, prior: Any = "normal", weight: float = 10.0, **options: Any
+    n_components: int = 2, *, prior: Part = "normal", weight: float = 10.0, **options: Any
 ) -> Autoencoder:
     """Adversarial autoencoder: a critic draws the codes towards a prior (Makhzani et al., 2015).
 
@@ -214,7 +215,7 @@ def k_sparse(
 
 
 def variational(
-    n_components: int = 2, *, weight: float = 1.0, prior: Any = "normal", **options: Any
+    n_components: int = 2, *, weight: float = 1.0, prior: Part = "normal", **options: Any
 ) -> Autoencoder:
     """Variational autoencoder: each row's code is a distribution (Kingma & Welling, 2014).
 

@@ -29,6 +29,7 @@ from narrows.core.activations import ACTIVATIONS
 from narrows.core.forward_pass import ForwardPass
 from narrows.core.indexing import take
 from narrows.core.spec import Spec
+from narrows.core.types import Json, Matrix, Part
 from narrows.corruptions import Corruption
 from narrows.data.column import Column, ColumnType, LikeColumns
 from narrows.data.table import DenseTable
@@ -54,7 +55,6 @@ __all__ = [
     "check_penalty",
 ]
 
-Matrix = NDArray[Any]
 VIEWS = {"left": slice(0, 3), "right": slice(3, 6)}
 STEP = 1e-6  # of finite differences
 
@@ -481,7 +481,7 @@ def _check_fits(part: Spec, model: Autoencoder, table: Matrix | None = None) -> 
     assert same, f"{part!r}: a loaded model gives other scores"
 
 
-def _own_settings(model: Autoencoder) -> dict[str, Any]:
+def _own_settings(model: Autoencoder) -> Json:
     defaults = Autoencoder().get_params(deep=False)
     found = model.get_params(deep=False).items()
     return {name: value for name, value in found if value is not defaults[name]}
@@ -636,7 +636,7 @@ class _NoTransfer(TorchDispatchMode):
         self.part = part
 
     def __torch_dispatch__(
-        self, function: Any, types: Any, args: Any = (), kwargs: Any = None
+        self, function: Any, types: Part, args: Any = (), kwargs: Any = None
     ) -> Any:
         name = str(function)
         fetches = any(each in name for each in ("_local_scalar_dense", "nonzero", "is_nonzero"))

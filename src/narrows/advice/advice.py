@@ -15,6 +15,7 @@ from narrows.advice.remark import SEVERITIES, Remark
 from narrows.core import checks
 from narrows.core.isolation import isolated
 from narrows.core.spec import Spec
+from narrows.core.types import Json, Named, Part, TableLike
 from narrows.estimators.autoencoder import Autoencoder
 
 __all__ = ["Advice", "advise"]
@@ -55,7 +56,7 @@ class Advice:
     def __init__(
         self,
         remarks: Any,
-        settings: Mapping[str, Any],
+        settings: Named,
         shape: tuple[int, int],
         n_looked_at: int,
         prepare: str = "",
@@ -95,7 +96,7 @@ class Advice:
         imports = f"from narrows import {', '.join(sorted({'Autoencoder', *named}))}"
         return "\n".join([imports, "", *([self.prepare] if self.prepare else []), line])
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> Json:
         """Return everything as plain data, for JSON."""
         return {
             "rows": self.shape[0],
@@ -149,10 +150,10 @@ def _plain(value: Any) -> Any:
 
 @isolated
 def advise(
-    X: Any,
+    X: TableLike,
     *,
-    views: Any = None,
-    types: Any = None,
+    views: Part = None,
+    types: Part = None,
     image: tuple[int, ...] | None = None,
     steps: int | None = None,
     quick: bool = False,
@@ -241,7 +242,7 @@ def advise(
 class _Plan:
     """Remarks so far, and the settings that follow from them."""
 
-    def __init__(self, asked: Mapping[str, Any]) -> None:
+    def __init__(self, asked: Named) -> None:
         self.asked = dict(asked)
         self.settings = dict(asked)
         self.remarks: list[Remark] = []
@@ -259,7 +260,7 @@ class _Plan:
             if key not in self.asked or remark.severity == "error":
                 self.settings[key] = value
 
-    def of_estimator(self) -> dict[str, Any]:
+    def of_estimator(self) -> Json:
         """Return the settings that are not the estimator's own defaults, the size first."""
         default = Autoencoder().get_params(deep=False)
         first = {"n_components": self.settings["n_components"], **self.settings}
@@ -270,14 +271,14 @@ class _Plan:
         }
 
 
-def _check_known(settings: Mapping[str, Any]) -> None:
+def _check_known(settings: Named) -> None:
     known = [key for key in Autoencoder().get_params(deep=False) if key not in ("views", "types")]
     for key in settings:
         checks.choice("setting", key, known)
     setting_checks.composed(settings)
 
 
-def _given(table: Profile) -> dict[str, Any]:
+def _given(table: Profile) -> Json:
     return {"views": table.views, "types": table.types}
 
 
@@ -299,7 +300,7 @@ def _choose_size(plan: _Plan, table: Profile, *, quick: bool, seconds: float, se
         plan.add(remark)
 
 
-def _comparable(plan: _Plan) -> dict[str, Any]:
+def _comparable(plan: _Plan) -> Json:
     """Return settings under which shares of variance can be held against those of a PCA.
 
     Unless another loss was asked for, that is squared error of columns scaled as asked for.

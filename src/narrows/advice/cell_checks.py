@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 
 from narrows.advice.profile import Profile
 from narrows.advice.remark import Remark, number_of, some
 from narrows.architectures.recurrent import Recurrent
+from narrows.core.types import Json, Matrix, Named
 from narrows.corruptions import Masking
 from narrows.data.column import TEXT, WHOLE
 
-Matrix = NDArray[Any]
-Settings = Mapping[str, Any]
-Check = Callable[[Profile, Settings], Remark | None]
+Check = Callable[[Profile, Named], Remark | None]
 
 COLLINEAR = 0.99  # abs(r) of two columns that say the same
 MAX_COMPARED = 1_000  # columns, so that comparing them stays a matter of seconds
@@ -27,7 +24,7 @@ MANY_LEVELS = 32
 MOSTLY_EMPTY = 0.5
 
 
-def sampled(table: Profile, settings: Settings) -> Remark | None:
+def sampled(table: Profile, settings: Named) -> Remark | None:
     """Say that not all rows were looked at."""
     if table.n_looked_at == table.n_rows:
         return None
@@ -41,7 +38,7 @@ def sampled(table: Profile, settings: Settings) -> Remark | None:
     )
 
 
-def unusable(table: Profile, settings: Settings) -> Remark | None:
+def unusable(table: Profile, settings: Named) -> Remark | None:
     """Name columns that no type is for."""
     if not table.left_out:
         return None
@@ -64,7 +61,7 @@ def dropping(table: Profile) -> str:
     return f"X = X.{method.get(str(table.library), 'drop({})').format(names)}"
 
 
-def empty_columns(table: Profile, settings: Settings) -> Remark | None:
+def empty_columns(table: Profile, settings: Named) -> Remark | None:
     """Name columns without any measured cell."""
     if not table.empty_columns.size:
         return None
@@ -77,7 +74,7 @@ def empty_columns(table: Profile, settings: Settings) -> Remark | None:
     )
 
 
-def constant(table: Profile, settings: Settings) -> Remark | None:
+def constant(table: Profile, settings: Named) -> Remark | None:
     """Name columns that never vary."""
     if not table.constant.size:
         return None
@@ -102,7 +99,7 @@ def _columns(table: Profile, topic: str, columns: Matrix, what: str, why: str) -
     )
 
 
-def identifiers(table: Profile, settings: Settings) -> Remark | None:
+def identifiers(table: Profile, settings: Named) -> Remark | None:
     """Name columns that look like the number or the name of a row."""
     if table.n_looked_at < 20:
         return None
@@ -132,7 +129,7 @@ def _identifies(table: Profile, column: int) -> bool:
     return bool((steps == 1).all())
 
 
-def duplicates(table: Profile, settings: Settings) -> Remark | None:
+def duplicates(table: Profile, settings: Named) -> Remark | None:
     """Count rows that stand in the table more than once."""
     rows = np.nan_to_num(table.values, nan=np.inf) + 0.0  # which makes 0.0 of -0.0
     rows = np.ascontiguousarray(rows)
@@ -152,7 +149,7 @@ def duplicates(table: Profile, settings: Settings) -> Remark | None:
     )
 
 
-def collinear(table: Profile, settings: Settings) -> Remark | None:
+def collinear(table: Profile, settings: Named) -> Remark | None:
     """Name pairs of columns that say the same."""
     columns = np.setdiff1d(table.numeric, np.union1d(table.constant, table.empty_columns))
     if len(columns) < 2 or table.n_looked_at < 3:
@@ -189,7 +186,7 @@ def collinear(table: Profile, settings: Settings) -> Remark | None:
     )
 
 
-def outliers(table: Profile, settings: Settings) -> Remark | None:
+def outliers(table: Profile, settings: Named) -> Remark | None:
     """Name the rows and columns of gross values."""
     gross = np.abs(table.distances) > GROSS
     share = gross.mean(0) if gross.size else np.zeros(0)
@@ -215,7 +212,7 @@ def outliers(table: Profile, settings: Settings) -> Remark | None:
     )
 
 
-def heavy_tails(table: Profile, settings: Settings) -> Remark | None:
+def heavy_tails(table: Profile, settings: Named) -> Remark | None:
     """Name columns many of whose values lie far out."""
     share = (np.abs(table.distances) > HEAVY).mean(0) if table.distances.size else np.zeros(0)
     columns = np.flatnonzero(share >= HEAVY_SHARE)
@@ -223,7 +220,7 @@ def heavy_tails(table: Profile, settings: Settings) -> Remark | None:
         return None
     named = table.numeric[columns[np.argsort(-share[columns], kind="stable")]]
     positive = bool((table.extremes[0][named] >= 0).all())
-    adopted: dict[str, Any] = {"scaling": "robust", "loss": "huber"}
+    adopted: Json = {"scaling": "robust", "loss": "huber"}
     if _flat(table) or not adopted.keys().isdisjoint(settings):
         adopted = {}
     call = "scaling='robust', loss='huber'" if adopted else "loss='huber'"
@@ -247,7 +244,7 @@ def _flat(table: Profile) -> bool:
     return bool((low == high).any())
 
 
-def missing(table: Profile, settings: Settings) -> Remark | None:
+def missing(table: Profile, settings: Named) -> Remark | None:
     """Say how much is missing, and what to train with so that it can be filled."""
     share = np.delete(table.holes, table.empty_columns, axis=1).mean(0)
     if not share.any():
@@ -276,7 +273,7 @@ def _shares(table: Profile) -> list[tuple[int, float]]:
     return [(i, s) for i, s in enumerate(table.holes.mean(0).tolist()) if s]
 
 
-def empty_rows(table: Profile, settings: Settings) -> Remark | None:
+def empty_rows(table: Profile, settings: Named) -> Remark | None:
     """Count rows without any measured cell."""
     rows = np.flatnonzero(table.holes.all(1))
     if not rows.size:
@@ -291,7 +288,7 @@ def empty_rows(table: Profile, settings: Settings) -> Remark | None:
     )
 
 
-def missing_views(table: Profile, settings: Settings) -> Remark | None:
+def missing_views(table: Profile, settings: Named) -> Remark | None:
     """Say which views some rows lack altogether."""
     views = table.layout.views
     if len(views) < 2:
@@ -313,7 +310,7 @@ def missing_views(table: Profile, settings: Settings) -> Remark | None:
     )
 
 
-def whole_numbers(table: Profile, settings: Settings) -> Remark | None:
+def whole_numbers(table: Profile, settings: Named) -> Remark | None:
     """Ask about columns of whole numbers that may be counts or codes of categories."""
     forms = [column.form for column in table.layout.columns] or None
     candidates = [i for i in table.numeric if _may_count(table, i, forms)]
@@ -350,7 +347,7 @@ def _order_of_columns(table: Profile) -> bool:
     return table.n_features >= 64 and len(np.unique(high)) < table.n_features / 2
 
 
-def levels(table: Profile, settings: Settings) -> Remark | None:
+def levels(table: Profile, settings: Named) -> Remark | None:
     """Say how columns that are not plain numbers are treated, where they have many levels."""
     wide = [
         i

@@ -5,13 +5,12 @@ from __future__ import annotations
 import itertools
 import statistics
 import warnings
-from collections.abc import Mapping
-from typing import Any
 
 import numpy as np
 
 from narrows.advice.profile import Profile
 from narrows.advice.remark import Remark
+from narrows.core.types import Named
 from narrows.data import reading
 from narrows.errors import DataError, DivergenceError, NarrowsWarning, ParameterError
 from narrows.estimators.autoencoder import Autoencoder
@@ -23,7 +22,7 @@ TIMED_EPOCHS = 3  # the first of which is not counted
 TIMED_BATCHES = 32
 
 
-def measured(table: Profile, settings: Mapping[str, Any]) -> Remark:
+def measured(table: Profile, settings: Named) -> Remark:
     """Return how long a fit to the whole table would take, or what would stop it."""
     try:
         size, epochs, at_once = _planned(table, settings)
@@ -71,7 +70,7 @@ def measured(table: Profile, settings: Mapping[str, Any]) -> Remark:
     )
 
 
-def _planned(table: Profile, settings: Mapping[str, Any]) -> tuple[int, int, bool]:
+def _planned(table: Profile, settings: Named) -> tuple[int, int, bool]:
     """Return rows of a step and epochs of a fit, and whether a step has all rows instead."""
     optimizer = Optimizer.of(settings.get("optimizer", "auto"))
     parameters = {**Autoencoder().get_params(deep=False), **settings}

@@ -9,8 +9,8 @@ from typing import Any
 
 import narwhals as nw
 import numpy as np
-from numpy.typing import NDArray
 
+from narrows.core.types import Matrix, Part, TableLike
 from narrows.data import containers, reading, type_inference
 from narrows.data.layout import Layout
 from narrows.data.reading import names_of, read_training_table
@@ -20,7 +20,6 @@ from narrows.data.views import View, resolve_views
 from narrows.estimators.autoencoder import Autoencoder
 from narrows.network.input_layer import to_inputs
 
-Matrix = NDArray[Any]
 # Looked at by default, so that the checks of any table are a matter of seconds.
 MAX_ROWS, MAX_CELLS, MIN_ROWS = 10_000, 5_000_000, 200
 
@@ -56,8 +55,8 @@ class Profile:
     n_rows: int
     left_out: Mapping[str, str]
     library: str | None
-    views: Any
-    types: Any
+    views: Part
+    types: Part
 
     @property
     def n_looked_at(self) -> int:
@@ -132,7 +131,9 @@ class Profile:
         return to_inputs(self.values, scaling, self.layout)[0]
 
 
-def profile(X: Any, *, views: Any, types: Any, max_rows: int | None, random_state: int) -> Profile:
+def profile(
+    X: TableLike, *, views: Part, types: Part, max_rows: int | None, random_state: int
+) -> Profile:
     """Return what the checks look at.
 
     Parameters
@@ -186,7 +187,7 @@ def profile(X: Any, *, views: Any, types: Any, max_rows: int | None, random_stat
     )
 
 
-def unusable(X: Any, views: Any, types: Any) -> dict[str, str]:
+def unusable(X: TableLike, views: Part, types: Part) -> dict[str, str]:
     """Return the columns of a data frame that no type is for, and what they hold."""
     frame = frame_of(X)
     names = [str(name) for name in frame.columns]
@@ -200,7 +201,9 @@ def unusable(X: Any, views: Any, types: Any) -> dict[str, str]:
     return {name: what for name, what in held.items() if what is not None}
 
 
-def _without(left_out: Mapping[str, str], X: Any, views: Any, types: Any) -> tuple[Any, Any]:
+def _without(
+    left_out: Mapping[str, str], X: TableLike, views: Part, types: Part
+) -> tuple[Any, Any]:
     """Return views and types by name, without some columns."""
     names: Sequence[str] = [str(name) for name in frame_of(X).columns]
     if types is not None:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Any
+
+from narrows.core.types import Json, Named
 
 # In the order of reading: what stops a fit, what to look at first, what was chosen and why.
 SEVERITIES = ("error", "warning", "advice")
@@ -39,10 +40,10 @@ class Remark:
     finding: str
     why: str
     call: str
-    settings: Mapping[str, Any] = field(default_factory=dict)
-    details: Mapping[str, Any] = field(default_factory=dict)
+    settings: Named = field(default_factory=dict)
+    details: Named = field(default_factory=dict)
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> Json:
         """Return topic, severity, finding, why, call and details, for JSON."""
         words = ("topic", "severity", "finding", "why", "call")
         return {**{name: getattr(self, name) for name in words}, "details": dict(self.details)}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -17,6 +17,7 @@ from narrows.architectures.convolutional import Convolutional
 from narrows.architectures.dense import Dense
 from narrows.architectures.recurrent import Recurrent
 from narrows.core.activations import ACTIVATIONS
+from narrows.core.types import Json, Named
 from narrows.corruptions import Masking
 from narrows.data.scaling import Scaling
 from narrows.errors import ParameterError
@@ -27,8 +28,7 @@ from narrows.penalties.weights import WeightDecay
 from narrows.training.optimizers.optimizer import AdamW, Optimizer
 from narrows.training.plan import resolve_composition
 
-Settings = Mapping[str, Any]
-Check = Callable[[Profile, Settings], Remark | None]
+Check = Callable[[Profile, Named], Remark | None]
 
 FEW_ROWS = 100
 DEEP_RATIO, DEEP_COLUMNS, DEEP_ROWS = 20, 64, 1_000
@@ -38,12 +38,12 @@ PIXEL = re.compile(r"(pixel|pix|px)[_ ]?\d+([_x, ]\d+)?", re.IGNORECASE)
 STEP = re.compile(r"(t|time|step|lag|day|hour|sample)[_ ]?\d+", re.IGNORECASE)
 
 
-def composed(settings: Settings) -> Composition:
+def composed(settings: Named) -> Composition:
     """Return the parts that settings stand for."""
     return resolve_composition({**Autoencoder().get_params(deep=False), **settings})
 
 
-def domain(table: Profile, settings: Settings) -> Remark | None:
+def domain(table: Profile, settings: Named) -> Remark | None:
     """Refuse a loss for data it is not defined on, or say that another is possible."""
     loss = composed(settings).loss
     low, high = _ends(table)
@@ -99,7 +99,7 @@ def _within(table: Profile, scaling: str | None, low: float, high: float) -> boo
     return bool(np.nanmin(scaled) >= low - 1e-6 and np.nanmax(scaled) <= high + 1e-6)
 
 
-def spreads(table: Profile, settings: Settings) -> Remark | None:
+def spreads(table: Profile, settings: Named) -> Remark | None:
     """Say why columns of different spread are scaled, and refuse to leave them so."""
     values = table.values[
         :, np.setdiff1d(table.numeric, np.union1d(table.empty_columns, table.constant))
@@ -123,7 +123,7 @@ def spreads(table: Profile, settings: Settings) -> Remark | None:
     )
 
 
-def order(table: Profile, settings: Settings) -> Remark | None:
+def order(table: Profile, settings: Named) -> Remark | None:
     """Ask about columns that are named like pixels or steps."""
     if table.names is None or "architecture" in settings:
         return None
@@ -189,7 +189,7 @@ def declared(table: Profile, image: tuple[int, ...] | None, steps: int | None) -
     )
 
 
-def activation(table: Profile, settings: Settings) -> Remark | None:
+def activation(table: Profile, settings: Named) -> Remark | None:
     """Refuse sparsity on a code without a low end, warn where it has no high end."""
     composition = composed(settings)
     terms = {} if composition.penalty is None else composition.penalty.terms()
@@ -213,12 +213,12 @@ def activation(table: Profile, settings: Settings) -> Remark | None:
     )
 
 
-def few_rows(table: Profile, settings: Settings) -> Remark | None:
+def few_rows(table: Profile, settings: Named) -> Remark | None:
     """Advise a smaller network that is held back more, where rows are few."""
     wide = table.n_rows < 10 * math.sqrt(table.n_features)
     if not wide and table.n_rows >= FEW_ROWS:
         return None
-    adopted: dict[str, Any] = {}
+    adopted: Json = {}
     if "architecture" not in settings:
         adopted["architecture"] = Dense((64,))
     if "optimizer" not in settings:
@@ -237,7 +237,7 @@ def few_rows(table: Profile, settings: Settings) -> Remark | None:
     )
 
 
-def decay(table: Profile, settings: Settings) -> Remark | None:
+def decay(table: Profile, settings: Named) -> Remark | None:
     """Advise a small weight decay where nothing has one."""
     optimizer = Optimizer.of(settings.get("optimizer", "auto"))
     decaying = isinstance(optimizer, AdamW) and optimizer.weight_decay > 0
@@ -254,7 +254,7 @@ def decay(table: Profile, settings: Settings) -> Remark | None:
     )
 
 
-def balance(table: Profile, settings: Settings) -> Remark | None:
+def balance(table: Profile, settings: Named) -> Remark | None:
     """Say what views of very different width count."""
     width = {view.name: len(view.columns) for view in table.layout.views}
     if len(width) < 2 or max(width.values()) < 10 * min(width.values()):
@@ -273,7 +273,7 @@ def balance(table: Profile, settings: Settings) -> Remark | None:
     )
 
 
-def depth(table: Profile, settings: Settings) -> Remark | None:
+def depth(table: Profile, settings: Named) -> Remark | None:
     """Advise another layer where the code is very short for the row."""
     seen, size = table.layout.n_inputs, settings["n_components"]
     narrow = seen >= DEEP_COLUMNS and seen >= DEEP_RATIO * size
@@ -290,7 +290,7 @@ def depth(table: Profile, settings: Settings) -> Remark | None:
     )
 
 
-def overcomplete(table: Profile, settings: Settings) -> Remark | None:
+def overcomplete(table: Profile, settings: Named) -> Remark | None:
     """Warn of a code as long as the row that nothing regularises."""
     seen, size = table.layout.n_inputs, settings["n_components"]
     if size < seen or composed(settings).regularised:

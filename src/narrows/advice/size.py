@@ -5,23 +5,19 @@ from __future__ import annotations
 import math
 import time
 import warnings
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 import numpy as np
 import scipy.linalg
-from numpy.typing import NDArray
 
 from narrows.advice.profile import Profile
 from narrows.advice.remark import Remark
+from narrows.core.types import Matrix, Named
 from narrows.data import reading
 from narrows.errors import DataError, DivergenceError, NarrowsWarning
 from narrows.estimators.autoencoder import Autoencoder
 from narrows.training import budget
 from narrows.training.optimizers.optimizer import Optimizer
-
-Matrix = NDArray[Any]
-Settings = Mapping[str, Any]
 
 KNEE_CELLS = 1_000  # rows and columns that a PCA is made of, at most
 SHUFFLES = 19  # the largest of which chance exceeds in one of twenty tables
@@ -93,7 +89,7 @@ def sizes(table: Profile, guesses: Sequence[int]) -> list[int]:
 
 
 def curve(
-    table: Profile, settings: Settings, tried: Sequence[int], *, seconds: float, random_state: int
+    table: Profile, settings: Named, tried: Sequence[int], *, seconds: float, random_state: int
 ) -> list[dict[str, float]]:
     """Return the share of held-out variance that autoencoder and PCA leave, by size of the code.
 
@@ -145,7 +141,7 @@ def curve(
     return found
 
 
-def quick_budget(settings: Settings, n_rows: int) -> dict[str, int]:
+def quick_budget(settings: Named, n_rows: int) -> dict[str, int]:
     """Return the batch size and the epochs of a quick fit."""
     size = budget.batch_size(settings.get("batch_size", "auto"), n_rows)
     optimizer = Optimizer.of(settings.get("optimizer", "auto"))
@@ -190,7 +186,7 @@ def unrelated(table: Profile, found: int) -> Remark | None:
 
 def by_curve(
     table: Profile,
-    settings: Settings,
+    settings: Named,
     guesses: Sequence[int],
     asked: int | None,
     *,
@@ -229,7 +225,7 @@ def _points(rows: list[dict[str, float]]) -> str:
     )
 
 
-def _nothing_kept(rows: list[dict[str, float]], settings: Settings) -> Remark:
+def _nothing_kept(rows: list[dict[str, float]], settings: Named) -> Remark:
     return Remark(
         "held-out size",
         "warning",
@@ -270,7 +266,7 @@ def _against_pca(rows: list[dict[str, float]], size: int) -> Remark:
     )
 
 
-def _no_curve(settings: Settings, reason: str) -> Remark:
+def _no_curve(settings: Named, reason: str) -> Remark:
     return Remark(
         "held-out size",
         "advice",

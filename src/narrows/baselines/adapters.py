@@ -13,6 +13,7 @@ from sklearn.decomposition import NMF, PCA, FactorAnalysis
 from sklearn.neural_network import BernoulliRBM
 from sklearn.preprocessing import MinMaxScaler
 
+from narrows.core.types import Estimator, RandomState, TableLike, TargetLike
 from narrows.estimators.marginalized import MarginalizedDenoisingAutoencoder
 
 Matrix = NDArray[np.float64]
@@ -21,7 +22,7 @@ Matrix = NDArray[np.float64]
 class Factors(FactorAnalysis):  # type: ignore[misc]
     """Factor analysis that gives rows back: E[x | z] = mean + z W, at the mean of z given x."""
 
-    def inverse_transform(self, X: Any) -> Matrix:
+    def inverse_transform(self, X: TableLike) -> Matrix:
         """Return the rows that codes of shape (n_samples, n_components) stand for."""
         found: Matrix = self.mean_ + np.asarray(X) @ self.components_
         return found
@@ -30,11 +31,11 @@ class Factors(FactorAnalysis):  # type: ignore[misc]
 class NonNegative(TransformerMixin, BaseEstimator):  # type: ignore[misc]
     """Non-negative matrix factorisation of columns brought to [0, 1]; new values are clipped."""
 
-    def __init__(self, n_components: int = 2, random_state: Any = None) -> None:
+    def __init__(self, n_components: int = 2, random_state: RandomState = None) -> None:
         self.n_components = n_components
         self.random_state = random_state
 
-    def fit(self, X: Any, y: Any = None) -> Self:
+    def fit(self, X: TableLike, y: TargetLike = None) -> Self:
         """Learn range and factors of rows of shape (n_samples, n_features)."""
         self.scaler_ = MinMaxScaler(clip=True).fit(X)
         self.nmf_ = NMF(
@@ -42,12 +43,12 @@ class NonNegative(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         ).fit(self.scaler_.transform(X))
         return self
 
-    def transform(self, X: Any) -> Matrix:
+    def transform(self, X: TableLike) -> Matrix:
         """Return codes of shape (n_samples, n_components)."""
         found: Matrix = self.nmf_.transform(self.scaler_.transform(X))
         return found
 
-    def inverse_transform(self, X: Any) -> Matrix:
+    def inverse_transform(self, X: TableLike) -> Matrix:
         """Return the rows that codes stand for."""
         found: Matrix = self.scaler_.inverse_transform(self.nmf_.inverse_transform(X))
         return found
@@ -62,13 +63,13 @@ class BoltzmannMachines(TransformerMixin, BaseEstimator):  # type: ignore[misc]
     """
 
     def __init__(
-        self, n_components: int = 2, hidden: Sequence[int] = (), random_state: Any = None
+        self, n_components: int = 2, hidden: Sequence[int] = (), random_state: RandomState = None
     ) -> None:
         self.n_components = n_components
         self.hidden = hidden
         self.random_state = random_state
 
-    def fit(self, X: Any, y: Any = None) -> Self:
+    def fit(self, X: TableLike, y: TargetLike = None) -> Self:
         """Train machine by machine on rows of shape (n_samples, n_features)."""
         self.scaler_ = MinMaxScaler(clip=True).fit(X)
         units = self.scaler_.transform(X)
@@ -81,14 +82,14 @@ class BoltzmannMachines(TransformerMixin, BaseEstimator):  # type: ignore[misc]
             units = machine.transform(units)
         return self
 
-    def transform(self, X: Any) -> Matrix:
+    def transform(self, X: TableLike) -> Matrix:
         """Return codes of shape (n_samples, n_components)."""
         units: Matrix = self.scaler_.transform(X)
         for machine in self.machines_:
             units = machine.transform(units)
         return units
 
-    def inverse_transform(self, X: Any) -> Matrix:
+    def inverse_transform(self, X: TableLike) -> Matrix:
         """Return the rows that codes stand for."""
         units: Matrix = np.asarray(X)
         for machine in reversed(self.machines_):
@@ -100,11 +101,11 @@ class BoltzmannMachines(TransformerMixin, BaseEstimator):  # type: ignore[misc]
 class MarginalizedComponents(TransformerMixin, BaseEstimator):  # type: ignore[misc]
     """Marginalised stacked denoising; its features, as many as columns, are shortened by PCA."""
 
-    def __init__(self, n_components: int = 2, random_state: Any = None) -> None:
+    def __init__(self, n_components: int = 2, random_state: RandomState = None) -> None:
         self.n_components = n_components
         self.random_state = random_state
 
-    def fit(self, X: Any, y: Any = None) -> Self:
+    def fit(self, X: TableLike, y: TargetLike = None) -> Self:
         """Solve for layers and components of rows of shape (n_samples, n_features)."""
         self.layers_ = MarginalizedDenoisingAutoencoder(output="last", scaling="none").fit(X)
         self.pca_ = PCA(self.n_components, random_state=self.random_state).fit(
@@ -112,7 +113,7 @@ class MarginalizedComponents(TransformerMixin, BaseEstimator):  # type: ignore[m
         )
         return self
 
-    def transform(self, X: Any) -> Matrix:
+    def transform(self, X: TableLike) -> Matrix:
         """Return codes of shape (n_samples, n_components)."""
         found: Matrix = self.pca_.transform(self.layers_.transform(X))
         return found
@@ -121,12 +122,12 @@ class MarginalizedComponents(TransformerMixin, BaseEstimator):  # type: ignore[m
 class TwoViews(TransformerMixin, BaseEstimator):  # type: ignore[misc]
     """Components that two views have in common: the mean of their standardised scores."""
 
-    def __init__(self, model: Any, first: Sequence[int], second: Sequence[int]) -> None:
+    def __init__(self, model: Estimator, first: Sequence[int], second: Sequence[int]) -> None:
         self.model = model
         self.first = first
         self.second = second
 
-    def fit(self, X: Any, y: Any = None) -> Self:
+    def fit(self, X: TableLike, y: TargetLike = None) -> Self:
         """Learn the scores of both views of rows of shape (n_samples, n_features)."""
         one, two = self._views(X)
         self.model_ = clone(self.model).fit(one, two)
@@ -134,13 +135,13 @@ class TwoViews(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         self.scales_ = [np.where(part.std(0) > 0, part.std(0), 1.0) for part in scores]
         return self
 
-    def transform(self, X: Any) -> Matrix:
+    def transform(self, X: TableLike) -> Matrix:
         """Return codes of shape (n_samples, n_components)."""
         scores = self.model_.transform(*self._views(X))
         parts = [part / scale for part, scale in zip(scores, self.scales_, strict=True)]
         found: Matrix = (parts[0] + parts[1]) / 2
         return found
 
-    def _views(self, X: Any) -> tuple[Matrix, Matrix]:
+    def _views(self, X: TableLike) -> tuple[Matrix, Matrix]:
         rows = np.asarray(X)
         return rows[:, list(self.first)], rows[:, list(self.second)]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, Self
 
@@ -17,6 +16,7 @@ from narrows.baselines.catalogue import KINDS, MANY_ROWS, Kind, Problem
 from narrows.baselines.extension import KernelRegression
 from narrows.core import checks
 from narrows.core.fit_settings import copied_settings, settings_of_fit
+from narrows.core.types import Json, Named, Part, RandomState, TableLike, TargetLike
 from narrows.data.views import resolve_views
 from narrows.errors import DataError, ParameterError
 
@@ -86,8 +86,8 @@ class Baseline(
         n_components: int = 2,
         *,
         extension: bool = False,
-        views: Any = None,
-        random_state: Any = None,
+        views: Part = None,
+        random_state: RandomState = None,
     ) -> None:
         self.method = method
         self.n_components = n_components
@@ -95,7 +95,7 @@ class Baseline(
         self.views = views
         self.random_state = random_state
 
-    def fit(self, X: Any, y: Any = None) -> Self:
+    def fit(self, X: TableLike, y: TargetLike = None) -> Self:
         """Learn from the rows of X.
 
         Parameters
@@ -139,7 +139,7 @@ class Baseline(
         self._fit_settings = copied_settings(self)
         return self
 
-    def fit_transform(self, X: Any, y: Any = None) -> Any:
+    def fit_transform(self, X: TableLike, y: TargetLike = None) -> Any:
         """Learn from the rows of X and return their codes.
 
         Parameters
@@ -156,7 +156,7 @@ class Baseline(
         """
         return self.fit(X, y).embedding_
 
-    def transform(self, X: Any) -> Any:
+    def transform(self, X: TableLike) -> Any:
         """Return the codes of rows.
 
         Parameters
@@ -184,7 +184,7 @@ class Baseline(
             )
         return self._there.predict(rows)
 
-    def inverse_transform(self, X: Any) -> Any:
+    def inverse_transform(self, X: TableLike) -> Any:
         """Return the rows that codes stand for.
 
         Parameters
@@ -246,10 +246,10 @@ class Baseline(
         return KINDS[checks.choice("method", self._settings["method"], KINDS)]
 
     @property
-    def _settings(self) -> dict[str, Any]:
+    def _settings(self) -> Json:
         return settings_of_fit(self)
 
-    def _classes(self, kind: Kind, y: Any) -> Any:
+    def _classes(self, kind: Kind, y: TargetLike) -> Any:
         if not kind.classes:
             return None
         if y is None or type_of_target(y) not in ("binary", "multiclass"):
@@ -258,7 +258,7 @@ class Baseline(
 
     def _problem(self, rows: Matrix, classes: Any) -> Problem:
         n_components = checks.integer("n_components", self.n_components, low=1)
-        views: Mapping[str, Any] = {}
+        views: Named = {}
         if self.views is not None:
             names = getattr(self, "feature_names_in_", None)
             placed = resolve_views(

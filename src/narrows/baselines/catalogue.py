@@ -24,6 +24,7 @@ from narrows.baselines.adapters import (
     TwoViews,
 )
 from narrows.baselines.sammon import SammonMapping
+from narrows.core.types import RandomState
 from narrows.errors import MissingDependencyError
 
 MANY_ROWS = 5000  # above which matrices of n_samples x n_samples are too much
@@ -53,7 +54,7 @@ class Problem:
     n_features: int
     n_classes: int | None = None
     views: Mapping[str, Sequence[int]] | None = None
-    random_state: Any = None
+    random_state: RandomState = None
 
     @property
     def side(self) -> int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Self
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,6 +10,8 @@ from sklearn.base import BaseEstimator, RegressorMixin
 from sklearn.neighbors import NearestNeighbors
 from sklearn.utils import check_array
 from sklearn.utils.validation import check_is_fitted
+
+from narrows.core.types import TableLike, TargetLike
 
 Matrix = NDArray[np.float64]
 WIDTHS = (0.1, 0.2, 0.35, 0.5, 0.75, 1.0, 1.5, 2.5)
@@ -35,7 +37,7 @@ class KernelRegression(RegressorMixin, BaseEstimator):  # type: ignore[misc]
     def __init__(self, n_neighbors: int = 30) -> None:
         self.n_neighbors = n_neighbors
 
-    def fit(self, X: Any, y: Any) -> Self:
+    def fit(self, X: TableLike, y: TargetLike) -> Self:
         """Remember rows of shape (n_samples, n_features) and targets, and choose the width."""
         rows, targets = check_array(X), check_array(y)
         size = min(self.n_neighbors, len(rows) - 1)
@@ -48,7 +50,7 @@ class KernelRegression(RegressorMixin, BaseEstimator):  # type: ignore[misc]
         self.width_ = WIDTHS[int(np.argmin(errors))]
         return self
 
-    def predict(self, X: Any) -> Matrix:
+    def predict(self, X: TableLike) -> Matrix:
         """Return targets of shape (n_samples, n_targets) for rows."""
         check_is_fitted(self, "targets_")
         distances, near = self.neighbors_.kneighbors(check_array(X))

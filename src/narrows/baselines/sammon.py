@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Self
+from typing import Self
 
 import numpy as np
 import scipy.optimize
@@ -13,6 +13,7 @@ from sklearn.decomposition import PCA
 from sklearn.utils.validation import validate_data
 
 from narrows.core import checks
+from narrows.core.types import TableLike, TargetLike
 from narrows.errors import DataError
 
 __all__ = ["SammonMapping"]
@@ -67,7 +68,7 @@ class SammonMapping(BaseEstimator):  # type: ignore[misc]
         self.max_iter = max_iter
         self.tol = tol
 
-    def fit(self, X: Any, y: Any = None) -> Self:
+    def fit(self, X: TableLike, y: TargetLike = None) -> Self:
         """Place the rows of X.
 
         Parameters
@@ -108,7 +109,7 @@ class SammonMapping(BaseEstimator):  # type: ignore[misc]
         self.n_iter_ = int(found.nit)
         return self
 
-    def fit_transform(self, X: Any, y: Any = None) -> Matrix:
+    def fit_transform(self, X: TableLike, y: TargetLike = None) -> Matrix:
         """Place the rows of X and return where they lie.
 
         Parameters

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pyarrow as pa
 import pyarrow.compute as pc
 from rich.markup import escape
 from rich.table import Table
 
 from narrows.cli import output, tables
+from narrows.core.types import Json
 from narrows.data.formats import files
 
-STYLES: dict[str, Any] = {
+STYLES: Json = {
     **{heading: {"justify": "right"} for heading in ("missing", "min", "mean", "max")},
     "note": {"style": "yellow"},
 }
@@ -33,7 +32,7 @@ def show(path: str, *, header: bool | None, as_json: bool) -> None:
     output.table(grid)
 
 
-def describe_column(name: str, column: pa.ChunkedArray) -> dict[str, Any]:
+def describe_column(name: str, column: pa.ChunkedArray) -> Json:
     """Return name, type, missing cells, range and mean of a column, and what stands in its way."""
     numeric = tables.is_numeric(column.type)
     values = pc.drop_null(column.cast(pa.float64(), safe=False)) if numeric else None

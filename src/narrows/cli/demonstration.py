@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-from numpy.typing import NDArray
 from rich.console import Console
 from rich.table import Table as RichTable
 from sklearn.datasets import load_breast_cancer, load_digits
@@ -17,11 +16,11 @@ from sklearn.model_selection import train_test_split
 
 from narrows.comparison.compare import compare
 from narrows.comparison.comparison import Comparison
+from narrows.core.types import Matrix
 from narrows.data.formats.files import write_table
 from narrows.errors import DataError
 from narrows.estimators.autoencoder import Autoencoder
 
-Matrix = NDArray[Any]
 MEASURES = ("reconstruction", "knn", "logistic")
 BESIDE = ("pca", "factor_analysis", "kernel_pca")
 

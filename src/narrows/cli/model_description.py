@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 from rich.markup import escape
 from rich.table import Table
 
 from narrows.cli import models, output, settings
+from narrows.core.types import Estimator, Json
 from narrows.persistence import config
 
 
@@ -31,7 +31,7 @@ def show(folder: str, *, as_json: bool) -> None:
         _show_columns(columns)
 
 
-def describe(model: Any, folder: str) -> dict[str, Any]:
+def describe(model: Estimator, folder: str) -> Json:
     """Return what a fitted model is: size, columns, settings, how training ended."""
     history = getattr(model, "history_", None) or [{}]
     return {
@@ -49,7 +49,7 @@ def describe(model: Any, folder: str) -> dict[str, Any]:
     }
 
 
-def _show_columns(columns: list[dict[str, Any]]) -> None:
+def _show_columns(columns: list[Json]) -> None:
     grid = Table(title="columns")
     for heading in columns[0]:
         grid.add_column(heading, overflow="fold")

@@ -12,6 +12,7 @@ import pyarrow as pa
 
 from narrows.cli import tables
 from narrows.core.checks import nearest
+from narrows.core.types import Estimator
 from narrows.data.fingerprint import Seen
 from narrows.errors import ModelFileError, ParameterError
 from narrows.estimators import load as loading
@@ -42,13 +43,13 @@ def load(folder: str) -> Any:
         raise ModelFileError(f"{error}; {near}") from error
 
 
-def names(model: Any) -> list[str] | None:
+def names(model: Estimator) -> list[str] | None:
     """Return the columns a model was fitted to, or None if they had no names."""
     found = getattr(model, "feature_names_in_", None)
     return None if found is None else list(found)
 
 
-def text_columns(model: Any) -> list[str]:
+def text_columns(model: Estimator) -> list[str]:
     """Return the columns a model was fitted to that held text."""
     known = names(model)
     layout = getattr(model, "layout_", None)
@@ -61,7 +62,7 @@ def text_columns(model: Any) -> list[str]:
     ]
 
 
-def views(model: Any) -> dict[str, list[str]]:
+def views(model: Estimator) -> dict[str, list[str]]:
     """Return the names of each view's columns; empty for a model of one table."""
     known = names(model)
     layout = getattr(model, "layout_", None)
@@ -70,19 +71,19 @@ def views(model: Any) -> dict[str, list[str]]:
     return {placed.name: [known[i] for i in placed.columns] for placed in layout.views}
 
 
-def output_names(model: Any) -> list[str]:
+def output_names(model: Estimator) -> list[str]:
     """Return what the columns of a reconstruction are called."""
     return names(model) or [f"x{i}" for i in range(model.n_features_in_)]
 
 
-def view_names(model: Any, view: str) -> list[str]:
+def view_names(model: Estimator, view: str) -> list[str]:
     """Return what the columns of one view are called."""
     called = output_names(model)
     placed = {found.name: found.columns for found in model.layout_.views}
     return [called[column] for column in placed[view]]
 
 
-def accepted(model: Any, table: pa.Table) -> Any:
+def accepted(model: Estimator, table: pa.Table) -> Any:
     """Return a table as the model takes it: without names, if it was fitted without."""
     nameless = hasattr(model, "n_features_in_") and names(model) is None
     return tables.array(table) if nameless else table
@@ -122,7 +123,7 @@ def check_target(folder: str, *, replace: bool) -> None:
         raise ModelFileError(f"cannot save {folder}: permission denied; choose another place")
 
 
-def save(model: Any, folder: str) -> None:
+def save(model: Estimator, folder: str) -> None:
     """Save a model; what the operating system refuses becomes an error that names the folder.
 
     Raises
@@ -139,7 +140,7 @@ def save(model: Any, folder: str) -> None:
         ) from error
 
 
-def seen(model: Any, rows: Any) -> Seen:
+def seen(model: Estimator, rows: Any) -> Seen:
     """Return how many of some rows, as the model accepts them, fit has seen."""
     fitted = model._fitted
     found: Seen = fitted.count_seen(fitted.read(rows))
@@ -147,7 +148,7 @@ def seen(model: Any, rows: Any) -> Seen:
 
 
 @contextlib.contextmanager
-def temporarily(model: Any, **settings: Any) -> Iterator[None]:
+def temporarily(model: Estimator, **settings: Any) -> Iterator[None]:
     """Change settings that belong to one command and not to the model that is saved."""
     before = {name: getattr(model, name) for name in settings}
     model.set_params(**settings)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from narrows.core.types import Named
 from narrows.errors import SourceError
 
 if TYPE_CHECKING:
@@ -76,7 +77,7 @@ def text(content: str) -> None:
         sys.stdout.write(content if content.endswith("\n") else f"{content}\n")
 
 
-def json_object(content: Mapping[str, Any]) -> None:
+def json_object(content: Named) -> None:
     """Write one JSON object to stdout; what is not a finite number becomes null."""
     text(json.dumps(_plain(content), indent=2, ensure_ascii=False, allow_nan=False))
 

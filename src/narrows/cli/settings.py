@@ -11,10 +11,11 @@ from typing import Any
 from narrows.core import notation
 from narrows.core.checks import nearest
 from narrows.core.spec import Spec
+from narrows.core.types import Estimator, Json, Named
 from narrows.errors import ParameterError
 
 
-def from_toml(path: str) -> dict[str, Any]:
+def from_toml(path: str) -> Json:
     """Return the settings in a TOML file; strings are read as on the command line.
 
     Raises
@@ -33,7 +34,7 @@ def from_toml(path: str) -> dict[str, Any]:
     return {key: _from_toml(value) for key, value in found.items()}
 
 
-def from_assignments(assignments: Sequence[str]) -> dict[str, Any]:
+def from_assignments(assignments: Sequence[str]) -> Json:
     """Return the settings in ``["key=value", ...]``; the last of a key counts.
 
     Raises
@@ -52,7 +53,7 @@ def from_assignments(assignments: Sequence[str]) -> dict[str, Any]:
     return found
 
 
-def apply(estimator: Any, settings: Mapping[str, Any]) -> None:
+def apply(estimator: Estimator, settings: Named) -> None:
     """Set settings on an estimator: whole parts first, then settings of parts.
 
     Parameters
@@ -72,7 +73,7 @@ def apply(estimator: Any, settings: Mapping[str, Any]) -> None:
         _assign(estimator, path, value)
 
 
-def to_toml(estimator: Any) -> str:
+def to_toml(estimator: Estimator) -> str:
     """Return every setting of an estimator as TOML that `from_toml` reads back."""
     settings = estimator.get_params(deep=False)
     return "".join(f"{key} = {_to_toml(value)}\n" for key, value in settings.items())
@@ -88,7 +89,7 @@ def _from_toml(value: Any) -> Any:
     return value
 
 
-def _leaves(estimator: Any, settings: Mapping[str, Any]) -> Iterator[tuple[tuple[str, ...], Any]]:
+def _leaves(estimator: Estimator, settings: Named) -> Iterator[tuple[tuple[str, ...], Any]]:
     for key, value in settings.items():
         path = tuple(key.split("__"))
         if isinstance(value, Mapping) and path[0] in Spec.axes():
@@ -98,7 +99,7 @@ def _leaves(estimator: Any, settings: Mapping[str, Any]) -> Iterator[tuple[tuple
             yield path, value
 
 
-def _assign(estimator: Any, path: tuple[str, ...], value: Any) -> None:
+def _assign(estimator: Estimator, path: tuple[str, ...], value: Any) -> None:
     owner = estimator
     for depth, name in enumerate(path):
         known = _settings(owner)
@@ -112,7 +113,7 @@ def _assign(estimator: Any, path: tuple[str, ...], value: Any) -> None:
         owner = part
 
 
-def _settings(owner: Any) -> dict[str, Any]:
+def _settings(owner: Any) -> Json:
     return {key: value for key, value in owner.get_params().items() if "__" not in key}
 
 
@@ -131,7 +132,7 @@ def _part(path: tuple[str, ...], value: Any) -> Spec:
     return axis.of(value)
 
 
-def _unknown(estimator: Any, path: tuple[str, ...], depth: int, known: Mapping[str, Any]) -> str:
+def _unknown(estimator: Estimator, path: tuple[str, ...], depth: int, known: Named) -> str:
     key = "__".join(path)
     prefix = "".join(f"{name}__" for name in path[:depth])
     close = nearest(path[depth], known)
@@ -145,7 +146,7 @@ def _unknown(estimator: Any, path: tuple[str, ...], depth: int, known: Mapping[s
     return f"there is no setting {key!r}; {close or f'there are {listed}'}"
 
 
-def _part_settings(estimator: Any) -> list[str]:
+def _part_settings(estimator: Estimator) -> list[str]:
     return [
         f"{axis}__{name}"
         for axis in Spec.axes()

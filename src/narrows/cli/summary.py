@@ -9,12 +9,13 @@ import numpy as np
 import pyarrow as pa
 
 from narrows.cli import models, output, tables
+from narrows.core.types import Estimator, Json
 
 ROWS_EXAMINED = 10_000
 WORST_SHOWN = 3
 
 
-def of_fit(model: Any, features: pa.Table, folder: str, seconds: float) -> dict[str, Any]:
+def of_fit(model: Estimator, features: pa.Table, folder: str, seconds: float) -> Json:
     """Return the numbers of a fit.
 
     Parameters
@@ -48,7 +49,7 @@ def of_fit(model: Any, features: pa.Table, folder: str, seconds: float) -> dict[
     }
 
 
-def unexplained_variance(model: Any, features: pa.Table) -> dict[str, float]:
+def unexplained_variance(model: Estimator, features: pa.Table) -> dict[str, float]:
     """Return 1 - R^2 of each number's reconstruction; columns that never vary are left out."""
     said = model.reconstruct(models.accepted(model, features))
     names = models.output_names(model)
@@ -65,7 +66,7 @@ def _floats(column: pa.ChunkedArray) -> np.ndarray[Any, Any]:
     return np.asarray(column.cast(pa.float64(), safe=False).to_numpy(), float)
 
 
-def show(found: dict[str, Any], next_command: str) -> None:
+def show(found: Json, next_command: str) -> None:
     """Write the summary to stderr."""
     lines = {
         **_described(found),
@@ -82,7 +83,7 @@ def show(found: dict[str, Any], next_command: str) -> None:
     )
 
 
-def _described(found: dict[str, Any]) -> dict[str, str]:
+def _described(found: Json) -> dict[str, str]:
     """Return lines for what not every table has: views, other types than numbers, holes."""
     lines = {}
     if found["views"]:
@@ -95,14 +96,14 @@ def _described(found: dict[str, Any]) -> dict[str, str]:
     return lines
 
 
-def _losses(found: dict[str, Any]) -> str:
+def _losses(found: Json) -> str:
     shown = f"{found['loss_per_feature']:.4g} per column"
     if "valid_loss" not in found:
         return shown
     return f"{shown}, on held-out rows {found['valid_loss'] / found['columns']:.4g}"
 
 
-def _unexplained(found: dict[str, Any]) -> str:
+def _unexplained(found: Json) -> str:
     shares = found["unexplained_variance"]
     if not shares:
         return "nothing: no column varies"

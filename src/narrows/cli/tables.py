@@ -10,8 +10,8 @@ from typing import Any, NamedTuple
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-from numpy.typing import NDArray
 
+from narrows.core.types import Matrix
 from narrows.data import text_numbers
 from narrows.data.formats import files
 from narrows.errors import SourceError
@@ -176,12 +176,12 @@ def features(
     return result
 
 
-def array(table: pa.Table) -> NDArray[Any]:
+def array(table: pa.Table) -> Matrix:
     """Return a table of numbers as one array, without the names of its columns."""
     return np.column_stack([column.to_numpy() for column in table.columns])
 
 
-def values(column: pa.ChunkedArray) -> NDArray[Any]:
+def values(column: pa.ChunkedArray) -> Matrix:
     """Return a column as whole numbers, as numbers with NaN for holes, or as it is."""
     if files.holds_text(column.type):
         column = files.emptied(column)
@@ -189,7 +189,7 @@ def values(column: pa.ChunkedArray) -> NDArray[Any]:
             with contextlib.suppress(pa.ArrowInvalid):  # not all of it is of that kind
                 return values(column.cast(kind))
         return np.array(column.to_pylist(), dtype=object)
-    found: NDArray[Any] = column.to_numpy()
+    found: Matrix = column.to_numpy()
     return found
 
 

@@ -4,23 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from fnmatch import fnmatchcase
-from typing import Any
 
 from narrows.cli import join, tables
 from narrows.cli.tables import Chosen
 from narrows.core import notation
+from narrows.core.types import Estimator
 from narrows.data.join_views import SEPARATOR
 from narrows.errors import ParameterError
 
 
-def typed(model: Any, kinds: Sequence[str]) -> list[str]:
+def typed(model: Estimator, kinds: Sequence[str]) -> list[str]:
     """Return the columns whose type the model's settings or ``COLUMN=TYPE`` options say."""
     given = model.types if isinstance(model.types, dict) else {}
     return [*map(str, given), *(_split(kind, "--type")[0] for kind in kinds)]
 
 
 def settle(
-    model: Any,
+    model: Estimator,
     chosen: Chosen,
     grouping: str | None,
     named: Sequence[str],

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -18,6 +18,7 @@ from narrows.baselines.baseline import Baseline
 from narrows.baselines.catalogue import KINDS, MANY_ROWS
 from narrows.comparison.space import Rows, Space
 from narrows.core import checks
+from narrows.core.types import Estimator, Json, Named, Part, TargetLike
 from narrows.errors import ParameterError
 from narrows.estimators.autoencoder import Autoencoder
 
@@ -29,12 +30,12 @@ NAMES = (*KINDS, *(name for name in RECIPES if name != "basic"))
 class Candidate(Protocol):
     """One method with one length of code and one seed."""
 
-    model: Any
+    model: Estimator
     most_rows: int | None  # what it can be fitted to
     maps_new_rows: str
     reconstructs: str
 
-    def fit(self, space: Space, train: Rows, y: Any) -> Matrix:
+    def fit(self, space: Space, train: Rows, y: TargetLike) -> Matrix:
         """Learn, and return the codes of the training rows."""
 
     def encode(self, rows: Rows) -> Matrix | None:
@@ -60,7 +61,7 @@ class AutoencoderCandidate:
     def __init__(self, model: Autoencoder) -> None:
         self.model = model
 
-    def fit(self, space: Space, train: Rows, y: Any) -> Matrix:
+    def fit(self, space: Space, train: Rows, y: TargetLike) -> Matrix:
         """Learn, and return the codes of the training rows."""
         self._space = space
         self.model.fit(train.table, y)
@@ -121,12 +122,12 @@ class EstimatorCandidate:
 
     most_rows: int | None = None
 
-    def __init__(self, model: Any) -> None:
+    def __init__(self, model: Estimator) -> None:
         self.model = model
         self.maps_new_rows = "yes" if hasattr(model, "transform") else "no"
         self.reconstructs = "yes" if hasattr(model, "inverse_transform") else "no"
 
-    def fit(self, space: Space, train: Rows, y: Any) -> Matrix:
+    def fit(self, space: Space, train: Rows, y: TargetLike) -> Matrix:
         """Learn, and return the codes of the training rows."""
         if self.maps_new_rows == "no":
             return np.asarray(self.model.fit_transform(train.inputs, y), np.float64)
@@ -164,7 +165,7 @@ class BaselineCandidate(EstimatorCandidate):
         self.maps_new_rows, self.reconstructs = model.maps_new_rows, model.reconstructs
         self.most_rows = None if KINDS[model.method].many_rows else MANY_ROWS
 
-    def fit(self, space: Space, train: Rows, y: Any) -> Matrix:
+    def fit(self, space: Space, train: Rows, y: TargetLike) -> Matrix:
         """Learn, and return the codes of the training rows."""
         self._plain = space.plain
         placed = space.layout_.views
@@ -210,7 +211,9 @@ class Method:
     fitted_before: tuple[Autoencoder, ...] = ()
 
 
-def resolve(given: Iterable[Any], *, views: Any, types: Any, extension: bool) -> dict[str, Method]:
+def resolve(
+    given: Iterable[Any], *, views: Part, types: Part, extension: bool
+) -> dict[str, Method]:
     """Return the methods by name.
 
     Parameters
@@ -242,7 +245,7 @@ def resolve(given: Iterable[Any], *, views: Any, types: Any, extension: bool) ->
     return found
 
 
-def _resolved(entry: Any, columns: Mapping[str, Any], extension: bool) -> Method:
+def _resolved(entry: Any, columns: Named, extension: bool) -> Method:
     if isinstance(entry, str):
         name = checks.choice("methods", entry, NAMES)
         if name in KINDS:
@@ -261,7 +264,7 @@ def _known(name: str, extension: bool) -> Method:
     return Method(name, f"Baseline({name!r}, extension={extension})", make)
 
 
-def _given(name: str, estimator: Any, columns: Mapping[str, Any]) -> Method:
+def _given(name: str, estimator: Estimator, columns: Named) -> Method:
     if not hasattr(estimator, "get_params") or isinstance(estimator, type):
         raise ParameterError(
             f"methods has {estimator!r}, which is no estimator; give one, a name, or a pair "
@@ -286,7 +289,7 @@ def _is_frozen(part: Any) -> bool:
     return isinstance(part, FrozenEstimator) and hasattr(part.estimator, "network_")
 
 
-def _size_setting(name: str, estimator: Any) -> str:
+def _size_setting(name: str, estimator: Estimator) -> str:
     known = [key for key in estimator.get_params() if key.rpartition("__")[2] == "n_components"]
     if "n_components" in known:
         return "n_components"
@@ -298,7 +301,7 @@ def _size_setting(name: str, estimator: Any) -> str:
     return str(known[0])
 
 
-def _columns(name: str, estimator: Autoencoder, columns: Mapping[str, Any]) -> dict[str, Any]:
+def _columns(name: str, estimator: Autoencoder, columns: Named) -> Json:
     """Return what an autoencoder is to be told of the columns."""
     if estimator.types is not None and estimator.types != columns["types"]:
         raise ParameterError(

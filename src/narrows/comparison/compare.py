@@ -25,6 +25,7 @@ from narrows.comparison.runner import Plan, Split, seed_of
 from narrows.comparison.space import Space
 from narrows.core import checks
 from narrows.core.isolation import isolated
+from narrows.core.types import Json, Matrix, Named, Part, RandomState, TableLike, TargetLike
 from narrows.data import containers
 from narrows.data.reading import tops_of
 from narrows.errors import (
@@ -42,14 +43,14 @@ ALWAYS = (
     *("pca", "factor_analysis", "ica", "random_projection", "nmf", "kernel_pca", "isomap", "lle"),
     *("autoencoder", "denoising", "variational"),
 )
+
 MANY_CLASSES = 20  # whole numbers with more values than that are numbers
-Json = dict[str, Any]
 
 
 @isolated
 def compare(
-    X: Any,
-    y: Any = None,
+    X: TableLike,
+    y: TargetLike = None,
     *,
     methods: Iterable[Any] | None = None,
     n_components: int | Sequence[int] | None = None,
@@ -57,7 +58,7 @@ def compare(
     seeds: int = 1,
     metrics: Sequence[str] | None = None,
     reference: str | None = None,
-    views: Mapping[str, Any] | None = None,
+    views: Named | None = None,
     types: Mapping[Any, Any] | None = None,
     task: str = "auto",
     anomaly: Any = None,
@@ -201,7 +202,7 @@ class _Settings:
 
     @classmethod
     def of(
-        cls, n_components: Any, seeds: Any, noise: Any, time_budget: Any, random_state: Any
+        cls, n_components: Any, seeds: Any, noise: Any, time_budget: Any, random_state: RandomState
     ) -> _Settings:
         given = [] if n_components is None else n_components
         given = given if isinstance(given, Sequence) or np.ndim(given) else [given]
@@ -228,12 +229,12 @@ class _Target:
     """What codes should tell: numbers of classes, or the target itself."""
 
     task: str | None
-    values: NDArray[Any] | None
+    values: Matrix | None
     n_classes: int | None
     anomalous: NDArray[np.bool_] | None
 
     @classmethod
-    def of(cls, y: Any, task: str, anomaly: Any, n_samples: int) -> _Target:
+    def of(cls, y: TargetLike, task: str, anomaly: Any, n_samples: int) -> _Target:
         checks.choice("task", task, ("auto", "classes", "numbers"))
         if y is None:
             if anomaly is not None:
@@ -250,7 +251,7 @@ class _Target:
         return cls(found, encoder.transform(values), len(encoder.classes_), anomalous)
 
 
-def _check_known(values: NDArray[Any]) -> None:
+def _check_known(values: Matrix) -> None:
     missing = [value is None or value != value for value in values.tolist()]
     if any(missing):
         raise DataError(
@@ -259,14 +260,14 @@ def _check_known(values: NDArray[Any]) -> None:
         )
 
 
-def _task(values: NDArray[Any]) -> str:
+def _task(values: Matrix) -> str:
     if values.dtype.kind not in "iuf":
         return "classes"
     few = len(np.unique(values)) <= MANY_CLASSES
     return "classes" if few and type_of_target(values) in ("binary", "multiclass") else "numbers"
 
 
-def _marked(values: NDArray[Any], anomaly: Any) -> NDArray[np.bool_]:
+def _marked(values: Matrix, anomaly: Any) -> NDArray[np.bool_]:
     found = np.asarray(values == anomaly)
     if found.shape != values.shape or not found.any() or found.all():
         raise ParameterError(
@@ -286,11 +287,11 @@ def _default(task: str | None, views: Sequence[str]) -> list[str]:
     return [*ALWAYS[:1], *supervised, *paired, *ALWAYS[1:]]
 
 
-def _resolve(wanted: Any, views: Any, types: Any, extension: bool) -> dict[str, Method]:
+def _resolve(wanted: Any, views: Part, types: Part, extension: bool) -> dict[str, Method]:
     return candidates.resolve(wanted, views=views, types=types, extension=extension)
 
 
-def _warn_of_seen(given: Iterable[Method], X: Any) -> None:
+def _warn_of_seen(given: Iterable[Method], X: TableLike) -> None:
     """Say which methods hold a fitted autoencoder that has seen rows of the table."""
     for method in given:
         for model in method.fitted_before:
@@ -359,7 +360,7 @@ def _described(whole: Space, target: _Target, n_samples: int) -> Json:
     }
 
 
-def _stated(plan: Plan, whole: Space, X: Any, extension: bool) -> Json:
+def _stated(plan: Plan, whole: Space, X: TableLike, extension: bool) -> Json:
     packages = ("narrows", "numpy", "scikit-learn", "scipy", "torch")
     shares = [len(test) / len(train) for train, test in plan.splits]
     return {
@@ -382,7 +383,7 @@ def _stated(plan: Plan, whole: Space, X: Any, extension: bool) -> Json:
     }
 
 
-def _notes(whole: Space, X: Any) -> list[str]:
+def _notes(whole: Space, X: TableLike) -> list[str]:
     """Return what a reader should know of what methods were given."""
     notes = []
     first = np.unique(whole.owners_, return_index=True)[1]  # a column of each of the table's

@@ -14,12 +14,12 @@ from narrows.comparison import summary
 from narrows.comparison.summary import Scores
 from narrows.core import checks
 from narrows.core.files import replacing
+from narrows.core.types import Json
 from narrows.errors import CorruptFileError, MissingDependencyError, ParameterError
 
 __all__ = ["Comparison"]
 
 FORMAT, VERSION = "narrows comparison", 1
-Json = dict[str, Any]
 LIBRARIES = ("pandas", "polars", "pyarrow")
 COSTS = ("fit_seconds", "transform_seconds", "peak_memory_mb", "model_bytes")
 

@@ -13,15 +13,16 @@ import narwhals as nw
 import numpy as np
 
 from narrows.core.files import replacing
+from narrows.core.types import Json, Named
 from narrows.data.schema import frame_of
 from narrows.errors import CorruptFileError, ParameterError
 
 FORMAT, VERSION = "narrows comparison cells", 1
-Cell = dict[str, Any]
+Cell = Json
 Key = tuple[str, int, int, int]
 
 
-def key_of(cell: Mapping[str, Any]) -> Key:
+def key_of(cell: Named) -> Key:
     """Return what tells a cell from the others."""
     return cell["method"], cell["n_components"], cell["fold"], cell["seed"]
 
@@ -49,7 +50,7 @@ class Journal:
     def __init__(
         self,
         path: str | os.PathLike[str] | None,
-        settings: Mapping[str, Any],
+        settings: Named,
         methods: Mapping[str, str],
     ) -> None:
         self._path = None if path is None else Path(path)
@@ -111,7 +112,7 @@ class Journal:
                 )
         self._cells = cells
 
-    def _compare(self, path: Path, settings: Mapping[str, Any]) -> None:
+    def _compare(self, path: Path, settings: Named) -> None:
         ours = json.loads(json.dumps(self._settings))
         for name in dict.fromkeys([*ours, *settings]):
             if ours.get(name) != settings.get(name):

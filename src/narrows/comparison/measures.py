@@ -18,6 +18,7 @@ from sklearn.preprocessing import StandardScaler
 from narrows import codes, metrics
 from narrows.comparison.space import Rows, Space
 from narrows.core import checks
+from narrows.core.types import Json
 
 Matrix = NDArray[np.float64]
 MANY_ROWS = 2000  # of which all pairs are looked at
@@ -110,7 +111,7 @@ class Metric:
     compute: Callable[[CandidateResult], float | None] | None
     applies: Callable[[MetricContext], bool] = lambda situation: True
 
-    def described(self) -> dict[str, Any]:
+    def described(self) -> Json:
         """Return it as JSON."""
         keys = ("name", "label", "higher_is_better", "meaning")
         return {key: getattr(self, key) for key in keys}

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Protocol
+
+from narrows.core.types import Named
 
 if TYPE_CHECKING:
     from rich.progress import Progress as RichProgress
@@ -18,7 +19,7 @@ class Progress(Protocol):
     def start(self, n_cells: int) -> None:
         """The comparison begins."""
 
-    def cell(self, cell: Mapping[str, Any], seconds: float | None) -> None:
+    def cell(self, cell: Named, seconds: float | None) -> None:
         """A cell ended, or was there already where ``seconds`` is None."""
 
     def close(self) -> None:
@@ -31,7 +32,7 @@ class Silent:
     def start(self, n_cells: int) -> None:
         """Show nothing."""
 
-    def cell(self, cell: Mapping[str, Any], seconds: float | None) -> None:
+    def cell(self, cell: Named, seconds: float | None) -> None:
         """Show nothing."""
 
     def close(self) -> None:
@@ -64,7 +65,7 @@ class Lines(Silent):
         """Start counting."""
         self._clock = Clock(n_cells)
 
-    def cell(self, cell: Mapping[str, Any], seconds: float | None) -> None:
+    def cell(self, cell: Named, seconds: float | None) -> None:
         """Write the line."""
         self._clock.count(seconds)
         if seconds is not None:
@@ -85,7 +86,7 @@ class Bar(Silent):
         self._task: TaskID = self._bar.add_task("compare", total=n_cells, detail="", left="")
         self._bar.start()
 
-    def cell(self, cell: Mapping[str, Any], seconds: float | None) -> None:
+    def cell(self, cell: Named, seconds: float | None) -> None:
         """Move the bar."""
         assert self._bar is not None
         self._clock.count(seconds)
@@ -104,7 +105,7 @@ def make(verbose: int) -> Progress:
     return Bar() if sys.stderr.isatty() else Lines()
 
 
-def describe(cell: Mapping[str, Any]) -> str:
+def describe(cell: Named) -> str:
     """Return a cell as text."""
     text = f"{cell['method']}, {cell['n_components']} components, fold {cell['fold'] + 1}"
     if cell["status"] != "ok":

@@ -18,6 +18,7 @@ from narrows.comparison.measures import CandidateResult, Fold, Metric
 from narrows.comparison.memory import Watch, model_bytes
 from narrows.comparison.progress import Progress
 from narrows.comparison.space import Rows, Space
+from narrows.core.types import Part, TableLike, TargetLike
 from narrows.data import reading
 from narrows.errors import DataError, MissingDependencyError, ParameterError
 from narrows.training.interrupt import Interrupt
@@ -58,11 +59,11 @@ class Plan:
         Seed of noise and samples.
     """
 
-    X: Any
-    y: Any
+    X: TableLike
+    y: TargetLike
     anomalous: Any
-    views: Any
-    types: Any
+    views: Part
+    types: Part
     splits: Sequence[Split]
     methods: Sequence[Method]
     sizes: Sequence[int]

@@ -11,6 +11,7 @@ import scipy.sparse
 from numpy.typing import NDArray
 from sklearn.base import BaseEstimator
 
+from narrows.core.types import Part, TableLike, TargetLike
 from narrows.data import reading
 from narrows.data.reading import names_of, read_training_table
 from narrows.data.scaling import Scaling
@@ -35,7 +36,7 @@ class Rows(NamedTuple):
         True where a cell was measured.
     """
 
-    table: Any
+    table: TableLike
     inputs: Matrix
     observed: Mask
 
@@ -64,11 +65,11 @@ class Space(BaseEstimator):  # type: ignore[misc]
         The column of the table that each column here belongs to.
     """
 
-    def __init__(self, views: Any = None, types: Any = None) -> None:
+    def __init__(self, views: Part = None, types: Part = None) -> None:
         self.views = views
         self.types = types
 
-    def fit(self, X: Any, y: Any = None) -> Self:
+    def fit(self, X: TableLike, y: TargetLike = None) -> Self:
         """Learn from an array or data frame of shape (n_samples, n_features)."""
         if scipy.sparse.issparse(X):
             raise DataError("X is sparse, which most methods cannot use; give X.toarray()")
@@ -104,12 +105,12 @@ class Space(BaseEstimator):  # type: ignore[misc]
         assert self.scaling_.scale is not None
         return self.scaling_.scale[list(self.numbers)]
 
-    def rows(self, X: Any) -> Rows:
+    def rows(self, X: TableLike) -> Rows:
         """Return rows of the table with what stands for them here."""
         codes = reading.read(self, X, reset=False, missing=True, schema=self.layout_.schema)
         return Rows(X, *to_inputs(np.asarray(codes, np.float64), self.scaling_, self.layout_))
 
-    def noisy(self, X: Any, size: float, generator: np.random.Generator) -> Any:
+    def noisy(self, X: TableLike, size: float, generator: np.random.Generator) -> Any:
         """Return rows with normal noise on plain numbers, ``size`` of their standard deviation."""
         shape = (len(X), len(self.numbers))
         noise = size * self.spreads() * generator.normal(size=shape)

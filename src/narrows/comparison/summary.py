@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 import numpy as np
 from scipy.stats import rankdata
 
 from narrows.comparison.statistics import LEVEL, Estimate, corrected
+from narrows.core.types import Json, Named
 
-Json = dict[str, Any]
 Folds = dict[int, float]
 
 
@@ -184,7 +183,7 @@ def sentence(entry: Json, metric: Json, reference: str) -> str:
     return f"{found}; {judgement(difference, metric, reference)}"
 
 
-def judgement(difference: Mapping[str, Any], metric: Json, reference: str) -> str:
+def judgement(difference: Named, metric: Json, reference: str) -> str:
     """Return whether a difference to the reference is better, worse, or neither for certain."""
     mean, p = difference["mean"], difference["p"]
     better = mean != 0 and (mean > 0) == metric["higher_is_better"]
@@ -198,5 +197,5 @@ def judgement(difference: Mapping[str, Any], metric: Json, reference: str) -> st
     return f"not better {against} ({f'worse by {size}' if mean else 'the same'}, {chance})"
 
 
-def _interval(value: Mapping[str, Any]) -> str:
+def _interval(value: Named) -> str:
     return "" if value["low"] is None else f" ({value['low']:.3g} to {value['high']:.3g})"

@@ -7,14 +7,16 @@ from typing import Any
 
 from sklearn.frozen import FrozenEstimator
 
+from narrows.core.types import Estimator, Json
 
-def settings_of_fit(estimator: Any) -> dict[str, Any]:
+
+def settings_of_fit(estimator: Estimator) -> Json:
     """Return the settings a fitted estimator was made from; its present ones if it is unfitted."""
-    settings: dict[str, Any] | None = vars(estimator).get("_fit_settings")
+    settings: Json | None = vars(estimator).get("_fit_settings")
     return estimator.get_params(deep=False) if settings is None else settings
 
 
-def copied_settings(estimator: Any) -> dict[str, Any]:
+def copied_settings(estimator: Estimator) -> Json:
     """Return a copy of the present settings that no later change of them, or in them, reaches."""
     settings = estimator.get_params(deep=False).items()
     return {name: _copied(value) for name, value in settings}
@@ -27,9 +29,9 @@ def _copied(value: Any) -> Any:
     return copy.deepcopy(value)
 
 
-def written_settings(estimator: Any) -> dict[str, Any]:
+def written_settings(estimator: Estimator) -> Json:
     """Return the settings that a file has: those of the fit, views and types as they were found."""
     if hasattr(estimator, "layout_"):
-        settings: dict[str, Any] = estimator._settings_to_save()
+        settings: Json = estimator._settings_to_save()
         return settings
     return dict(settings_of_fit(estimator))

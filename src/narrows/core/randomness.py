@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import torch
 
 from narrows.core import checks
+from narrows.core.types import RandomState
 
 
-def seed(random_state: Any) -> int:
+def seed(random_state: RandomState) -> int:
     """Return the seed that a setting ``random_state`` means; None takes entropy of its own.
 
     Raises

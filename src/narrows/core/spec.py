@@ -7,12 +7,13 @@ import importlib
 import inspect
 import pkgutil
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from typing import Any, ClassVar, Self
 
 from sklearn.base import BaseEstimator
 
 from narrows.core.checks import nearest
+from narrows.core.types import Estimator, Json, Named
 from narrows.errors import ParameterError, UnknownPartError
 
 # Where narrows' own parts are defined: every module of these folders, without any other list.
@@ -45,8 +46,8 @@ def discover() -> None:
 
 
 def set_nested(
-    estimator: Any,
-    params: Mapping[str, Any],
+    estimator: Estimator,
+    params: Named,
     set_own: Callable[..., Any],
     default_part: Callable[[str], Any] = lambda name: None,
 ) -> None:
@@ -73,8 +74,8 @@ def set_nested(
     ValueError
         If there is no such parameter.
     """
-    nested: dict[str, dict[str, Any]] = {}
-    own: dict[str, Any] = {}
+    nested: dict[str, Json] = {}
+    own: Json = {}
     names = estimator.get_params(deep=False)
     for key, value in params.items():
         name, _, parameter = key.partition("__")

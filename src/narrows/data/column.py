@@ -9,14 +9,13 @@ from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from narrows.core.spec import Spec
+from narrows.core.types import Matrix
 
 __all__ = ["ColumnType"]
 
-Matrix = NDArray[Any]
 # How a column came, which is how it is given back.
 NUMBER, WHOLE, BOOLEAN, TEXT, CATEGORY, ORDERED = (
     "number",

@@ -18,11 +18,11 @@ from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
 from narrows.core import checks
+from narrows.core.types import Matrix
 from narrows.data.column import (
     BOOLEAN,
     CATEGORY,
@@ -42,7 +42,6 @@ from narrows.errors import DataError, ParameterError
 
 __all__ = ["Angle", "Binary", "Categorical", "Count", "Numeric", "Ordinal", "Proportion"]
 
-Matrix = NDArray[Any]
 ONE_HOT = 32  # places up to which a category has a network input each
 
 

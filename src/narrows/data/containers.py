@@ -10,13 +10,11 @@ import narwhals as nw
 import numpy as np
 import scipy.sparse
 import torch
-from numpy.typing import NDArray
 
+from narrows.core.types import Matrix, SeriesLike, TableLike, TargetLike
 from narrows.data import text_numbers
 from narrows.data.frames import is_record_batch
 from narrows.errors import DataError
-
-Matrix = NDArray[Any]
 
 # What a column may hold that is no number and no level, and a line of pandas or polars that makes
 # numbers of it. Arrow tables are turned into pandas' first.
@@ -39,6 +37,7 @@ _SPREAD = (
     "X = X.drop(columns=[{name}]).join("
     "pd.DataFrame(X[{name}].tolist(), index=X.index).add_prefix({name} + '_'))"
 )
+
 _DATES = "pd.to_datetime(X[{name}].astype(str))"
 PANDAS = {
     "date": "X[{name}] = (X[{name}] - X[{name}].min()).dt.days",
@@ -68,7 +67,7 @@ POLARS = {
 ARROW_FIRST = "X = X.to_pandas(); "
 
 
-def opened(X: Any) -> Any:
+def opened(X: TableLike) -> Any:
     """Return a table in a container that can be read: an array, CSR or an eager data frame.
 
     Parameters
@@ -100,13 +99,13 @@ def opened(X: Any) -> Any:
     return _array(X) if isinstance(X, np.ndarray) else X
 
 
-def _refuse_container(X: Any) -> None:
+def _refuse_container(X: TableLike) -> None:
     line = _line(X)
     if line is not None:
         raise DataError(f"X is {line[0]}; write {line[1]}")
 
 
-def _line(X: Any) -> tuple[str, str] | None:
+def _line(X: TableLike) -> tuple[str, str] | None:
     """Return what a container is called, and the line that makes a table of it."""
     if nw.dependencies.is_polars_lazyframe(X):
         return "a polars LazyFrame, which has no rows yet", "X.collect()"
@@ -128,7 +127,7 @@ def _line(X: Any) -> tuple[str, str] | None:
     return None
 
 
-def _flat(X: Any) -> Any:
+def _flat(X: TableLike) -> Any:
     """Return a frame of pandas with text for labels of several levels, and usual dtypes."""
     import pandas as pd  # type: ignore[import-untyped]
 
@@ -165,7 +164,7 @@ def _usual(column: Any) -> Any:
     return levels.set_axis(column.index)
 
 
-def _compressed(X: Any) -> Any:
+def _compressed(X: TableLike) -> Any:
     if X.ndim != 2 or X.dtype.kind not in "fiub":
         return X  # which scikit-learn refuses by name
     found = X.tocsr()
@@ -179,7 +178,7 @@ def _compressed(X: Any) -> Any:
     return found
 
 
-def _stacked(X: Any) -> Any:
+def _stacked(X: TableLike) -> Any:
     if any(scipy.sparse.issparse(row) for row in X):
         return X
     try:
@@ -218,7 +217,7 @@ def _array(X: Matrix) -> Any:
     return X
 
 
-def text_columns(X: Any) -> list[int]:
+def text_columns(X: TableLike) -> list[int]:
     """Return the numbers of an array's columns that hold text; none of a table of numbers."""
     if not isinstance(X, np.ndarray) or X.ndim != 2 or X.dtype.kind not in "OUS":
         return []
@@ -227,7 +226,7 @@ def text_columns(X: Any) -> list[int]:
     return [i for i in range(X.shape[1]) if any(isinstance(cell, str) for cell in X[:, i])]
 
 
-def sliceable(X: Any) -> Any:
+def sliceable(X: TableLike) -> Any:
     """Return a table that is `opened`, for those who read it in parts.
 
     Raises
@@ -245,7 +244,7 @@ def sliceable(X: Any) -> Any:
     return X
 
 
-def refuse_text(X: Any, columns: list[int]) -> None:
+def refuse_text(X: TableLike, columns: list[int]) -> None:
     """Refuse columns of an array that hold text of which nobody said what it is.
 
     Raises
@@ -291,7 +290,7 @@ def columns_of(X: Matrix) -> Any:
     return pa.table(found)
 
 
-def refusal(name: str, series: Any) -> str | None:
+def refusal(name: str, series: SeriesLike) -> str | None:
     """Return why a column is neither numbers nor levels, with a line that helps; None if it is.
 
     Parameters
@@ -308,7 +307,7 @@ def refusal(name: str, series: Any) -> str | None:
     return f"column {name} holds {said}; {remedy(kind, series)}"
 
 
-def remedy(kind: str, series: Any) -> str:
+def remedy(kind: str, series: SeriesLike) -> str:
     """Return a line that makes numbers of a column."""
     label = repr(series.name)
     library = str(series.implementation)
@@ -334,7 +333,7 @@ SIMPLE = (
 )
 
 
-def kind_of(series: Any) -> tuple[str | None, str]:
+def kind_of(series: SeriesLike) -> tuple[str | None, str]:
     """Return which of `KINDS` a column holds, None for numbers and levels, and its dtype."""
     dtype = series.dtype
     for known, kind in SIMPLE:
@@ -356,7 +355,7 @@ def kind_of(series: Any) -> tuple[str | None, str]:
     return (None if empty else "other"), native
 
 
-def _kind_of_objects(series: Any) -> tuple[str | None, str]:
+def _kind_of_objects(series: SeriesLike) -> tuple[str | None, str]:
     """Return what plain Python objects are, which a dtype does not say."""
     kinds = {type(value) for value in series.drop_nulls().to_list()}
     shown = ", ".join(sorted(kind.__name__ for kind in kinds))
@@ -377,7 +376,7 @@ def _kind_of_objects(series: Any) -> tuple[str | None, str]:
     return "mixed", shown
 
 
-def refuse_holes(name: str, y: Any) -> None:
+def refuse_holes(name: str, y: TargetLike) -> None:
     """Refuse targets or classes of which one is not known.
 
     Raises

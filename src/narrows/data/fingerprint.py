@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from narrows.core import checks
+from narrows.core.types import Json
 from narrows.data.scaling import dense
 
 MOST = 1 << 14  # rows that a fingerprint keeps a mark of
@@ -126,7 +127,7 @@ class Fingerprint:
         start = checks.integer("window", first, low=0, high=end - 1)
         return cls(bytes.fromhex(data["salt"]), (start, end), level, np.asarray(marks, np.float64))
 
-    def described(self) -> dict[str, Any]:
+    def described(self) -> Json:
         """Return all but the marks, for JSON."""
         return {
             "salt": self.salt.hex(),

@@ -10,20 +10,20 @@ from typing import Any
 
 import narwhals as nw
 import numpy as np
-from numpy.typing import NDArray
 
 from narrows.core import checks
+from narrows.core.types import Json, Matrix, SeriesLike, TableLike
 from narrows.data.column import BOOLEAN, CATEGORY, ORDERED, TEXT, WHOLE, Column
 from narrows.data.column_types import PLAIN
 from narrows.data.schema import LIBRARIES, floats
 
-Matrix = NDArray[Any]
 WIDTHS = ("8", "16", "32", "64")
 OF_ARROW = "[pyarrow]"
 ARROW = (
     *(name + bits for name in ("int", "uint") for bits in WIDTHS),
     *("float", "double", "bool", "string", "large_string"),
 )
+
 # Dtypes that a name says in full: those of other columns follow from what the column is.
 DTYPES = {
     "pandas": (
@@ -41,7 +41,7 @@ DTYPES = {
 Cells = Any  # of one column: an array of numbers with NaN, or a list of levels with None
 
 
-def is_record_batch(X: Any) -> bool:
+def is_record_batch(X: TableLike) -> bool:
     """Return whether X is a part of a table of pyarrow, which narwhals does not read."""
     return type(X).__module__.startswith("pyarrow") and type(X).__name__ == "RecordBatch"
 
@@ -68,7 +68,7 @@ class Frame:
     axis: tuple[Any, ...] = ()
 
     @classmethod
-    def of(cls, X: Any) -> Frame | None:
+    def of(cls, X: TableLike) -> Frame | None:
         """Return what X is besides its cells; None if it is no frame of a library we can make."""
         if nw.dependencies.is_pandas_dataframe(X):
             return cls("pandas", tuple(X.columns), tuple(X.dtypes), tuple(X.columns.names))
@@ -102,7 +102,7 @@ class Frame:
             raise ValueError(f"{len(dtypes)} dtypes for {len(labels)} columns")
         return cls(library, tuple(labels), tuple(dtypes), tuple(data["axis"]))
 
-    def described(self) -> dict[str, Any]:
+    def described(self) -> Json:
         """Return the frame as plain data for JSON; dtypes that a name does not say are left out."""
         plain = [label if _is_label(label) else str(label) for label in self.labels]
         return {
@@ -143,7 +143,7 @@ class Frame:
         return self._built([make(column, said, dtype) for column, said, dtype in found], index)
 
     def filled(
-        self, X: Any, columns: Sequence[Column], cells: Sequence[Cells], holes: Matrix
+        self, X: TableLike, columns: Sequence[Column], cells: Sequence[Cells], holes: Matrix
     ) -> Any:
         """Return the frame X with what a model says in its holes; no other cell is touched.
 
@@ -227,7 +227,7 @@ def _dtype_named(library: str, name: Any) -> Any:
     return pa.type_for_alias(name)
 
 
-def filled_array(X: Any, said: Matrix, holes: Matrix) -> Matrix:
+def filled_array(X: TableLike, said: Matrix, holes: Matrix) -> Matrix:
     """Return an array like X with what a model says in its holes, in the dtype of X.
 
     Parameters
@@ -257,7 +257,7 @@ def _maker(library: str) -> Any:
     return {"pandas": _pandas, "polars": _polars, "pyarrow": _arrow}[library]
 
 
-def _lacks_room(column: Column, cells: Cells, native: Any) -> bool:
+def _lacks_room(column: Column, cells: Cells, native: SeriesLike) -> bool:
     """Return whether a column came in a dtype that cannot hold what a model says of it."""
     dtype = nw.from_native(native, series_only=True).dtype
     if isinstance(cells, list):
@@ -265,7 +265,7 @@ def _lacks_room(column: Column, cells: Cells, native: Any) -> bool:
     return bool(dtype == nw.Boolean)
 
 
-def _beside(cells: Cells, native: Any, rows: Matrix) -> Cells:
+def _beside(cells: Cells, native: SeriesLike, rows: Matrix) -> Cells:
     """Return what a model says in some rows, and the numbers that were measured in the others."""
     if isinstance(cells, list):  # levels were measured in no row, or the table had been refused
         return cells
@@ -274,7 +274,7 @@ def _beside(cells: Cells, native: Any, rows: Matrix) -> Cells:
     return found
 
 
-def _boolean(native: Any) -> bool:
+def _boolean(native: SeriesLike) -> bool:
     return bool(nw.from_native(native, series_only=True).dtype == nw.Boolean)
 
 
@@ -340,7 +340,7 @@ def _pandas_levels(column: Column, cells: list[Any], dtype: Any) -> Any:
     return np.array(cells, object) if dtype == np.dtype(object) else pd.array(cells, dtype=dtype)
 
 
-def _pandas_put(column: Column, cells: Cells, native: Any, rows: Matrix) -> Any:
+def _pandas_put(column: Column, cells: Cells, native: SeriesLike, rows: Matrix) -> Any:
     import pandas as pd
 
     arrow = getattr(native.dtype, "pyarrow_dtype", None)
@@ -405,7 +405,7 @@ def _polars_level_dtype(column: Column, cells: list[Any], dtype: Any) -> Any:
     return pl.String if dtype == pl.Null else dtype
 
 
-def _polars_put(column: Column, cells: Cells, native: Any, rows: Matrix) -> Any:
+def _polars_put(column: Column, cells: Cells, native: SeriesLike, rows: Matrix) -> Any:
     import polars as pl
 
     if column.form == BOOLEAN:
@@ -456,7 +456,7 @@ def _arrow_level_type(column: Column, dtype: Any) -> Any:
     return pa.string() if pa.types.is_null(dtype) else dtype
 
 
-def _arrow_put(column: Column, cells: Cells, native: Any, rows: Matrix) -> Any:
+def _arrow_put(column: Column, cells: Cells, native: SeriesLike, rows: Matrix) -> Any:
     import pyarrow as pa
     import pyarrow.compute as pc
 

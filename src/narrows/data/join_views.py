@@ -9,9 +9,9 @@ from typing import Any
 
 import narwhals as nw
 import numpy as np
-from numpy.typing import NDArray
 
 from narrows.core import checks
+from narrows.core.types import FrameLike, Json, Matrix, Named, TableLike
 from narrows.data.views import resolve_views
 from narrows.errors import DataError, JoinWarning, stacklevel
 
@@ -38,15 +38,15 @@ class JoinedViews:
         Which sample each row is, to match a target by; None where rows have no names.
     """
 
-    table: Any
+    table: TableLike
     views: dict[str, list[int]]
-    ids: NDArray[Any] | None
+    ids: Matrix | None
 
     def __iter__(self) -> Iterator[Any]:
         return iter((self.table, self.views))
 
 
-def join_views(views: Mapping[str, Any], *, on: str | None = None) -> JoinedViews:
+def join_views(views: Named, *, on: str | None = None) -> JoinedViews:
     """Return one table made of several about the same samples, and which columns are whose.
 
     Rows are in the order of the first table, then of what the others add.
@@ -94,7 +94,7 @@ def join_views(views: Mapping[str, Any], *, on: str | None = None) -> JoinedView
     if not views:
         raise DataError("views is empty; give at least one table")
     frames = {str(name): table for name, table in views.items()}
-    ids: NDArray[Any] | None = None
+    ids: Matrix | None = None
     if all(nw.dependencies.is_into_dataframe(table) for table in frames.values()):
         table, widths, ids = _join_frames(frames, on)
     else:
@@ -107,7 +107,7 @@ def join_views(views: Mapping[str, Any], *, on: str | None = None) -> JoinedView
     return JoinedViews(table, columns, ids)
 
 
-def _join_arrays(tables: dict[str, Any], on: str | None) -> tuple[NDArray[Any], list[int]]:
+def _join_arrays(tables: Json, on: str | None) -> tuple[Matrix, list[int]]:
     if on is not None:
         raise DataError(f"on={on!r} names a column, which arrays do not have; give data frames")
     arrays = {name: np.asarray(table) for name, table in tables.items()}
@@ -126,9 +126,7 @@ def _join_arrays(tables: dict[str, Any], on: str | None) -> tuple[NDArray[Any], 
     return np.hstack(list(arrays.values())), [array.shape[1] for array in arrays.values()]
 
 
-def _join_frames(
-    tables: dict[str, Any], on: str | None
-) -> tuple[Any, list[int], NDArray[Any] | None]:
+def _join_frames(tables: Json, on: str | None) -> tuple[Any, list[int], Matrix | None]:
     if all(nw.dependencies.is_pandas_dataframe(table) for table in tables.values()):
         return _join_pandas(tables, on)
     if on is None:
@@ -145,7 +143,7 @@ def _join_frames(
     return _join_keyed(tables, on)
 
 
-def _join_pandas(tables: dict[str, Any], on: str | None) -> tuple[Any, list[int], NDArray[Any]]:
+def _join_pandas(tables: Json, on: str | None) -> tuple[Any, list[int], Matrix]:
     import pandas as pd  # type: ignore[import-untyped]
 
     named = {}
@@ -184,7 +182,7 @@ def _is_default(index: Any) -> bool:
     return isinstance(index, pd.RangeIndex) and index.start == 0 and index.step == 1
 
 
-def _join_keyed(tables: dict[str, Any], on: str) -> tuple[Any, list[int], NDArray[Any]]:
+def _join_keyed(tables: Json, on: str) -> tuple[Any, list[int], Matrix]:
     frames = {name: nw.from_native(table, eager_only=True) for name, table in tables.items()}
     for name, frame in frames.items():
         _check_key(name, frame.columns, on)
@@ -209,7 +207,7 @@ def _join_keyed(tables: dict[str, Any], on: str) -> tuple[Any, list[int], NDArra
     return joined.sort(row).drop(row).to_native(), widths, _ids(whole)
 
 
-def _ids(whole: list[Any]) -> NDArray[Any]:
+def _ids(whole: list[Any]) -> Matrix:
     found = np.empty(len(whole), dtype=object)
     found[:] = whole
     plain = np.array(whole) if whole and not isinstance(whole[0], tuple) else found
@@ -311,7 +309,7 @@ def _spelling(sample: Any) -> str:
     return whole.lstrip("0") if whole.isdecimal() else text
 
 
-def _renamed(frame: Any, name: str, on: str | None) -> Any:
+def _renamed(frame: FrameLike, name: str, on: str | None) -> Any:
     return frame.rename({c: f"{name}{SEPARATOR}{c}" for c in frame.columns if c != on})
 
 
@@ -324,7 +322,7 @@ def _check_key(name: str, columns: Sequence[str], on: str) -> None:
         )
 
 
-def split_views(table: Any, views: Mapping[str, Any]) -> dict[str, Any]:
+def split_views(table: TableLike, views: Named) -> Json:
     """Return the views of a table, or of its reconstruction, as tables of their own.
 
     Parameters

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from narrows.core.types import Json
 from narrows.data.column import Column
 from narrows.data.column_types import PLAIN
 from narrows.data.frames import Frame
@@ -51,7 +52,7 @@ class Layout:
         """What each column is; empty where all are plain numbers."""
         return () if self.schema is None else self.schema.columns
 
-    def described(self, names: Sequence[str] | None, missing: Any) -> list[dict[str, Any]]:
+    def described(self, names: Sequence[str] | None, missing: Any) -> list[Json]:
         """Return a row for each column: what it is called, its view, its type, what is missing.
 
         Parameters

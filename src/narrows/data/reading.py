@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from sklearn.utils import assert_all_finite
 from sklearn.utils.validation import _check_sample_weight, check_array, validate_data
 
+from narrows.core.types import Estimator, Matrix, Part, TableLike, TargetLike
 from narrows.data import containers, type_inference
 from narrows.data.frames import Frame
 from narrows.data.layout import Layout
@@ -20,11 +21,14 @@ from narrows.data.schema import Schema, floats, frame_of
 from narrows.data.views import resolve_views
 from narrows.errors import DataError
 
-Matrix = NDArray[Any]
-
 
 def read(
-    estimator: Any, X: Any, *, reset: bool, missing: bool = False, schema: Schema | None = None
+    estimator: Estimator,
+    X: TableLike,
+    *,
+    reset: bool,
+    missing: bool = False,
+    schema: Schema | None = None,
 ) -> Rows:
     """Return X as floats, and let scikit-learn record or compare its columns on ``estimator``.
 
@@ -85,7 +89,7 @@ def read(
     return found if schema is None else schema.codes(_counted(found))
 
 
-def record(estimator: Any, X: Any, *, reset: bool) -> None:
+def record(estimator: Estimator, X: TableLike, *, reset: bool) -> None:
     """Let scikit-learn record or compare the columns of X, whatever is in them.
 
     Parameters
@@ -132,7 +136,7 @@ def _counted(rows: Rows) -> Matrix:
 
 
 def add_missing_columns(
-    X: Any, n_features: int, columns: Sequence[int], names: Sequence[str] | None
+    X: TableLike, n_features: int, columns: Sequence[int], names: Sequence[str] | None
 ) -> Any:
     """Return X with columns of NaN where it was given without some of its columns.
 
@@ -163,21 +167,21 @@ def add_missing_columns(
     return whole
 
 
-def select_columns(table: Any, columns: Sequence[int]) -> Any:
+def select_columns(table: TableLike, columns: Sequence[int]) -> Any:
     """Return some columns of an array or data frame, by number."""
     if isinstance(table, np.ndarray):
         return table[:, list(columns)]
     return frame_of(table)[:, list(columns)].to_native()
 
 
-def select_rows(table: Any, rows: Any) -> Any:
+def select_rows(table: TableLike, rows: Any) -> Any:
     """Return some rows of an array, CSR array or data frame, by number, as what it is."""
     if nw.dependencies.is_into_dataframe(table):
         return frame_of(table)[np.asarray(rows).tolist(), :].to_native()
     return (table if hasattr(table, "shape") else np.asarray(table))[rows]
 
 
-def is_copy(rows: Rows, X: Any) -> bool:
+def is_copy(rows: Rows, X: TableLike) -> bool:
     """Return whether ``rows`` is memory of ours, which may be overwritten."""
     if scipy.sparse.issparse(rows):
         return False
@@ -191,7 +195,7 @@ def is_copy(rows: Rows, X: Any) -> bool:
 
 
 def apply_sample_weight(
-    rows: Rows, sample_weight: Any, target: Matrix | None = None
+    rows: Rows, sample_weight: TargetLike, target: Matrix | None = None
 ) -> tuple[Rows, Matrix | None, Matrix | None]:
     """Return the rows that count, weights and classes; weight 0 is as good as absent."""
     if sample_weight is None:
@@ -203,20 +207,20 @@ def apply_sample_weight(
     return rows[counted], weight[counted], None if target is None else target[counted]
 
 
-def _dtype(X: Any) -> Any:
+def _dtype(X: TableLike) -> Any:
     found = getattr(X, "dtype", None)
     if isinstance(found, np.dtype) and found.kind in "fiub":
         return np.float64 if np.result_type(found, np.float32) == np.float64 else np.float32
     return [np.float64, np.float32]
 
 
-def _finite(estimator: Any, rows: Matrix, *, missing: bool = True) -> Matrix:
+def _finite(estimator: Estimator, rows: Matrix, *, missing: bool = True) -> Matrix:
     found: Matrix = check_array(rows, ensure_all_finite=False, input_name="X")
     _check_finite(estimator, found, missing=missing)
     return found
 
 
-def _check_finite(estimator: Any, rows: Rows, *, missing: bool) -> None:
+def _check_finite(estimator: Estimator, rows: Rows, *, missing: bool) -> None:
     """Refuse infinite cells, and empty ones where none may be, by column and row."""
     try:
         assert_all_finite(rows, allow_nan=missing, input_name="X")
@@ -229,7 +233,7 @@ def _check_finite(estimator: Any, rows: Rows, *, missing: bool) -> None:
         raise DataError(f"{what} ({place}); {remedy}, or leave the row out") from None
 
 
-def _first(estimator: Any, rows: Rows, test: Callable[[Matrix], Matrix]) -> str | None:
+def _first(estimator: Estimator, rows: Rows, test: Callable[[Matrix], Matrix]) -> str | None:
     """Return the place of the first cell that a test is true of."""
     if scipy.sparse.issparse(rows):
         cells = rows.tocoo()
@@ -243,7 +247,7 @@ def _first(estimator: Any, rows: Rows, test: Callable[[Matrix], Matrix]) -> str 
     return f"column {column if names is None else repr(str(names[column]))}, row {row}"
 
 
-def _are_plain(X: Any) -> bool:
+def _are_plain(X: TableLike) -> bool:
     """Return whether all columns of a frame are numbers that scikit-learn can take as they lie."""
     frame = frame_of(X)
     if nw.dependencies.is_pandas_dataframe(X):
@@ -251,7 +255,7 @@ def _are_plain(X: Any) -> bool:
     return all(dtype in (nw.Float32, nw.Float64) for dtype in frame.schema.values())
 
 
-def _floats(X: Any) -> Matrix:
+def _floats(X: TableLike) -> Matrix:
     frame = frame_of(X)
     narrow = all(dtype in (nw.Float32, nw.Float16) for dtype in frame.schema.values())
     # Column by column, as scikit-learn has it: sums of rows are rounded alike.
@@ -261,7 +265,7 @@ def _floats(X: Any) -> Matrix:
     return found
 
 
-def _refuse_text(X: Any) -> None:
+def _refuse_text(X: TableLike) -> None:
     containers.refuse_text(X, containers.text_columns(X))
     if not nw.dependencies.is_into_dataframe(X):
         return
@@ -282,7 +286,9 @@ def _refuse_text(X: Any) -> None:
         )
 
 
-def read_training_table(estimator: Any, X: Any, *, views: Any, types: Any) -> tuple[Rows, Layout]:
+def read_training_table(
+    estimator: Estimator, X: TableLike, *, views: Part, types: Part
+) -> tuple[Rows, Layout]:
     """Return the rows to learn from, and what settings and dtypes say of their columns.
 
     Parameters
@@ -328,7 +334,7 @@ def read_training_table(estimator: Any, X: Any, *, views: Any, types: Any) -> tu
     return rows, Layout(n_features, placed, schema, frame=frame)
 
 
-def reader_for(estimator: Any) -> Any:
+def reader_for(estimator: Estimator) -> Any:
     """Return what columns can be recorded on in place of an estimator, of its class.
 
     So that an estimator keeps what it knows until its fit has succeeded, and a fitted model what
@@ -337,15 +343,15 @@ def reader_for(estimator: Any) -> Any:
     return object.__new__(type(estimator))
 
 
-def copy_columns(source: Any, target: Any) -> None:
+def copy_columns(source: Estimator, target: Estimator) -> None:
     """Let an estimator have the columns that another one has recorded."""
     for name in ("n_features_in_", "feature_names_in_"):
-        vars(target).pop(name, None)
+        target.__dict__.pop(name, None)
         if hasattr(source, name):
             setattr(target, name, getattr(source, name))
 
 
-def tops_of(X: Any) -> dict[str, list[int]] | None:
+def tops_of(X: TableLike) -> dict[str, list[int]] | None:
     """Return the columns under each top label of pandas, where labels have several levels."""
     if not nw.dependencies.is_pandas_dataframe(X) or X.columns.nlevels < 2:
         return None
@@ -355,7 +361,7 @@ def tops_of(X: Any) -> dict[str, list[int]] | None:
     return found if len(found) > 1 else None
 
 
-def names_of(estimator: Any) -> list[str] | None:
+def names_of(estimator: Estimator) -> list[str] | None:
     """Return what the columns of fit are called, where they have names."""
     found = getattr(estimator, "feature_names_in_", None)
     return None if found is None else list(found)

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from sklearn.preprocessing import MinMaxScaler, RobustScaler, StandardScaler
 
 from narrows.core import checks
+from narrows.core.types import Matrix
 from narrows.data.column import Column
 from narrows.errors import DataError
 
@@ -29,13 +30,13 @@ def blocks(n_rows: int, n_columns: int) -> Iterator[slice]:
         yield slice(start, min(start + size, n_rows))
 
 
-def dense(rows: Rows) -> NDArray[Any]:
+def dense(rows: Rows) -> Matrix:
     """Return rows as an ndarray, which a block of a sparse table becomes."""
-    found: NDArray[Any] = rows.toarray() if scipy.sparse.issparse(rows) else rows
+    found: Matrix = rows.toarray() if scipy.sparse.issparse(rows) else rows
     return found
 
 
-def _running(scaler: Any, X: Rows, sample_weight: NDArray[Any] | None) -> Any:
+def _running(scaler: Any, X: Rows, sample_weight: Matrix | None) -> Any:
     for block in blocks(*X.shape):
         rows = dense(X[block]).astype(np.float64, copy=False)
         weight = {} if sample_weight is None else {"sample_weight": sample_weight[block]}
@@ -43,17 +44,17 @@ def _running(scaler: Any, X: Rows, sample_weight: NDArray[Any] | None) -> Any:
     return scaler
 
 
-def _standard(X: Rows, sample_weight: NDArray[Any] | None) -> Statistics:
+def _standard(X: Rows, sample_weight: Matrix | None) -> Statistics:
     found = _running(StandardScaler(), X, sample_weight)
     return found.mean_, found.scale_
 
 
-def _minmax(X: Rows, sample_weight: NDArray[Any] | None) -> Statistics:
+def _minmax(X: Rows, sample_weight: Matrix | None) -> Statistics:
     found = _running(MinMaxScaler(), X, None)
     return found.data_min_, 1 / found.scale_
 
 
-def _robust(X: Rows, sample_weight: NDArray[Any] | None) -> Statistics:
+def _robust(X: Rows, sample_weight: Matrix | None) -> Statistics:
     columns = X.tocsc() if scipy.sparse.issparse(X) else X
     centers, scales = [], []
     for block in blocks(X.shape[1], X.shape[0]):
@@ -63,7 +64,7 @@ def _robust(X: Rows, sample_weight: NDArray[Any] | None) -> Statistics:
     return np.concatenate(centers), np.concatenate(scales)
 
 
-def _mean(X: Rows, sample_weight: NDArray[Any] | None) -> NDArray[np.float64]:
+def _mean(X: Rows, sample_weight: Matrix | None) -> NDArray[np.float64]:
     """Return the weighted mean of each column's measured cells."""
     if scipy.sparse.issparse(X):
         weight = np.ones(X.shape[0]) if sample_weight is None else sample_weight
@@ -91,7 +92,7 @@ def log_columns(columns: Sequence[Column]) -> tuple[int, ...]:
     return tuple(i for i, column in enumerate(columns) if column.type.is_log)
 
 
-SCALINGS: dict[str, Callable[[Rows, NDArray[Any] | None], Statistics]] = {
+SCALINGS: dict[str, Callable[[Rows, Matrix | None], Statistics]] = {
     "standard": _standard,
     "minmax": _minmax,
     "robust": _robust,
@@ -137,7 +138,7 @@ class Scaling:
         cls,
         scaling: str | None,
         X: Rows,
-        sample_weight: NDArray[Any] | None = None,
+        sample_weight: Matrix | None = None,
         *,
         columns: Sequence[Column] = (),
     ) -> Scaling:
@@ -188,7 +189,7 @@ class Scaling:
         return found if scaling == "standard" else found._with_fill(X, sample_weight, columns)
 
     def _with_fill(
-        self, X: Rows, sample_weight: NDArray[Any] | None, columns: Sequence[Column]
+        self, X: Rows, sample_weight: Matrix | None, columns: Sequence[Column]
     ) -> Scaling:
         """Return the encoding with the mean of each column of numbers as its fill."""
         with warnings.catch_warnings(), np.errstate(over="ignore", invalid="ignore"):
@@ -213,7 +214,7 @@ class Scaling:
                 self.center[number], self.scale[number] = column.center, column.scale
         return replace(self, logs=log_columns(columns))
 
-    def encode(self, rows: Rows, dtype: Any, out: NDArray[Any] | None = None) -> NDArray[Any]:
+    def encode(self, rows: Rows, dtype: Any, out: Matrix | None = None) -> Matrix:
         """Return scaled rows in ``dtype``, computed in float64 if the rows are; ``out`` is filled.
 
         Parameters
@@ -237,9 +238,7 @@ class Scaling:
                     out[...] = values
             return out
         work = values.dtype
-        scaled: NDArray[Any] = np.subtract(
-            values, self.center.astype(work), out=self._work(out, work)
-        )
+        scaled: Matrix = np.subtract(values, self.center.astype(work), out=self._work(out, work))
         scaled /= self.scale.astype(work)
         if out is None:
             return scaled.astype(dtype, copy=False)
@@ -247,7 +246,7 @@ class Scaling:
             out[...] = scaled
         return out
 
-    def decode(self, rows: NDArray[Any]) -> NDArray[Any]:
+    def decode(self, rows: Matrix) -> Matrix:
         """Return rows in the units of the table, in the dtype they came in."""
         if self.center is None or self.scale is None:
             return rows
@@ -258,5 +257,5 @@ class Scaling:
         return rows
 
     @staticmethod
-    def _work(out: NDArray[Any] | None, dtype: Any) -> NDArray[Any] | None:
+    def _work(out: Matrix | None, dtype: Any) -> Matrix | None:
         return out if out is not None and out.dtype == dtype else None

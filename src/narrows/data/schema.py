@@ -8,12 +8,11 @@ from typing import Any
 
 import narwhals as nw
 import numpy as np
-from numpy.typing import NDArray
 
+from narrows.core.types import FrameLike, Matrix, SeriesLike, TableLike
 from narrows.data.column import BOOLEAN, CATEGORY, ORDERED, TEXT, Column
 from narrows.errors import DataError, MissingWarning, stacklevel
 
-Matrix = NDArray[Any]
 LIBRARIES = ("pandas", "polars", "pyarrow")
 
 
@@ -44,7 +43,7 @@ class Schema:
         """Return what messages call a column."""
         return str(number) if self.names is None else repr(self.names[number])
 
-    def codes(self, X: Any) -> Matrix:
+    def codes(self, X: TableLike) -> Matrix:
         """Return a table as floats: levels by their numbers, NaN where a cell was not measured.
 
         Parameters
@@ -76,7 +75,7 @@ class Schema:
                 found[:, number] = column.type.canonical(found[:, number])
         return found
 
-    def _numbered(self, number: int, series: Any) -> Matrix:
+    def _numbered(self, number: int, series: SeriesLike) -> Matrix:
         return self._placed(number, series.to_list(), holes(series).to_numpy().astype(bool))
 
     def _numbered_array(self, number: int, values: Matrix) -> Matrix:
@@ -134,17 +133,17 @@ class Schema:
         return [column.type.restore(column, values[:, i]) for i, column in enumerate(self.columns)]
 
 
-def library_of(frame: Any) -> str:
+def library_of(frame: FrameLike) -> str:
     """Return the name of the library that a frame of narwhals stands for."""
     return str(frame.implementation)
 
 
-def holes(series: Any) -> Any:
+def holes(series: SeriesLike) -> Any:
     """Return which cells of a series were not measured: null, or NaN, which some tell apart."""
     return series.is_null() | series.is_nan() if series.dtype.is_float() else series.is_null()
 
 
-def frame_of(X: Any) -> Any:
+def frame_of(X: TableLike) -> Any:
     """Return a data frame as one of narwhals.
 
     Raises
@@ -167,7 +166,7 @@ def _could_be_level(column: Column, value: Any) -> bool:
     return isinstance(value, str) == text
 
 
-def floats(name: str, series: Any) -> Matrix:
+def floats(name: str, series: SeriesLike) -> Matrix:
     """Return numbers as float64, NaN where there is none.
 
     Raises

@@ -7,15 +7,15 @@ from typing import Any
 
 import narwhals as nw
 import numpy as np
-from numpy.typing import NDArray
 
 from narrows.core import checks
+from narrows.core.types import Matrix, TableLike
 from narrows.errors import DataError
 
 __all__ = ["mask_after", "pad_sequences", "unpad_sequences"]
 
 
-def pad_sequences(sequences: Iterable[Any], n_steps: int | None = None) -> NDArray[Any]:
+def pad_sequences(sequences: Iterable[Any], n_steps: int | None = None) -> Matrix:
     """Return sequences as the rows of one table, with NaN after the end of each.
 
     Parameters
@@ -68,7 +68,7 @@ def pad_sequences(sequences: Iterable[Any], n_steps: int | None = None) -> NDArr
     return X.reshape(len(found), -1)
 
 
-def unpad_sequences(X: Any, n_channels: int = 1) -> list[NDArray[Any]]:
+def unpad_sequences(X: TableLike, n_channels: int = 1) -> list[Matrix]:
     """Return the rows of a table as sequences, each up to the last step that has a value.
 
     The way back from `pad_sequences`, except for steps of NaN at the end of a sequence.
@@ -103,7 +103,7 @@ def unpad_sequences(X: Any, n_channels: int = 1) -> list[NDArray[Any]]:
     return [row[:length].copy() for row, length in zip(steps, lengths, strict=True)]
 
 
-def mask_after(X: Any, lengths: Any, n_channels: int = 1) -> NDArray[Any]:
+def mask_after(X: TableLike, lengths: Any, n_channels: int = 1) -> Matrix:
     """Return a table of sequences with NaN in place of what lies behind the end of each row.
 
     Parameters
@@ -152,7 +152,7 @@ def mask_after(X: Any, lengths: Any, n_channels: int = 1) -> NDArray[Any]:
     return np.where(behind[:, :, None], np.asarray(np.nan, rows.dtype), steps).reshape(rows.shape)
 
 
-def _steps(number: int, sequence: Any) -> NDArray[Any]:
+def _steps(number: int, sequence: Any) -> Matrix:
     """Return one sequence as floats of shape (length, n_channels)."""
     found = _float(np.asarray(sequence), f"sequence {number}")
     if found.ndim not in (1, 2) or not found.size:
@@ -163,14 +163,14 @@ def _steps(number: int, sequence: Any) -> NDArray[Any]:
     return found[:, None] if found.ndim == 1 else found
 
 
-def _floats(X: Any) -> NDArray[Any]:
+def _floats(X: TableLike) -> Matrix:
     found = _float(np.asarray(X), "X")
     if found.ndim != 2:
         raise DataError(f"X has shape {found.shape}; give rows of steps, two dimensions")
     return found
 
 
-def _float(values: NDArray[Any], name: str) -> NDArray[Any]:
+def _float(values: Matrix, name: str) -> Matrix:
     if values.dtype == np.float32:
         return values
     try:
@@ -179,7 +179,7 @@ def _float(values: NDArray[Any], name: str) -> NDArray[Any]:
         raise DataError(f"{name} is not numeric: {error}; turn it into numbers first") from error
 
 
-def _in_steps(rows: NDArray[Any], n_channels: int) -> NDArray[Any]:
+def _in_steps(rows: Matrix, n_channels: int) -> Matrix:
     checks.integer("n_channels", n_channels, low=1)
     if rows.shape[1] % n_channels:
         raise DataError(
@@ -189,7 +189,7 @@ def _in_steps(rows: NDArray[Any], n_channels: int) -> NDArray[Any]:
     return rows.reshape(len(rows), -1, n_channels)
 
 
-def _split_column(X: Any, name: str) -> tuple[Any, Any]:
+def _split_column(X: TableLike, name: str) -> tuple[Any, Any]:
     if not nw.dependencies.is_into_dataframe(X):
         raise DataError(
             f"lengths={name!r} names a column, but X is no data frame; give the lengths as an array"

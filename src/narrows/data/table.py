@@ -10,9 +10,9 @@ from typing import Any, NamedTuple, Protocol, Self
 import numpy as np
 import scipy.sparse
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
+from narrows.core.types import Matrix
 from narrows.data.layout import Layout
 from narrows.data.scaling import Rows, Scaling, blocks
 
@@ -286,8 +286,8 @@ def make_table(
     dtype: torch.dtype,
     device: torch.device,
     *,
-    sample_weight: NDArray[Any] | None = None,
-    target: NDArray[Any] | None = None,
+    sample_weight: Matrix | None = None,
+    target: Matrix | None = None,
     layout: Layout | None = None,
     owned: bool = False,
 ) -> DenseTable | SparseTable:
@@ -358,7 +358,7 @@ def _filled(x: Tensor, observed: Tensor, fill: Tensor | None) -> Tensor:
     return x.where(observed, 0.0 if fill is None else fill.to(x))
 
 
-def as_tensor(values: NDArray[Any]) -> Tensor:
+def as_tensor(values: Matrix) -> Tensor:
     """Return a tensor of the array, sharing its memory where torch can (a memory map is copied)."""
     return torch.from_numpy(values if values.flags.writeable else values.copy())
 

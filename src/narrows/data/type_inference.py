@@ -8,8 +8,8 @@ from typing import Any
 
 import narwhals as nw
 import numpy as np
-from numpy.typing import NDArray
 
+from narrows.core.types import Matrix, Part, SeriesLike, TableLike
 from narrows.data import containers, text_numbers
 from narrows.data.column import BOOLEAN, CATEGORY, NUMBER, ORDERED, TEXT, WHOLE, Column, ColumnType
 from narrows.data.column_types import PLAIN, Binary, Categorical, Ordinal
@@ -17,11 +17,9 @@ from narrows.data.schema import LIBRARIES, Schema, frame_of, holes, library_of
 from narrows.data.views import ResolvedView, column_numbers
 from narrows.errors import DataError, ParameterError
 
-Matrix = NDArray[Any]
-
 
 def given(
-    types: Any, views: Sequence[ResolvedView], n_features: int, names: Sequence[str] | None
+    types: Part, views: Sequence[ResolvedView], n_features: int, names: Sequence[str] | None
 ) -> dict[int, ColumnType]:
     """Return what settings say of columns, by number.
 
@@ -60,7 +58,7 @@ def given(
     return found
 
 
-def decide(X: Any, given: Mapping[int, ColumnType]) -> Schema | None:
+def decide(X: TableLike, given: Mapping[int, ColumnType]) -> Schema | None:
     """Return the types of a table's columns; None if all are plain numbers.
 
     Parameters
@@ -122,7 +120,7 @@ def _counted(values: Matrix) -> tuple[list[Any], list[int]]:
     return levels.tolist(), counts.tolist()
 
 
-def _column(name: str, series: Any, given: ColumnType | None) -> Column:
+def _column(name: str, series: SeriesLike, given: ColumnType | None) -> Column:
     why = containers.refusal(name, series)
     if why is not None:
         raise DataError(why)
@@ -155,7 +153,7 @@ def _column(name: str, series: Any, given: ColumnType | None) -> Column:
     return _blank(_levelled(name, kind, column, levels, numbers))
 
 
-def _form(name: str, series: Any) -> tuple[str, ColumnType]:
+def _form(name: str, series: SeriesLike) -> tuple[str, ColumnType]:
     """Return how a column came, and the type that its dtype stands for."""
     dtype = series.dtype
     if dtype.is_numeric():
@@ -173,7 +171,7 @@ def _form(name: str, series: Any) -> tuple[str, ColumnType]:
     return (TEXT, Categorical()) if kinds == {str} else (NUMBER, PLAIN.type)
 
 
-def unusable(series: Any) -> str | None:
+def unusable(series: SeriesLike) -> str | None:
     """Return what a column holds that no type is for unless someone says so; None if one is.
 
     Parameters
@@ -232,7 +230,7 @@ def names_rows(name: str, label: Any, levels: Sequence[Any], n_values: int) -> s
     )
 
 
-def _categories(series: Any) -> tuple[Any, ...]:
+def _categories(series: SeriesLike) -> tuple[Any, ...]:
     if isinstance(series.dtype, nw.Enum):
         return tuple(series.dtype.categories)
     native = series.to_native()

@@ -11,6 +11,7 @@ import numpy as np
 
 from narrows.core import checks
 from narrows.core.spec import Spec
+from narrows.core.types import Part, TableLike
 from narrows.errors import ParameterError
 
 __all__ = ["View"]
@@ -47,10 +48,10 @@ class View(_Columns):
     def __init__(
         self,
         columns: Any,
-        architecture: Any = None,
-        loss: Any = None,
+        architecture: Part = None,
+        loss: Part = None,
         weight: float = 1.0,
-        types: Any = None,
+        types: Part = None,
     ) -> None:
         self.columns = columns
         self.architecture = architecture
@@ -69,7 +70,7 @@ class ResolvedView:
 
 
 def resolve_views(
-    views: Any, n_features: int, names: Sequence[str] | None, X: Any = None
+    views: Part, n_features: int, names: Sequence[str] | None, X: TableLike = None
 ) -> list[ResolvedView]:
     """Return the views with the numbers of their columns, in the order given.
 
@@ -100,7 +101,7 @@ def resolve_views(
 
 
 def _placed(
-    name: str, view: Any, n_features: int, names: Sequence[str] | None, X: Any
+    name: str, view: Any, n_features: int, names: Sequence[str] | None, X: TableLike
 ) -> ResolvedView:
     spec = view if isinstance(view, View) else View(view)
     checks.number(f"views[{name!r}].weight", spec.weight, low=0, include_low=False)
@@ -116,7 +117,7 @@ def _placed(
     return ResolvedView(name, tuple(found), spec)
 
 
-def _selected(name: str, selector: Callable[[Any], Any], X: Any) -> Any:
+def _selected(name: str, selector: Callable[[Any], Any], X: TableLike) -> Any:
     if X is None or not nw.dependencies.is_into_dataframe(X):
         raise ParameterError(
             f"views[{name!r}] chooses columns by a selector, which needs a data frame; give X as "

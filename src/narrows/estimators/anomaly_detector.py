@@ -13,6 +13,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from narrows.core import checks
 from narrows.core.fit_settings import copied_settings
+from narrows.core.types import Estimator, Matrix, RandomState, TableLike, TargetLike
 from narrows.data import reading
 from narrows.errors import DataError
 from narrows.estimators import nested
@@ -22,7 +23,6 @@ from narrows.persistence.model import State, Storable
 
 __all__ = ["AnomalyDetector"]
 
-Matrix = NDArray[Any]
 THRESHOLDS = ("quantile", "deviations")
 
 
@@ -76,12 +76,12 @@ class AnomalyDetector(
 
     def __init__(
         self,
-        autoencoder: Any = None,
+        autoencoder: Estimator = None,
         *,
         threshold: str = "quantile",
         contamination: float = 0.05,
         n_deviations: float = 3.0,
-        random_state: Any = None,
+        random_state: RandomState = None,
     ) -> None:
         self.autoencoder = autoencoder
         self.threshold = threshold
@@ -89,7 +89,7 @@ class AnomalyDetector(
         self.n_deviations = n_deviations
         self.random_state = random_state
 
-    def fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> Self:
+    def fit(self, X: TableLike, y: TargetLike = None, sample_weight: TargetLike = None) -> Self:
         """Learn what rows usually look like, and how far they are usually off.
 
         Parameters
@@ -137,7 +137,7 @@ class AnomalyDetector(
             self.offset_ = -float(errors.mean() + factor * errors.std())
         return self
 
-    def score_samples(self, X: Any) -> Matrix:
+    def score_samples(self, X: TableLike) -> Matrix:
         """Return how well each row is reconstructed: minus its error; lower is stranger.
 
         Parameters
@@ -155,7 +155,7 @@ class AnomalyDetector(
         found: Matrix = self.autoencoder_.score_samples(X)
         return found
 
-    def decision_function(self, X: Any) -> Matrix:
+    def decision_function(self, X: TableLike) -> Matrix:
         """Return `score_samples` minus the offset: negative for anomalies.
 
         Parameters
@@ -169,7 +169,7 @@ class AnomalyDetector(
         """
         return self.score_samples(X) - self.offset_
 
-    def predict(self, X: Any) -> NDArray[np.int64]:
+    def predict(self, X: TableLike) -> NDArray[np.int64]:
         """Return -1 for anomalies and 1 for the rest.
 
         A row without any measured cell is -1: nothing says that it is like the others.
@@ -188,7 +188,7 @@ class AnomalyDetector(
     def _default_part(self, name: str) -> Any:
         return Autoencoder() if name == "autoencoder" else None
 
-    def _read(self, X: Any, *, reset: bool) -> None:
+    def _read(self, X: TableLike, *, reset: bool) -> None:
         """Check X; the autoencoder, which knows its own columns by name, is given X itself."""
         reading.record(self, X, reset=reset)
 

@@ -9,12 +9,12 @@ from typing import Any, Self
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils import Tags, check_array, check_consistent_length, column_or_1d
 
 from narrows.core.fit_settings import copied_settings
 from narrows.core.randomness import Randomness, seed
+from narrows.core.types import Json, Matrix, Part, RandomState, TableLike, TargetLike
 from narrows.data import containers, reading, type_inference
 from narrows.data.fingerprint import Fingerprint
 from narrows.data.layout import Layout
@@ -45,7 +45,6 @@ from narrows.training.runtime import resolve
 
 __all__ = ["Autoencoder"]
 
-Matrix = NDArray[Any]
 
 # Settings that decide how a table is read; training that goes on reads it as it was read before.
 OF_TABLE = ("views", "types", "scaling", "add_indicator")
@@ -190,20 +189,20 @@ class Autoencoder(
         self,
         n_components: int = 2,
         *,
-        architecture: Any = "dense",
-        latent: Any = "point",
-        views: Any = None,
-        fusion: Any = "intermediate",
+        architecture: Part = "dense",
+        latent: Part = "point",
+        views: Part = None,
+        fusion: Part = "intermediate",
         balance: str = "root",
-        types: Any = None,
+        types: Part = None,
         add_indicator: bool = False,
         scaling: str | None = "standard",
-        loss: Any = "squared_error",
-        penalty: Any = None,
-        corruption: Any = "auto",
-        schedule: Any = "joint",
-        optimizer: Any = "auto",
-        learning_rate: Any = "auto",
+        loss: Part = "squared_error",
+        penalty: Part = None,
+        corruption: Part = "auto",
+        schedule: Part = "joint",
+        optimizer: Part = "auto",
+        learning_rate: Part = "auto",
         batch_size: int | str = "auto",
         max_epochs: int | str = "auto",
         early_stopping: bool = False,
@@ -214,7 +213,7 @@ class Autoencoder(
         device: str = "auto",
         init: str = "auto",
         warm_start: bool = False,
-        random_state: Any = None,
+        random_state: RandomState = None,
         verbose: int = 0,
     ) -> None:
         self.n_components = n_components
@@ -245,7 +244,7 @@ class Autoencoder(
         self.random_state = random_state
         self.verbose = verbose
 
-    def fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> Self:
+    def fit(self, X: TableLike, y: TargetLike = None, sample_weight: TargetLike = None) -> Self:
         """Learn to encode and to reconstruct the rows of X.
 
         Parameters
@@ -278,7 +277,9 @@ class Autoencoder(
         self._finish(job, outcome.history, outcome.stop_reason)
         return self
 
-    def partial_fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> Self:
+    def partial_fit(
+        self, X: TableLike, y: TargetLike = None, sample_weight: TargetLike = None
+    ) -> Self:
         """Train for one pass over the rows of X, going on from what was learned before.
 
         The scaling is learned from the first call's rows and then stays, so give that call rows
@@ -314,7 +315,7 @@ class Autoencoder(
         self._finish(job, history, "partial", stepper, job.run.trainer.randomness)
         return self
 
-    def transform(self, X: Any) -> Matrix:
+    def transform(self, X: TableLike) -> Matrix:
         """Return the codes of rows.
 
         Parameters
@@ -329,7 +330,7 @@ class Autoencoder(
         """
         return self._model.encode(self._model.read(X))
 
-    def inverse_transform(self, X: Any) -> Any:
+    def inverse_transform(self, X: TableLike) -> TableLike:
         """Return the rows that codes stand for.
 
         Parameters
@@ -358,7 +359,7 @@ class Autoencoder(
         frame, rows = model.frame_for(X), model.decode(code)
         return model.as_array(rows) if frame is None else model.as_frame(rows, frame, X)
 
-    def reconstruct(self, X: Any) -> Any:
+    def reconstruct(self, X: TableLike) -> TableLike:
         """Return what rows look like after the narrow channel: encoded, then decoded.
 
         Parameters
@@ -378,7 +379,7 @@ class Autoencoder(
             decoded[np.isnan(rows)] = np.nan
         return model.as_table(decoded, X)
 
-    def score_samples(self, X: Any, *, details: bool = False) -> Any:
+    def score_samples(self, X: TableLike, *, details: bool = False) -> Any:
         """Return how well each row is reconstructed: minus its loss, summed over scaled features.
 
         Higher is more like the training rows; an anomaly scores low. Only measured cells count, so
@@ -401,7 +402,7 @@ class Autoencoder(
         """
         return scoring.score_samples(self._model, X, details=details)
 
-    def score(self, X: Any, y: Any = None, sample_weight: Any = None) -> float:
+    def score(self, X: TableLike, y: TargetLike = None, sample_weight: TargetLike = None) -> float:
         """Return the mean of `score_samples`; higher is better, as model selection expects.
 
         Rows without any measured cell have no score and are left out.
@@ -422,7 +423,7 @@ class Autoencoder(
         """
         return scoring.mean_score(self._model, X, sample_weight)
 
-    def _settings_to_save(self) -> dict[str, Any]:
+    def _settings_to_save(self) -> Json:
         """Return the settings; views and types have the numbers of their columns."""
         settings = dict(self._fit_settings)
         if settings["types"] is not None:
@@ -451,7 +452,13 @@ class Autoencoder(
         autoencoder_state.restore(self, state.fitted, state.tensors)
 
     def _prepare(
-        self, X: Any, y: Any, sample_weight: Any, *, fresh: bool, whole: bool = True
+        self,
+        X: TableLike,
+        y: TargetLike,
+        sample_weight: TargetLike,
+        *,
+        fresh: bool,
+        whole: bool = True,
     ) -> _Fit:
         """Resolve settings and data into everything that training needs.
 
@@ -516,7 +523,7 @@ class Autoencoder(
         model = FittedModel(network, composition, objective, scaling, layout, reader, fingerprint)
         return _Fit(settings, model, run)
 
-    def _training_settings(self, *, fresh: bool) -> dict[str, Any]:
+    def _training_settings(self, *, fresh: bool) -> Json:
         """Return a copy of the settings; the table of a fitted model stays as it was read."""
         settings = copied_settings(self)
         if not fresh:
@@ -546,7 +553,7 @@ class Autoencoder(
     def _finish(
         self,
         job: _Fit,
-        history: list[dict[str, Any]],
+        history: list[Json],
         stop_reason: str,
         stepper: OptimizerState | None = None,
         randomness: Randomness | None = None,
@@ -577,7 +584,7 @@ class Autoencoder(
         return self.scaling_
 
     @property
-    def columns_(self) -> list[dict[str, Any]]:
+    def columns_(self) -> list[Json]:
         """What was decided about each column."""
         model = self._model
         return model.layout.described(model.names, model.scaling.missing)
@@ -598,12 +605,12 @@ class Autoencoder(
 class _Fit:
     """Everything one call of `fit` needs."""
 
-    settings: dict[str, Any]
+    settings: Json
     model: FittedModel  # its network not yet trained
     run: TrainingRun
 
 
-def _classes(y: Any, rows: Rows) -> Matrix:
+def _classes(y: TargetLike, rows: Rows) -> Matrix:
     """Return the classes of the rows as int64, for a penalty that looks at them."""
     if y is None:
         raise ParameterError(

@@ -6,13 +6,13 @@ from typing import Any, Self
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from sklearn.base import ClassifierMixin
 from sklearn.utils import compute_class_weight
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted
 from torch.nn import functional as F
 
+from narrows.core.types import Estimator, Matrix, Part, RandomState, TableLike, TargetLike
 from narrows.errors import DataError
 from narrows.estimators import labels
 from narrows.estimators.fine_tuning import FineTuned
@@ -21,8 +21,6 @@ from narrows.persistence import stored
 from narrows.persistence.model import State
 
 __all__ = ["AutoencoderClassifier"]
-
-Matrix = NDArray[Any]
 
 
 class AutoencoderClassifier(ClassifierMixin, FineTuned):  # type: ignore[misc]
@@ -104,21 +102,21 @@ class AutoencoderClassifier(ClassifierMixin, FineTuned):  # type: ignore[misc]
 
     def __init__(
         self,
-        autoencoder: Any = None,
+        autoencoder: Estimator = None,
         *,
         hidden: Any = (),
         pretrain: bool = True,
         reconstruction_weight: float = 0.0,
         class_weight: Any = None,
-        optimizer: Any = "auto",
-        learning_rate: Any = "auto",
+        optimizer: Part = "auto",
+        learning_rate: Part = "auto",
         batch_size: int | str = "auto",
         max_epochs: int | str = "auto",
         early_stopping: bool = False,
         validation_fraction: float = 0.1,
         n_iter_no_change: int = 10,
         max_grad_norm: float | None = None,
-        random_state: Any = None,
+        random_state: RandomState = None,
         verbose: int = 0,
     ) -> None:
         super().__init__(
@@ -139,7 +137,7 @@ class AutoencoderClassifier(ClassifierMixin, FineTuned):  # type: ignore[misc]
         )
         self.class_weight = class_weight
 
-    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
+    def fit(self, X: TableLike, y: TargetLike, sample_weight: TargetLike = None) -> Self:
         """Learn to tell the classes of rows.
 
         Parameters
@@ -195,7 +193,7 @@ class AutoencoderClassifier(ClassifierMixin, FineTuned):  # type: ignore[misc]
         weight[counted] *= by_class[target]
         return weight
 
-    def predict(self, X: Any) -> Matrix:
+    def predict(self, X: TableLike) -> Matrix:
         """Return the likeliest class of each row.
 
         Parameters
@@ -211,7 +209,7 @@ class AutoencoderClassifier(ClassifierMixin, FineTuned):  # type: ignore[misc]
         found: Matrix = self.classes_[logits.argmax(1)]
         return found
 
-    def predict_proba(self, X: Any) -> Matrix:
+    def predict_proba(self, X: TableLike) -> Matrix:
         """Return the probability of each class.
 
         Parameters
@@ -226,7 +224,7 @@ class AutoencoderClassifier(ClassifierMixin, FineTuned):  # type: ignore[misc]
         """
         return np.exp(self.predict_log_proba(X))
 
-    def predict_log_proba(self, X: Any) -> Matrix:
+    def predict_log_proba(self, X: TableLike) -> Matrix:
         """Return the logarithm of the probability of each class.
 
         Parameters
@@ -243,7 +241,7 @@ class AutoencoderClassifier(ClassifierMixin, FineTuned):  # type: ignore[misc]
         found: Matrix = F.log_softmax(logits, dim=1).numpy()
         return found
 
-    def _logits(self, X: Any) -> Matrix:
+    def _logits(self, X: TableLike) -> Matrix:
         check_is_fitted(self, "head_")
         return self._predicted(X, self._n_outputs)
 

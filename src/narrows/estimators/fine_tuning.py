@@ -7,7 +7,6 @@ from dataclasses import replace
 from typing import Any
 
 import torch
-from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils import Tags, check_consistent_length
 from sklearn.utils.validation import _check_y, check_is_fitted
@@ -16,6 +15,7 @@ from torch import Tensor
 from narrows.core import checks
 from narrows.core.fit_settings import copied_settings
 from narrows.core.randomness import Randomness, seed
+from narrows.core.types import Estimator, Matrix, Part, RandomState, TableLike, TargetLike
 from narrows.data import containers, reading
 from narrows.errors import CompositionError
 from narrows.estimators import nested
@@ -27,8 +27,6 @@ from narrows.persistence import autoencoder_state, files, stored
 from narrows.persistence.model import State, Storable
 from narrows.training.run import prepare
 from narrows.training.runtime import resolve
-
-Matrix = NDArray[Any]
 
 
 class FineTuned(
@@ -43,20 +41,20 @@ class FineTuned(
 
     def __init__(
         self,
-        autoencoder: Any = None,
+        autoencoder: Estimator = None,
         *,
         hidden: Any = (),
         pretrain: bool = True,
         reconstruction_weight: float = 0.0,
-        optimizer: Any = "auto",
-        learning_rate: Any = "auto",
+        optimizer: Part = "auto",
+        learning_rate: Part = "auto",
         batch_size: int | str = "auto",
         max_epochs: int | str = "auto",
         early_stopping: bool = False,
         validation_fraction: float = 0.1,
         n_iter_no_change: int = 10,
         max_grad_norm: float | None = None,
-        random_state: Any = None,
+        random_state: RandomState = None,
         verbose: int = 0,
     ) -> None:
         self.autoencoder = autoencoder
@@ -74,7 +72,7 @@ class FineTuned(
         self.random_state = random_state
         self.verbose = verbose
 
-    def transform(self, X: Any) -> Matrix:
+    def transform(self, X: TableLike) -> Matrix:
         """Return the codes of rows, as the encoder makes them after fine-tuning.
 
         Parameters
@@ -89,7 +87,7 @@ class FineTuned(
         self._read(X, reset=False)
         return self.encoder_.transform(X)
 
-    def _target(self, y: Any, X: Any, **options: Any) -> Matrix:
+    def _target(self, y: TargetLike, X: TableLike, **options: Any) -> Matrix:
         if y is None:
             raise ValueError(
                 f"{type(self).__name__} requires y to be passed, but the target y is None"
@@ -99,7 +97,9 @@ class FineTuned(
         check_consistent_length(X, found)
         return found
 
-    def _train(self, X: Any, target: Matrix, n_outputs: int, sample_weight: Any) -> None:
+    def _train(
+        self, X: TableLike, target: Matrix, n_outputs: int, sample_weight: TargetLike
+    ) -> None:
         start = seed(self.random_state)
         encoder = self._encoder(X, sample_weight, start)
         model = encoder._fitted
@@ -144,7 +144,7 @@ class FineTuned(
     def _default_part(self, name: str) -> Any:
         return Autoencoder(16, corruption="masking") if name == "autoencoder" else None
 
-    def _encoder(self, X: Any, sample_weight: Any, start: int) -> Autoencoder:
+    def _encoder(self, X: TableLike, sample_weight: TargetLike, start: int) -> Autoencoder:
         """Return an autoencoder of our own: pre-trained, drawn, or a copy of a frozen one."""
         frozen = nested.frozen(self.autoencoder, self.n_features_in_)
         if frozen is not None:
@@ -164,13 +164,13 @@ class FineTuned(
     def _hidden(self) -> tuple[int, ...]:
         return checks.widths("hidden", self.hidden)
 
-    def _read(self, X: Any, *, reset: bool) -> None:
+    def _read(self, X: TableLike, *, reset: bool) -> None:
         """Check X; the autoencoder, which knows its own columns, is given X itself."""
         if not reset:
             check_is_fitted(self, "head_")
         reading.record(self, X, reset=reset)
 
-    def _predicted(self, X: Any, n_outputs: int) -> Matrix:
+    def _predicted(self, X: TableLike, n_outputs: int) -> Matrix:
         self._read(X, reset=False)
         heads = {torch.float32: self.head_, torch.float64: copy.deepcopy(self.head_).double()}
         if next(self.head_.parameters()).dtype == torch.float64:

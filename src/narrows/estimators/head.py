@@ -14,6 +14,7 @@ from narrows.architectures.block import Block
 from narrows.architectures.dense import DenseBlock
 from narrows.core.activations import ACTIVATIONS
 from narrows.core.forward_pass import ForwardPass
+from narrows.core.types import Json
 from narrows.network.network import Network
 from narrows.network.objective import Objective, Value
 
@@ -105,7 +106,7 @@ class SupervisedObjective:
         self.objective = objective
         self.weight = weight
         self.names: tuple[str, ...] = ("loss", "reconstruction") if weight else ("loss",)
-        self.terms: dict[str, Any] = {}
+        self.terms: Json = {}
         self.grows = False
         self.steady = True
 

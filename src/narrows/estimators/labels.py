@@ -5,16 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from narrows.core.types import Json, Matrix
 from narrows.errors import ParameterError
-
-Matrix = NDArray[Any]
 
 KINDS: dict[str, type] = {"bool": bool, "int": int, "float": float, "str": str}
 
 
-def plain(classes: Matrix) -> dict[str, Any]:
+def plain(classes: Matrix) -> Json:
     """Return class labels as plain data, with their dtype.
 
     Raises

@@ -17,6 +17,7 @@ from sklearn.utils.validation import (
 
 from narrows.core import checks
 from narrows.core.fit_settings import copied_settings
+from narrows.core.types import Matrix, TableLike, TargetLike
 from narrows.data import reading
 from narrows.data.scaling import Rows, Scaling, blocks, dense
 from narrows.errors import DataError, ParameterError
@@ -25,7 +26,6 @@ from narrows.persistence.model import State, Storable
 
 __all__ = ["MarginalizedDenoisingAutoencoder"]
 
-Matrix = NDArray[Any]
 Weights = NDArray[np.float64]
 
 
@@ -110,7 +110,7 @@ class MarginalizedDenoisingAutoencoder(
         self.scaling = scaling
         self.ridge = ridge
 
-    def fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> Self:
+    def fit(self, X: TableLike, y: TargetLike = None, sample_weight: TargetLike = None) -> Self:
         """Solve for the map of each layer, from the first to the last.
 
         Parameters
@@ -155,7 +155,7 @@ class MarginalizedDenoisingAutoencoder(
         self.weights_: Weights = np.stack(layers)
         return self
 
-    def transform(self, X: Any) -> Matrix:
+    def transform(self, X: TableLike) -> Matrix:
         """Return the features of rows: the scaled input and the activations of the layers.
 
         Parameters
@@ -179,7 +179,7 @@ class MarginalizedDenoisingAutoencoder(
 
         return self._map(X, features, width)
 
-    def denoise(self, X: Any) -> Matrix:
+    def denoise(self, X: TableLike) -> Matrix:
         """Return W [x; 1], the first layer's restoration of rows that are corrupted as they are.
 
         A clean row, which has more than the layer expects, comes back too large; use
@@ -202,7 +202,7 @@ class MarginalizedDenoisingAutoencoder(
 
         return self._map(X, restored, None)
 
-    def reconstruct(self, X: Any) -> Matrix:
+    def reconstruct(self, X: TableLike) -> Matrix:
         """Return E W [m x; 1]: clean rows corrupted and restored, averaged over all masks.
 
         Of the first layer; deeper layers restore the activations of the one below, which have no
@@ -220,7 +220,7 @@ class MarginalizedDenoisingAutoencoder(
         """
         return self._map(X, lambda x: self.scaling_.decode(self._expected(x)), None)
 
-    def score_samples(self, X: Any) -> Matrix:
+    def score_samples(self, X: TableLike) -> Matrix:
         """Return -E ||x - W [m x; 1]||^2 over all masks m, which is what the first layer minimises.
 
         In scaled units, summed over features. Higher is more like the training rows; an anomaly
@@ -247,7 +247,7 @@ class MarginalizedDenoisingAutoencoder(
 
         return self._map(X, scores, 1)[:, 0]
 
-    def score(self, X: Any, y: Any = None, sample_weight: Any = None) -> float:
+    def score(self, X: TableLike, y: TargetLike = None, sample_weight: TargetLike = None) -> float:
         """Return the mean of `score_samples`; higher is better.
 
         A smaller ``probability`` scores higher, as it asks for less; choose it by what the
@@ -329,7 +329,7 @@ class MarginalizedDenoisingAutoencoder(
         """The name that ``scaling_`` had; it goes with the next release."""
         return self.scaling_
 
-    def _map(self, X: Any, function: Callable[[Matrix], Matrix], width: int | None) -> Matrix:
+    def _map(self, X: TableLike, function: Callable[[Matrix], Matrix], width: int | None) -> Matrix:
         """Apply ``function`` to scaled rows block by block, in float64; return X's dtype."""
         check_is_fitted(self, "weights_")
         rows = reading.read(self, X, reset=False)

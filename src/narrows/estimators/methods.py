@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 from sklearn.utils.validation import check_is_fitted
 
 from narrows.core.isolation import isolate_methods
+from narrows.core.types import Json, Matrix, RandomState, TableLike, TargetLike
 from narrows.inference import explanation, generation, imputation
 from narrows.inference.fitted_model import FittedModel
 
-Matrix = NDArray[Any]
 TITLE = "What the code keeps"
 
 
@@ -41,12 +41,12 @@ class FittedMethods:
 
     def impute(
         self,
-        X: Any,
+        X: TableLike,
         *,
         return_std: bool = False,
         n_draws: int = 20,
-        random_state: Any = None,
-    ) -> Any:
+        random_state: RandomState = None,
+    ) -> TableLike:
         """Return X with its holes filled by what the model says; no other cell is touched.
 
         Parameters
@@ -81,13 +81,13 @@ class FittedMethods:
 
     def translate(
         self,
-        X: Any,
+        X: TableLike,
         to: str,
         *,
         return_std: bool = False,
         n_draws: int = 20,
-        random_state: Any = None,
-    ) -> Any:
+        random_state: RandomState = None,
+    ) -> TableLike:
         """Return one view of rows as the other views tell it.
 
         Parameters
@@ -122,7 +122,9 @@ class FittedMethods:
             self._model, X, to, return_std=return_std, n_draws=n_draws, random_state=random_state
         )
 
-    def sample(self, n_samples: int = 1, *, target: Any = None, random_state: Any = None) -> Any:
+    def sample(
+        self, n_samples: int = 1, *, target: TargetLike = None, random_state: RandomState = None
+    ) -> TableLike:
         """Return new rows: codes drawn from the prior, decoded.
 
         Parameters
@@ -195,7 +197,9 @@ class FittedMethods:
         """
         return generation.latent_grid(self._model, n_steps, low, high)
 
-    def log_likelihood(self, X: Any, n_importance: int = 100, random_state: Any = None) -> Matrix:
+    def log_likelihood(
+        self, X: TableLike, n_importance: int = 100, random_state: RandomState = None
+    ) -> Matrix:
         """Return log p(x) of rows by importance sampling (Burda et al., 2016).
 
         log 1/K sum_k p(x | y_k) p(y_k) / q(y_k | x), y_k ~ q(y | x): a lower bound in expectation,
@@ -228,8 +232,8 @@ class FittedMethods:
         return generation.log_likelihood(self._model, X, n_importance, random_state)
 
     def sample_contractive(
-        self, X: Any, n_steps: int = 1, scale: float = 1.0, random_state: Any = None
-    ) -> Any:
+        self, X: TableLike, n_steps: int = 1, scale: float = 1.0, random_state: RandomState = None
+    ) -> TableLike:
         """Return rows moved along the manifold that the encoder has learned (Rifai et al., 2012).
 
         Each step is x <- g(f(x) + J J^T e), e ~ N(0, scale^2), J = d f(x) / d x: noise in the row,
@@ -259,7 +263,7 @@ class FittedMethods:
         """
         return generation.sample_contractive(self._model, X, n_steps, scale, random_state)
 
-    def hash(self, X: Any) -> NDArray[np.uint8]:
+    def hash(self, X: TableLike) -> NDArray[np.uint8]:
         """Return the bits of rows, eight to a byte, for `hamming_search`.
 
         Parameters
@@ -278,7 +282,7 @@ class FittedMethods:
         """
         return generation.hash_bits(self._model, X)
 
-    def explained_variance(self, X: Any, *, train: Any = None) -> list[dict[str, Any]]:
+    def explained_variance(self, X: TableLike, *, train: TableLike = None) -> list[Json]:
         """Return the share of each view's variance that the code keeps, in all and by component.
 
         Parameters
@@ -320,12 +324,12 @@ class FittedMethods:
 
     def feature_importance(
         self,
-        X: Any,
+        X: TableLike,
         component: int | str | None = None,
         *,
         method: str = "gradient",
         others: Sequence[Any] = (),
-    ) -> list[dict[str, Any]]:
+    ) -> list[Json]:
         """Return how much each column moves the code, or a row's score, most important first.
 
         Parameters
@@ -365,10 +369,10 @@ class FittedMethods:
     def report(
         self,
         path: str | os.PathLike[str],
-        X: Any,
+        X: TableLike,
         *,
-        y: Any = None,
-        train: Any = None,
+        y: TargetLike = None,
+        train: TableLike = None,
         ids: Any = None,
         comparison: Any = None,
         image_shape: Sequence[int] | None = None,

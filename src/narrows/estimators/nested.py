@@ -8,6 +8,7 @@ from sklearn.base import clone
 from sklearn.frozen import FrozenEstimator
 from sklearn.utils.validation import check_is_fitted
 
+from narrows.core.types import RandomState
 from narrows.errors import DataError, ParameterError
 from narrows.estimators.autoencoder import Autoencoder
 
@@ -34,7 +35,7 @@ def frozen(given: Any, n_features: int) -> Autoencoder | None:
     return found
 
 
-def unfitted(given: Any, default: Autoencoder, random_state: Any) -> Autoencoder:
+def unfitted(given: Any, default: Autoencoder, random_state: RandomState) -> Autoencoder:
     """Return a clone of the autoencoder that was given, seeded where it has no seed of its own.
 
     Raises

@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Any, Self
+from typing import Self
 
 import numpy as np
-from numpy.typing import NDArray
 from sklearn.base import RegressorMixin
 from sklearn.utils import Tags
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted
 
+from narrows.core.types import Matrix, TableLike, TargetLike
 from narrows.estimators.fine_tuning import FineTuned
 from narrows.estimators.head import RegressionObjective
 from narrows.persistence import stored
 from narrows.persistence.model import State
 
 __all__ = ["AutoencoderRegressor"]
-
-Matrix = NDArray[Any]
 
 
 class AutoencoderRegressor(RegressorMixin, FineTuned):  # type: ignore[misc]
@@ -90,7 +88,7 @@ class AutoencoderRegressor(RegressorMixin, FineTuned):  # type: ignore[misc]
 
     _task = RegressionObjective
 
-    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
+    def fit(self, X: TableLike, y: TargetLike, sample_weight: TargetLike = None) -> Self:
         """Learn to predict numbers from rows.
 
         Parameters
@@ -126,7 +124,7 @@ class AutoencoderRegressor(RegressorMixin, FineTuned):  # type: ignore[misc]
         self._train(X, scaled, target.shape[1], weight)
         return self
 
-    def predict(self, X: Any) -> Matrix:
+    def predict(self, X: TableLike) -> Matrix:
         """Return the predicted numbers of each row.
 
         Parameters

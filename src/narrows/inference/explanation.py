@@ -9,25 +9,24 @@ from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from sklearn.decomposition import PCA
 from torch import Tensor
 
 from narrows import codes
 from narrows.core import checks
 from narrows.core.forward_pass import ForwardPass
+from narrows.core.types import Json, Matrix, TableLike
 from narrows.data.fingerprint import Seen
 from narrows.data.layout import Layout
 from narrows.errors import DataError, MissingDependencyError, SeenRowsWarning, stacklevel
 from narrows.inference.fitted_model import FittedModel
 from narrows.network.network import Network
 
-Matrix = NDArray[Any]
-Rows = list[dict[str, Any]]
+Rows = list[Json]
 METHODS = ("gradient", "integrated_gradients")
 
 
-def explained_variance(model: FittedModel, X: Any, *, train: Any = None) -> Rows:
+def explained_variance(model: FittedModel, X: TableLike, *, train: TableLike = None) -> Rows:
     """Return what the code keeps of each view's variance; see `Autoencoder.explained_variance`."""
     rows = np.asarray(_dense(model.read(X)), np.float64)
     _warn_of_seen(model.count_seen(rows))
@@ -72,7 +71,7 @@ def explained_variance(model: FittedModel, X: Any, *, train: Any = None) -> Rows
 
 def feature_importance(
     model: FittedModel,
-    X: Any,
+    X: TableLike,
     component: int | str | None = None,
     *,
     method: str = "gradient",
@@ -101,7 +100,7 @@ def feature_importance(
     ]
 
 
-def _codes(model: FittedModel, X: Any) -> Matrix:
+def _codes(model: FittedModel, X: TableLike) -> Matrix:
     return np.asarray(model.encode(model.read(X)), np.float64)
 
 
@@ -136,7 +135,7 @@ def _warn_of_seen(seen: Seen) -> None:
 
 
 def _linear(
-    model: FittedModel, train: Any, rows: Matrix, inputs: Matrix, measured: Matrix
+    model: FittedModel, train: TableLike, rows: Matrix, inputs: Matrix, measured: Matrix
 ) -> _Linear:
     if train is None:
         return _Linear(None, inputs, measured)
@@ -161,7 +160,9 @@ def _linear(
     return _Linear(pca, np.where(measured, inputs, means), measured)
 
 
-def _importance(model: FittedModel, X: Any, component: int | str | None, method: str) -> Matrix:
+def _importance(
+    model: FittedModel, X: TableLike, component: int | str | None, method: str
+) -> Matrix:
     """Return the importance of each column, shape (n_features,)."""
     objective = model.objective
     of_score = component == "score"

@@ -10,11 +10,11 @@ from typing import Any
 import narwhals as nw
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from narrows.core import checks
 from narrows.core.randomness import seed
+from narrows.core.types import Matrix, RandomState, TableLike
 from narrows.data import reading
 from narrows.data.column import Column
 from narrows.data.column_types import PLAIN
@@ -29,8 +29,6 @@ from narrows.network.composition import Composition
 from narrows.network.input_layer import to_inputs
 from narrows.network.network import Network
 from narrows.network.objective import Objective
-
-Matrix = NDArray[Any]
 
 # (network, scaled rows or codes, which cells were measured or None) -> a row for each.
 RowFunction = Callable[[Network, Tensor, Tensor | None], Tensor]
@@ -99,7 +97,7 @@ class FittedModel:
         """Of its weights."""
         return next(self.network.parameters()).dtype
 
-    def generator(self, random_state: Any) -> torch.Generator:
+    def generator(self, random_state: RandomState) -> torch.Generator:
         """Return a generator on the device of the network."""
         return torch.Generator(self.device).manual_seed(seed(random_state))
 
@@ -118,7 +116,7 @@ class FittedModel:
             )
         return views[checks.choice("view", view, views)]
 
-    def read(self, X: Any) -> Rows:
+    def read(self, X: TableLike) -> Rows:
         """Return a table with the columns of fit as rows of numbers, NaN where none was measured.
 
         Raises
@@ -218,7 +216,7 @@ class FittedModel:
                 out[block] = function(network, *inputs).cpu().numpy()
         return out
 
-    def as_table(self, rows: Matrix, like: Any = None) -> Any:
+    def as_table(self, rows: Matrix, like: TableLike = None) -> Any:
         """Return rows in the units of the table as a person has them: levels by their names.
 
         ``like`` is the table they came from, whose library, labels, dtypes and index they have.
@@ -233,7 +231,7 @@ class FittedModel:
             return None
         return self.layout.frame or Frame.plain(schema.library, schema.names)
 
-    def frame_for(self, X: Any) -> Frame | None:
+    def frame_for(self, X: TableLike) -> Frame | None:
         """Return the frame of fit's columns in the library of X; None if X is no frame."""
         frame, own = Frame.of(X), self.layout.frame
         if frame is None:
@@ -243,7 +241,7 @@ class FittedModel:
         names = self.names or [f"x{i}" for i in range(self.n_features)]
         return Frame.plain(frame.library, names)
 
-    def as_frame(self, rows: Matrix, frame: Frame, like: Any = None) -> Any:
+    def as_frame(self, rows: Matrix, frame: Frame, like: TableLike = None) -> Any:
         """Return rows as a data frame, with the index of ``like``."""
         return frame.decoded(self.columns, self.cells(rows), index_of(like))
 
@@ -264,6 +262,6 @@ class FittedModel:
         return array
 
 
-def index_of(X: Any) -> Any:
+def index_of(X: TableLike) -> Any:
     """Return the index of a frame of pandas; None of any other table."""
     return X.index if nw.dependencies.is_pandas_dataframe(X) else None

@@ -11,17 +11,20 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from narrows.core import checks
+from narrows.core.types import Matrix, RandomState, TableLike, TargetLike
 from narrows.data.scaling import Rows
 from narrows.errors import CompositionError, DataError
 from narrows.inference.fitted_model import FittedModel
 from narrows.network.network import Network
 from narrows.priors import Prior
 
-Matrix = NDArray[Any]
-
 
 def sample(
-    model: FittedModel, n_samples: int = 1, *, target: Any = None, random_state: Any = None
+    model: FittedModel,
+    n_samples: int = 1,
+    *,
+    target: TargetLike = None,
+    random_state: RandomState = None,
 ) -> Any:
     """Return new rows: codes drawn from the prior, decoded; see `Autoencoder.sample`."""
     prior, generator = _prior(model), model.generator(random_state)
@@ -74,7 +77,7 @@ def latent_grid(
 
 
 def log_likelihood(
-    model: FittedModel, X: Any, n_importance: int = 100, random_state: Any = None
+    model: FittedModel, X: TableLike, n_importance: int = 100, random_state: RandomState = None
 ) -> Matrix:
     """Return log p(x) of rows by importance sampling; see `Autoencoder.log_likelihood`."""
     rows, latent = model.read(X), model.composition.latent
@@ -105,7 +108,11 @@ def log_likelihood(
 
 
 def sample_contractive(
-    model: FittedModel, X: Any, n_steps: int = 1, scale: float = 1.0, random_state: Any = None
+    model: FittedModel,
+    X: TableLike,
+    n_steps: int = 1,
+    scale: float = 1.0,
+    random_state: RandomState = None,
 ) -> Any:
     """Return rows moved along the manifold; see `Autoencoder.sample_contractive`."""
     rows = model.read(X)
@@ -122,7 +129,7 @@ def sample_contractive(
     return model.as_table(model.scaling.decode(moved), X)
 
 
-def hash_bits(model: FittedModel, X: Any) -> NDArray[np.uint8]:
+def hash_bits(model: FittedModel, X: TableLike) -> NDArray[np.uint8]:
     """Return the bits of rows, eight to a byte; see `Autoencoder.hash`."""
     if model.network.code_activation.harden is None:
         raise CompositionError(

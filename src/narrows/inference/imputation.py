@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 import scipy.sparse
-from numpy.typing import NDArray
 from torch import Tensor
 
 from narrows.core import checks
+from narrows.core.types import Matrix, RandomState, TableLike
 from narrows.data import containers, reading
 from narrows.data.frames import Frame, filled_array
 from narrows.data.reading import called
@@ -18,16 +18,14 @@ from narrows.errors import CompositionError, DataError, MissingWarning, stacklev
 from narrows.inference.fitted_model import FittedModel, index_of
 from narrows.network.network import Network
 
-Matrix = NDArray[Any]
-
 
 def impute(
     model: FittedModel,
-    X: Any,
+    X: TableLike,
     *,
     return_std: bool = False,
     n_draws: int = 20,
-    random_state: Any = None,
+    random_state: RandomState = None,
 ) -> Any:
     """Return X with its holes filled; see `Autoencoder.impute`."""
     rows = _dense(model, X)
@@ -43,12 +41,12 @@ def impute(
 
 def translate(
     model: FittedModel,
-    X: Any,
+    X: TableLike,
     to: str,
     *,
     return_std: bool = False,
     n_draws: int = 20,
-    random_state: Any = None,
+    random_state: RandomState = None,
 ) -> Any:
     """Return one view of rows as the other views tell it; see `Autoencoder.translate`."""
     columns = model.view_columns(to)
@@ -69,7 +67,7 @@ def translate(
     return view, _as_numbers(part, spread, X)
 
 
-def _dense(model: FittedModel, X: Any) -> Matrix:
+def _dense(model: FittedModel, X: TableLike) -> Matrix:
     rows = model.read(X)
     if scipy.sparse.issparse(rows):
         raise DataError(
@@ -88,7 +86,7 @@ def _predicted(model: FittedModel, rows: Matrix) -> Matrix:
     return values
 
 
-def _filled(model: FittedModel, X: Any, values: Matrix, holes: Matrix) -> Any:
+def _filled(model: FittedModel, X: TableLike, values: Matrix, holes: Matrix) -> Any:
     """Return X with values in its holes, all other cells as they are."""
     frame = Frame.of(X)
     if frame is not None:
@@ -97,7 +95,7 @@ def _filled(model: FittedModel, X: Any, values: Matrix, holes: Matrix) -> Any:
     return filled_array(array, model.as_array(values), holes)
 
 
-def _spread(model: FittedModel, rows: Matrix, n_draws: int, random_state: Any) -> Matrix:
+def _spread(model: FittedModel, rows: Matrix, n_draws: int, random_state: RandomState) -> Matrix:
     """Return the standard deviation of what draws of the code are decoded to."""
     latent = model.composition.latent
     if not latent.is_distribution:
@@ -118,7 +116,7 @@ def _spread(model: FittedModel, rows: Matrix, n_draws: int, random_state: Any) -
     return spread
 
 
-def _as_numbers(frame: Frame | None, spread: Matrix, X: Any) -> Any:
+def _as_numbers(frame: Frame | None, spread: Matrix, X: TableLike) -> Any:
     """Return spreads as a frame with the labels and the index of the table, if it was one."""
     if frame is None:
         return spread

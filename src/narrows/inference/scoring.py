@@ -10,15 +10,14 @@ from numpy.typing import NDArray
 from sklearn.utils import Bunch
 from torch import Tensor
 
+from narrows.core.types import TableLike, TargetLike
 from narrows.data.scaling import Rows
 from narrows.errors import MissingWarning, stacklevel
 from narrows.inference.fitted_model import FittedModel
 from narrows.network.network import Network
 
-Matrix = NDArray[Any]
 
-
-def score_samples(model: FittedModel, X: Any, *, details: bool = False) -> Any:
+def score_samples(model: FittedModel, X: TableLike, *, details: bool = False) -> Any:
     """Return minus the loss of each row; see `Autoencoder.score_samples`."""
     rows, objective = model.read(X), model.objective
     empty = _empty(rows)
@@ -40,7 +39,7 @@ def score_samples(model: FittedModel, X: Any, *, details: bool = False) -> Any:
     return scores
 
 
-def mean_score(model: FittedModel, X: Any, sample_weight: Any = None) -> float:
+def mean_score(model: FittedModel, X: TableLike, sample_weight: TargetLike = None) -> float:
     """Return the mean of `score_samples` over the rows that have one; NaN if none has."""
     scores = score_samples(model, X)
     known = ~np.isnan(scores)

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import torch
 from torch import Tensor
 
 from narrows.core import checks
 from narrows.core.activations import Activation
 from narrows.core.forward_pass import ForwardPass
+from narrows.core.types import Part
 from narrows.losses.loss import Loss
 
 __all__ = ["Emphasis"]
@@ -45,7 +44,7 @@ class Emphasis(Loss):
     """
 
     def __init__(
-        self, loss: Any = "squared_error", corrupted: float = 1.0, intact: float = 0.5
+        self, loss: Part = "squared_error", corrupted: float = 1.0, intact: float = 0.5
     ) -> None:
         self.loss = loss
         self.corrupted = corrupted

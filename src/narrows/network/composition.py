@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,6 +12,7 @@ from torch import Tensor
 from narrows.architectures.block import Architecture
 from narrows.core import activations, checks
 from narrows.core.activations import Activation
+from narrows.core.types import Named
 from narrows.corruptions import Corruption, GaussianNoise, ViewDropout
 from narrows.data.column_types import PLAIN
 from narrows.data.layout import Layout
@@ -61,7 +62,7 @@ class Composition:
     add_indicator: bool
 
     @classmethod
-    def of(cls, settings: Mapping[str, Any]) -> Composition:
+    def of(cls, settings: Named) -> Composition:
         """Resolve names and specs from an estimator's settings.
 
         Raises

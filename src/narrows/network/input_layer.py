@@ -7,16 +7,15 @@ from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from narrows.core.activations import glorot_uniform
+from narrows.core.types import Matrix
 from narrows.data.column import Column
 from narrows.data.layout import Layout
 from narrows.data.scaling import Scaling
 
-Matrix = NDArray[Any]
 InputFunction = Callable[[Tensor, Tensor], Tensor]
 
 

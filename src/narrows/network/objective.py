@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
 from narrows.core.activations import Activation
 from narrows.core.forward_pass import ForwardPass
+from narrows.core.types import Part
 from narrows.data.table import Batch
 from narrows.errors import CompositionError
 from narrows.losses.loss import Loss
@@ -61,7 +62,7 @@ class Objective:
         for term in self.terms.values():
             term.check(network)
 
-    def of_layer(self, loss: Any, penalty: Any) -> Objective:
+    def of_layer(self, loss: Part, penalty: Part) -> Objective:
         """Return the objective for one layer trained alone.
 
         Parameters

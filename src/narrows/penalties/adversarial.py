@@ -12,6 +12,7 @@ from torch.nn import functional as F
 from narrows.core import checks
 from narrows.core.activations import glorot_uniform
 from narrows.core.forward_pass import ForwardPass
+from narrows.core.types import Part
 from narrows.errors import CompositionError, ParameterError
 from narrows.penalties.penalty import Penalty
 from narrows.priors import Prior, within
@@ -112,7 +113,7 @@ class Adversarial(Penalty):
     def __init__(
         self,
         weight: float = 10.0,
-        prior: Any = "normal",
+        prior: Part = "normal",
         hidden: tuple[int, ...] = (64, 64),
         learning_rate: float = 1e-3,
         n_classes: int = 0,

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from narrows.core import checks
 from narrows.core.forward_pass import ForwardPass
+from narrows.core.types import Part
 from narrows.errors import CompositionError, ParameterError
 from narrows.penalties.penalty import Penalty
 from narrows.priors import Normal, Prior
@@ -64,7 +65,7 @@ class KL(Penalty):
     def __init__(
         self,
         weight: float = 1.0,
-        prior: Any = "normal",
+        prior: Part = "normal",
         warm_up: float = 0.25,
         free_bits: float = 0.05,
     ) -> None:
@@ -171,7 +172,7 @@ class MMD(Penalty):
     def __init__(
         self,
         weight: float = 10.0,
-        prior: Any = "normal",
+        prior: Part = "normal",
         kernel: str = "imq",
         scales: tuple[float, ...] = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0),
     ) -> None:

@@ -10,6 +10,7 @@ from torch import Tensor
 from narrows.core import checks
 from narrows.core.forward_pass import ForwardPass
 from narrows.core.spec import Spec, unwritten
+from narrows.core.types import Json, Part
 from narrows.errors import CompositionError, ParameterError
 
 __all__ = ["Penalty", "PenaltySum"]
@@ -41,7 +42,7 @@ class Penalty(Spec, axis="penalty"):
     """
 
     weight: float
-    prior: Any = None  # what the codes are drawn towards
+    prior: Part = None  # what the codes are drawn towards
     per_layer = True
     supervised = False
     weights_only = (
@@ -167,9 +168,9 @@ class PenaltySum(Penalty, name="sum"):
         values = [penalty.weight * penalty.scalar(forward) for penalty in self.penalties]
         return torch.stack(values).sum()
 
-    def get_params(self, deep: bool = True) -> dict[str, Any]:
+    def get_params(self, deep: bool = True) -> Json:
         """Return the settings; with ``deep``, also those of each term under its name."""
-        found: dict[str, Any] = {"penalties": self.penalties}
+        found: Json = {"penalties": self.penalties}
         if deep:
             for name, penalty in self.terms().items():
                 found[name] = penalty

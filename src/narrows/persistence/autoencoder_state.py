@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -11,6 +10,7 @@ import torch
 
 from narrows.core import checks
 from narrows.core.fit_settings import copied_settings
+from narrows.core.types import Estimator, Json, Named
 from narrows.data import reading
 from narrows.data.fingerprint import MOST, Fingerprint
 from narrows.data.frames import Frame
@@ -27,7 +27,7 @@ ROWS = "fingerprint.rows"  # nor have those of versions before there was one
 FILL = "scaling.fill"  # files of versions before there was one have none: 0 stood in every hole
 
 
-def describe(estimator: Any) -> tuple[dict[str, Any], files.Arrays]:
+def describe(estimator: Estimator) -> tuple[Json, files.Arrays]:
     """Return the fitted part of the config, and the tensors."""
     model: FittedModel = estimator._fitted
     missing = model.scaling.missing
@@ -57,7 +57,7 @@ def describe(estimator: Any) -> tuple[dict[str, Any], files.Arrays]:
     return fitted, tensors
 
 
-def restore(estimator: Any, fitted: Mapping[str, Any], tensors: files.Arrays) -> None:
+def restore(estimator: Estimator, fitted: Named, tensors: files.Arrays) -> None:
     """Make a fitted autoencoder of one that has its settings.
 
     Raises

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
-from typing import Any
+from collections.abc import Iterable
 
 from narrows.core.fit_settings import settings_of_fit
+from narrows.core.types import Estimator, Named
 from narrows.persistence.config import settings_in_code
 
 _ADDRESS = re.compile(r" at 0x[0-9a-f]+")  # of a function, another one in every process
 
 
-def model_card(estimator: Any, config: Mapping[str, Any]) -> str:
+def model_card(estimator: Estimator, config: Named) -> str:
     """Return what a person reads who opens the folder, in Markdown."""
     fitted = config["fitted"]
     history = fitted.get("history") or [{}]
@@ -57,7 +57,7 @@ model = narrows.load("this folder"{given})
 """
 
 
-def _columns(estimator: Any, fitted: Mapping[str, Any]) -> str:
+def _columns(estimator: Estimator, fitted: Named) -> str:
     """Return the columns as a table, with what was decided about each where anything was."""
     names = fitted["feature_names_in"] or [f"x{i}" for i in range(fitted["n_features_in"])]
     known = getattr(estimator, "columns_", None)
@@ -71,13 +71,13 @@ def _columns(estimator: Any, fitted: Mapping[str, Any]) -> str:
     return _lines(["| column | view | type | missing in fit |", "|---|---|---|---|", *rows])
 
 
-def _title(config: Mapping[str, Any]) -> str:
+def _title(config: Named) -> str:
     fitted = config["fitted"]
     title = f"{config['estimator']}: {fitted['n_features_in']} columns"
     return f"{title} into {fitted['n_components']}" if "n_components" in fitted else title
 
 
-def _made(estimator: Any, config: Mapping[str, Any]) -> str:
+def _made(estimator: Estimator, config: Named) -> str:
     fitted = config["fitted"]
     made = f"Made with narrows {config['narrows_version']} and torch {config['torch_version']}"
     if "stop_reason" not in fitted:
@@ -88,7 +88,7 @@ def _made(estimator: Any, config: Mapping[str, Any]) -> str:
     )
 
 
-def _table(values: Mapping[str, Any]) -> str:
+def _table(values: Named) -> str:
     return _lines(f"| {key} | {value} |" for key, value in values.items())
 
 

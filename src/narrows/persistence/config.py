@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 import torch
 from torch import nn
 
 from narrows.core.spec import Spec
+from narrows.core.types import Json, Named
 from narrows.errors import ParameterError, UnknownNameError
 
 CODE = "code"  # a module or a function, which no file holds
@@ -86,7 +86,7 @@ def holds_code(data: Any) -> bool:
     return data.get("part") == CODE or any(map(holds_code, data.values()))
 
 
-def settings_in_code(settings: Mapping[str, Any]) -> dict[str, str]:
+def settings_in_code(settings: Named) -> dict[str, str]:
     """Return what the settings of a model file are called that have code inside, by name.
 
     Those of estimators inside an estimator are among them.
@@ -108,7 +108,7 @@ def named(data: Any) -> str:
     return "..." if cls is None else f"{cls.__name__}(...)"
 
 
-def _part(path: str, settings: dict[str, Any]) -> Any:
+def _part(path: str, settings: Json) -> Any:
     if path == "mapping":
         return settings["items"]
     if path == CODE:

@@ -21,9 +21,9 @@ from typing import Any, BinaryIO, NamedTuple
 
 import numpy as np
 import safetensors.numpy
-from numpy.typing import NDArray
 
 from narrows.core.files import sync_folder
+from narrows.core.types import Json, Matrix, Named
 from narrows.errors import (
     CorruptFileError,
     MissingTensorError,
@@ -74,19 +74,17 @@ _VERSION = re.compile(r"([1-9][0-9]{0,5})\.([0-9]{1,6})")
 _DTYPE_BYTES = {"F64": 8, "F32": 4}
 
 
-Arrays = dict[str, NDArray[Any]]
+Arrays = dict[str, Matrix]
 
 
 class Saved(NamedTuple):
     """What a model directory holds: its config and its tensors, not yet an estimator."""
 
-    config: dict[str, Any]
+    config: Json
     tensors: Arrays
 
 
-def write(
-    folder: str | os.PathLike[str], config: Mapping[str, Any], tensors: Arrays, card: str
-) -> None:
+def write(folder: str | os.PathLike[str], config: Named, tensors: Arrays, card: str) -> None:
     """Write a model directory, replacing one that is there.
 
     Parameters
@@ -185,7 +183,7 @@ def check_tensors(tensors: Arrays, expected: Mapping[str, tuple[int, ...]]) -> N
         )
 
 
-def _as_json(described: Mapping[str, Any]) -> bytes:
+def _as_json(described: Named) -> bytes:
     try:
         text = json.dumps(described, indent=2, allow_nan=False).encode()
     except ValueError as error:
@@ -289,7 +287,7 @@ def _opened(path: Path) -> Iterator[tuple[BinaryIO, int]]:
         os.close(number)
 
 
-def _read_config(path: Path) -> dict[str, Any]:
+def _read_config(path: Path) -> Json:
     with _opened(path) as (file, size):
         if size > MAX_JSON_BYTES:
             raise CorruptFileError(
@@ -326,7 +324,7 @@ def _finite_number(text: str) -> float:
     return value
 
 
-def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+def _unique(pairs: list[tuple[str, Any]]) -> Json:
     found = dict(pairs)
     if len(found) != len(pairs):
         raise ValueError("a key stands twice in one object")

@@ -16,6 +16,7 @@ from sklearn.utils.validation import check_is_fitted
 from narrows.core.fit_settings import copied_settings, written_settings
 from narrows.core.isolation import isolate_methods
 from narrows.core.spec import Spec, set_nested
+from narrows.core.types import Estimator, Json, Named
 from narrows.errors import TensorShapeError, UnknownNameError
 from narrows.persistence import config, files, stored
 from narrows.persistence.card import model_card
@@ -23,7 +24,7 @@ from narrows.persistence.card import model_card
 Register = Mapping[str, type[Any]]
 
 
-Description = tuple[dict[str, Any], files.Arrays, str]
+Description = tuple[Json, files.Arrays, str]
 
 
 class State(NamedTuple):
@@ -33,9 +34,9 @@ class State(NamedTuple):
     by name.
     """
 
-    fitted: dict[str, Any]
+    fitted: Json
     tensors: files.Arrays
-    parts: dict[str, Any]
+    parts: Json
 
 
 class Storable:
@@ -46,7 +47,7 @@ class Storable:
     settings it was made from: what a fitted model does and saves depends on those.
     """
 
-    _fit_settings: dict[str, Any]
+    _fit_settings: Json
 
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
@@ -96,7 +97,7 @@ class Storable:
         raise NotImplementedError
 
 
-def restore(register: Register, saved: files.Saved, given: Mapping[str, Any] | None = None) -> Any:
+def restore(register: Register, saved: files.Saved, given: Named | None = None) -> Any:
     """Return the fitted estimator that a model directory holds.
 
     Parameters
@@ -134,7 +135,7 @@ def restore(register: Register, saved: files.Saved, given: Mapping[str, Any] | N
     return estimator
 
 
-def _config(estimator: Any) -> tuple[dict[str, Any], files.Arrays]:
+def _config(estimator: Estimator) -> tuple[Json, files.Arrays]:
     """Return config and tensors of an estimator, those of its parts included."""
     state = estimator._state()
     config = {
@@ -153,7 +154,7 @@ def _config(estimator: Any) -> tuple[dict[str, Any], files.Arrays]:
     return config, tensors
 
 
-def _settings(estimator: Any) -> dict[str, Any]:
+def _settings(estimator: Estimator) -> Json:
     settings = written_settings(estimator)
     if not isinstance(settings.get("random_state"), (numbers.Integral, type(None))):
         settings["random_state"] = None  # a generator has moved on; it cannot be written down
@@ -169,9 +170,7 @@ def _plain(value: Any) -> Any:
     return config.to_config(value)
 
 
-def _unfitted(
-    register: Register, cls: Any, settings: Any, n_tensors: int, given: Mapping[str, Any]
-) -> Any:
+def _unfitted(register: Register, cls: Any, settings: Any, n_tensors: int, given: Named) -> Any:
     """Return an estimator with the settings of the file."""
     if not isinstance(settings, dict):
         raise TypeError(f"settings are a {type(settings).__name__}, not an object")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from narrows.core import checks
+from narrows.core.types import Json
 from narrows.data.column import (
     BOOLEAN,
     CATEGORY,
@@ -21,7 +22,7 @@ from narrows.persistence import config, stored
 FORMS = (NUMBER, WHOLE, BOOLEAN, TEXT, CATEGORY, ORDERED)
 
 
-def describe(schema: Schema | None) -> dict[str, Any] | None:
+def describe(schema: Schema | None) -> Json | None:
     """Return a schema as plain data for JSON."""
     if schema is None:
         return None

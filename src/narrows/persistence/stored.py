@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 
+from narrows.core.types import Estimator, Json, Named
 from narrows.errors import (
     CorruptFileError,
     ModelFileError,
@@ -54,7 +55,7 @@ def strings(name: str, values: Any) -> list[str]:
     return values
 
 
-def columns(estimator: Any) -> dict[str, Any]:
+def columns(estimator: Estimator) -> Json:
     """Return what every fitted estimator has to say of its columns."""
     names = getattr(estimator, "feature_names_in_", None)
     return {
@@ -63,7 +64,7 @@ def columns(estimator: Any) -> dict[str, Any]:
     }
 
 
-def restore_columns(estimator: Any, fitted: Mapping[str, Any], n_features: int) -> None:
+def restore_columns(estimator: Estimator, fitted: Named, n_features: int) -> None:
     """Give an estimator what `columns` said of it."""
     estimator.n_features_in_ = n_features
     if fitted["feature_names_in"] is None:
@@ -77,26 +78,26 @@ def restore_columns(estimator: Any, fitted: Mapping[str, Any], n_features: int) 
     estimator.feature_names_in_ = np.asarray(names, dtype=object)
 
 
-def training(estimator: Any) -> dict[str, Any]:
+def training(estimator: Estimator) -> Json:
     """Return what a fitted estimator has to say of its training."""
     return {"stop_reason": estimator.stop_reason_, "history": finite(estimator.history_)}
 
 
-def restore_training(estimator: Any, fitted: Mapping[str, Any]) -> None:
+def restore_training(estimator: Estimator, fitted: Named) -> None:
     """Give an estimator what `training` said of it."""
     estimator.history_ = [with_nan(row) for row in fitted["history"]]
     estimator.n_iter_ = len(estimator.history_)
     (estimator.stop_reason_,) = strings("stop_reason", [fitted["stop_reason"]])
 
 
-def with_nan(row: Any) -> dict[str, Any]:
+def with_nan(row: Any) -> Json:
     """Return a row of the history with what `finite` took out of it as NaN."""
     if not isinstance(row, dict):
         raise TypeError(f"history has {type(row).__name__} where a row must be")
     return {key: math.nan if value is None else value for key, value in row.items()}
 
 
-def finite(history: list[dict[str, Any]]) -> list[dict[str, Any]]:
+def finite(history: list[Json]) -> list[Json]:
     """Return the history with null where a diverged epoch had no number, which JSON lacks."""
     return [
         {

@@ -8,12 +8,11 @@ from typing import Any
 
 import narwhals as nw
 import numpy as np
-from numpy.typing import NDArray
 
+from narrows.core.types import Json, Matrix, SeriesLike, TableLike
 from narrows.data.schema import floats
 from narrows.report.plain import figure
 
-Matrix = NDArray[Any]
 BINS = 20
 
 
@@ -36,7 +35,7 @@ class Cells:
     values: Matrix
 
     @classmethod
-    def of(cls, table: Any, names: Sequence[str], like: Cells | None = None) -> Cells:
+    def of(cls, table: TableLike, names: Sequence[str], like: Cells | None = None) -> Cells:
         """Return the cells of a table; levels that ``like`` has keep their places."""
         if not nw.dependencies.is_into_dataframe(table):
             found = table.toarray() if hasattr(table, "toarray") else table
@@ -69,7 +68,7 @@ class Cells:
         deviation = np.sqrt(np.where(seen, (self.values - mean) ** 2, 0.0).sum(0) / count)
         return mean, np.where(deviation > 0, deviation, 1.0)
 
-    def summary(self, column: int) -> dict[str, Any]:
+    def summary(self, column: int) -> Json:
         """Return range, middle, share missing and histogram of a column."""
         values, levels = self.values[:, column], self.levels[column]
         known = values[~np.isnan(values)]
@@ -103,7 +102,7 @@ def histogram(values: Matrix, low: float, high: float, bins: int = BINS) -> Matr
     return np.bincount(places, minlength=bins)
 
 
-def _column(series: Any, levels: list[str] | None) -> tuple[Matrix, list[str] | None]:
+def _column(series: SeriesLike, levels: list[str] | None) -> tuple[Matrix, list[str] | None]:
     """Return a column as numbers, and what these stand for; None where they are numbers."""
     if levels is None and (series.dtype.is_numeric() or series.dtype == nw.Unknown):
         return floats(repr(series.name), series), None

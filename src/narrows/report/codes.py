@@ -5,19 +5,18 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from narrows.core.types import Json, Matrix
 from narrows.report.plain import Quantised
 from narrows.report.rows import Judged, extent
 from narrows.report.subject import ReportInput
 
-Matrix = NDArray[Any]
 COLUMNS, COMPONENTS, REASONS = 300, 32, 3
 # Components whose codes spread less than this share of the widest one are called silent.
 SILENT = 1e-3
 
 
-def picture(subject: ReportInput) -> dict[str, Any]:
+def picture(subject: ReportInput) -> Json:
     """Return the points: codes, errors, classes, cells, and the columns each is off in."""
     places = subject.shown
     numbers = subject.examined[places]

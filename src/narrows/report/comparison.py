@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from narrows.core.types import Json, Named
 from narrows.errors import ParameterError
 
 FORMAT, VERSION = "narrows comparison", 1
@@ -15,7 +16,7 @@ NEEDED = ("data", "settings", "reference", "metrics", "summary", "best")
 SIGNIFICANT = 0.05
 
 
-def given(comparison: Any) -> dict[str, Any] | None:
+def given(comparison: Any) -> Json | None:
     """Return a comparison as plain rows, from an object, a mapping, or a JSON file.
 
     Raises
@@ -46,7 +47,7 @@ def given(comparison: Any) -> dict[str, Any] | None:
     return dict(found)
 
 
-def described(found: Mapping[str, Any] | None) -> dict[str, Any] | None:
+def described(found: Named | None) -> Json | None:
     """Return what the page shows of a comparison, and a verdict for each metric."""
     if found is None:
         return None
@@ -55,7 +56,7 @@ def described(found: Mapping[str, Any] | None) -> dict[str, Any] | None:
     return {**{key: found[key] for key in kept}, "verdicts": verdicts}
 
 
-def verdict(found: Mapping[str, Any], metric: Mapping[str, Any]) -> dict[str, Any]:
+def verdict(found: Named, metric: Named) -> Json:
     """Return which methods differ from the reference of their size, beyond chance."""
     groups: dict[str, list[str]] = {"better": [], "worse": [], "equal": []}
     for row in found["summary"]:
@@ -66,7 +67,7 @@ def verdict(found: Mapping[str, Any], metric: Mapping[str, Any]) -> dict[str, An
     return {"metric": metric["name"], "label": metric["label"], **groups}
 
 
-def _side(difference: Mapping[str, Any], higher_is_better: bool) -> str:
+def _side(difference: Named, higher_is_better: bool) -> str:
     p, low, high = (difference.get(key) for key in ("p", "low", "high"))
     if p is not None:
         clear = p < SIGNIFICANT

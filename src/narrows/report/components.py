@@ -6,9 +6,9 @@ import warnings
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy import stats
 
+from narrows.core.types import Json, Matrix, TableLike
 from narrows.data.reading import select_rows
 from narrows.errors import SeenRowsWarning
 from narrows.report.cells import Cells
@@ -17,14 +17,13 @@ from narrows.report.plain import Quantised
 from narrows.report.rows import curves, extent, laid_out
 from narrows.report.subject import ReportInput
 
-Matrix = NDArray[Any]
 COMPONENTS, STEPS, MOVED, TOP = 16, 11, 12, 10
 IMPORTANCE_ROWS = 1_000
 PARTS, ROWS_OF_PART, FEWEST_PARTS = 10, 10, 4
 CONFIDENCE = 0.95
 
 
-def explained(subject: ReportInput) -> dict[str, Any]:
+def explained(subject: ReportInput) -> Json:
     """Return the share of the variance that is kept, by view and component, beside a PCA."""
     missing = _lacking(subject)
     if missing:
@@ -58,7 +57,7 @@ def explained(subject: ReportInput) -> dict[str, Any]:
     }
 
 
-def importance(subject: ReportInput) -> dict[str, Any]:
+def importance(subject: ReportInput) -> Json:
     """Return the columns that move each component most."""
     numbers = subject.examined[:: -(-len(subject.examined) // IMPORTANCE_ROWS)]
     rows = select_rows(subject.X, numbers)
@@ -87,7 +86,7 @@ def importance(subject: ReportInput) -> dict[str, Any]:
     return {"components": found, "n_rows": len(numbers), "n_columns": len(names), **size}
 
 
-def traversal(subject: ReportInput) -> dict[str, Any]:
+def traversal(subject: ReportInput) -> Json:
     """Return what rows become along each component, the others at their medians."""
     codes = subject.codes
     low, high = np.quantile(codes, [0.02, 0.98], axis=0)
@@ -124,10 +123,10 @@ def _lacking(subject: ReportInput) -> str | None:
     return None
 
 
-def _kept(subject: ReportInput, rows: Any, train: Any) -> list[dict[str, Any]]:
+def _kept(subject: ReportInput, rows: Any, train: TableLike) -> list[Json]:
     with warnings.catch_warnings():  # the page says which rows fit has seen
         warnings.simplefilter("ignore", SeenRowsWarning)
-        found: list[dict[str, Any]] = subject.model.explained_variance(rows, train=train)
+        found: list[Json] = subject.model.explained_variance(rows, train=train)
     return found
 
 
@@ -139,7 +138,7 @@ def _train(subject: ReportInput) -> Any:
     return select_rows(subject.train, chosen)
 
 
-def _difference(subject: ReportInput, train: Any) -> dict[str, Any] | None:
+def _difference(subject: ReportInput, train: TableLike) -> Json | None:
     """Return how much more than the PCA the code keeps, over parts of the held-out rows."""
     assert subject.known is not None
     # Rows that are in train, too, are dealt out last: a part of them alone would not be held out.
@@ -161,7 +160,7 @@ def _difference(subject: ReportInput, train: Any) -> dict[str, Any] | None:
     return {"mean": mean, "low": mean - reach, "high": mean + reach, "parts": count}
 
 
-def _by_place(subject: ReportInput, ranked: list[dict[str, Any]]) -> Quantised:
+def _by_place(subject: ReportInput, ranked: list[Json]) -> Quantised:
     """Return the importance of every column, laid out as the image is."""
     places = {c["column"]: i for i, c in enumerate(subject.model.columns_)}
     values = np.zeros((len(places), 1))
@@ -171,7 +170,7 @@ def _by_place(subject: ReportInput, ranked: list[dict[str, Any]]) -> Quantised:
     return Quantised(values[subject.shape.ravel()], 8)
 
 
-def _along(subject: ReportInput, cells: Cells, mean: Matrix, deviation: Matrix) -> dict[str, Any]:
+def _along(subject: ReportInput, cells: Cells, mean: Matrix, deviation: Matrix) -> Json:
     if subject.is_image:
         return {"images": Quantised(laid_out(subject, cells.values).reshape(len(cells), -1).T, 8)}
     if subject.shape is not None:

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
 
+from narrows.core.types import Json
 from narrows.report import codes
 from narrows.report.subject import ReportInput
 
 DRIFT, OVERFIT, HOLES, ALONE, LEAK, LISTED = 0.05, 1.5, 0.2, 0.2, 0.05, 5
 MINUS = "\N{MINUS SIGN}"
 
-Section = dict[str, Any]
+Section = Json
 
 
-def described(subject: ReportInput, sections: dict[str, Any]) -> dict[str, Any]:
+def described(subject: ReportInput, sections: Json) -> Json:
     """Return facts, the verdict beside PCA, and alerts, the most urgent first."""
     alerts = [*_alerts(subject, sections)]
     alerts.sort(key=lambda alert: ("problem", "note").index(alert["level"]))
@@ -77,7 +77,7 @@ def compared(comparison: Section | None) -> Iterator[dict[str, str]]:
         yield {"state": state, "text": f"{label}, compared fold by fold: {said}."}
 
 
-def _facts(subject: ReportInput, sections: dict[str, Any]) -> list[dict[str, str]]:
+def _facts(subject: ReportInput, sections: Json) -> list[dict[str, str]]:
     training, explained = sections["training"], sections["explained"]
     rows = "held-out rows" if subject.seen.held_out else "rows"
     rows = "rows of fit" if subject.seen.share == 1 else rows
@@ -100,7 +100,7 @@ def _facts(subject: ReportInput, sections: dict[str, Any]) -> list[dict[str, str
     return facts
 
 
-def _alerts(subject: ReportInput, sections: dict[str, Any]) -> Iterator[dict[str, str]]:
+def _alerts(subject: ReportInput, sections: Json) -> Iterator[dict[str, str]]:
     yield from _of_rows(subject)
     yield from _of_training(sections["training"])
     yield from _of_code(subject)

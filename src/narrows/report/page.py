@@ -6,14 +6,13 @@ import base64
 import hashlib
 import json
 import os
-from collections.abc import Mapping
 from importlib import resources
 from pathlib import Path
-from typing import Any
 
 import jinja2
 from markupsafe import Markup
 
+from narrows.core.types import Json, Named
 from narrows.data.formats import files
 from narrows.errors import ParameterError
 from narrows.report import overview
@@ -64,7 +63,7 @@ def _is_twin(path: Path) -> bool:
     return isinstance(found, dict) and found.get("format") == FORMAT
 
 
-def write(data: Mapping[str, Any], path: Path) -> None:
+def write(data: Named, path: Path) -> None:
     """Write a report and its JSON twin, each whole or not at all.
 
     Raises
@@ -78,7 +77,7 @@ def write(data: Mapping[str, Any], path: Path) -> None:
     files.write_bytes(page, path)
 
 
-def rendered(data: Mapping[str, Any]) -> str:
+def rendered(data: Named) -> str:
     """Return the page. Every text of the data is escaped, and its scripts are named by hash."""
     style, script = (_text(f"report.{kind}") for kind in ("css", "js"))
     environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined)
@@ -144,12 +143,12 @@ def _spark(counts: list[int]) -> Markup:
     return Markup(f'{head}<path d="{bars}"/></svg>')  # noqa: S704 - numbers alone
 
 
-def _labels(comparison: Mapping[str, Any] | None) -> dict[str, str]:
+def _labels(comparison: Named | None) -> dict[str, str]:
     metrics = [] if comparison is None else comparison["metrics"]
     return {metric["name"]: metric["label"] for metric in metrics}
 
 
-def _compared(comparison: Mapping[str, Any] | None) -> list[dict[str, Any]]:
+def _compared(comparison: Named | None) -> list[Json]:
     """Return the rows of the comparison's table, a cell for each metric."""
     if comparison is None:
         return []
@@ -159,9 +158,7 @@ def _compared(comparison: Mapping[str, Any] | None) -> list[dict[str, Any]]:
     ]
 
 
-def _cell(
-    comparison: Mapping[str, Any], row: Mapping[str, Any], metric: Mapping[str, Any]
-) -> dict[str, Any]:
+def _cell(comparison: Named, row: Named, metric: Named) -> Json:
     name = metric["name"]
     found = (row.get("values") or {}).get(name) or {}
     verdict = next(v for v in comparison["verdicts"] if v["metric"] == name)

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+
+from narrows.core.types import Json, Matrix, Named
 
 FORMAT, VERSION = "narrows report", 1
 DIGITS = 6
@@ -28,10 +29,10 @@ class Quantised:
         Each column has 2^bits - 1 steps from its lowest to its highest value.
     """
 
-    values: NDArray[Any]
+    values: Matrix
     bits: int = 16
 
-    def packed(self) -> dict[str, Any]:
+    def packed(self) -> Json:
         """Return low and high of each column, and all steps column by column in base 64."""
         values = np.asarray(self.values, np.float64)
         missing = np.isnan(values)
@@ -70,12 +71,12 @@ def plain(value: Any, *, packed: bool = False) -> Any:
     return value if value is None or isinstance(value, (bool, int, str)) else str(value)
 
 
-def as_json(data: Mapping[str, Any]) -> str:
+def as_json(data: Named) -> str:
     """Return a report for programs."""
     return json.dumps(plain(data), indent=1, allow_nan=False)
 
 
-def as_script(data: Mapping[str, Any]) -> str:
+def as_script(data: Named) -> str:
     """Return a report as JSON that is inert inside a script element, whatever its texts say.
 
     Neither ``</script>`` nor ``<!--`` can end or open anything, as no ``<`` is left, and all beyond

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from sklearn.utils import column_or_1d
 
 from narrows.core import checks
+from narrows.core.types import Estimator, Json, TableLike, TargetLike
 from narrows.data import containers
 from narrows.data.fingerprint import Seen
 from narrows.errors import DataError, ParameterError
@@ -22,20 +23,20 @@ Columns = NDArray[np.int64]
 
 
 def write(
-    estimator: Any,
+    estimator: Estimator,
     model: FittedModel,
     path: str | os.PathLike[str],
-    X: Any,
+    X: TableLike,
     *,
-    y: Any = None,
-    train: Any = None,
+    y: TargetLike = None,
+    train: TableLike = None,
     ids: Any = None,
     comparison: Any = None,
     image_shape: Sequence[int] | None = None,
     sequence_shape: Sequence[int] | None = None,
     title: str,
     command: str | None = None,
-) -> dict[str, Any]:
+) -> Json:
     """Write a report as `Autoencoder.report` does, and return its data.
 
     ``model`` is what ``estimator`` has fitted; ``command`` is the command line that asked for the
@@ -55,7 +56,13 @@ def write(
 
 
 def _subject(
-    estimator: Any, model: FittedModel, X: Any, y: Any, train: Any, ids: Any, shape: Columns | None
+    estimator: Estimator,
+    model: FittedModel,
+    X: TableLike,
+    y: TargetLike,
+    train: TableLike,
+    ids: Any,
+    shape: Columns | None,
 ) -> ReportInput:
     X, train = _table(X), None if train is None else _table(train)
     rows = model.read(X)
@@ -99,7 +106,7 @@ def _laid_out(name: str, shape: Any, n_features: int, axes: tuple[int, ...]) -> 
     return found[None] if name == "image_shape" and len(sizes) == 2 else found
 
 
-def _table(X: Any) -> Any:
+def _table(X: TableLike) -> Any:
     """Return a table whose rows can be taken by number."""
     return containers.sliceable(X)
 

@@ -9,11 +9,12 @@ import platform
 from typing import Any
 
 from narrows.core.fit_settings import settings_of_fit
+from narrows.core.types import Estimator, Json
 
 PACKAGES = ("torch", "numpy", "scikit-learn", "scipy")
 
 
-def recipe(model: Any, call: str, command: str | None) -> dict[str, Any]:
+def recipe(model: Estimator, call: str, command: str | None) -> Json:
     """Return all that is needed to get the same model and the same report again.
 
     Parameters
@@ -42,7 +43,7 @@ def recipe(model: Any, call: str, command: str | None) -> dict[str, Any]:
     }
 
 
-def expression(model: Any) -> str:
+def expression(model: Estimator) -> str:
     """Return the call that makes the unfitted model: settings of fit, but for defaults."""
     defaults = inspect.signature(type(model)).parameters
     settings = settings_of_fit(model)

@@ -2,24 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
-from numpy.typing import NDArray
 
+from narrows.core.types import Json, Matrix
 from narrows.data.reading import select_rows
 from narrows.report.cells import Cells, histogram
 from narrows.report.plain import Quantised
 from narrows.report.subject import ReportInput, n_rows
 
-Matrix = NDArray[Any]
 GALLERY = {"image": 8, "curves": 3, "table": 3}
 COLUMNS_SHOWN, REASONS, STRANGEST = 8, 3, 20
 DEVIATES = 1.0  # standard deviations from which a cell is marked
 STEPS_SHOWN, CURVES_SHOWN = 400, 4
 
 
-def gallery(subject: ReportInput) -> dict[str, Any]:
+def gallery(subject: ReportInput) -> Json:
     """Return the best, median and worst reconstructions."""
     kind = subject.kind
     order = subject.order
@@ -36,7 +33,7 @@ def gallery(subject: ReportInput) -> dict[str, Any]:
     return {"kind": kind, "groups": groups, **(extent(subject) if kind == "image" else {})}
 
 
-def anomalies(subject: ReportInput) -> dict[str, Any]:
+def anomalies(subject: ReportInput) -> Json:
     """Return the rows of greatest error, what they are off in, and how errors are spread."""
     numbers = subject.order[::-1][:STRANGEST]
     median = float(np.nanmedian(subject.errors))
@@ -80,7 +77,7 @@ class Judged:
         """Return the columns that add most to a row's error."""
         return np.argsort(-self.loss[row], kind="stable")[:count]
 
-    def reason(self, row: int, column: int) -> dict[str, Any]:
+    def reason(self, row: int, column: int) -> Json:
         """Return what a cell is, what the code says, and how far these are apart."""
         levels = self.given.levels[column]
         measured, expected = self.standard(row, column)
@@ -126,7 +123,7 @@ def curves(subject: ReportInput, values: Matrix) -> Matrix:
     return found[:, :, ::every]
 
 
-def _entries(subject: ReportInput, numbers: Matrix, kind: str) -> list[dict[str, Any]]:
+def _entries(subject: ReportInput, numbers: Matrix, kind: str) -> list[Json]:
     judged = Judged.of(subject, numbers)
     names = [_named(subject, int(number)) for number in numbers]
     if kind == "table":
@@ -156,7 +153,7 @@ def _entries(subject: ReportInput, numbers: Matrix, kind: str) -> list[dict[str,
     ]
 
 
-def extent(subject: ReportInput) -> dict[str, Any]:
+def extent(subject: ReportInput) -> Json:
     """Return the size of an image, and between which values it goes from white to black."""
     assert subject.shape is not None
     values = subject.cells.values[:, subject.shape.ravel()]
@@ -164,7 +161,7 @@ def extent(subject: ReportInput) -> dict[str, Any]:
     return {"shape": list(subject.shape.shape), "low": low, "high": high}
 
 
-def _named(subject: ReportInput, number: int) -> dict[str, Any]:
+def _named(subject: ReportInput, number: int) -> Json:
     return {
         "row": number,
         "name": subject.name(number),
@@ -173,7 +170,7 @@ def _named(subject: ReportInput, number: int) -> dict[str, Any]:
     }
 
 
-def _spread(subject: ReportInput) -> dict[str, Any]:
+def _spread(subject: ReportInput) -> Json:
     """Return how many rows have which error; on a logarithmic scale where all are positive."""
     errors = subject.errors[np.isfinite(subject.errors)]
     log = bool(errors.min() > 0 and errors.max() > 20 * errors.min())

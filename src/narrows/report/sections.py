@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from narrows.core.types import Json
 from narrows.report import (
     codes,
     comparison,
@@ -25,7 +26,7 @@ def build_sections(
     call: str,
     command: str | None = None,
     compared: Any = None,
-) -> dict[str, Any]:
+) -> Json:
     """Return all that a report says, as rows, arrays and texts.
 
     Parameters

@@ -10,12 +10,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from narrows.core.types import Estimator, Json, Matrix, TableLike, TargetLike
 from narrows.data.fingerprint import Seen
 from narrows.data.reading import select_rows
 from narrows.errors import DataError
 from narrows.report.cells import Cells, level
 
-Matrix = NDArray[Any]
 EXAMINED = 10_000
 CELLS_SHOWN, FEWEST, MOST = 300_000, 500, 5_000
 CLASSES = 20
@@ -47,10 +47,10 @@ class ReportInput:
         height, width) of an image.
     """
 
-    model: Any
-    X: Any
+    model: Estimator
+    X: TableLike
     y: Matrix | None = None
-    train: Any = None
+    train: TableLike = None
     ids: Sequence[str] | None = None
     seen: Seen = field(default_factory=Seen.unknown)
     known: NDArray[np.bool_] | None = None
@@ -67,7 +67,7 @@ class ReportInput:
         return int(self.model.n_components_)
 
     @cached_property
-    def columns(self) -> list[dict[str, Any]]:
+    def columns(self) -> list[Json]:
         """What is known of each column."""
         return [{**found, "column": self._called(found)} for found in self.model.columns_]
 
@@ -76,7 +76,7 @@ class ReportInput:
         """What the columns are called."""
         return [str(found["column"]) for found in self.columns]
 
-    def _called(self, found: dict[str, Any]) -> str:
+    def _called(self, found: Json) -> str:
         return f"x{found['column']}" if isinstance(found["column"], int) else found["column"]
 
     @cached_property
@@ -178,7 +178,7 @@ class Classes:
     values: Matrix
 
     @classmethod
-    def of(cls, y: Any) -> Classes:
+    def of(cls, y: TargetLike) -> Classes:
         """Return numbers if there are many different ones, else classes."""
         if y is None:
             return cls("none", [], np.empty(0))
@@ -203,12 +203,12 @@ class Classes:
         return self.names[int(value)] if self.kind == "classes" else f"{value:.6g}"
 
 
-def n_rows(X: Any) -> int:
+def n_rows(X: TableLike) -> int:
     """Return how many rows a table has."""
     return int(X.shape[0])
 
 
-def known_rows(X: Any, train: Any, names: Sequence[str]) -> NDArray[np.bool_]:
+def known_rows(X: TableLike, train: TableLike, names: Sequence[str]) -> NDArray[np.bool_]:
     """Return which of the examined rows of X stand in ``train``, too."""
     examined = Cells.of(select_rows(X, _sample(n_rows(X), EXAMINED)), names)
     known: set[int] = set()

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
-from numpy.typing import NDArray
 
+from narrows.core.types import Json, Matrix
 from narrows.report.cells import Cells
 from narrows.report.subject import ReportInput
 
-Matrix = NDArray[Any]
 COLUMNS, ROW_BINS, MAP_COLUMNS = 400, 80, 200
 
 
-def described(subject: ReportInput) -> dict[str, Any]:
+def described(subject: ReportInput) -> Json:
     """Return views, columns and the map of missing cells."""
     cells = subject.cells
     missing = np.isnan(cells.values)
@@ -41,7 +38,7 @@ def described(subject: ReportInput) -> dict[str, Any]:
     }
 
 
-def _view(subject: ReportInput, missing: Matrix, name: str) -> dict[str, Any]:
+def _view(subject: ReportInput, missing: Matrix, name: str) -> Json:
     own = [number for number, c in enumerate(subject.columns) if c["view"] == name]
     kinds = list(dict.fromkeys(subject.columns[number]["type"] for number in own))
     absent = missing[:, own].all(1).mean()
@@ -54,12 +51,12 @@ def _view(subject: ReportInput, missing: Matrix, name: str) -> dict[str, Any]:
     }
 
 
-def _types(subject: ReportInput) -> list[dict[str, Any]]:
+def _types(subject: ReportInput) -> list[Json]:
     kinds = [column["type"] for column in subject.columns]
     return [{"type": kind, "n_columns": kinds.count(kind)} for kind in dict.fromkeys(kinds)]
 
 
-def _map(cells: Cells, missing: Matrix) -> dict[str, Any]:
+def _map(cells: Cells, missing: Matrix) -> Json:
     """Return the share of missing cells in bins of rows, for the columns that have any."""
     holes = np.flatnonzero(missing.any(0))[:MAP_COLUMNS]
     parts = np.array_split(missing[:, holes], min(ROW_BINS, len(missing)))

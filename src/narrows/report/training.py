@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import itertools
 import math
-from typing import Any
+
+from narrows.core.types import Estimator, Json
 
 EPOCHS_SHOWN = 600
 NO_PART = {"phase", "epoch", "seconds", "learning_rate", "loss_per_feature"}
 STILL_FALLING, LAST = 0.01, 0.1
 
 
-def curves(model: Any) -> dict[str, Any]:
+def curves(model: Estimator) -> Json:
     """Return the curves of the history, and in which phase each epoch was."""
     history = model.history_
     every = -(-len(history) // EPOCHS_SHOWN)
@@ -44,7 +45,7 @@ def curves(model: Any) -> dict[str, Any]:
     }
 
 
-def still_falling(history: list[dict[str, Any]]) -> float | None:
+def still_falling(history: list[Json]) -> float | None:
     """Return by which share of itself the objective fell in the last tenth; None if hardly."""
     last = max(int(len(history) * LAST), 1)
     if len(history) < 2 * last or history[-1].get("phase") != history[-1 - last].get("phase"):
@@ -54,12 +55,12 @@ def still_falling(history: list[dict[str, Any]]) -> float | None:
     return share if share > STILL_FALLING else None
 
 
-def _numbers(history: list[dict[str, Any]], every: int) -> list[int]:
+def _numbers(history: list[Json], every: int) -> list[int]:
     """Return which epoch of all each kept row is, from 1; epochs of a phase begin at 0 again."""
     return [*range(1, len(history), every), len(history)]
 
 
-def _phases(history: list[dict[str, Any]]) -> list[dict[str, Any]]:
+def _phases(history: list[Json]) -> list[Json]:
     found, start = [], 1
     for name, rows in itertools.groupby(history, key=lambda row: row.get("phase")):
         count = len(list(rows))
@@ -68,7 +69,7 @@ def _phases(history: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return found
 
 
-def _without_repetition(parts: list[dict[str, Any]]) -> list[dict[str, Any]]:
+def _without_repetition(parts: list[Json]) -> list[Json]:
     """Leave the loss out where it is all there is of the objective."""
     by_name = {part["name"]: part for part in parts}
     same = "loss" in by_name and by_name["loss"]["train"] == by_name["objective"]["train"]

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from narrows.core import checks
+from narrows.core.types import Named
 from narrows.training.optimizers.optimizer import Optimizer
 
 # Chosen by benchmarks/defaults.py over several tables; its result is in docs/defaults.md.
@@ -41,7 +41,7 @@ FROM_PCA = Budget(1500, 60, 64)
 AHEAD_RATE = 6e-3
 
 
-def pace(given: Mapping[str, Any], init: str, *, corrupted: bool) -> Budget:
+def pace(given: Named, init: str, *, corrupted: bool) -> Budget:
     """Return how long to train with these settings, from where the network begins.
 
     `FROM_PCA` serves only together with its own optimiser and rate, so both must be left open; and

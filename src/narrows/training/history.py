@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
 
 import torch
 
-Row = dict[str, Any]
+from narrows.core.types import Json
+
+Row = Json
 
 
 class EpochMeter:

@@ -9,6 +9,7 @@ from typing import Any, Protocol
 from torch import Tensor, nn
 
 from narrows.core.forward_pass import ForwardPass
+from narrows.core.types import Json
 from narrows.corruptions import Corruption
 from narrows.data.table import Table
 from narrows.network.network import Network
@@ -27,7 +28,7 @@ class Trainable(Protocol):
     def named_buffers(self) -> Iterator[tuple[str, Tensor]]:
         """Return what it holds besides."""
 
-    def state_dict(self) -> dict[str, Any]:
+    def state_dict(self) -> Json:
         """Return what of both is to be kept."""
 
     def train(self, mode: bool = True) -> Any:
@@ -40,7 +41,7 @@ class Trainable(Protocol):
 class TrainedObjective(Protocol):
     """What the loop asks of an objective."""
 
-    terms: dict[str, Any]
+    terms: Json
 
     @property
     def names(self) -> tuple[str, ...]:

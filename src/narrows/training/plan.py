@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Self
 
 import torch
 
 from narrows.core import checks
+from narrows.core.types import Named
 from narrows.corruptions import Corruption
 from narrows.data.layout import Layout
 from narrows.data.table import Table
@@ -46,7 +46,7 @@ class TrainingPlan:
     @classmethod
     def of(
         cls,
-        parameters: Mapping[str, Any],
+        parameters: Named,
         objective: TrainedObjective,
         table: Table,
         *,
@@ -116,7 +116,7 @@ class TrainingPlan:
         )
 
 
-def resolve_composition(parameters: Mapping[str, Any]) -> Composition:
+def resolve_composition(parameters: Named) -> Composition:
     """Resolve the parts of a method, and refuse those that cannot be trained as is asked.
 
     Parameters
@@ -146,7 +146,7 @@ def resolve_composition(parameters: Mapping[str, Any]) -> Composition:
     return composition
 
 
-def resolve_init(parameters: Mapping[str, Any], network: Network, n_rows: int) -> str:
+def resolve_init(parameters: Named, network: Network, n_rows: int) -> str:
     """Return where training on so many rows begins: ``"pca"`` or ``"random"``.
 
     Raises
@@ -162,15 +162,13 @@ def resolve_init(parameters: Mapping[str, Any], network: Network, n_rows: int) -
     )
 
 
-def foresee_init(
-    parameters: Mapping[str, Any], composition: Composition, layout: Layout, n_rows: int
-) -> str:
+def foresee_init(parameters: Named, composition: Composition, layout: Layout, n_rows: int) -> str:
     """Return what `resolve_init` will, before there is a network."""
     with torch.device("meta"):
         return resolve_init(parameters, composition.network(layout, torch.float32), n_rows)
 
 
-def resolve_optimizer(parameters: Mapping[str, Any]) -> tuple[Optimizer, LearningRate]:
+def resolve_optimizer(parameters: Named) -> tuple[Optimizer, LearningRate]:
     """Return the optimiser and the course of its learning rate.
 
     Raises

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
-
-from numpy.typing import NDArray
 
 from narrows.core.randomness import Randomness
+from narrows.core.types import Matrix, Named
 from narrows.corruptions import Corruption
 from narrows.data.layout import Layout
 from narrows.data.scaling import Rows, Scaling
@@ -21,8 +18,6 @@ from narrows.training.plan import TrainingPlan
 from narrows.training.runtime import Runtime
 from narrows.training.schedules.schedule import Schedule
 from narrows.training.trainer import Outcome, Trainer
-
-Matrix = NDArray[Any]
 
 
 @dataclass(frozen=True)
@@ -45,7 +40,7 @@ class TrainingRun:
 def prepare(
     network: Trainable,
     objective: TrainedObjective,
-    parameters: Mapping[str, Any],
+    parameters: Named,
     rows: Rows,
     scaling: Scaling,
     layout: Layout,

@@ -5,14 +5,14 @@ from __future__ import annotations
 import contextlib
 import functools
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from torch import Tensor
 
 from narrows.core import checks
+from narrows.core.types import Named
 from narrows.errors import DeviceError
 
 PRECISIONS = ("auto", "float32", "float64", "bfloat16")
@@ -130,7 +130,7 @@ def resolve(device: str, precision: str) -> Runtime:
 def _has_bfloat16() -> bool:
     """Return whether the processor multiplies bfloat16 faster than float32."""
     tell = getattr(torch.cpu, "get_capabilities", None)
-    found: Mapping[str, Any] = {} if tell is None else tell()  # older torch does not say
+    found: Named = {} if tell is None else tell()  # older torch does not say
     return bool(found.get("amx_bf16") or found.get("avx512_bf16"))
 
 

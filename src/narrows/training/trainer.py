@@ -239,7 +239,9 @@ class Trainer:
         """Train for one epoch; ``settled`` is the state of training when it is done."""
         started = time.perf_counter()
         tally = EpochMeter(phase.objective.names)
-        base = [group.setdefault("base_rate", group["lr"]) for group in stepper.param_groups]
+        for group in stepper.param_groups:
+            group.setdefault("base_rate", group["lr"])
+        base = [group["base_rate"] for group in stepper.param_groups]
         size = self._batch_size(train)
         n_steps = -(-len(train) // size)
         last_step = max(1, phase.max_epochs * n_steps - 1)

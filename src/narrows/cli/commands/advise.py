@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +12,7 @@ import click
 
 from narrows.cli import options, output
 from narrows.cli.verb import verb
+from narrows.core.types import Json, Named
 from narrows.errors import DataError, ParameterError
 
 if TYPE_CHECKING:
@@ -95,7 +96,7 @@ def command(
     _show(advice, chosen.where, line)
 
 
-def _asked(assignments: Sequence[str], components: int | None) -> dict[str, Any]:
+def _asked(assignments: Sequence[str], components: int | None) -> Json:
     """Return the settings that the user has in mind, parts whole."""
     import narrows
     from narrows.cli import settings
@@ -143,7 +144,7 @@ def _fits(features: pa.Table, advice: Any) -> bool:
     return True
 
 
-def _command(settings: Mapping[str, Any], data: str, left_out: Sequence[str]) -> str:
+def _command(settings: Named, data: str, left_out: Sequence[str]) -> str:
     """Return the command that fits what is advised."""
     from narrows.cli.settings import as_text
 

@@ -15,11 +15,11 @@ import click
 from narrows.cli import options, output
 from narrows.cli.exits import Exit
 from narrows.cli.verb import verb
+from narrows.core.types import Json, Matrix, TargetLike
 from narrows.errors import InterruptedWarning, ParameterError, SourceError
 
 if TYPE_CHECKING:
     import pyarrow as pa
-    from numpy.typing import NDArray
     from rich.table import Table
 
     from narrows.cli.tables import Chosen
@@ -146,9 +146,7 @@ def command(
         context.exit(Exit.INTERRUPTED)
 
 
-def _read(
-    data: Sequence[str], target: str | None, selection: dict[str, Any]
-) -> tuple[Chosen, NDArray[Any] | None]:
+def _read(data: Sequence[str], target: str | None, selection: Json) -> tuple[Chosen, Matrix | None]:
     """Return the features, and the target as an array."""
     from narrows.cli import join, tables
 
@@ -161,7 +159,7 @@ def _write_report(
     path: str,
     found: Comparison,
     features: pa.Table,
-    y: NDArray[Any] | None,
+    y: Matrix | None,
     views: dict[str, list[str]] | None,
     *,
     quiet: bool,
@@ -197,7 +195,7 @@ def _write_report(
     output.message(f"wrote {path}", quiet=quiet)
 
 
-def _best_of_ours(found: Comparison) -> dict[str, Any] | None:
+def _best_of_ours(found: Comparison) -> Json | None:
     """Return the autoencoder that is best by the first metric, of any length."""
     from narrows.comparison.candidates import RECIPES
 
@@ -212,7 +210,7 @@ def _best_of_ours(found: Comparison) -> dict[str, Any] | None:
     return min(entries, key=lambda entry: sign * entry["values"][key]["mean"], default=None)
 
 
-def _asked(settings: dict[str, Any], y: Any) -> dict[str, Any]:
+def _asked(settings: Json, y: TargetLike) -> Json:
     """Return options as the function takes them."""
     return {
         "methods": _names(settings["methods"]) or None,
@@ -242,7 +240,7 @@ def _lengths(given: str | None) -> list[int] | None:
         ) from None
 
 
-def _label(given: str | None, y: Any) -> Any:
+def _label(given: str | None, y: TargetLike) -> Any:
     """Return a value of the target as the target has it."""
     if given is None or y is None or y.dtype.kind not in "iufb":
         return given
@@ -300,7 +298,7 @@ def _table(found: Comparison) -> Table:
     return table
 
 
-def _cell(value: dict[str, Any] | None) -> str:
+def _cell(value: Json | None) -> str:
     if value is None:
         return ""
     if value["low"] is None:

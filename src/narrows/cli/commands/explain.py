@@ -10,6 +10,7 @@ import click
 from narrows.cli import options
 from narrows.cli import output as out
 from narrows.cli.verb import verb
+from narrows.core.types import Json
 
 
 @verb(name="explain")
@@ -73,7 +74,7 @@ def command(
     _show_importance(importance, top)
 
 
-def _show_variance(explained: list[dict[str, Any]], title: str, *, with_pca: bool) -> None:
+def _show_variance(explained: list[Json], title: str, *, with_pca: bool) -> None:
     from rich.markup import escape
     from rich.table import Table
 
@@ -97,7 +98,7 @@ def _show_variance(explained: list[dict[str, Any]], title: str, *, with_pca: boo
     out.table(grid)
 
 
-def _show_importance(importance: dict[int, list[dict[str, Any]]], top: int) -> None:
+def _show_importance(importance: dict[int, list[Json]], top: int) -> None:
     from rich.markup import escape
     from rich.table import Table
 

@@ -15,6 +15,7 @@ import click
 from narrows.cli import options, output
 from narrows.cli.exits import Exit
 from narrows.cli.verb import verb
+from narrows.core.types import Estimator, Json
 from narrows.errors import InterruptedWarning
 
 if TYPE_CHECKING:
@@ -139,7 +140,7 @@ def _configured(
     warm_start: str | None,
     config: str | None,
     assignments: Sequence[str],
-    own: dict[str, Any],
+    own: Json,
 ) -> Any:
     import narrows
     from narrows.cli import models, settings
@@ -152,13 +153,13 @@ def _configured(
     return model
 
 
-def _print_config(model: Any) -> None:
+def _print_config(model: Estimator) -> None:
     from narrows.cli import settings
 
     output.text(settings.to_toml(model))
 
 
-def _prepared(model: Any, asked: Request) -> pa.Table:
+def _prepared(model: Estimator, asked: Request) -> pa.Table:
     """Return the features, after everything that can be refused before a fit was checked."""
     from narrows.cli import join, models, tables, viewing
     from narrows.training.plan import resolve_composition
@@ -186,7 +187,7 @@ def _prepared(model: Any, asked: Request) -> pa.Table:
     return chosen.features
 
 
-def _report_plan(model: Any, features: pa.Table, asked: Request) -> None:
+def _report_plan(model: Estimator, features: pa.Table, asked: Request) -> None:
     import torch
     from sklearn.base import clone
 
@@ -212,7 +213,7 @@ def _report_plan(model: Any, features: pa.Table, asked: Request) -> None:
     )
 
 
-def _fit(model: Any, features: pa.Table, asked: Request) -> bool:
+def _fit(model: Estimator, features: pa.Table, asked: Request) -> bool:
     """Fit, save and report; return whether training came to its own end."""
     from narrows.cli import models, summary
 
@@ -237,7 +238,7 @@ def _fit(model: Any, features: pa.Table, asked: Request) -> bool:
     return False
 
 
-def _verbosity(model: Any, asked: Request) -> int:
+def _verbosity(model: Estimator, asked: Request) -> int:
     if asked.quiet:
         return 0
     # A bar on a terminal; elsewhere silence, since a line per epoch fills logs nobody reads.

@@ -11,6 +11,7 @@ import click
 from narrows.cli import options
 from narrows.cli import output as out
 from narrows.cli.verb import verb
+from narrows.core.types import Json
 from narrows.errors import ModelFileError
 
 if TYPE_CHECKING:
@@ -132,7 +133,7 @@ def command(
     _tell(said, output, as_json=as_json, quiet=quiet)
 
 
-def _tell(said: dict[str, Any], output: str, *, as_json: bool, quiet: bool) -> None:
+def _tell(said: Json, output: str, *, as_json: bool, quiet: bool) -> None:
     overview = said["overview"]
     if as_json:
         out.json_object({"report": output, **overview})

@@ -9,9 +9,10 @@ import click
 from narrows.cli import options
 from narrows.cli import output as out
 from narrows.cli.verb import verb
+from narrows.core.types import Matrix
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
+    pass
 
 
 @verb(name="score")
@@ -63,7 +64,7 @@ def command(
         out.text("".join(f"{name},{value}\n" for name, value in _summary(scores).items()))
 
 
-def _summary(scores: NDArray[Any]) -> dict[str, float]:
+def _summary(scores: Matrix) -> dict[str, float]:
     import numpy as np
 
     from narrows.errors import DataError

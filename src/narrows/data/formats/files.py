@@ -16,12 +16,12 @@ from typing import IO, Any, NamedTuple, Protocol
 
 import pyarrow as pa
 import pyarrow.compute as pc
-from numpy.typing import NDArray
 from pyarrow import csv as arrow_csv
 from pyarrow import parquet
 
 from narrows.core.checks import nearest
 from narrows.core.files import replacing
+from narrows.core.types import Matrix
 from narrows.data.formats import delimited
 from narrows.errors import SourceError
 
@@ -78,7 +78,7 @@ def read_table(
 
 def write_table(
     names: Sequence[str],
-    array: NDArray[Any],
+    array: Matrix,
     path: str | os.PathLike[str],
     ids: pa.Table | None = None,
 ) -> None:

@@ -9,6 +9,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from narrows.core.types import Json
+
 
 class FlatParameters:
     """One vector of all parameters, and one of all gradients, of which each parameter sees a part.
@@ -58,7 +60,7 @@ class FlatParameters:
         ]
 
 
-def vector_of(groups: Sequence[dict[str, Any]], parameters: Sequence[nn.Parameter]) -> Any:
+def vector_of(groups: Sequence[Json], parameters: Sequence[nn.Parameter]) -> Any:
     """Return the vector that an optimiser's groups move; None if they move the parameters."""
     moved = [parameter for group in groups for parameter in group["params"]]
     own = {id(parameter) for parameter in parameters}

@@ -12,6 +12,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from narrows.core.types import Json
+
 
 class Orthogonal(torch.optim.Optimizer):
     """Momentum whose direction is replaced by the nearest orthogonal matrix.
@@ -44,7 +46,7 @@ class Orthogonal(torch.optim.Optimizer):
             for parameters in alike.values():
                 self._move(parameters, group)
 
-    def _move(self, parameters: list[nn.Parameter], group: dict[str, Any]) -> None:
+    def _move(self, parameters: list[nn.Parameter], group: Json) -> None:
         """Move matrices of one shape, that of a mirror's weight included, together."""
         stack = torch.stack([self._direction(p, group["momentum"]) for p in parameters])
         if stack.shape[1] ** 2 * stack.shape[2] >= group["coarse_work"]:
@@ -113,7 +115,7 @@ class OneVectorAdam:
         eps: float,
         weight_decay: float = 0.0,
     ) -> None:
-        self.param_groups: list[dict[str, Any]] = [{"params": list(parameters), "lr": rate}]
+        self.param_groups: list[Json] = [{"params": list(parameters), "lr": rate}]
         self.betas, self.eps, self.weight_decay = tuple(betas), eps, weight_decay
         self.mean = torch.zeros_like(parameters[0], requires_grad=False)
         self.square = torch.zeros_like(self.mean)
@@ -223,7 +225,7 @@ class ScipyMinimizer(torch.optim.Optimizer):
 class CopyableLBFGS(torch.optim.LBFGS):
     """`torch.optim.LBFGS`, which forgets its list of parameters when it is copied or pickled."""
 
-    def __setstate__(self, state: dict[str, Any]) -> None:
+    def __setstate__(self, state: Json) -> None:
         super().__setstate__(state)
         self._params = self.param_groups[0]["params"]
         self._numel_cache = None

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from narrows.core import checks
 from narrows.core.spec import Spec, unwritten
+from narrows.core.types import Json
 from narrows.errors import ParameterError
 from narrows.training.optimizers.algorithms import (
     CopyableLBFGS,
@@ -35,7 +36,7 @@ Closure = Callable[[], Tensor]
 class OptimizerState(Protocol):
     """An optimiser at work, in the manner of `torch.optim.Optimizer`."""
 
-    param_groups: list[dict[str, Any]]
+    param_groups: list[Json]
 
     def step(self, closure: Closure) -> Any:
         """Call the closure for objective and gradients, then move the weights."""
@@ -452,7 +453,7 @@ class TorchOptimizer(Optimizer, name="torch"):
         Passed to it beside the parameters and ``lr``.
     """
 
-    def __init__(self, factory: Any, settings: dict[str, Any] | None = None) -> None:
+    def __init__(self, factory: Any, settings: Json | None = None) -> None:
         self.factory = factory
         self.settings = settings
 

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from narrows.core import checks
+from narrows.core.types import Part
 from narrows.data import batches
 from narrows.data.table import DenseTable, Table
 from narrows.errors import CompositionError, ParameterError
@@ -76,9 +77,9 @@ class Layerwise(Schedule):
         self,
         epochs: int | Sequence[int] | str = "auto",
         finetune: int | str = "auto",
-        corruption: Any = "same",
-        penalty: Any = "same",
-        loss: Any = "squared_error",
+        corruption: Part = "same",
+        penalty: Part = "same",
+        loss: Part = "squared_error",
     ) -> None:
         self.epochs = epochs
         self.finetune = finetune

@@ -1,0 +1,29 @@
+"""Names for what arguments are, where libraries that we serve have no types of their own."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+# An array of any numeric dtype, (n_rows, n_columns) unless its docstring says otherwise.
+Matrix: TypeAlias = NDArray[Any]
+# numpy, scipy.sparse, pandas, polars, pyarrow, ...: whatever `data.reading` reads.
+TableLike: TypeAlias = Any
+# Classes or numbers, one for each row, in any container.
+TargetLike: TypeAlias = Any
+# An estimator of scikit-learn, or one that behaves like it.
+Estimator: TypeAlias = Any
+# A seed, a generator of numpy's, or None for fresh entropy.
+RandomState: TypeAlias = int | np.random.RandomState | None
+# Plain data by name: settings, rows of a history, what goes into a JSON file.
+Json: TypeAlias = dict[str, Any]
+# Parameters of an estimator, or anything else, by name.
+Named: TypeAlias = Mapping[str, Any]
+# A data frame of any library, or one of its columns.
+FrameLike: TypeAlias = Any
+SeriesLike: TypeAlias = Any
+# The setting of an axis: a part, its name, or what else that axis takes.
+Part: TypeAlias = Any
