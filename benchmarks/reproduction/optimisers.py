@@ -68,11 +68,11 @@ def picture(known: Mapping[str, list[list[float]]]) -> Picture:
 
     def draw(figure: Figure) -> None:
         axes = figure.subplots()
-        for (name, runs), colour in zip(known.items(), COLOURS, strict=False):
+        for (name, runs), color in zip(known.items(), COLOURS, strict=False):
             mean = np.mean(runs, axis=0)
-            axes.plot(range(1, len(mean) + 1), mean, color=colour, linewidth=2, label=name)
+            axes.plot(range(1, len(mean) + 1), mean, color=color, linewidth=2, label=name)
             points = CURVE[name]
-            axes.plot(list(points), list(points.values()), "o", color=colour, markersize=5)
+            axes.plot(list(points), list(points.values()), "o", color=color, markersize=5)
         axes.plot([], [], "o", color=INK, markersize=5, label="published")
         axes.set_yscale("log")
         axes.set_yticks([0.1, 0.2, 0.4], ["0.1", "0.2", "0.4"])

@@ -293,7 +293,7 @@ def depth(table: Profile, settings: Named) -> Remark | None:
 def overcomplete(table: Profile, settings: Named) -> Remark | None:
     """Warn of a code as long as the row that nothing regularises."""
     seen, size = table.layout.n_inputs, settings["n_components"]
-    if size < seen or composed(settings).regularised:
+    if size < seen or composed(settings).regularized:
         return None
     return Remark(
         "overcomplete",

@@ -110,7 +110,7 @@ class RecurrentEncoder(Block):
 
     def initialize(self, generator: torch.Generator) -> None:
         for layer in (*self.ahead, *self.back):
-            _initialise(layer, generator)
+            _initialize(layer, generator)
 
     def weights(self) -> list[nn.Parameter]:
         return _matrices(self)
@@ -181,7 +181,7 @@ class Writer(nn.Module):
     def initialize(self, generator: torch.Generator) -> None:
         """Draw the weights from ``generator``."""
         for layer in self.layers:
-            _initialise(layer, generator)
+            _initialize(layer, generator)
         activations.glorot_uniform(self.readout.weight.data, generator)
         nn.init.zeros_(self.readout.bias)
 
@@ -249,7 +249,7 @@ def _layers(unit: str, seen: Sequence[int], widths: Sequence[int]) -> nn.ModuleL
     )
 
 
-def _initialise(layer: nn.Module, generator: torch.Generator) -> None:
+def _initialize(layer: nn.Module, generator: torch.Generator) -> None:
     """Draw each gate's matrices: Glorot-uniform from the input, orthogonal from the state."""
     n_hidden = layer.hidden_size
     assert isinstance(n_hidden, int)

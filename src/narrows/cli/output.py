@@ -108,9 +108,9 @@ def shown(value: object) -> str:
     return f"{value:.6g}" if isinstance(value, float) else str(value)
 
 
-def _paint(word: str, colour: str) -> str:
+def _paint(word: str, color: str) -> str:
     # Where stderr is no terminal, click takes the colour off again.
-    return word if os.environ.get("NO_COLOR") else click.style(word, fg=colour)
+    return word if os.environ.get("NO_COLOR") else click.style(word, fg=color)
 
 
 def _plain(value: Any) -> Any:

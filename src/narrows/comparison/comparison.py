@@ -77,7 +77,7 @@ class Comparison:
         folds; p are of each difference alone, not of all together.
         """
         scores = Scores(self.cells, self.settings["test_to_train"])
-        return summary.summarised(scores, self.metrics, self.reference)
+        return summary.summarized(scores, self.metrics, self.reference)
 
     def best(self, metric: str = "reconstruction", n_components: int | None = None) -> Json:
         """Return the method with the best mean.

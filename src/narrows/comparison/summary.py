@@ -75,7 +75,7 @@ class Scores:
         return dict(zip(complete, ranks.tolist(), strict=True))
 
 
-def summarised(scores: Scores, metrics: Sequence[Json], reference: str) -> list[Json]:
+def summarized(scores: Scores, metrics: Sequence[Json], reference: str) -> list[Json]:
     """Return an entry for each method and length."""
     ranks = {
         (metric["name"], size): scores.ranks(size, metric["name"], metric["higher_is_better"])

@@ -648,7 +648,7 @@ def _warn(
     composition: Composition, layout: Layout, scaling: Scaling, names: Sequence[str] | None
 ) -> None:
     n_features = layout.n_value_inputs
-    if composition.n_components >= n_features and not composition.regularised:
+    if composition.n_components >= n_features and not composition.regularized:
         warnings.warn(
             f"n_components={composition.n_components} is not below the {n_features} features, and "
             "nothing keeps the network from copying its input; choose fewer components, or add a "

@@ -84,7 +84,7 @@ class Composition:
         )
 
     @property
-    def regularised(self) -> bool:
+    def regularized(self) -> bool:
         """Whether anything but the length of the code limits what it can copy."""
         noisy = isinstance(self.chosen_corruption, Corruption)
         return self.penalty is not None or noisy or self.latent.regularizes

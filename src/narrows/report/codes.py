@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from narrows.core.types import Json, Matrix
-from narrows.report.plain import Quantised
+from narrows.report.plain import Quantized
 from narrows.report.rows import Judged, extent
 from narrows.report.subject import ReportInput
 
@@ -34,8 +34,8 @@ def picture(subject: ReportInput) -> Json:
         "axes": [0, 1] if len(widest) > 1 else [0, None],
         "rows": numbers,
         "names": None if subject.ids is None else [subject.name(int(i)) for i in numbers],
-        "codes": Quantised(subject.codes[places][:, widest]),
-        "errors": Quantised(subject.errors[numbers][:, None]),
+        "codes": Quantized(subject.codes[places][:, widest]),
+        "errors": Quantized(subject.errors[numbers][:, None]),
         "classes": {
             "kind": classes.kind,
             "names": classes.names,
@@ -43,7 +43,7 @@ def picture(subject: ReportInput) -> Json:
         },
         "columns": [{"name": subject.names[i], "levels": judged.given.levels[i]} for i in columns],
         "n_columns": len(subject.names),
-        "cells": Quantised(judged.given.values[:, columns], 8 if subject.is_image else 16),
+        "cells": Quantized(judged.given.values[:, columns], 8 if subject.is_image else 16),
         "why": [] if subject.is_image else _why(judged, why),
         "image": extent(subject) if subject.is_image else None,
     }

@@ -13,7 +13,7 @@ from narrows.data.reading import select_rows
 from narrows.errors import SeenRowsWarning
 from narrows.report.cells import Cells
 from narrows.report.codes import by_spread
-from narrows.report.plain import Quantised
+from narrows.report.plain import Quantized
 from narrows.report.rows import curves, extent, laid_out
 from narrows.report.subject import ReportInput
 
@@ -160,19 +160,19 @@ def _difference(subject: ReportInput, train: TableLike) -> Json | None:
     return {"mean": mean, "low": mean - reach, "high": mean + reach, "parts": count}
 
 
-def _by_place(subject: ReportInput, ranked: list[Json]) -> Quantised:
+def _by_place(subject: ReportInput, ranked: list[Json]) -> Quantized:
     """Return the importance of every column, laid out as the image is."""
     places = {c["column"]: i for i, c in enumerate(subject.model.columns_)}
     values = np.zeros((len(places), 1))
     for row in ranked:
         values[places[row["column"]]] = row["importance"]
     assert subject.shape is not None
-    return Quantised(values[subject.shape.ravel()], 8)
+    return Quantized(values[subject.shape.ravel()], 8)
 
 
 def _along(subject: ReportInput, cells: Cells, mean: Matrix, deviation: Matrix) -> Json:
     if subject.is_image:
-        return {"images": Quantised(laid_out(subject, cells.values).reshape(len(cells), -1).T, 8)}
+        return {"images": Quantized(laid_out(subject, cells.values).reshape(len(cells), -1).T, 8)}
     if subject.shape is not None:
         return {"curves": curves(subject, cells.values)}
     standard = (cells.values - mean) / deviation

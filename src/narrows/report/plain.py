@@ -18,7 +18,7 @@ DIGITS = 6
 
 
 @dataclass(frozen=True)
-class Quantised:
+class Quantized:
     """Many numbers, which the page gets as whole ones of one or two bytes.
 
     Parameters
@@ -55,7 +55,7 @@ class Quantised:
 
 def plain(value: Any, *, packed: bool = False) -> Any:
     """Return what JSON has a word for: None for NaN, floats with six digits, lists for arrays."""
-    if isinstance(value, Quantised):
+    if isinstance(value, Quantized):
         found: Any = value.packed() if packed else value.values
         return plain(found, packed=packed)
     if isinstance(value, Mapping):

@@ -7,7 +7,7 @@ import numpy as np
 from narrows.core.types import Json, Matrix
 from narrows.data.reading import select_rows
 from narrows.report.cells import Cells, histogram
-from narrows.report.plain import Quantised
+from narrows.report.plain import Quantized
 from narrows.report.subject import ReportInput, n_rows
 
 GALLERY = {"image": 8, "curves": 3, "table": 3}
@@ -141,8 +141,8 @@ def _entries(subject: ReportInput, numbers: Matrix, kind: str) -> list[Json]:
         return [
             {
                 **name,
-                "measured": Quantised(drawn[0][[row]].T, 8),
-                "expected": Quantised(drawn[1][[row]].T, 8),
+                "measured": Quantized(drawn[0][[row]].T, 8),
+                "expected": Quantized(drawn[1][[row]].T, 8),
             }
             for row, name in enumerate(names)
         ]

@@ -10,7 +10,7 @@ import pytest
 from scipy import stats
 
 from narrows.comparison.statistics import corrected
-from narrows.comparison.summary import Scores, best, judgement, summarised
+from narrows.comparison.summary import Scores, best, judgement, summarized
 
 LOST = {"name": "lost", "label": "Lost", "higher_is_better": False, "meaning": "How much."}
 RIGHT = {"name": "right", "label": "Right", "higher_is_better": True, "meaning": "How often."}
@@ -94,7 +94,7 @@ def test_differences_are_paired_by_fold_and_ranks_are_of_a_size() -> None:
     ]
     entries = {
         (entry["method"], entry["n_components"]): entry["values"]["lost"]
-        for entry in summarised(Scores(cells, 0.5), [LOST], "pca")
+        for entry in summarized(Scores(cells, 0.5), [LOST], "pca")
     }
     assert entries["ours", 2]["difference"]["mean"] == pytest.approx(-0.1)
     assert entries["pca", 2]["difference"] is None
@@ -109,7 +109,7 @@ def test_the_best_says_whether_it_is_better() -> None:
         *(cell("pca", fold, right=value) for fold, value in enumerate([0.5, 0.6, 0.7])),
         *(cell("ours", fold, right=value) for fold, value in enumerate([0.9, 0.5, 0.9])),
     ]
-    summary = summarised(Scores(cells, 0.5), [RIGHT], "pca")
+    summary = summarized(Scores(cells, 0.5), [RIGHT], "pca")
     found = best(summary, RIGHT, "pca", None)
     assert (found["method"], found["n_components"]) == ("ours", 2)
     assert "not significantly better than pca of that size (by 0.17, p = " in found["why"]

@@ -8,7 +8,7 @@ import json
 import numpy as np
 import pytest
 
-from narrows.report.plain import Quantised, as_json, as_script, figure, plain
+from narrows.report.plain import Quantized, as_json, as_script, figure, plain
 
 
 @pytest.mark.parametrize("text", ["</script>", "<!--", "]]>", "\u2028", "\u2029", "a&b", "\ud800"])
@@ -28,7 +28,7 @@ def test_what_is_no_number_becomes_null() -> None:
 def test_quantised_columns_come_back_to_within_half_a_step(bits: int, kind: str) -> None:
     values = np.random.default_rng(0).normal(size=(50, 3)) * [1.0, 1e-6, 1e6]
     values[7, 1] = np.nan
-    packed = Quantised(values, bits).packed()
+    packed = Quantized(values, bits).packed()
     codes = np.frombuffer(base64.b64decode(packed["codes"]), kind).reshape(3, 50).T
     low, high = np.array(packed["low"]), np.array(packed["high"])
     steps = 2**bits - 2
@@ -41,12 +41,12 @@ def test_quantised_columns_come_back_to_within_half_a_step(bits: int, kind: str)
 
 
 def test_constant_and_empty_columns_can_be_quantised() -> None:
-    packed = Quantised(np.array([[5.0, np.nan], [5.0, np.nan]])).packed()
+    packed = Quantized(np.array([[5.0, np.nan], [5.0, np.nan]])).packed()
     assert packed["low"] == packed["high"] == [5.0, 0.0]
 
 
 def test_quantised_numbers_are_plain_lists_for_programs() -> None:
-    assert plain({"x": Quantised(np.array([[1.5], [np.nan]]))}) == {"x": [[1.5], [None]]}
+    assert plain({"x": Quantized(np.array([[1.5], [np.nan]]))}) == {"x": [[1.5], [None]]}
 
 
 @pytest.mark.parametrize(

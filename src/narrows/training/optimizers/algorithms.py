@@ -51,7 +51,7 @@ class Orthogonal(torch.optim.Optimizer):
         stack = torch.stack([self._direction(p, group["momentum"]) for p in parameters])
         if stack.shape[1] ** 2 * stack.shape[2] >= group["coarse_work"]:
             stack = stack.bfloat16()
-        for parameter, update in zip(parameters, orthogonalise(stack), strict=True):
+        for parameter, update in zip(parameters, orthogonalize(stack), strict=True):
             height, width = parameter.flatten(1).shape
             whole = update.T if height > width else update
             scale = max(1.0, height / width) ** 0.5
@@ -72,7 +72,7 @@ def _wide(parameter: Tensor) -> Tensor:
     return matrix.T if matrix.shape[0] > matrix.shape[1] else matrix
 
 
-def orthogonalise(stack: Tensor, steps: int = 5) -> Tensor:
+def orthogonalize(stack: Tensor, steps: int = 5) -> Tensor:
     """Return roughly U V^T for each U S V^T of a stack of matrices no higher than they are wide.
 
     A quintic Newton-Schulz iteration; the singular values end between about 0.7 and 1.2, which

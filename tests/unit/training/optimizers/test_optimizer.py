@@ -14,7 +14,7 @@ from narrows.core.spec import Spec
 from narrows.errors import ParameterError
 from narrows.training import runtime
 from narrows.training.optimizers import algorithms
-from narrows.training.optimizers.algorithms import Orthogonal, orthogonalise
+from narrows.training.optimizers.algorithms import Orthogonal, orthogonalize
 from narrows.training.optimizers.optimizer import TorchOptimizer
 
 NAMED = sorted(set(Spec.members("optimizer")) - {"torch"})
@@ -116,7 +116,7 @@ def test_orthogonalising_brings_singular_values_near_one_and_keeps_directions(
 ) -> None:
     generator = torch.Generator().manual_seed(0)
     stack = torch.randn((2, *shape), generator=generator, dtype=torch.float64)
-    for matrix, found in zip(stack, orthogonalise(stack), strict=True):
+    for matrix, found in zip(stack, orthogonalize(stack), strict=True):
         left, _, right = torch.linalg.svd(matrix, full_matrices=False)
         core = left.T @ found @ right.T
         values = torch.diagonal(core)
@@ -152,9 +152,9 @@ def test_muon_rounds_only_where_the_runtime_says_so(monkeypatch: pytest.MonkeyPa
 
     def watched(stack: torch.Tensor) -> torch.Tensor:
         seen.append(stack.dtype)
-        return orthogonalise(stack)
+        return orthogonalize(stack)
 
-    monkeypatch.setattr(algorithms, "orthogonalise", watched)
+    monkeypatch.setattr(algorithms, "orthogonalize", watched)
     monkeypatch.setattr(runtime, "_has_bfloat16", lambda: True)
     monkeypatch.setattr(runtime, "COARSE_WORK", 10_000)
     X = np.random.default_rng(0).random((64, 30))
