@@ -12,14 +12,14 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import torch
 from torch import Tensor
 
 from narrows.core import checks
 from narrows.core.activations import ACTIVATIONS, Activation
-from narrows.core.forward_pass import Posterior
+from narrows.core.forward_pass import NetworkView, Posterior
 from narrows.core.spec import Spec, unwritten
 from narrows.errors import CompositionError
 
@@ -61,7 +61,7 @@ class Latent(Spec, axis="latent"):
     regularizes = False  # whether it limits what a long code can copy
     shortcuts: ClassVar[dict[str, tuple[str, ...]]] = {"posterior": ("is_identity", "mean_is_head")}
 
-    def check(self, network: Any) -> None:
+    def check(self, network: NetworkView) -> None:
         """Refuse a network this latent cannot work with, and impossible settings.
 
         Raises
@@ -155,7 +155,7 @@ class Gaussian(Latent):
     mean_is_head = True
     is_distribution = True
 
-    def check(self, network: Any) -> None:
+    def check(self, network: NetworkView) -> None:
         """Refuse a code of zeros and ones, which no normal distribution has as its mean."""
         if network.code_activation.harden is not None:
             raise CompositionError(
@@ -219,7 +219,7 @@ class KSparse(Latent, name="k_sparse"):
         self.k = k
         self.alpha = alpha
 
-    def check(self, network: Any) -> None:
+    def check(self, network: NetworkView) -> None:
         """Refuse a k that no code of this length has, and a code that is not linear."""
         checks.number("latent__alpha", self.alpha, low=0, include_low=False)
         k = checks.integer("latent__k", self.k, low=1)
@@ -297,7 +297,7 @@ class BinaryCode(Latent):
     def __init__(self, noise: float = 4.0) -> None:
         self.noise = noise
 
-    def check(self, network: Any) -> None:
+    def check(self, network: NetworkView) -> None:
         """Refuse negative noise, and a head that is not linear."""
         checks.number("latent__noise", self.noise, low=0)
         if network.head_activation.name != "linear":

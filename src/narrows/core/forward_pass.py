@@ -5,7 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from torch import Tensor
+from torch import Tensor, nn
+
+from narrows.core.activations import Activation
 
 __all__ = ["ForwardPass"]
 
@@ -19,6 +21,37 @@ class Posterior(Protocol):
 
     def rsample(self, generator: Any) -> Tensor:
         """Draw a code to decode while training, shape (n_samples, n_components)."""
+
+
+class NetworkView(Protocol):
+    """What a part may ask of the network of a pass."""
+
+    latent: Any
+    link: Activation
+    n_components: int
+    critics: nn.ModuleDict
+
+    @property
+    def code_activation(self) -> Activation:
+        """The activation of the code's mean."""
+
+    @property
+    def head_activation(self) -> Activation:
+        """The activation of the encoder's last block."""
+
+    def weights(self) -> list[nn.Parameter]:
+        """Return the weights without biases, a tied one once."""
+
+    def to_inputs(self, x: Tensor, observed: Tensor | None = None) -> tuple[Tensor, Tensor | None]:
+        """Return rows as the blocks see them, and which of it was measured."""
+
+    def posterior_of(
+        self, seen: Tensor, measured: Tensor | None, observed: Tensor | None
+    ) -> Posterior:
+        """Return the posterior of rows that `to_inputs` has prepared."""
+
+    def local_jacobian(self, x: Tensor, observed: Tensor | None = None) -> Any:
+        """Return the encoder's blocks near x, if each is a diagonal times a matrix there."""
 
 
 @dataclass(slots=True)
@@ -65,7 +98,7 @@ class ForwardPass:
     (torch.Size([5, 2]), torch.Size([5, 4]))
     """
 
-    network: Any
+    network: NetworkView
     x: Tensor
     x_corrupted: Tensor
     posterior: Posterior

@@ -519,7 +519,7 @@ class Autoencoder(
             corruption=composition.corruption(layout),
             init=init,
         )
-        _check_domain(objective.loss, run.table, composition.sides(layout), names)
+        _check_domain(objective.loss, run.table, composition.column_groups(layout), names)
         model = FittedModel(network, composition, objective, scaling, layout, reader, fingerprint)
         return _Fit(settings, model, run)
 
@@ -626,7 +626,7 @@ def _classes(y: TargetLike, rows: Rows) -> Matrix:
 
 
 def _check_domain(
-    loss: Loss, table: Table, sides: Sequence[ColumnGroup], names: Sequence[str] | None
+    loss: Loss, table: Table, groups: Sequence[ColumnGroup], names: Sequence[str] | None
 ) -> None:
     low, high = torch.as_tensor(loss.low), torch.as_tensor(loss.high)
     if bool(low.isneginf().all() & high.isposinf().all()):
@@ -636,7 +636,7 @@ def _check_domain(
     if outside.any():
         column = int(outside.nonzero()[0])
         low, high = (bound.expand(len(outside))[column] for bound in (low, high))
-        loss = next(side.loss for side in sides if column in side.columns)
+        loss = next(group.loss for group in groups if column in group.columns)
         raise DataError(
             f"loss={loss!r} needs values from {low:g} to {high:g} after scaling, but "
             f"{called([column], names)} goes from {float(table.low[column]):.4g} to "

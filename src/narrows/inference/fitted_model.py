@@ -159,14 +159,14 @@ class FittedModel:
 
     def decode_to_inputs(self, codes: Matrix) -> Matrix:
         """Return the mean of what the network would see of the rows that codes stand for."""
-        sides = self.composition.sides(self.layout)
+        groups = self.composition.column_groups(self.layout)
         width = len(self.layout.output_columns(range(self.n_features)))
 
         def decoded(network: Network, y: Tensor, observed: Tensor | None) -> Tensor:
             raw = network.decode_raw(y)
             means = torch.empty_like(raw)
-            for side in sides:
-                means[:, list(side.outputs)] = side.mean_inputs(raw)
+            for group in groups:
+                means[:, list(group.outputs)] = group.mean_inputs(raw)
             return means
 
         return self.map(codes, decoded, width, of_codes=True)

@@ -70,8 +70,8 @@ def latent_grid(
         )
     count = checks.integer("n_steps", n_steps, low=2)
     checks.number("high", high, low=checks.number("low", low), include_low=False)
-    side = np.linspace(low, high, count)
-    x, y = np.meshgrid(side, side[::-1])
+    group = np.linspace(low, high, count)
+    x, y = np.meshgrid(group, group[::-1])
     codes = np.column_stack([x.ravel(), y.ravel()])
     return codes, model.as_table(model.decode(codes))
 
@@ -154,9 +154,9 @@ def _log_volume(model: FittedModel, rows: Rows) -> Any:
     if model.scaling.scale is None:
         return 0.0
     logs = np.log(model.scaling.scale)
-    for side in model.composition.sides(model.layout):
-        if side.loss.is_probability:  # which no scaling changes
-            logs[list(side.columns)] = 0
+    for group in model.composition.column_groups(model.layout):
+        if group.loss.is_probability:  # which no scaling changes
+            logs[list(group.columns)] = 0
     if isinstance(rows, np.ndarray) and np.isnan(rows).any():
         return (~np.isnan(rows)) @ logs
     return logs.sum()

@@ -54,16 +54,16 @@ class ColumnGroup:
 
 
 class _ColumnwiseLoss(Loss):
-    """The loss of each side, cell by cell.
+    """The loss of each group, cell by cell.
 
     Parameters
     ----------
-    sides : sequence of ColumnGroup
+    groups : sequence of ColumnGroup
         Which together have all columns.
     """
 
-    def __init__(self, sides: Sequence[ColumnGroup]) -> None:
-        self.sides = sides
+    def __init__(self, groups: Sequence[ColumnGroup]) -> None:
+        self.groups = groups
 
     @property
     def low(self) -> Tensor:  # type: ignore[override]
@@ -76,22 +76,22 @@ class _ColumnwiseLoss(Loss):
         return self._bound("high")
 
     def check(self, output_activation: str) -> None:
-        """Let the loss of each side look at its own output activation."""
-        for side in self.sides:
-            side.loss.check(side.link.name)
+        """Let the loss of each group look at its own output activation."""
+        for group in self.groups:
+            group.loss.check(group.link.name)
 
     def cells(self, forward: ForwardPass) -> Tensor:
         """Return the loss of every cell, shape (n_samples, n_features)."""
-        return _joined(self.sides, lambda side: side.loss.checked_cells(_seen(forward, side)))
+        return _joined(self.groups, lambda group: group.loss.checked_cells(_seen(forward, group)))
 
     def log_density(self, forward: ForwardPass) -> Tensor:
         """Return log p(x | code) of every cell, shape (n_samples, n_features)."""
-        return _joined(self.sides, lambda side: side.loss.log_density(_seen(forward, side)))
+        return _joined(self.groups, lambda group: group.loss.log_density(_seen(forward, group)))
 
     def _bound(self, name: str) -> Tensor:
         return _joined(
-            self.sides,
-            lambda side: torch.full((1, len(side.columns)), float(getattr(side.loss, name))),
+            self.groups,
+            lambda group: torch.full((1, len(group.columns)), float(getattr(group.loss, name))),
         )[0]
 
 
@@ -137,19 +137,19 @@ def likelihood(columns: Sequence[Column]) -> _ColumnTypeLoss:
     return _ColumnTypeLoss(columns)
 
 
-def loss(sides: Sequence[ColumnGroup]) -> Loss:
+def loss(groups: Sequence[ColumnGroup]) -> Loss:
     """Return the loss of all columns together."""
-    return sides[0].loss if len(sides) == 1 else _ColumnwiseLoss(sides)
+    return groups[0].loss if len(groups) == 1 else _ColumnwiseLoss(groups)
 
 
-def link(sides: Sequence[ColumnGroup]) -> Activation:
+def link(groups: Sequence[ColumnGroup]) -> Activation:
     """Return the activation of all columns together."""
-    links = [side.link for side in sides]
+    links = [group.link for group in groups]
     if len(links) == 1:
         return links[0]
     return Activation(
         "|".join(found.name for found in links),
-        _JoinedLinks(tuple(sides)),
+        _JoinedLinks(tuple(groups)),
         min(found.low for found in links),
         max(found.high for found in links),
         links[0].initialize,
@@ -158,12 +158,12 @@ def link(sides: Sequence[ColumnGroup]) -> Activation:
 
 @dataclass(frozen=True)
 class _JoinedLinks:
-    """The activation of each side; a class and no local function, so that a network pickles."""
+    """The activation of each group; a class and no local function, so that a network pickles."""
 
-    sides: tuple[ColumnGroup, ...]
+    groups: tuple[ColumnGroup, ...]
 
     def __call__(self, raw: Tensor) -> Tensor:
-        return _joined(self.sides, lambda side: side.link(take(raw, side.of_outputs)))
+        return _joined(self.groups, lambda group: group.link(take(raw, group.of_outputs)))
 
 
 @dataclass(frozen=True)
@@ -173,22 +173,23 @@ class _Linked:
     link: Activation
 
 
-def _seen(forward: ForwardPass, side: ColumnGroup) -> ForwardPass:
-    """Return the pass as if it had the columns of one side only."""
-    x = take(forward.x, side.of_table)
+def _seen(forward: ForwardPass, group: ColumnGroup) -> ForwardPass:
+    """Return the pass as if it had the columns of one group only."""
+    x = take(forward.x, group.of_table)
     intact = forward.x_corrupted is forward.x
+    network: Any = _Linked(group.link)
     return ForwardPass(
-        network=_Linked(side.link),
+        network=network,
         x=x,
-        x_corrupted=x if intact else take(forward.x_corrupted, side.of_table),
+        x_corrupted=x if intact else take(forward.x_corrupted, group.of_table),
         posterior=forward.posterior,
         code=forward.code,
-        raw=take(forward.raw, side.of_outputs),
+        raw=take(forward.raw, group.of_outputs),
     )
 
 
-def _joined(sides: Sequence[ColumnGroup], make: Callable[[ColumnGroup], Any]) -> Tensor:
-    """Return what is made of each side, in the order of the table's columns."""
-    made = torch.cat([make(side) for side in sides], 1)
-    columns = [column for side in sides for column in side.columns]
+def _joined(groups: Sequence[ColumnGroup], make: Callable[[ColumnGroup], Any]) -> Tensor:
+    """Return what is made of each group, in the order of the table's columns."""
+    made = torch.cat([make(group) for group in groups], 1)
+    columns = [column for group in groups for column in group.columns]
     return take(made, inverse(columns))

@@ -144,7 +144,7 @@ class Composition:
     def objective(self, layout: Layout) -> Objective:
         """Return the loss and the penalties as one function of a pass."""
         return Objective(
-            columnwise.loss(self.sides(layout)), self.penalty, self._weights(layout.views)
+            columnwise.loss(self.column_groups(layout)), self.penalty, self._weights(layout.views)
         )
 
     def network(self, layout: Layout, dtype: torch.dtype) -> Network:
@@ -155,7 +155,7 @@ class Composition:
         ParameterError
             If parts do not go together.
         """
-        network = self._wired(layout, columnwise.link(self.sides(layout)))
+        network = self._wired(layout, columnwise.link(self.column_groups(layout)))
         objective = self.objective(layout)
         objective.check(network)
         objective.add_critics(network)
@@ -195,8 +195,8 @@ class Composition:
             experts = Experts(self.fusion, tuple(layout.of_views))
         return Network(layers, self.latent, link, n_inputs, n_components, experts, input_layer)
 
-    def sides(self, layout: Layout) -> list[ColumnGroup]:
-        """Return the columns with their losses and links: one side where all have the same."""
+    def column_groups(self, layout: Layout) -> list[ColumnGroup]:
+        """Return the columns with their losses and links: one group where all have the same."""
         whole = self.loss, self._link(self.architecture, self.loss)
         judged = [(placed.columns, self._judged(placed.view, whole)) for placed in layout.views]
         if all(found == whole for _, found in judged):

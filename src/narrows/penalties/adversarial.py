@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -11,7 +10,7 @@ from torch.nn import functional as F
 
 from narrows.core import checks
 from narrows.core.activations import glorot_uniform
-from narrows.core.forward_pass import ForwardPass
+from narrows.core.forward_pass import ForwardPass, NetworkView
 from narrows.core.types import Part
 from narrows.errors import CompositionError, ParameterError
 from narrows.penalties.penalty import Penalty
@@ -129,7 +128,7 @@ class Adversarial(Penalty):
         """Whether the critic sees classes."""
         return self.n_classes > 0
 
-    def check(self, network: Any) -> None:
+    def check(self, network: NetworkView) -> None:
         """Refuse impossible settings, and a prior that does not go with the code or the classes."""
         super().check(network)
         checks.number("penalty__learning_rate", self.learning_rate, low=0, include_low=False)
@@ -149,7 +148,7 @@ class Adversarial(Penalty):
                 f"{prior.n_classes}; choose Mixture({n_classes}), or n_classes=0"
             )
 
-    def critic(self, network: Any) -> Critic:
+    def critic(self, network: NetworkView) -> Critic:
         """Return a critic for the network's code."""
         seen = network.n_components + (self.n_classes + 1 if self.n_classes else 0)
         return Critic([seen, *self.hidden], self.learning_rate)
@@ -178,8 +177,9 @@ class Adversarial(Penalty):
         return {"critic": loss.detach(), "critic_accuracy": right.detach()}
 
     def _critic(self, forward: ForwardPass) -> Critic:
-        found: Critic = forward.network.critics[self.name]
-        return found
+        critic = forward.network.critics[self.name]
+        assert isinstance(critic, Critic)
+        return critic
 
     def _with_class(self, code: Tensor, target: Tensor | None) -> Tensor:
         """Return codes beside their class as zeros and a one, the last place for an unknown."""

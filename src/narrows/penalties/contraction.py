@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from narrows.core import checks
-from narrows.core.forward_pass import ForwardPass
+from narrows.core.forward_pass import ForwardPass, NetworkView
 from narrows.penalties.penalty import Penalty
 
 __all__ = ["Contraction"]
@@ -56,7 +56,7 @@ class Contraction(Penalty):
         self.estimator = estimator
         self.n_probes = n_probes
 
-    def check(self, network: Any) -> None:
+    def check(self, network: NetworkView) -> None:
         """Refuse an unknown estimator or no probes."""
         super().check(network)
         checks.choice("penalty__estimator", self.estimator, ("auto", "exact", "hutchinson"))

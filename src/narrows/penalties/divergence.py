@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import torch
 from torch import Tensor
 
 from narrows.core import checks
-from narrows.core.forward_pass import ForwardPass
+from narrows.core.forward_pass import ForwardPass, NetworkView
 from narrows.core.types import Part
 from narrows.errors import CompositionError, ParameterError
 from narrows.penalties.penalty import Penalty
@@ -74,7 +72,7 @@ class KL(Penalty):
         self.warm_up = warm_up
         self.free_bits = free_bits
 
-    def check(self, network: Any) -> None:
+    def check(self, network: NetworkView) -> None:
         """Refuse a code without a density, and a prior without one."""
         super().check(network)
         checks.number("penalty__warm_up", self.warm_up, low=0, high=1)
@@ -181,7 +179,7 @@ class MMD(Penalty):
         self.kernel = kernel
         self.scales = scales
 
-    def check(self, network: Any) -> None:
+    def check(self, network: NetworkView) -> None:
         """Refuse an unknown kernel, impossible scales, and a prior for codes of another length."""
         super().check(network)
         checks.choice("penalty__kernel", self.kernel, ("imq", "rbf"))

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from narrows.core import checks
-from narrows.core.forward_pass import ForwardPass
+from narrows.core.forward_pass import ForwardPass, NetworkView
 from narrows.core.spec import Spec, unwritten
 from narrows.core.types import Json, Part
 from narrows.errors import CompositionError, ParameterError
@@ -83,7 +83,7 @@ class Penalty(Spec, axis="penalty"):
             )
         return value
 
-    def check(self, network: Any) -> None:
+    def check(self, network: NetworkView) -> None:
         """Refuse a network this penalty cannot work with, and impossible settings.
 
         Raises
@@ -97,14 +97,14 @@ class Penalty(Spec, axis="penalty"):
         """Return the weight when this share of the training, from 0 to 1, is done."""
         return self.weight
 
-    def add_gradient(self, network: Any, weight: float) -> Tensor | None:
+    def add_gradient(self, network: NetworkView, weight: float) -> Tensor | None:
         """Add weight x the gradient to that of the weights, and return the value, unweighted.
 
         What calling it and autograd give, for terms of the weights alone; None for all others.
         """
         return None
 
-    def critic(self, network: Any) -> Any:
+    def critic(self, network: NetworkView) -> Any:
         """Return a module this term plays against, its weights not yet drawn, or None.
 
         The network keeps it under the term's name in ``critics``; the objective does not train it.
@@ -158,7 +158,7 @@ class PenaltySum(Penalty, name="sum"):
             named[penalty.name if not same else f"{penalty.name}_{same + 1}"] = penalty
         return named
 
-    def check(self, network: Any) -> None:
+    def check(self, network: NetworkView) -> None:
         """Check every term."""
         for penalty in self.terms().values():
             penalty.check(network)

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import math
-from typing import Any
 
 import torch
 from torch import Tensor
 
 from narrows.core import checks
-from narrows.core.forward_pass import ForwardPass
+from narrows.core.forward_pass import ForwardPass, NetworkView
 from narrows.errors import CompositionError
 from narrows.penalties.penalty import Penalty
 
@@ -60,7 +59,7 @@ class Sparsity(Penalty):
         self.weight = weight
         self.kind = kind
 
-    def check(self, network: Any) -> None:
+    def check(self, network: NetworkView) -> None:
         """Refuse a rho outside (0, 1), and a code without a low end for the mean activation."""
         super().check(network)
         checks.choice("penalty__kind", self.kind, ("kl", "l1", "quadratic"))

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import torch
 from torch import Tensor
 
-from narrows.core.forward_pass import ForwardPass
+from narrows.core.forward_pass import ForwardPass, NetworkView
 from narrows.penalties.penalty import Penalty
 
 __all__ = ["WeightDecay"]
@@ -41,7 +39,7 @@ class WeightDecay(Penalty):
         return torch.stack(squares).sum()
 
     @torch.no_grad()
-    def add_gradient(self, network: Any, weight: float) -> Tensor:
+    def add_gradient(self, network: NetworkView, weight: float) -> Tensor:
         """Add 2 weight w to the gradient of every weight w."""
         squares = []
         for parameter in network.weights():
