@@ -50,14 +50,14 @@ def align(codes: Any, reference: Any) -> Matrix:
     start, end = moved.mean(0), fixed.mean(0)
     turn, strength = orthogonal_procrustes(moved - start, fixed - end)
     size = ((moved - start) ** 2).sum()
-    found: Matrix = (moved - start) @ turn * (strength / size if size else 0.0) + end
-    return found
+    aligned: Matrix = (moved - start) @ turn * (strength / size if size else 0.0) + end
+    return aligned
 
 
 def matched(codes: Matrix, others: Matrix) -> NDArray[np.intp]:
     """Return for each component the one of other codes that goes with it, each taken once."""
-    found: NDArray[np.intp] = linear_sum_assignment(-np.abs(_correlation(codes, others)))[1]
-    return found
+    pairs: NDArray[np.intp] = linear_sum_assignment(-np.abs(_correlation(codes, others)))[1]
+    return pairs
 
 
 def stability(codes: Sequence[Any]) -> Json:
@@ -86,8 +86,8 @@ def stability(codes: Sequence[Any]) -> Json:
     >>> import numpy as np
     >>> from narrows import stability
     >>> codes = np.random.default_rng(0).normal(size=(50, 2))
-    >>> found = stability([codes, -codes[:, ::-1]])
-    >>> round(found["procrustes"], 6), round(found["correlation"], 6)
+    >>> alike = stability([codes, -codes[:, ::-1]])
+    >>> round(alike["procrustes"], 6), round(alike["correlation"], 6)
     (1.0, 1.0)
     """
     if len(codes) < 2:
@@ -126,8 +126,10 @@ def _correlation(one: Matrix, two: Matrix) -> Matrix:
     """Return correlations of components, 0 for one that never varies."""
     first, second = one - one.mean(0), two - two.mean(0)
     norms = np.outer(np.linalg.norm(first, axis=0), np.linalg.norm(second, axis=0))
-    found: Matrix = np.divide(first.T @ second, norms, out=np.zeros_like(norms), where=norms > 0)
-    return found
+    correlation: Matrix = np.divide(
+        first.T @ second, norms, out=np.zeros_like(norms), where=norms > 0
+    )
+    return correlation
 
 
 PAIRS = 1 << 22  # pairs of a query and a row that are compared at once
@@ -183,10 +185,10 @@ def hamming_search(
     for start in range(0, len(wanted), size):
         some = slice(start, start + size)
         differing = np.bitwise_count(wanted[some, None, :] ^ table[None, :, :])
-        found = differing.sum(2, dtype=np.int64)
-        nearest = np.argsort(found, axis=1, kind="stable")[:, :count]
+        counts = differing.sum(2, dtype=np.int64)
+        nearest = np.argsort(counts, axis=1, kind="stable")[:, :count]
         rows[some] = nearest
-        distances[some] = np.take_along_axis(found, nearest, axis=1)
+        distances[some] = np.take_along_axis(counts, nearest, axis=1)
     return distances, rows
 
 

@@ -83,8 +83,8 @@ def trustworthiness(x: Any, code: Any, *, n_neighbors: int = 10) -> float:
     1.0
     """
     check_consistent_length(x, code)
-    found = manifold.trustworthiness(x, code, n_neighbors=_neighbors(x, n_neighbors))
-    return float(found)
+    value = manifold.trustworthiness(x, code, n_neighbors=_neighbors(x, n_neighbors))
+    return float(value)
 
 
 def continuity(x: Any, code: Any, *, n_neighbors: int = 10) -> float:

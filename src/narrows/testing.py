@@ -147,10 +147,10 @@ def check_loss(loss: Loss, **settings: Any) -> None:
     if loss.has_closed_form and link.direct is not None and not link.direct.keeps_input:
         (slopes,) = torch.autograd.grad(total(), raw)
         weights = loss.cell_weights(x, x)
-        found, mine = loss.loss_and_gradient(
+        closed, mine = loss.loss_and_gradient(
             raw.detach().clone(), x, link, weights, 1.0, torch.empty_like(raw)
         )
-        _same(loss, "closed form of the value", found, total().detach())
+        _same(loss, "closed form of the value", closed, total().detach())
         _same(loss, "closed form of the derivative", mine, slopes)
     _check_fits(loss, model)
 
@@ -483,8 +483,8 @@ def _check_fits(part: Spec, model: Autoencoder, table: Matrix | None = None) -> 
 
 def _own_settings(model: Autoencoder) -> Json:
     defaults = Autoencoder().get_params(deep=False)
-    found = model.get_params(deep=False).items()
-    return {name: value for name, value in found if value is not defaults[name]}
+    settings = model.get_params(deep=False).items()
+    return {name: value for name, value in settings if value is not defaults[name]}
 
 
 def _autoencoder(**settings: Any) -> Autoencoder:
@@ -567,9 +567,11 @@ def _check_slopes(part: Spec, value: Callable[[], Tensor], leaves: list[Any]) ->
             ends.append(float(value()))
         for leaf, step in zip(leaves, along, strict=True):
             leaf.add_(STEP * step)
-    found = (ends[0] - ends[1]) / (2 * STEP)
-    close = math.isclose(found, expected, rel_tol=1e-3, abs_tol=1e-6 * max(1.0, abs(ends[0])))
-    assert close, f"{part!r}: autograd says {expected:.8g}, finite differences {found:.8g}"
+    by_differences = (ends[0] - ends[1]) / (2 * STEP)
+    close = math.isclose(
+        by_differences, expected, rel_tol=1e-3, abs_tol=1e-6 * max(1.0, abs(ends[0]))
+    )
+    assert close, f"{part!r}: autograd says {expected:.8g}, finite differences {by_differences:.8g}"
 
 
 def _check_closed_form(term: Penalty, network: Network, x: Tensor) -> None:
@@ -580,9 +582,9 @@ def _check_closed_form(term: Penalty, network: Network, x: Tensor) -> None:
     for parameter in parameters:
         parameter.grad = torch.zeros_like(parameter)
     with torch.no_grad():
-        found = term.add_gradient(network, 1.0)
-    assert found is not None, f"{term!r} says weights_only, but add_gradient gives None"
-    _same(term, "closed form of the value", found, value.detach())
+        closed = term.add_gradient(network, 1.0)
+    assert closed is not None, f"{term!r} says weights_only, but add_gradient gives None"
+    _same(term, "closed form of the value", closed, value.detach())
     for parameter, slope in zip(parameters, slopes, strict=True):
         assert parameter.grad is not None
         expected = torch.zeros_like(parameter) if slope is None else slope
@@ -623,8 +625,8 @@ def _by_stage(stage: AffineBlock, x: Tensor) -> Tensor:
     return out if stage.order is None else take(out, stage.order)
 
 
-def _same(part: Spec, what: str, found: Tensor, expected: Tensor) -> None:
-    close = torch.allclose(found, expected, rtol=1e-8, atol=1e-10)
+def _same(part: Spec, what: str, ours: Tensor, expected: Tensor) -> None:
+    close = torch.allclose(ours, expected, rtol=1e-8, atol=1e-10)
     assert close, f"{part!r}: {what} is not what the plain formula gives"
 
 

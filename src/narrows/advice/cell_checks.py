@@ -103,13 +103,13 @@ def identifiers(table: Profile, settings: Named) -> Remark | None:
     """Name columns that look like the number or the name of a row."""
     if table.n_looked_at < 20:
         return None
-    found = [i for i in range(table.n_features) if _identifies(table, i)]
-    if not found:
+    columns = [i for i in range(table.n_features) if _identifies(table, i)]
+    if not columns:
         return None
     return _columns(
         table,
         "identifier",
-        np.array(found),
+        np.array(columns),
         "has another value in every row, as an identifier does",
         "a number or a name of a row says nothing of it, and costs the code room.",
     )

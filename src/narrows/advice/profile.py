@@ -113,13 +113,13 @@ class Profile:
         half the cells have one value, which have no such distance.
         """
         values = self.values[:, self.numeric]
-        found = np.zeros(values.shape)
+        distances = np.zeros(values.shape)
         known = ~np.isnan(values).all(0)
         off = values[:, known] - np.nanmedian(values[:, known], axis=0)
         spread = np.nanmedian(np.abs(off), axis=0)
         scaled = np.divide(0.6745 * off, spread, out=np.zeros_like(off), where=spread > 0)
-        found[:, known] = np.nan_to_num(scaled)
-        return found
+        distances[:, known] = np.nan_to_num(scaled)
+        return distances
 
     @functools.cached_property
     def seen(self) -> Matrix:
@@ -211,15 +211,15 @@ def _without(
         types = {names[i]: kind for i, kind in given.items() if names[i] not in left_out}
     if views is None:
         return None, types
-    found = {}
+    mapping = {}
     for placed in resolve_views(views, len(names), names, X):
         kept = [names[i] for i in placed.columns if names[i] not in left_out]
         if kept:
-            found[placed.name] = View(
+            mapping[placed.name] = View(
                 kept,
                 placed.view.architecture,
                 placed.view.loss,
                 placed.view.weight,
                 placed.view.types,
             )
-    return found, types
+    return mapping, types

@@ -197,10 +197,10 @@ def activation(table: Profile, settings: Named) -> Remark | None:
     name = getattr(composition.architecture, "code_activation", "linear")
     if not counted or name not in ACTIVATIONS or composition.latent.name != "point":
         return None
-    found = ACTIVATIONS[name]
-    if math.isfinite(found.low) and math.isfinite(found.high):
+    function = ACTIVATIONS[name]
+    if math.isfinite(function.low) and math.isfinite(function.high):
         return None
-    refused = not math.isfinite(found.low)
+    refused = not math.isfinite(function.low)
     architecture = clone(composition.architecture).set_params(code_activation="sigmoid")
     return Remark(
         "activation",

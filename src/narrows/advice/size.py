@@ -63,9 +63,9 @@ def knee(rows: Matrix, random_state: int = 0) -> int:
         if rows.shape[axis] > KNEE_CELLS:
             chosen = generator.choice(rows.shape[axis], KNEE_CELLS, replace=False)
             rows = rows.take(np.sort(chosen), axis)
-    found = _spectrum(rows)
+    spectrum = _spectrum(rows)
     chance = np.max([_spectrum(generator.permuted(rows, axis=0)) for _ in range(SHUFFLES)], axis=0)
-    beyond = found > chance + 1e-9 * chance[0]
+    beyond = spectrum > chance + 1e-9 * chance[0]
     return int(beyond.size if beyond.all() else beyond.argmin())
 
 
@@ -121,11 +121,13 @@ def curve(
         reading.select_rows(table.sample, np.sort(part)) for part in (order[:end], order[end:])
     )
     quick = {**settings, **quick_budget(settings, len(order) - end)}
-    found: list[dict[str, float]] = []
+    points: list[dict[str, float]] = []
     started = last = time.perf_counter()
     for size in tried:
         now = time.perf_counter()
-        if found and (now - started) + (now - last) > seconds:  # the next takes as long as the last
+        if (
+            points and (now - started) + (now - last) > seconds
+        ):  # the next takes as long as the last
             break
         last = now
         with warnings.catch_warnings():
@@ -135,10 +137,10 @@ def curve(
         row = next(r for r in total if (r["view"], r["component"]) == ("all", "total"))
         if not math.isfinite(row["explained"]):
             raise DataError("the held-out rows do not vary")
-        found.append(
+        points.append(
             {"n_components": size, "autoencoder": 1 - row["explained"], "pca": 1 - row["pca"]}
         )
-    return found
+    return points
 
 
 def quick_budget(settings: Named, n_rows: int) -> dict[str, int]:
@@ -153,26 +155,26 @@ def quick_budget(settings: Named, n_rows: int) -> dict[str, int]:
 def by_rule(table: Profile, asked: int | None, random_state: int) -> tuple[Remark, list[int]]:
     """Return what the rule of thumb and the knee say, and the guesses, the better one first."""
     thumb = rule_of_thumb(table.n_rows, table.n_features)
-    found = knee(table.seen, random_state)
-    guess = min(max(found, 2), max(2, table.n_rows // 10)) if found else thumb
+    size = knee(table.seen, random_state)
+    guess = min(max(size, 2), max(2, table.n_rows // 10)) if size else thumb
     guess = asked or max(1, min(guess, table.layout.n_inputs - 1))
     remark = Remark(
         "size",
         "advice",
         f"rule of thumb {thumb}, from {table.n_features:,} columns and {table.n_rows:,} rows; knee "
-        f"of a PCA {found}" + (f"; {asked} is asked for" if asked else ""),
+        f"of a PCA {size}" + (f"; {asked} is asked for" if asked else ""),
         "the rule is max(min(sqrt(columns), rows / 10), 2); up to the knee, components explain "
         "more than those of the same table with its columns shuffled.",
         f"n_components={guess}",
         {"n_components": guess},
-        {"rule": thumb, "knee": found},
+        {"rule": thumb, "knee": size},
     )
     return remark, [guess, thumb]
 
 
-def unrelated(table: Profile, found: int) -> Remark | None:
+def unrelated(table: Profile, spectrum: int) -> Remark | None:
     """Warn where no column has to do with another."""
-    if found or table.layout.n_inputs < 2:
+    if spectrum or table.layout.n_inputs < 2:
         return None
     return Remark(
         "unrelated",

@@ -121,9 +121,9 @@ class Block(nn.Module):
 
     def copy_with(self, activation: Activation) -> Block:
         """Return a block of the same shape with weights of its own; by default a deep copy."""
-        found = copy.deepcopy(self)
-        found.activation = activation
-        return found
+        block = copy.deepcopy(self)
+        block.activation = activation
+        return block
 
     def initialize(self, generator: torch.Generator) -> None:
         """Draw this block's own parameters; a tied weight belongs to the block it came from.
@@ -254,9 +254,9 @@ class Architecture(Spec, axis="architecture"):
             If ``value`` is none of these.
         """
         if isinstance(value, (tuple, list)):
-            found = Spec.find("architecture", "dense")(hidden=tuple(value))
-            assert isinstance(found, cls)
-            return found
+            spec = Spec.find("architecture", "dense")(hidden=tuple(value))
+            assert isinstance(spec, cls)
+            return spec
         return super().of(value)
 
 

@@ -351,8 +351,8 @@ class Convolutional(Architecture):
         its middle slice.
         """
         channels, size = self._input(n_features)
-        found = np.arange(n_features).reshape(channels, *size)
-        return found if len(size) < 3 else found[:, size[0] // 2]
+        numbers = np.arange(n_features).reshape(channels, *size)
+        return numbers if len(size) < 3 else numbers[:, size[0] // 2]
 
     def _convolutions(self, n_features: int) -> list[Convolution]:
         """Return the encoder's convolutions, each of the size that the one before leaves."""
@@ -363,13 +363,13 @@ class Convolutional(Architecture):
         kernels = self._sizes("kernel_size", len(widths), len(size))
         strides = self._sizes("stride", len(widths), len(size))
         paddings = self._paddings(kernels)
-        found: list[Convolution] = []
+        convolutions: list[Convolution] = []
         for width, kernel, stride, padding in zip(widths, kernels, strides, paddings, strict=True):
             layer = Convolution(channels, size, width, kernel, stride, padding, self.pooling)
-            _check_fits(layer, len(found) + 1)
-            found.append(layer)
+            _check_fits(layer, len(convolutions) + 1)
+            convolutions.append(layer)
             channels, size = width, layer.out_size
-        return found
+        return convolutions
 
     def _input(self, n_features: int) -> tuple[int, Sizes]:
         """Return channels and size of the input, which fill a row."""

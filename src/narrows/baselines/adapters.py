@@ -24,8 +24,8 @@ class Factors(FactorAnalysis):  # type: ignore[misc]
 
     def inverse_transform(self, X: TableLike) -> Matrix:
         """Return the rows that codes of shape (n_samples, n_components) stand for."""
-        found: Matrix = self.mean_ + np.asarray(X) @ self.components_
-        return found
+        rows: Matrix = self.mean_ + np.asarray(X) @ self.components_
+        return rows
 
 
 class NonNegative(TransformerMixin, BaseEstimator):  # type: ignore[misc]
@@ -45,13 +45,13 @@ class NonNegative(TransformerMixin, BaseEstimator):  # type: ignore[misc]
 
     def transform(self, X: TableLike) -> Matrix:
         """Return codes of shape (n_samples, n_components)."""
-        found: Matrix = self.nmf_.transform(self.scaler_.transform(X))
-        return found
+        codes: Matrix = self.nmf_.transform(self.scaler_.transform(X))
+        return codes
 
     def inverse_transform(self, X: TableLike) -> Matrix:
         """Return the rows that codes stand for."""
-        found: Matrix = self.scaler_.inverse_transform(self.nmf_.inverse_transform(X))
-        return found
+        rows: Matrix = self.scaler_.inverse_transform(self.nmf_.inverse_transform(X))
+        return rows
 
 
 class BoltzmannMachines(TransformerMixin, BaseEstimator):  # type: ignore[misc]
@@ -94,8 +94,8 @@ class BoltzmannMachines(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         units: Matrix = np.asarray(X)
         for machine in reversed(self.machines_):
             units = expit(units @ machine.components_ + machine.intercept_visible_)
-        found: Matrix = self.scaler_.inverse_transform(units)
-        return found
+        rows: Matrix = self.scaler_.inverse_transform(units)
+        return rows
 
 
 class MarginalizedComponents(TransformerMixin, BaseEstimator):  # type: ignore[misc]
@@ -115,8 +115,8 @@ class MarginalizedComponents(TransformerMixin, BaseEstimator):  # type: ignore[m
 
     def transform(self, X: TableLike) -> Matrix:
         """Return codes of shape (n_samples, n_components)."""
-        found: Matrix = self.pca_.transform(self.layers_.transform(X))
-        return found
+        codes: Matrix = self.pca_.transform(self.layers_.transform(X))
+        return codes
 
 
 class TwoViews(TransformerMixin, BaseEstimator):  # type: ignore[misc]
@@ -139,8 +139,8 @@ class TwoViews(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         """Return codes of shape (n_samples, n_components)."""
         scores = self.model_.transform(*self._views(X))
         parts = [part / scale for part, scale in zip(scores, self.scales_, strict=True)]
-        found: Matrix = (parts[0] + parts[1]) / 2
-        return found
+        codes: Matrix = (parts[0] + parts[1]) / 2
+        return codes
 
     def _views(self, X: TableLike) -> tuple[Matrix, Matrix]:
         rows = np.asarray(X)

@@ -235,8 +235,8 @@ class Baseline(
         n_features = self.n_features_in_
         points = np.vstack([np.eye(n_features), np.zeros((1, n_features))])
         codes = np.asarray(self.estimator_.transform(points), np.float64)
-        found: Matrix = codes[:-1] - codes[-1]
-        return found
+        slopes: Matrix = codes[:-1] - codes[-1]
+        return slopes
 
     def _said(self, able: bool) -> str:
         return "yes" if able else ("extension" if self._settings["extension"] else "no")

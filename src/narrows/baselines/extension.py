@@ -64,5 +64,5 @@ def _weighted(distances: Matrix, targets: Matrix, width: float) -> Matrix:
     power = (distances / reach) ** 2 - (distances[:, :1] / reach) ** 2
     weights = np.exp(-power / 2)
     weights /= weights.sum(1, keepdims=True)
-    found: Matrix = np.einsum("ij,ijk->ik", weights, targets)
-    return found
+    means: Matrix = np.einsum("ij,ijk->ik", weights, targets)
+    return means

@@ -96,7 +96,7 @@ class SammonMapping(BaseEstimator):  # type: ignore[misc]
         wanted = cdist(rows, rows)
         if not wanted.any():
             raise DataError("all rows of X are the same, so there is no distance to keep")
-        found = scipy.optimize.minimize(
+        minimum = scipy.optimize.minimize(
             _flat_stress,
             _start(rows, n_components).ravel(),
             args=(wanted,),
@@ -104,9 +104,9 @@ class SammonMapping(BaseEstimator):  # type: ignore[misc]
             method="L-BFGS-B",
             options={"maxiter": max_iter, "ftol": tol, "gtol": 0.0},
         )
-        self.embedding_: Matrix = found.x.reshape(len(rows), n_components)
-        self.stress_ = float(found.fun)
-        self.n_iter_ = int(found.nit)
+        self.embedding_: Matrix = minimum.x.reshape(len(rows), n_components)
+        self.stress_ = float(minimum.fun)
+        self.n_iter_ = int(minimum.nit)
         return self
 
     def fit_transform(self, X: TableLike, y: TargetLike = None) -> Matrix:
@@ -136,12 +136,12 @@ def stress(code: Matrix, wanted: Matrix) -> tuple[float, Matrix]:
     wanted : ndarray of shape (n_samples, n_samples)
         Their distances before.
     """
-    found = cdist(code, code)
+    distances = cdist(code, code)
     counts = wanted > TINY
     safe = np.where(counts, wanted, 1.0)
-    missed = np.where(counts, wanted - found, 0.0)
+    missed = np.where(counts, wanted - distances, 0.0)
     total = wanted.sum()  # every pair twice, here and below
-    pull = missed / (safe * np.maximum(found, TINY))
+    pull = missed / (safe * np.maximum(distances, TINY))
     value = float((missed**2 / safe).sum() / total)
     gradient: Matrix = -4 / total * (pull.sum(1)[:, None] * code - pull @ code)
     return value, gradient
@@ -155,9 +155,9 @@ def _flat_stress(flat: Matrix, wanted: Matrix) -> tuple[float, Matrix]:
 def _start(rows: Matrix, n_components: int) -> Matrix:
     """Return the principal components, with zeros where there are fewer."""
     size = min(n_components, *rows.shape)
-    found = np.zeros((len(rows), n_components))
-    found[:, :size] = PCA(size, svd_solver="full").fit_transform(rows)
+    code = np.zeros((len(rows), n_components))
+    code[:, :size] = PCA(size, svd_solver="full").fit_transform(rows)
     # Rows that fall together would have no direction to part in.
-    noise = np.random.default_rng(0).normal(size=found.shape)
-    found += 1e-4 * rows.std() * noise
-    return found
+    noise = np.random.default_rng(0).normal(size=code.shape)
+    code += 1e-4 * rows.std() * noise
+    return code

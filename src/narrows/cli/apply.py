@@ -44,8 +44,8 @@ def read(fitted: Any, data: Sequence[str], *, quiet: bool, **selection: Any) -> 
 def read_codes(path: str, names: Sequence[str], *, quiet: bool, **selection: Any) -> Input:
     """Return the columns of a file of codes, all of them measured numbers."""
     chosen = tables.choose(path, **selection)
-    found = _matching(chosen, names, len(names), quiet=quiet)
-    return found._replace(rows=tables.numbers(found.rows, chosen.where))
+    numbers = _matching(chosen, names, len(names), quiet=quiet)
+    return numbers._replace(rows=tables.numbers(numbers.rows, chosen.where))
 
 
 def _matching(
@@ -74,17 +74,17 @@ def _completed(chosen: tables.Chosen, fitted: Any, *, quiet: bool) -> tables.Cho
     return chosen
 
 
-def write(names: Sequence[str], found: Any, path: str, ids: pa.Table, *, quiet: bool) -> None:
+def write(names: Sequence[str], values: Any, path: str, ids: pa.Table, *, quiet: bool) -> None:
     """Write a result, an array or a table, whole or not at all, and say where."""
     front = ids if ids.num_columns else None
     with output.writing():
-        if isinstance(found, pa.Table):
-            files.write_frame(found, path, front)
+        if isinstance(values, pa.Table):
+            files.write_frame(values, path, front)
         else:
-            files.write_table(names, found, path, front)
+            files.write_table(names, values, path, front)
     if path != files.STANDARD_STREAM:
         columns = len(names) + ids.num_columns
-        output.message(f"wrote {len(found):,} rows x {columns:,} columns to {path}", quiet=quiet)
+        output.message(f"wrote {len(values):,} rows x {columns:,} columns to {path}", quiet=quiet)
 
 
 def filled(
@@ -119,19 +119,19 @@ def filled(
         if target is not None:
             files.check_writable(target)
     fitted = models.load(model)
-    found = read(fitted, data, quiet=quiet, **selection)
-    rows = models.accepted(fitted, found.rows)
+    source = read(fitted, data, quiet=quiet, **selection)
+    rows = models.accepted(fitted, source.rows)
     drawn = {} if std is None else {"return_std": True, "random_state": 0}
     said = fitted.impute(rows, **drawn) if to is None else fitted.translate(rows, to, **drawn)
     names = models.output_names(fitted) if to is None else models.view_names(fitted, to)
     table, spread = (said, None) if std is None else said
-    write(names, as_table(table), output_path, found.ids, quiet=quiet)
+    write(names, as_table(table), output_path, source.ids, quiet=quiet)
     if std is not None:
-        write(names, spread, std, found.ids, quiet=quiet)
+        write(names, spread, std, source.ids, quiet=quiet)
 
 
-def as_table(found: Any) -> Any:
+def as_table(values: Any) -> Any:
     """Return a data frame of whatever library as one of pyarrow; an array stays as it is."""
-    if isinstance(found, (np.ndarray, pa.Table)):
-        return found
-    return nw.from_native(found, eager_only=True).to_arrow()
+    if isinstance(values, (np.ndarray, pa.Table)):
+        return values
+    return nw.from_native(values, eager_only=True).to_arrow()

@@ -102,7 +102,7 @@ def run(
             f"{study.n_components} components; {folds} folds"
         )
         model = _autoencoder(study, seed, max_epochs)
-        found = compare(
+        comparison = compare(
             study.table(),
             np.array(study.classes)[study.y],
             methods=[*BESIDE, ("narrows", model)],
@@ -111,13 +111,13 @@ def run(
             metrics=MEASURES,
             random_state=seed,
         )
-        console.print(_table(found))
+        console.print(_table(comparison))
         for measure in MEASURES:
-            console.print(found.verdict("narrows", measure))
+            console.print(comparison.verdict("narrows", measure))
         console.print()
         (output / study.name).mkdir(exist_ok=True)
-        found.save(output / study.name / "comparison.json")
-        reports.append(_leave(output / study.name, study, model, seed, found))
+        comparison.save(output / study.name / "comparison.json")
+        reports.append(_leave(output / study.name, study, model, seed, comparison))
     for path in reports:
         console.print(f"Open [bold]{path}[/]", soft_wrap=True)
 
@@ -138,12 +138,12 @@ def _autoencoder(study: Study, seed: int, max_epochs: Any) -> Autoencoder:
     )
 
 
-def _table(found: Comparison) -> RichTable:
+def _table(comparison: Comparison) -> RichTable:
     table = RichTable()
     table.add_column("method", no_wrap=True)
-    for heading in (*(metric["label"] for metric in found.metrics), "s per fit"):
+    for heading in (*(metric["label"] for metric in comparison.metrics), "s per fit"):
         table.add_column(heading.replace(" ", "\n", 1), justify="right", no_wrap=True)
-    for entry in found.summary:
+    for entry in comparison.summary:
         cells = []
         for measure in MEASURES:
             value = entry["values"][measure]

@@ -102,8 +102,8 @@ def leave(code: object) -> NoReturn:
 
 def code_of(error: Exception) -> Exit:
     """Return the exit code for an error."""
-    found = (code for kind, code in CODES if isinstance(error, kind))
-    return next(found, Exit.FAILED)
+    codes = (code for kind, code in CODES if isinstance(error, kind))
+    return next(codes, Exit.FAILED)
 
 
 def _leave(number: int, frame: object) -> None:

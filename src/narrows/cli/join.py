@@ -90,13 +90,13 @@ def choose(
         # What a model was fitted to can be carried along, too.
         given["both"] = [n for n in table.column_names if _is_known(source, n, known or ())]
         where = "standard input" if source.path == files.STANDARD_STREAM else source.path
-        found = tables.pick(where, table, **given)
-        prefix = _prefix(source, found.features.column_names, known, several=several)
-        named = found.features.rename_columns([prefix + n for n in found.features.column_names])
+        choice = tables.pick(where, table, **given)
+        prefix = _prefix(source, choice.features.column_names, known, several=several)
+        named = choice.features.rename_columns([prefix + n for n in choice.features.column_names])
         if several and known is not None and set(known).isdisjoint(named.column_names):
             raise SourceError(_unknown(source, where, known))
         checked = _checked(named, where, known=known, text=text, free=free)
-        parts.append(Chosen(where, checked, found.ids))
+        parts.append(Chosen(where, checked, choice.ids))
     if several:
         assert on is not None
         return _joined(sources, parts, on)
@@ -115,8 +115,8 @@ def _checked(
     names = table.column_names
     looked_at = names if known is None else [name for name in names if name in set(known)]
     said = {name for name in names if name in free or name.partition(SEPARATOR)[2] in free}
-    found = tables.features(table.select(looked_at), where, text=text, free=said)
-    return pa.table({n: found[n] if n in found.column_names else table[n] for n in names})
+    features = tables.features(table.select(looked_at), where, text=text, free=said)
+    return pa.table({n: features[n] if n in features.column_names else table[n] for n in names})
 
 
 def carried(ids: pa.Table, name: str) -> pa.ChunkedArray:

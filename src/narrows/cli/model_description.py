@@ -15,18 +15,18 @@ from narrows.persistence import config
 def show(folder: str, *, as_json: bool) -> None:
     """Print what is in a model folder."""
     model = models.load(folder)
-    found = describe(model, folder)
+    description = describe(model, folder)
     if as_json:
-        output.json_object(found)
+        output.json_object(description)
         return
     parts = model.get_params(deep=False)
     written = {key: settings.as_text(value) for key, value in parts.items()}
-    last = {key: output.shown(value) for key, value in found["last_epoch"].items()}
-    found["settings"] = f"\n{output.aligned(written)}"
-    found["last_epoch"] = f"\n{output.aligned(last)}"
-    found["feature_names"] = ", ".join(found["feature_names"] or ["(none)"])
-    columns = found.pop("columns")
-    output.text(output.aligned(found, indent=""))
+    last = {key: output.shown(value) for key, value in description["last_epoch"].items()}
+    description["settings"] = f"\n{output.aligned(written)}"
+    description["last_epoch"] = f"\n{output.aligned(last)}"
+    description["feature_names"] = ", ".join(description["feature_names"] or ["(none)"])
+    columns = description.pop("columns")
+    output.text(output.aligned(description, indent=""))
     if columns:
         _show_columns(columns)
 

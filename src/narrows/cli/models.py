@@ -45,8 +45,8 @@ def load(folder: str) -> Any:
 
 def names(model: Estimator) -> list[str] | None:
     """Return the columns a model was fitted to, or None if they had no names."""
-    found = getattr(model, "feature_names_in_", None)
-    return None if found is None else list(found)
+    names = getattr(model, "feature_names_in_", None)
+    return None if names is None else list(names)
 
 
 def text_columns(model: Estimator) -> list[str]:
@@ -79,7 +79,7 @@ def output_names(model: Estimator) -> list[str]:
 def view_names(model: Estimator, view: str) -> list[str]:
     """Return what the columns of one view are called."""
     called = output_names(model)
-    placed = {found.name: found.columns for found in model.layout_.views}
+    placed = {view.name: view.columns for view in model.layout_.views}
     return [called[column] for column in placed[view]]
 
 
@@ -143,8 +143,8 @@ def save(model: Estimator, folder: str) -> None:
 def seen(model: Estimator, rows: Any) -> Seen:
     """Return how many of some rows, as the model accepts them, fit has seen."""
     fitted = model._fitted
-    found: Seen = fitted.count_seen(fitted.read(rows))
-    return found
+    count: Seen = fitted.count_seen(fitted.read(rows))
+    return count
 
 
 @contextlib.contextmanager

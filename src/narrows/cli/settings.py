@@ -24,14 +24,14 @@ def from_toml(path: str) -> Json:
         If the file cannot be read or is not TOML.
     """
     try:
-        found = tomllib.loads(Path(path).read_text(encoding="utf-8"))
+        settings = tomllib.loads(Path(path).read_text(encoding="utf-8"))
     except OSError as error:
         raise ParameterError(
             f"config={path!r} cannot be read: {error.strerror}; give a TOML file"
         ) from error
     except ValueError as error:  # not TOML, or not even UTF-8
         raise ParameterError(f"config={path!r} is not valid TOML: {error}") from error
-    return {key: _from_toml(value) for key, value in found.items()}
+    return {key: _from_toml(value) for key, value in settings.items()}
 
 
 def from_assignments(assignments: Sequence[str]) -> Json:
@@ -42,15 +42,15 @@ def from_assignments(assignments: Sequence[str]) -> Json:
     ParameterError
         If one has no ``=``, or a value cannot be read.
     """
-    found = {}
+    settings = {}
     for assignment in assignments:
         key, equals, value = assignment.partition("=")
         if not equals:
             raise ParameterError(
                 f"--set {assignment!r} has no value; write --set {assignment}=VALUE"
             )
-        found[key.strip()] = notation.parse(value)
-    return found
+        settings[key.strip()] = notation.parse(value)
+    return settings
 
 
 def apply(estimator: Estimator, settings: Named) -> None:

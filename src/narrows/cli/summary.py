@@ -53,64 +53,65 @@ def unexplained_variance(model: Estimator, features: pa.Table) -> dict[str, floa
     """Return 1 - R^2 of each number's reconstruction; columns that never vary are left out."""
     said = model.reconstruct(models.accepted(model, features))
     names = models.output_names(model)
-    found = {}
+    shares = {}
     for number in model.layout_.numbers(range(features.num_columns)):
         x = _floats(features.column(number))
         r = said[:, number] if isinstance(said, np.ndarray) else _floats(said.column(number))
         if np.isfinite(x).any() and (spread := np.nansum(np.square(x - np.nanmean(x)))) > 0:
-            found[names[number]] = float(np.nansum(np.square(r - x)) / spread)
-    return found
+            shares[names[number]] = float(np.nansum(np.square(r - x)) / spread)
+    return shares
 
 
 def _floats(column: pa.ChunkedArray) -> np.ndarray[Any, Any]:
     return np.asarray(column.cast(pa.float64(), safe=False).to_numpy(), float)
 
 
-def show(found: Json, next_command: str) -> None:
+def show(outcome: Json, next_command: str) -> None:
     """Write the summary to stderr."""
+    why = outcome["stop_reason"]
     lines = {
-        **_described(found),
-        "trained": f"{found['epochs']} epochs in {found['seconds']:.1f} s ({found['stop_reason']})",
-        "loss": _losses(found),
-        "unexplained": _unexplained(found),
-        "saved in": found["model"],
+        **_described(outcome),
+        "trained": f"{outcome['epochs']} epochs in {outcome['seconds']:.1f} s ({why})",
+        "loss": _losses(outcome),
+        "unexplained": _unexplained(outcome),
+        "saved in": outcome["model"],
         "next": next_command,
     }
     output.message(
-        f"{found['rows']:,} rows x {found['columns']:,} columns -> "
-        f"{found['n_components']} components, {found['n_parameters']:,} parameters\n"
+        f"{outcome['rows']:,} rows x {outcome['columns']:,} columns -> "
+        f"{outcome['n_components']} components, {outcome['n_parameters']:,} parameters\n"
         f"{output.aligned(lines)}"
     )
 
 
-def _described(found: Json) -> dict[str, str]:
+def _described(outcome: Json) -> dict[str, str]:
     """Return lines for what not every table has: views, other types than numbers, holes."""
     lines = {}
-    if found["views"]:
-        lines["views"] = ", ".join(f"{name} ({n})" for name, n in found["views"].items())
-    if set(found["types"]) != {"numeric"}:
-        lines["types"] = ", ".join(f"{n} {name}" for name, n in found["types"].items())
-    if found["missing"]:
-        share = found["missing"] / (found["rows"] * found["columns"])
-        lines["missing"] = f"{found['missing']:,} cells ({share:.1%}) were not measured"
+    if outcome["views"]:
+        lines["views"] = ", ".join(f"{name} ({n})" for name, n in outcome["views"].items())
+    if set(outcome["types"]) != {"numeric"}:
+        lines["types"] = ", ".join(f"{n} {name}" for name, n in outcome["types"].items())
+    if outcome["missing"]:
+        share = outcome["missing"] / (outcome["rows"] * outcome["columns"])
+        lines["missing"] = f"{outcome['missing']:,} cells ({share:.1%}) were not measured"
     return lines
 
 
-def _losses(found: Json) -> str:
-    shown = f"{found['loss_per_feature']:.4g} per column"
-    if "valid_loss" not in found:
+def _losses(outcome: Json) -> str:
+    shown = f"{outcome['loss_per_feature']:.4g} per column"
+    if "valid_loss" not in outcome:
         return shown
-    return f"{shown}, on held-out rows {found['valid_loss'] / found['columns']:.4g}"
+    return f"{shown}, on held-out rows {outcome['valid_loss'] / outcome['columns']:.4g}"
 
 
-def _unexplained(found: Json) -> str:
-    shares = found["unexplained_variance"]
+def _unexplained(outcome: Json) -> str:
+    shares = outcome["unexplained_variance"]
     if not shares:
         return "nothing: no column varies"
     worst = sorted(shares, key=shares.__getitem__, reverse=True)[:WORST_SHOWN]
     listed = ", ".join(f"{name} {shares[name]:.1%}" for name in worst)
     mean = sum(shares.values()) / len(shares)
-    part = f", {found['rows_examined']:,} rows" * (found["rows_examined"] < found["rows"])
+    part = f", {outcome['rows_examined']:,} rows" * (outcome["rows_examined"] < outcome["rows"])
     of = f"of the variance of the training rows (mean of the columns{part})"
     return f"{mean:.1%} {of}; most in {listed}"
 

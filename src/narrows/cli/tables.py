@@ -110,10 +110,10 @@ def matching(chosen: Chosen, names: Sequence[str] | None, n_columns: int) -> pa.
     """
     if names is not None:
         return chosen.features.select(files.known_columns(chosen.where, names, chosen.features))
-    found = chosen.features.num_columns
-    if found != n_columns:
+    count = chosen.features.num_columns
+    if count != n_columns:
         raise SourceError(
-            f"{chosen.where} has {found} columns where the model was fitted to {n_columns} columns "
+            f"{chosen.where} has {count} columns where the model was fitted to {n_columns} columns "
             "without names; choose them with --columns"
         )
     return chosen.features
@@ -166,11 +166,11 @@ def features(
     else:
         for name in sorted(levelled - set(free), key=table.column_names.index):
             _refuse_no_category(name, table[name], where)
-    found = {}
+    columns = {}
     for name in table.column_names:
         keeps = name in levelled or pa.types.is_boolean(table[name].type)
-        found[name] = table[name] if keeps else _as_number(table[name])
-    result = pa.table(found)
+        columns[name] = table[name] if keeps else _as_number(table[name])
+    result = pa.table(columns)
     numeric = [n for n in result.column_names if pa.types.is_floating(result[n].type)]
     _refuse_cells(result.select(numeric), where, "infinite", _infinite, "replace them first, or")
     return result
@@ -189,8 +189,8 @@ def values(column: pa.ChunkedArray) -> Matrix:
             with contextlib.suppress(pa.ArrowInvalid):  # not all of it is of that kind
                 return values(column.cast(kind))
         return np.array(column.to_pylist(), dtype=object)
-    found: Matrix = column.to_numpy()
-    return found
+    numbers: Matrix = column.to_numpy()
+    return numbers
 
 
 def is_numeric(kind: pa.DataType) -> bool:
@@ -213,11 +213,11 @@ def missing_cells(column: pa.ChunkedArray) -> int:
 
 def _named(where: str, given: Sequence[str], table: pa.Table) -> list[str]:
     """Return column names from options: a name with a comma in it is a name if the table has it."""
-    found: list[str] = []
+    chosen_names: list[str] = []
     for entry in given:
         names = [entry] if entry in table.column_names else split([entry])
-        found.extend(files.known_columns(where, names, table))
-    return list(dict.fromkeys(found))
+        chosen_names.extend(files.known_columns(where, names, table))
+    return list(dict.fromkeys(chosen_names))
 
 
 def split(given: Sequence[str]) -> list[str]:
@@ -344,12 +344,12 @@ def _infinite(column: pa.ChunkedArray) -> pa.ChunkedArray:
     return pc.fill_null(pc.is_inf(column), False)
 
 
-def _refuse_cells(table: pa.Table, where: str, kind: str, found: Any, remedy: str) -> None:
+def _refuse_cells(table: pa.Table, where: str, kind: str, error: Any, remedy: str) -> None:
     counts = {}
     for name in table.column_names:
-        count = pc.sum(found(table[name])).as_py()
+        count = pc.sum(error(table[name])).as_py()
         if count:
-            row = pc.index(found(table[name]), True).as_py() + 1
+            row = pc.index(error(table[name]), True).as_py() + 1
             counts[name] = (count, row)
     if counts:
         total = sum(count for count, _ in counts.values())

@@ -79,7 +79,7 @@ def _named(named: Sequence[str], columns: Sequence[str]) -> dict[str, list[str]]
 
 
 def _matching(option: str, patterns: Sequence[str], columns: Sequence[str]) -> list[str]:
-    found: list[str] = []
+    names: list[str] = []
     for pattern in patterns:
         exact = [c for c in columns if pattern in (c, c.partition(SEPARATOR)[2])]
         hits = exact or [c for c in columns if fnmatchcase(c, pattern)]
@@ -88,8 +88,8 @@ def _matching(option: str, patterns: Sequence[str], columns: Sequence[str]) -> l
                 f"{option} {pattern!r} is no column; there are {', '.join(columns[:8])}"
                 + ", ..." * (len(columns) > 8)
             )
-        found += [hit for hit in hits if hit not in found]
-    return found
+        names += [hit for hit in hits if hit not in names]
+    return names
 
 
 def _split(entry: str, option: str) -> tuple[str, str]:

@@ -98,18 +98,18 @@ class AutoencoderCandidate:
             with torch.enable_grad():
                 at = x.clone().requires_grad_()
                 code = network.posterior(at, observed).mean
-                found = [
+                derivatives = [
                     torch.autograd.grad(code[:, i].sum(), at, retain_graph=True)[0][:, numbers]
                     for i in range(size)
                 ]
-            return torch.stack(found, 1).flatten(1)
+            return torch.stack(derivatives, 1).flatten(1)
 
         fitted = model._fitted
         read = np.asarray(fitted.read(rows.table), np.float64)
-        found = fitted.map(read, slopes, size * len(numbers), gradients=True)
+        derivatives = fitted.map(read, slopes, size * len(numbers), gradients=True)
         scale = model.scaling_.scale
         ratio = 1.0 if scale is None else self._space.spreads() / scale[numbers]
-        jacobian: Matrix = found.reshape(len(read), size, len(numbers)) * ratio
+        jacobian: Matrix = derivatives.reshape(len(read), size, len(numbers)) * ratio
         return jacobian
 
     def remark(self) -> str | None:
@@ -230,19 +230,19 @@ def resolve(
     ParameterError
         If there is no such method, or two have one name.
     """
-    found: dict[str, Method] = {}
+    methods: dict[str, Method] = {}
     columns = {"views": views, "types": types}
     for entry in given:
         method = _resolved(entry, columns, extension)
-        if method.name in found:
+        if method.name in methods:
             raise ParameterError(
                 f"methods has {method.name!r} twice; give one a name of its own, as a pair "
                 "(name, estimator)"
             )
-        found[method.name] = method
-    if not found:
+        methods[method.name] = method
+    if not methods:
         raise ParameterError(f"methods is empty; name some of {', '.join(NAMES)}")
-    return found
+    return methods
 
 
 def _resolved(entry: Any, columns: Named, extension: bool) -> Method:

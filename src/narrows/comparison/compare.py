@@ -145,8 +145,8 @@ def compare(
     >>> from narrows import compare
     >>> from sklearn.datasets import load_wine
     >>> X, y = load_wine(return_X_y=True)
-    >>> found = compare(X, y, methods=["pca", "factor_analysis"], n_components=2, folds=3)
-    >>> found.best("reconstruction")["method"]
+    >>> comparison = compare(X, y, methods=["pca", "factor_analysis"], n_components=2, folds=3)
+    >>> comparison.best("reconstruction")["method"]
     'pca'
     """
     settings = _Settings.of(n_components, seeds, noise, time_budget, random_state)
@@ -243,12 +243,12 @@ class _Target:
         values = column_or_1d(y)
         check_consistent_length(values, np.empty(n_samples))
         _check_known(values)
-        found = _task(values) if task == "auto" else task
+        kind = _task(values) if task == "auto" else task
         anomalous = None if anomaly is None else _marked(values, anomaly)
-        if found == "numbers":
-            return cls(found, np.asarray(values, np.float64), None, anomalous)
+        if kind == "numbers":
+            return cls(kind, np.asarray(values, np.float64), None, anomalous)
         encoder = LabelEncoder().fit(values)
-        return cls(found, encoder.transform(values), len(encoder.classes_), anomalous)
+        return cls(kind, encoder.transform(values), len(encoder.classes_), anomalous)
 
 
 def _check_known(values: Matrix) -> None:
@@ -268,12 +268,12 @@ def _task(values: Matrix) -> str:
 
 
 def _marked(values: Matrix, anomaly: Any) -> NDArray[np.bool_]:
-    found = np.asarray(values == anomaly)
-    if found.shape != values.shape or not found.any() or found.all():
+    marks = np.asarray(values == anomaly)
+    if marks.shape != values.shape or not marks.any() or marks.all():
         raise ParameterError(
             f"anomaly={anomaly!r} must be a value that some rows of y have and others have not"
         )
-    return found
+    return marks
 
 
 def _several(given: Any) -> Any:

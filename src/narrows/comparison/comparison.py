@@ -50,10 +50,10 @@ class Comparison:
     >>> from narrows import compare
     >>> from sklearn.datasets import load_iris
     >>> X, y = load_iris(return_X_y=True)
-    >>> found = compare(X, y, methods=["pca", "lda"], n_components=[2], folds=3)
-    >>> found.best("knn")["method"]
+    >>> comparison = compare(X, y, methods=["pca", "lda"], n_components=[2], folds=3)
+    >>> comparison.best("knn")["method"]
     'lda'
-    >>> print(found.verdict("lda", "reconstruction"))
+    >>> print(comparison.verdict("lda", "reconstruction"))
     lda, 2 components: no value for reconstruction
     """
 
@@ -100,14 +100,14 @@ class Comparison:
         ParameterError
             If the metric was not computed, or nothing has a value of it.
         """
-        found = summary.best(self.summary, self._metric(metric), self.reference, n_components)
-        if found is None:
+        entry = summary.best(self.summary, self._metric(metric), self.reference, n_components)
+        if entry is None:
             where = "" if n_components is None else f" with {n_components} components"
             raise ParameterError(
                 f"metric={metric!r} has no value for any method{where}; look at the messages of "
                 "cells"
             )
-        return found
+        return entry
 
     def verdict(
         self, method: str, metric: str = "reconstruction", n_components: int | None = None
@@ -182,7 +182,7 @@ class Comparison:
     def to_dict(self) -> Json:
         """Return everything as plain JSON types: the contract of reports, with a version."""
         names = [metric["name"] for metric in self.metrics]
-        found = {
+        entries = {
             name: summary.best(self.summary, self._metric(name), self.reference, None)
             for name in names
         }
@@ -195,7 +195,7 @@ class Comparison:
             "metrics": self.metrics,
             "cells": self.cells,
             "summary": self.summary,
-            "best": {name: entry for name, entry in found.items() if entry is not None},
+            "best": {name: entry for name, entry in entries.items() if entry is not None},
         }
         copied: Json = json.loads(json.dumps(content, allow_nan=False))
         return copied
@@ -233,7 +233,7 @@ class Comparison:
         try:
             content = json.loads(Path(path).read_text(encoding="utf-8"))
             kind, version = content["format"], content["version"]
-            found = cls(content)
+            comparison = cls(content)
         except (ValueError, KeyError, TypeError) as error:
             raise CorruptFileError(f"{os.fspath(path)} holds no comparison") from error
         if kind != FORMAT or version != VERSION:
@@ -241,7 +241,7 @@ class Comparison:
                 f"{os.fspath(path)} is {kind!r}, version {version!r}, not {FORMAT!r}, version "
                 f"{VERSION}; update narrows, or give another file"
             )
-        return found
+        return comparison
 
     def __repr__(self) -> str:
         methods, sizes = self.settings["methods"], self.settings["n_components"]

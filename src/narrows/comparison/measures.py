@@ -136,11 +136,11 @@ def chosen(names: Sequence[str] | None, situation: MetricContext) -> list[Metric
     return [known[name] for name in dict.fromkeys(names)]
 
 
-def computed(chosen: Sequence[Metric], found: CandidateResult) -> dict[str, float | None]:
+def computed(chosen: Sequence[Metric], result: CandidateResult) -> dict[str, float | None]:
     """Return the metrics of one fit; None where the method has not what one needs."""
     values: dict[str, float | None] = {}
     for metric in chosen:
-        value = None if metric.compute is None else metric.compute(found)
+        value = None if metric.compute is None else metric.compute(result)
         values[metric.name] = None if value is None or not np.isfinite(value) else float(value)
     return values
 
@@ -154,12 +154,12 @@ def stability(several: Sequence[Matrix | None]) -> float | None:
     return agreed
 
 
-def by_column(found: CandidateResult) -> list[float | None] | None:
+def by_column(result: CandidateResult) -> list[float | None] | None:
     """Return the share of the held-out variance of each column of the table that is lost."""
-    if found.back is None:
+    if result.back is None:
         return None
-    space, test = found.fold.space, found.fold.test
-    lost = np.where(test.observed, (found.back - test.inputs) ** 2, 0.0).sum(0)
+    space, test = result.fold.space, result.fold.test
+    lost = np.where(test.observed, (result.back - test.inputs) ** 2, 0.0).sum(0)
     spread = np.where(test.observed, test.inputs**2, 0.0).sum(0)
     width = space.layout_.n_features
     total = np.bincount(space.owners_, spread, width)
@@ -180,14 +180,14 @@ def _of_view(view: str) -> Metric:
         f"Unexplained variance, {view}",
         False,
         f"The same of the columns of view {view}.",
-        lambda found: _lost(found, found.back, view),
+        lambda result: _lost(result, result.back, view),
     )
 
 
-def _lost(found: CandidateResult, back: Matrix | None, view: str | None = None) -> float | None:
+def _lost(result: CandidateResult, back: Matrix | None, view: str | None = None) -> float | None:
     if back is None:
         return None
-    space, test = found.fold.space, found.fold.test
+    space, test = result.fold.space, result.fold.test
     own = slice(None)
     if view is not None:
         columns = {placed.name: placed.columns for placed in space.layout_.views}[view]
@@ -196,34 +196,34 @@ def _lost(found: CandidateResult, back: Matrix | None, view: str | None = None) 
 
 
 def _neighbourhood(metric: Callable[..., float]) -> Callable[[CandidateResult], float | None]:
-    def compute(found: CandidateResult) -> float | None:
-        if found.code is None or len(found.code) < 4:
+    def compute(result: CandidateResult) -> float | None:
+        if result.code is None or len(result.code) < 4:
             return None
-        rows, code = _some(found.fold.test.inputs), _some(found.code)
+        rows, code = _some(result.fold.test.inputs), _some(result.code)
         return metric(rows, code, n_neighbors=min(NEIGHBORS, (len(code) - 1) // 2))
 
     return compute
 
 
-def _distances(found: CandidateResult) -> float | None:
-    if found.code is None:
+def _distances(result: CandidateResult) -> float | None:
+    if result.code is None:
         return None
-    return metrics.distance_correlation(_some(found.fold.test.inputs), _some(found.code))
+    return metrics.distance_correlation(_some(result.fold.test.inputs), _some(result.code))
 
 
 def _some(rows: Matrix) -> Matrix:
     """Return rows, evenly spaced ones where there are too many for all pairs."""
     if len(rows) <= MANY_ROWS:
         return rows
-    found: Matrix = rows[np.linspace(0, len(rows) - 1, MANY_ROWS).astype(int)]
-    return found
+    sample: Matrix = rows[np.linspace(0, len(rows) - 1, MANY_ROWS).astype(int)]
+    return sample
 
 
 def _neighbors(classifier: bool) -> Callable[[CandidateResult], Any]:
     kind = KNeighborsClassifier if classifier else KNeighborsRegressor
 
-    def make(found: CandidateResult) -> Any:
-        return kind(n_neighbors=min(5, len(found.code_train)))
+    def make(result: CandidateResult) -> Any:
+        return kind(n_neighbors=min(5, len(result.code_train)))
 
     return make
 
@@ -233,45 +233,45 @@ def _predicted(
 ) -> Callable[[CandidateResult], Any]:
     """Return a metric: the score of a model from training codes to the target, on held-out rows."""
 
-    def compute(found: CandidateResult) -> float | None:
-        code = found.noisy_code if noisy else found.code
+    def compute(result: CandidateResult) -> float | None:
+        code = result.noisy_code if noisy else result.code
         if code is None:
             return None
-        model = make_pipeline(StandardScaler(), make(found))
-        model.fit(found.code_train, found.fold.y_train)
-        return float(model.score(code, found.fold.y_test))
+        model = make_pipeline(StandardScaler(), make(result))
+        model.fit(result.code_train, result.fold.y_train)
+        return float(model.score(code, result.fold.y_test))
 
     return compute
 
 
-def _silhouette(found: CandidateResult) -> float | None:
-    if found.code is None:
+def _silhouette(result: CandidateResult) -> float | None:
+    if result.code is None:
         return None
-    y = _some(found.fold.y_test)
+    y = _some(result.fold.y_test)
     if not 1 < len(np.unique(y)) < len(y):
         return None
-    scaler = StandardScaler().fit(found.code_train)
-    return float(silhouette_score(scaler.transform(_some(found.code)), y))
+    scaler = StandardScaler().fit(result.code_train)
+    return float(silhouette_score(scaler.transform(_some(result.code)), y))
 
 
-def _anomalies(found: CandidateResult) -> float | None:
-    known = found.fold.anomalous
-    if found.back is None or known.all() or not known.any():
+def _anomalies(result: CandidateResult) -> float | None:
+    known = result.fold.anomalous
+    if result.back is None or known.all() or not known.any():
         return None
-    test = found.fold.test
-    errors = np.where(test.observed, (found.back - test.inputs) ** 2, 0.0).sum(1)
+    test = result.fold.test
+    errors = np.where(test.observed, (result.back - test.inputs) ** 2, 0.0).sum(1)
     return float(roc_auc_score(known, errors / np.maximum(test.observed.sum(1), 1)))
 
 
-def _active(found: CandidateResult) -> float | None:
-    return None if found.code is None else float(metrics.active_units(found.code))
+def _active(result: CandidateResult) -> float | None:
+    return None if result.code is None else float(metrics.active_units(result.code))
 
 
-def _steepness(found: CandidateResult) -> float | None:
-    test = found.fold.test
+def _steepness(result: CandidateResult) -> float | None:
+    test = result.fold.test
     few = np.linspace(0, len(test.inputs) - 1, min(FEW_ROWS, len(test.inputs))).astype(int)
-    jacobian = found.jacobian(test.take(np.unique(few)))
-    return None if jacobian is None else metrics.jacobian_norm(jacobian, found.code_train)
+    jacobian = result.jacobian(test.take(np.unique(few)))
+    return None if jacobian is None else metrics.jacobian_norm(jacobian, result.code_train)
 
 
 def _classes(situation: MetricContext) -> bool:
@@ -289,14 +289,14 @@ METRICS = (
         False,
         "Squared error of held-out cells as a share of their variance; 1 is what the means of the "
         "training rows give.",
-        lambda found: _lost(found, found.back),
+        lambda result: _lost(result, result.back),
     ),
     Metric(
         "noisy_reconstruction",
         "Unexplained variance under noise",
         False,
         "The same where the method sees held-out rows with noise and is to give them back without.",
-        lambda found: _lost(found, found.noisy_back),
+        lambda result: _lost(result, result.noisy_back),
     ),
     Metric(
         "trustworthiness",
@@ -332,7 +332,7 @@ METRICS = (
         "Logistic accuracy",
         True,
         "Share of held-out rows whose class a logistic regression on the code tells.",
-        _predicted(lambda found: LogisticRegression(max_iter=5000)),
+        _predicted(lambda result: LogisticRegression(max_iter=5000)),
         _classes,
     ),
     Metric(
@@ -340,7 +340,7 @@ METRICS = (
         "LDA accuracy",
         True,
         "Share of held-out rows whose class a linear discriminant analysis of the code tells.",
-        _predicted(lambda found: LinearDiscriminantAnalysis()),
+        _predicted(lambda result: LinearDiscriminantAnalysis()),
         _classes,
     ),
     Metric(
@@ -375,7 +375,7 @@ METRICS = (
         True,
         "Share of the target's variance on held-out rows that a ridge regression on the code "
         "tells.",
-        _predicted(lambda found: Ridge()),
+        _predicted(lambda result: Ridge()),
         _numbers,
     ),
     Metric(

@@ -45,11 +45,11 @@ class Watch:
         """Measure by how much memory rises within."""
         self.look()
         self._measures = _set_back()
-        before, found = _read("VmRSS"), Span()
-        yield found
+        before, peak = _read("VmRSS"), Span()
+        yield peak
         after = self.look()
         if after is not None and before is not None:
-            found.rise = max(0.0, after - before)
+            peak.rise = max(0.0, after - before)
 
 
 @dataclass
@@ -65,8 +65,8 @@ def _read(field: str) -> float | None:
         text = STATUS.read_text(encoding="ascii", errors="replace")
     except OSError:  # not Linux
         return None
-    found = re.search(rf"^{field}:\s+(\d+) kB$", text, re.MULTILINE)
-    return None if found is None else int(found[1]) / 1024
+    match = re.search(rf"^{field}:\s+(\d+) kB$", text, re.MULTILINE)
+    return None if match is None else int(match[1]) / 1024
 
 
 def _set_back() -> bool:

@@ -137,10 +137,10 @@ class Runner:
     def _known(self, method: Method, size: int, fold: int) -> list[Cell]:
         """Return the finished cells of all seeds, or none: stability needs all of them."""
         keys = [(method.name, size, fold, seed) for seed in self._plan.seeds]
-        found = [self._journal.get(key) for key in keys]
-        if any(cell is None for cell in found):
+        known = [self._journal.get(key) for key in keys]
+        if any(cell is None for cell in known):
             return []
-        cells = [cell for cell in found if cell is not None]
+        cells = [cell for cell in known if cell is not None]
         for cell in cells:
             self._charge(cell, cell["fit_seconds"] + cell["transform_seconds"])
         return cells
@@ -218,9 +218,9 @@ class Runner:
                 cell["maps_new_rows"] = candidate.maps_new_rows
                 cell["reconstructs"] = candidate.reconstructs
                 fold, said = self._sampled(fold, candidate, cell)
-                found = _measured(cell, candidate, fold, self.watch)
-                cell["values"] = measures.computed(self._plan.metrics, found)
-                cell["columns"] = measures.by_column(found)
+                outcome = _measured(cell, candidate, fold, self.watch)
+                cell["values"] = measures.computed(self._plan.metrics, outcome)
+                cell["columns"] = measures.by_column(outcome)
             cell["status"] = "ok"
             cell["message"] = _joined([candidate.remark(), said, *map(_text, caught)])
         except REFUSALS as error:
@@ -229,7 +229,7 @@ class Runner:
         except Exception as error:  # noqa: BLE001 - one method's error is reported, others go on
             cell.update(status="failed", message=_joined([f"{type(error).__name__}: {error}"]))
             return None
-        return found.code
+        return outcome.code
 
     def _sampled(self, fold: Fold, candidate: Candidate, cell: Cell) -> tuple[Fold, str | None]:
         """Return the fold with no more training rows than the method can be fitted to."""

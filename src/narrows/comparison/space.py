@@ -115,9 +115,9 @@ class Space(BaseEstimator):  # type: ignore[misc]
         shape = (len(X), len(self.numbers))
         noise = size * self.spreads() * generator.normal(size=shape)
         if not nw.dependencies.is_into_dataframe(X):
-            found = np.array(X, np.float64)
-            found[:, list(self.numbers)] += noise
-            return found
+            table = np.array(X, np.float64)
+            table[:, list(self.numbers)] += noise
+            return table
         frame = frame_of(X)
         names = [frame.columns[number] for number in self.numbers]
         columns = [

@@ -41,12 +41,12 @@ class Scores:
 
     def folds(self, method: str, size: int, metric: str) -> Folds:
         """Return the values by fold, of folds that have one."""
-        found: dict[int, list[float]] = {}
+        folds: dict[int, list[float]] = {}
         for cell in self._cells.get((method, size), []):
             value = cell["values"].get(metric)
             if value is not None:
-                found.setdefault(cell["fold"], []).append(value)
-        return {fold: float(np.mean(values)) for fold, values in sorted(found.items())}
+                folds.setdefault(cell["fold"], []).append(value)
+        return {fold: float(np.mean(values)) for fold, values in sorted(folds.items())}
 
     def estimate(self, folds: Folds) -> Estimate:
         """Return mean and interval over folds."""
@@ -82,7 +82,7 @@ def summarized(scores: Scores, metrics: Sequence[Json], reference: str) -> list[
         for metric in metrics
         for size in {size for _, size in scores.entries}
     }
-    found = []
+    entries = []
     for method, size in scores.entries:
         values = {}
         for metric in metrics:
@@ -92,9 +92,9 @@ def summarized(scores: Scores, metrics: Sequence[Json], reference: str) -> list[
                 other = scores.folds(reference, size, name)
                 rank = ranks[name, size].get(method)
                 values[name] = _value(scores, folds, other, rank, method == reference)
-        found.append({"method": method, "n_components": size, **_entry(scores, method, size)})
-        found[-1]["values"] = values
-    return found
+        entries.append({"method": method, "n_components": size, **_entry(scores, method, size)})
+        entries[-1]["values"] = values
+    return entries
 
 
 def _value(
@@ -174,13 +174,13 @@ def best(
 def sentence(entry: Json, metric: Json, reference: str) -> str:
     """Return how a method does, and whether it is better than the reference of its size."""
     value = entry["values"][metric["name"]]
-    found = f"{metric['label']} {value['mean']:.3g}{_interval(value)}"
+    text = f"{metric['label']} {value['mean']:.3g}{_interval(value)}"
     if entry["method"] == reference:
-        return f"{found}; it is the reference"
+        return f"{text}; it is the reference"
     difference = value["difference"]
     if difference is None:
-        return f"{found}; {reference} of that size has no value to compare with"
-    return f"{found}; {judgement(difference, metric, reference)}"
+        return f"{text}; {reference} of that size has no value to compare with"
+    return f"{text}; {judgement(difference, metric, reference)}"
 
 
 def judgement(difference: Named, metric: Json, reference: str) -> str:

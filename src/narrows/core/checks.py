@@ -106,8 +106,8 @@ def choice(name: str, value: object, options: Iterable[str], *, remedy: str = ""
 def nearest(value: object, known: Iterable[str]) -> str:
     """Return ``did you mean 'x'?`` for the option nearest to ``value``, or nothing."""
     plain = {option.lower(): option for option in known}
-    found = difflib.get_close_matches(str(value).lower(), list(plain), n=1, cutoff=0.5)
-    return f"did you mean {plain[found[0]]!r}?" if found else ""
+    close = difflib.get_close_matches(str(value).lower(), list(plain), n=1, cutoff=0.5)
+    return f"did you mean {plain[close[0]]!r}?" if close else ""
 
 
 def _bound(low: float | None, high: float | None, include_low: bool, include_high: bool) -> str:

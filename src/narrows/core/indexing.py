@@ -19,10 +19,10 @@ def column_ranges(widths: Sequence[int]) -> list[range]:
 
 def as_index(columns: Columns) -> slice | list[int]:
     """Return columns as a slice where they follow each other, which takes no copy."""
-    found = list(columns)
-    if found and found == list(range(found[0], found[0] + len(found))):
-        return slice(found[0], found[0] + len(found))
-    return found
+    numbers = list(columns)
+    if numbers and numbers == list(range(numbers[0], numbers[0] + len(numbers))):
+        return slice(numbers[0], numbers[0] + len(numbers))
+    return numbers
 
 
 def inverse(places: Columns) -> slice | list[int]:

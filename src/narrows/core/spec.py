@@ -165,9 +165,9 @@ class Spec(BaseEstimator):  # type: ignore[misc]
         if isinstance(value, cls):
             return value
         if isinstance(value, str):
-            found = Spec.find(cls.axis, cls.aliases.get(value, value), also=cls.aliases)()
-            assert isinstance(found, cls)
-            return found
+            spec = Spec.find(cls.axis, cls.aliases.get(value, value), also=cls.aliases)()
+            assert isinstance(spec, cls)
+            return spec
         if callable(value) and not isinstance(value, (type, Spec)) and cls.how_to_write:
             called = getattr(value, "__name__", type(value).__name__)
             called = called if called.isidentifier() else "my_function"  # of a lambda
@@ -176,7 +176,7 @@ class Spec(BaseEstimator):  # type: ignore[misc]
                 + cls.how_to_write.format(value=called)
             )
         known = Spec.named(cls.axis)
-        listed = ", ".join(found.__name__ for found in known.values())
+        listed = ", ".join(spec.__name__ for spec in known.values())
         raise ParameterError(
             f"{cls.axis}={value!r} must be a name or one of the specs {listed}; "
             f"write for example {cls.axis}={next(iter(known))!r}"

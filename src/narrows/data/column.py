@@ -204,8 +204,8 @@ class ColumnType(Spec, axis="type"):
 
     def spread(self, draws: Matrix) -> Matrix:
         """Return how far draws of cells differ, shape (n_draws, n_samples) to (n_samples,)."""
-        found: Matrix = np.std(draws, axis=0, ddof=1)
-        return found
+        spread: Matrix = np.std(draws, axis=0, ddof=1)
+        return spread
 
 
 @dataclass(frozen=True)

@@ -167,28 +167,28 @@ def _usual(column: Any) -> Any:
 def _compressed(X: TableLike) -> Any:
     if X.ndim != 2 or X.dtype.kind not in "fiub":
         return X  # which scikit-learn refuses by name
-    found = X.tocsr()
-    if found.dtype.kind == "f" and np.isnan(found.data).any():
-        entry = int(np.flatnonzero(np.isnan(found.data))[0])
-        row = int(np.searchsorted(found.indptr, entry, side="right")) - 1
+    rows = X.tocsr()
+    if rows.dtype.kind == "f" and np.isnan(rows.data).any():
+        entry = int(np.flatnonzero(np.isnan(rows.data))[0])
+        row = int(np.searchsorted(rows.indptr, entry, side="right")) - 1
         raise DataError(
-            f"X is sparse and has NaN in row {row}, column {found.indices[entry]}, but sparse "
+            f"X is sparse and has NaN in row {row}, column {rows.indices[entry]}, but sparse "
             "tables have no holes; write X.toarray(), whose NaN are cells that were not measured"
         )
-    return found
+    return rows
 
 
 def _stacked(X: TableLike) -> Any:
     if any(scipy.sparse.issparse(row) for row in X):
         return X
     try:
-        found = np.asarray(X)
+        array = np.asarray(X)
     except ValueError as error:
         raise DataError(
             "X is a list of rows of different shapes, which is no table; for sequences write "
             f"pad_sequences(X), or give rows of one length ({error})"
         ) from error
-    return _array(found)
+    return _array(array)
 
 
 def _array(X: Matrix) -> Any:
@@ -275,19 +275,19 @@ def columns_of(X: Matrix) -> Any:
     """
     import pyarrow as pa
 
-    found = {}
+    columns = {}
     for i in range(X.shape[1]):
         cells = X[:, i].tolist()
         if any(isinstance(cell, Decimal) for cell in cells):
             cells = [float(cell) if isinstance(cell, Decimal) else cell for cell in cells]
         try:
-            found[str(i)] = pa.array(cells, from_pandas=True)
+            columns[str(i)] = pa.array(cells, from_pandas=True)
         except (pa.ArrowInvalid, pa.ArrowTypeError) as error:
             raise DataError(
                 f"column {i} holds values of several or unknown types; make them all numbers, or "
                 f"all text ({error})"
             ) from error
-    return pa.table(found)
+    return pa.table(columns)
 
 
 def refusal(name: str, series: SeriesLike) -> str | None:
@@ -385,8 +385,8 @@ def refuse_holes(name: str, y: TargetLike) -> None:
         With the first row that has none.
     """
     values = y.to_list() if hasattr(y, "to_list") else y
-    found = np.asarray(values, dtype=object)
-    rows = found.reshape(len(found), -1) if found.ndim else found.reshape(1, 1)
+    cells = np.asarray(values, dtype=object)
+    rows = cells.reshape(len(cells), -1) if cells.ndim else cells.reshape(1, 1)
     holes = np.array([[cell is None or bool(_is_na(cell)) for cell in row] for row in rows])
     if holes.any():
         row, place = np.argwhere(holes)[0]

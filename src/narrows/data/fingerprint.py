@@ -139,7 +139,7 @@ class Fingerprint:
     def including(self, rows: Any) -> Fingerprint:
         """Return the fingerprint of what this one stands for and of more rows."""
         ranks = _ranks(rows, self.window)
-        found = self.marks
+        marks = self.marks
         # As many rows differ as ranks do, or more: below this level there is no room for them.
         level = self.level
         if len(ranks) > MOST:
@@ -148,8 +148,8 @@ class Fingerprint:
             while np.count_nonzero(differing >= level) > MOST:
                 level += 1
         for part in self._marks(rows, ranks, level):
-            found, level = _bounded(np.concatenate([found, part]), level)
-        return replace(self, level=level, marks=found)
+            marks, level = _bounded(np.concatenate([marks, part]), level)
+        return replace(self, level=level, marks=marks)
 
     def seen(self, rows: Any) -> Seen:
         """Return how many of some rows this stands for."""
@@ -164,7 +164,7 @@ class Fingerprint:
         levels = _levels(ranks)
         kept = np.flatnonzero(levels >= level)
         for some in np.array_split(kept, max(1, -(-len(kept) // MOST))):
-            found = np.empty(len(some))
+            marks = np.empty(len(some))
             size = _size(rows.shape[1])
             for start in range(0, len(some), size):
                 numbers = some[start : start + size]
@@ -173,18 +173,18 @@ class Fingerprint:
                 for place, row in enumerate(shorter, start):
                     mark = hashlib.blake2b(row.tobytes(), key=self.salt, digest_size=DIGEST_BYTES)
                     digest = int.from_bytes(mark.digest(), "little") % 2**DIGEST_BITS
-                    found[place] = digest * LEVELS + int(levels[some[place]])
-            yield found
+                    marks[place] = digest * LEVELS + int(levels[some[place]])
+            yield marks
 
 
 def _bounded(marks: Numbers, level: int) -> tuple[Numbers, int]:
     """Return marks each once, of so high a level that there is room for them, and that level."""
-    found = np.unique(marks)
-    found = found[found % LEVELS >= level]
-    while len(found) > MOST:
+    marks_kept = np.unique(marks)
+    marks_kept = marks_kept[marks_kept % LEVELS >= level]
+    while len(marks_kept) > MOST:
         level += 1
-        found = found[found % LEVELS >= level]
-    return found, level
+        marks_kept = marks_kept[marks_kept % LEVELS >= level]
+    return marks_kept, level
 
 
 def _size(n_columns: int) -> int:
@@ -226,19 +226,19 @@ def _ranks(rows: Any, window: tuple[int, int]) -> Words:
     """Return a random number for each row, the same for rows that are equal in some columns."""
     first, last = window
     size = _size(last - first)
-    found = np.empty(rows.shape[0], np.uint64)
+    ranks = np.empty(rows.shape[0], np.uint64)
     for start in range(0, rows.shape[0], size):
         block = _words(rows[start : start + size, first:last])
-        found[start : start + size] = _mixed(block, 1)[:, 0]
-    return found
+        ranks[start : start + size] = _mixed(block, 1)[:, 0]
+    return ranks
 
 
 def _mixed(words: Words, count: int) -> Words:
     """Return so many random numbers for each row of words, the same for equal rows."""
-    found = words @ _keys(words.shape[1], count)
+    numbers = words @ _keys(words.shape[1], count)
     for shift, factor in ((30, 0xBF58476D1CE4E5B9), (27, 0x94D049BB133111EB)):  # splitmix64
-        found = (found ^ (found >> np.uint64(shift))) * np.uint64(factor)
-    mixed: Words = found ^ (found >> np.uint64(31))
+        numbers = (numbers ^ (numbers >> np.uint64(shift))) * np.uint64(factor)
+    mixed: Words = numbers ^ (numbers >> np.uint64(31))
     return mixed
 
 
@@ -251,5 +251,5 @@ def _keys(width: int, count: int) -> Words:
 def _levels(ranks: Words) -> NDArray[np.int64]:
     """Return how many binary zeros each number ends with; at most 63."""
     lowest = ranks & (~ranks + np.uint64(1))
-    found = np.log2(np.maximum(lowest, np.uint64(1)).astype(np.float64))
-    return np.where(ranks == 0, LEVELS - 1, found).astype(np.int64)
+    levels = np.log2(np.maximum(lowest, np.uint64(1)).astype(np.float64))
+    return np.where(ranks == 0, LEVELS - 1, levels).astype(np.int64)

@@ -139,8 +139,8 @@ class Frame:
             Of the rows.
         """
         make = _maker(self.library)
-        found = zip(columns, cells, self.dtypes, strict=True)
-        return self._built([make(column, said, dtype) for column, said, dtype in found], index)
+        series = zip(columns, cells, self.dtypes, strict=True)
+        return self._built([make(column, said, dtype) for column, said, dtype in series], index)
 
     def filled(
         self, X: TableLike, columns: Sequence[Column], cells: Sequence[Cells], holes: Matrix
@@ -159,7 +159,7 @@ class Frame:
             Where nothing was measured.
         """
         put = {"pandas": _pandas_put, "polars": _polars_put, "pyarrow": _arrow_put}[self.library]
-        found = []
+        columns_filled = []
         for number, (column, said) in enumerate(zip(columns, cells, strict=True)):
             native = X.iloc[:, number] if self.library == "pandas" else X[self.labels[number]]
             rows = np.flatnonzero(holes[:, number])
@@ -168,8 +168,8 @@ class Frame:
                 native = _maker(self.library)(column, _beside(said, native, rows), None)
             elif rows.size or foreign:
                 native = put(column, said, native, rows)
-            found.append(native)
-        return self._built(found, X.index if self.library == "pandas" else None)
+            columns_filled.append(native)
+        return self._built(columns_filled, X.index if self.library == "pandas" else None)
 
     def _built(self, cells: Sequence[Any], index: Any) -> Any:
         if self.library == "pandas":
@@ -179,13 +179,13 @@ class Frame:
                 number: pd.Series(cell, index=index, dtype=object) if cell.dtype == object else cell
                 for number, cell in enumerate(cells)
             }
-            found = pd.DataFrame(columns, index=index)
+            frame = pd.DataFrame(columns, index=index)
             if self.labels and all(isinstance(label, tuple) for label in self.labels):
-                found.columns = pd.MultiIndex.from_tuples(self.labels, names=self.axis or None)
+                frame.columns = pd.MultiIndex.from_tuples(self.labels, names=self.axis or None)
             else:
                 name = self.axis[0] if self.axis else None
-                found.columns = pd.Index(list(self.labels), name=name, tupleize_cols=False)
-            return found
+                frame.columns = pd.Index(list(self.labels), name=name, tupleize_cols=False)
+            return frame
         if self.library == "polars":
             import polars as pl
 
@@ -239,17 +239,17 @@ def filled_array(X: TableLike, said: Matrix, holes: Matrix) -> Matrix:
     holes : bool ndarray of shape (n_samples, n_features)
         Where nothing was measured.
     """
-    found = np.array(np.ma.getdata(X) if isinstance(X, np.ma.MaskedArray) else X)
-    if found.dtype.kind not in "fiub":  # text has no room for other levels, nor for NaN
-        found = found.astype(object)
-    found = found.astype(found.dtype.newbyteorder("="), copy=False)
+    array = np.array(np.ma.getdata(X) if isinstance(X, np.ma.MaskedArray) else X)
+    if array.dtype.kind not in "fiub":  # text has no room for other levels, nor for NaN
+        array = array.astype(object)
+    array = array.astype(array.dtype.newbyteorder("="), copy=False)
     if holes.any():
         cells = said[holes]
-        if found.dtype.kind in "iu":
-            found[holes] = _whole(cells.tolist(), 8 * found.itemsize, found.dtype.kind == "i")
+        if array.dtype.kind in "iu":
+            array[holes] = _whole(cells.tolist(), 8 * array.itemsize, array.dtype.kind == "i")
         else:
-            found[holes] = cells
-    return found
+            array[holes] = cells
+    return array
 
 
 def _maker(library: str) -> Any:
@@ -269,9 +269,9 @@ def _beside(cells: Cells, native: SeriesLike, rows: Matrix) -> Cells:
     """Return what a model says in some rows, and the numbers that were measured in the others."""
     if isinstance(cells, list):  # levels were measured in no row, or the table had been refused
         return cells
-    found = floats("", nw.from_native(native, series_only=True))
-    found[rows] = cells[rows]
-    return found
+    numbers = floats("", nw.from_native(native, series_only=True))
+    numbers[rows] = cells[rows]
+    return numbers
 
 
 def _boolean(native: SeriesLike) -> bool:
@@ -353,10 +353,10 @@ def _pandas_put(column: Column, cells: Cells, native: SeriesLike, rows: Matrix) 
     if isinstance(native.dtype, pd.SparseDtype):
         native = native.sparse.to_dense()
     said = [cells[row] for row in rows]
-    found = native.array
+    array = native.array
     if isinstance(native.dtype, pd.CategoricalDtype):
         known = all_levels(column, said, native.dtype.categories)
-        found = found.set_categories(known)
+        array = array.set_categories(known)
     elif pd.api.types.is_integer_dtype(native.dtype):
         signed = pd.api.types.is_signed_integer_dtype(native.dtype)
         said = _whole(said, 8 * native.dtype.itemsize, signed)
@@ -364,9 +364,9 @@ def _pandas_put(column: Column, cells: Cells, native: SeriesLike, rows: Matrix) 
         kind = next((type(cell) for cell in native if isinstance(cell, Decimal)), float)
         said = [np.nan if np.isnan(cell) else kind(float(cell)) for cell in said]
     if pd.api.types.is_extension_array_dtype(native.dtype):
-        found = found.copy()
-        found[rows] = pd.array(said, dtype=found.dtype)
-        return found
+        array = array.copy()
+        array[rows] = pd.array(said, dtype=array.dtype)
+        return array
     values = native.to_numpy(copy=True)
     values[rows] = said
     return values
@@ -374,10 +374,10 @@ def _pandas_put(column: Column, cells: Cells, native: SeriesLike, rows: Matrix) 
 
 def _merged(cells: list[Any], measured: list[Any], rows: Matrix) -> list[Any]:
     """Return what is true or false: as it was measured, or as a model says where it was not."""
-    found = list(measured)
+    merged = list(measured)
     for row in rows:
-        found[row] = cells[row]
-    return [None if cell is None else bool(cell) for cell in found]
+        merged[row] = cells[row]
+    return [None if cell is None else bool(cell) for cell in merged]
 
 
 def _polars(column: Column, cells: Cells, dtype: Any) -> Any:
@@ -476,8 +476,8 @@ def _arrow_put(column: Column, cells: Cells, native: SeriesLike, rows: Matrix) -
         said[row] = cell
     holes = np.zeros(len(native), bool)
     holes[rows] = True
-    found = pc.if_else(pa.array(holes), pa.array(said, kept), native.cast(kept))
-    return found if kept == dtype else found.cast(dtype)
+    array = pc.if_else(pa.array(holes), pa.array(said, kept), native.cast(kept))
+    return array if kept == dtype else array.cast(dtype)
 
 
 def _arrow_held(values: list[Any], dtype: Any) -> list[Any]:

@@ -208,10 +208,10 @@ def _join_keyed(tables: Json, on: str) -> tuple[Any, list[int], Matrix]:
 
 
 def _ids(whole: list[Any]) -> Matrix:
-    found = np.empty(len(whole), dtype=object)
-    found[:] = whole
-    plain = np.array(whole) if whole and not isinstance(whole[0], tuple) else found
-    return plain if plain.dtype.kind in "iufM" and plain.ndim == 1 else found
+    ids = np.empty(len(whole), dtype=object)
+    ids[:] = whole
+    plain = np.array(whole) if whole and not isinstance(whole[0], tuple) else ids
+    return plain if plain.dtype.kind in "iufM" and plain.ndim == 1 else ids
 
 
 def matched(samples: Mapping[str, Sequence[Any]]) -> list[Any]:
@@ -350,11 +350,11 @@ def split_views(table: TableLike, views: Named) -> Json:
         return {view.name: array[:, list(view.columns)] for view in placed}
     frame = nw.from_native(table, eager_only=True)
     names = list(frame.columns)
-    found = {}
+    tables = {}
     for view in resolve_views(views, len(names), names, table):
         part = frame[:, list(view.columns)]
         front = f"{view.name}{SEPARATOR}"
-        found[view.name] = part.rename(
+        tables[view.name] = part.rename(
             {name: name.removeprefix(front) for name in part.columns if name.startswith(front)}
         ).to_native()
-    return found
+    return tables

@@ -44,8 +44,10 @@ class Layout:
         if self.schema is None:
             return self
         columns = self.schema.columns
-        found = [column.with_statistics(rows[:, i], weight) for i, column in enumerate(columns)]
-        return replace(self, schema=replace(self.schema, columns=tuple(found)))
+        columns_measured = [
+            column.with_statistics(rows[:, i], weight) for i, column in enumerate(columns)
+        ]
+        return replace(self, schema=replace(self.schema, columns=tuple(columns_measured)))
 
     @property
     def columns(self) -> tuple[Column, ...]:
@@ -106,7 +108,9 @@ class Layout:
         for number, column in enumerate(columns):
             if not column.type.is_plain:
                 groups.setdefault(f"{column.type!r} {column.n_places}", []).append(number)
-        return [(tuple(found), [columns[number] for number in found]) for found in groups.values()]
+        return [
+            (tuple(numbers), [columns[number] for number in numbers]) for numbers in groups.values()
+        ]
 
     @property
     def one_hot_columns(self) -> tuple[Column, ...]:
@@ -141,8 +145,8 @@ class Layout:
     def source_columns(self) -> list[int]:
         """Which column of the table each of the columns belongs to that the network sees."""
         shown = self.columns or (PLAIN,) * self.n_features
-        found = [number for number, column in enumerate(shown) for _ in range(column.n_inputs)]
-        return [*found, *self.indicators]
+        sources = [number for number, column in enumerate(shown) for _ in range(column.n_inputs)]
+        return [*sources, *self.indicators]
 
     def output_columns(self, columns: Sequence[int]) -> tuple[int, ...]:
         """Return the numbers of the network's outputs for some columns."""

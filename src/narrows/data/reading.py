@@ -76,7 +76,7 @@ def read(
     if framed and not _are_plain(X):
         record(estimator, X, reset=reset)
         return _finite(estimator, _floats(X), missing=missing)
-    found = validate_data(
+    rows = validate_data(
         estimator,
         X,
         reset=reset,
@@ -85,8 +85,8 @@ def read(
         order=None,
         ensure_all_finite=False,
     )
-    _check_finite(estimator, found, missing=missing)
-    return found if schema is None else schema.codes(_counted(found))
+    _check_finite(estimator, rows, missing=missing)
+    return rows if schema is None else schema.codes(_counted(rows))
 
 
 def record(estimator: Estimator, X: TableLike, *, reset: bool) -> None:
@@ -116,8 +116,8 @@ def record(estimator: Estimator, X: TableLike, *, reset: bool) -> None:
         read(estimator, X, reset=reset, missing=True)
         return
     n_rows, n_columns = frame_of(X).shape
-    for found, what in ((n_rows, "sample"), (n_columns, "feature")):
-        if not found:
+    for count, what in ((n_rows, "sample"), (n_columns, "feature")):
+        if not count:
             raise DataError(
                 f"Found array with 0 {what}(s) (shape=({n_rows}, {n_columns})) while a minimum of "
                 "1 is required; give a data frame with rows and columns"
@@ -131,8 +131,8 @@ def _counted(rows: Rows) -> Matrix:
             "X is sparse, but types= says that some columns are not plain numbers; give an array "
             "or a data frame"
         )
-    found: Matrix = rows
-    return found
+    dense: Matrix = rows
+    return dense
 
 
 def add_missing_columns(
@@ -208,16 +208,16 @@ def apply_sample_weight(
 
 
 def _dtype(X: TableLike) -> Any:
-    found = getattr(X, "dtype", None)
-    if isinstance(found, np.dtype) and found.kind in "fiub":
-        return np.float64 if np.result_type(found, np.float32) == np.float64 else np.float32
+    dtype = getattr(X, "dtype", None)
+    if isinstance(dtype, np.dtype) and dtype.kind in "fiub":
+        return np.float64 if np.result_type(dtype, np.float32) == np.float64 else np.float32
     return [np.float64, np.float32]
 
 
 def _finite(estimator: Estimator, rows: Matrix, *, missing: bool = True) -> Matrix:
-    found: Matrix = check_array(rows, ensure_all_finite=False, input_name="X")
-    _check_finite(estimator, found, missing=missing)
-    return found
+    checked: Matrix = check_array(rows, ensure_all_finite=False, input_name="X")
+    _check_finite(estimator, checked, missing=missing)
+    return checked
 
 
 def _check_finite(estimator: Estimator, rows: Rows, *, missing: bool) -> None:
@@ -237,8 +237,8 @@ def _first(estimator: Estimator, rows: Rows, test: Callable[[Matrix], Matrix]) -
     """Return the place of the first cell that a test is true of."""
     if scipy.sparse.issparse(rows):
         cells = rows.tocoo()
-        found = np.flatnonzero(test(cells.data))
-        where = [(int(cells.coords[0][i]), int(cells.coords[1][i])) for i in found[:1]]
+        hits = np.flatnonzero(test(cells.data))
+        where = [(int(cells.coords[0][i]), int(cells.coords[1][i])) for i in hits[:1]]
     else:
         where = [(int(row), int(column)) for row, column in np.argwhere(test(rows))[:1]]
     if not where:
@@ -259,10 +259,10 @@ def _floats(X: TableLike) -> Matrix:
     frame = frame_of(X)
     narrow = all(dtype in (nw.Float32, nw.Float16) for dtype in frame.schema.values())
     # Column by column, as scikit-learn has it: sums of rows are rounded alike.
-    found = np.empty(frame.shape, np.float32 if narrow else np.float64, order="F")
+    array = np.empty(frame.shape, np.float32 if narrow else np.float64, order="F")
     for number, series in enumerate(frame.iter_columns()):
-        found[:, number] = floats(repr(series.name), series)
-    return found
+        array[:, number] = floats(repr(series.name), series)
+    return array
 
 
 def _refuse_text(X: TableLike) -> None:
@@ -355,16 +355,16 @@ def tops_of(X: TableLike) -> dict[str, list[int]] | None:
     """Return the columns under each top label of pandas, where labels have several levels."""
     if not nw.dependencies.is_pandas_dataframe(X) or X.columns.nlevels < 2:
         return None
-    found: dict[str, list[int]] = {}
+    columns: dict[str, list[int]] = {}
     for number, label in enumerate(X.columns):
-        found.setdefault(str(label[0]), []).append(number)
-    return found if len(found) > 1 else None
+        columns.setdefault(str(label[0]), []).append(number)
+    return columns if len(columns) > 1 else None
 
 
 def names_of(estimator: Estimator) -> list[str] | None:
     """Return what the columns of fit are called, where they have names."""
-    found = getattr(estimator, "feature_names_in_", None)
-    return None if found is None else list(found)
+    names = getattr(estimator, "feature_names_in_", None)
+    return None if names is None else list(names)
 
 
 def called(columns: Sequence[int] | NDArray[np.int64], names: Sequence[str] | None) -> str:

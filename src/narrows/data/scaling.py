@@ -32,8 +32,8 @@ def blocks(n_rows: int, n_columns: int) -> Iterator[slice]:
 
 def dense(rows: Rows) -> Matrix:
     """Return rows as an ndarray, which a block of a sparse table becomes."""
-    found: Matrix = rows.toarray() if scipy.sparse.issparse(rows) else rows
-    return found
+    array: Matrix = rows.toarray() if scipy.sparse.issparse(rows) else rows
+    return array
 
 
 def _running(scaler: Any, X: Rows, sample_weight: Matrix | None) -> Any:
@@ -45,22 +45,22 @@ def _running(scaler: Any, X: Rows, sample_weight: Matrix | None) -> Any:
 
 
 def _standard(X: Rows, sample_weight: Matrix | None) -> Statistics:
-    found = _running(StandardScaler(), X, sample_weight)
-    return found.mean_, found.scale_
+    scaler = _running(StandardScaler(), X, sample_weight)
+    return scaler.mean_, scaler.scale_
 
 
 def _minmax(X: Rows, sample_weight: Matrix | None) -> Statistics:
-    found = _running(MinMaxScaler(), X, None)
-    return found.data_min_, 1 / found.scale_
+    scaler = _running(MinMaxScaler(), X, None)
+    return scaler.data_min_, 1 / scaler.scale_
 
 
 def _robust(X: Rows, sample_weight: Matrix | None) -> Statistics:
     columns = X.tocsc() if scipy.sparse.issparse(X) else X
     centers, scales = [], []
     for block in blocks(X.shape[1], X.shape[0]):
-        found = RobustScaler().fit(dense(columns[:, block]))
-        centers.append(found.center_)
-        scales.append(found.scale_)
+        scaler = RobustScaler().fit(dense(columns[:, block]))
+        centers.append(scaler.center_)
+        scales.append(scaler.scale_)
     return np.concatenate(centers), np.concatenate(scales)
 
 
@@ -78,13 +78,13 @@ def _missing(X: Rows) -> NDArray[np.float64] | None:
     """Return the share of each column that was not measured; None if every cell was."""
     if scipy.sparse.issparse(X):
         return None
-    found = np.zeros(X.shape[1])
+    counts = np.zeros(X.shape[1])
     for block in blocks(*X.shape):
         with np.errstate(over="ignore", invalid="ignore"):
             clean = not np.isnan(X[block].sum())  # the sum is NaN for opposite infinities too
         if not clean:
-            found += np.isnan(X[block]).sum(0)
-    return found / len(X) if found.any() else None
+            counts += np.isnan(X[block]).sum(0)
+    return counts / len(X) if counts.any() else None
 
 
 def log_columns(columns: Sequence[Column]) -> tuple[int, ...]:
@@ -166,10 +166,10 @@ class Scaling:
         """
         missing = _missing(X)
         if scaling is None or scaling == "none":
-            found = cls(missing=missing)
+            fitted = cls(missing=missing)
             if columns:
-                found = cls(np.zeros(X.shape[1]), np.ones(X.shape[1]), missing)
-            return found._typed(columns)._with_fill(X, sample_weight, columns)
+                fitted = cls(np.zeros(X.shape[1]), np.ones(X.shape[1]), missing)
+            return fitted._typed(columns)._with_fill(X, sample_weight, columns)
         checks.choice("scaling", scaling, [*SCALINGS, "none"])
         with warnings.catch_warnings(), np.errstate(over="ignore", invalid="ignore"):
             # Overflow is reported below, with the column that caused it.
@@ -184,9 +184,9 @@ class Scaling:
                 f"column {bad[0]} has values too large to scale (around {center[bad[0]]:.3g}, "
                 f"spread {scale[bad[0]]:.3g}); divide it by a power of ten first"
             )
-        found = cls(center.astype(np.float64), scale.astype(np.float64), missing)
-        found = found._typed(columns)
-        return found if scaling == "standard" else found._with_fill(X, sample_weight, columns)
+        fitted = cls(center.astype(np.float64), scale.astype(np.float64), missing)
+        fitted = fitted._typed(columns)
+        return fitted if scaling == "standard" else fitted._with_fill(X, sample_weight, columns)
 
     def _with_fill(
         self, X: Rows, sample_weight: Matrix | None, columns: Sequence[Column]

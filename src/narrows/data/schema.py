@@ -58,22 +58,22 @@ class Schema:
         """
         if nw.dependencies.is_into_dataframe(X):
             frame = frame_of(X)
-            found = np.empty(frame.shape, np.float64)
+            numbers = np.empty(frame.shape, np.float64)
             columns = zip(self.columns, frame.iter_columns(), strict=True)
             for number, (column, series) in enumerate(columns):
                 if column.type.has_levels:
-                    found[:, number] = self._numbered(number, series)
+                    numbers[:, number] = self._numbered(number, series)
                 else:
-                    found[:, number] = floats(self.called(number), series)
+                    numbers[:, number] = floats(self.called(number), series)
         else:
-            found = np.array(X)
+            numbers = np.array(X)
             for number in self.coded:
-                found[:, number] = self._numbered_array(number, found[:, number])
+                numbers[:, number] = self._numbered_array(number, numbers[:, number])
         for number, column in enumerate(self.columns):
             if not (column.type.has_levels or column.type.is_plain):
-                column.type.check_values(self.called(number), found[:, number])
-                found[:, number] = column.type.canonical(found[:, number])
-        return found
+                column.type.check_values(self.called(number), numbers[:, number])
+                numbers[:, number] = column.type.canonical(numbers[:, number])
+        return numbers
 
     def _numbered(self, number: int, series: SeriesLike) -> Matrix:
         return self._placed(number, series.to_list(), holes(series).to_numpy().astype(bool))
@@ -85,14 +85,14 @@ class Schema:
         column = self.columns[number]
         first = column.type.first_level
         places = {level: first + place for place, level in enumerate(column.levels)}
-        found = np.array([places.get(value, -1) for value in values], np.float64)
-        found[missing] = np.nan
-        unknown = np.flatnonzero(found == -1)
+        numbers = np.array([places.get(value, -1) for value in values], np.float64)
+        numbers[missing] = np.nan
+        unknown = np.flatnonzero(numbers == -1)
         if unknown.size:
             self._check_alike(number, unknown, values)
-            found[unknown] = len(column.levels) + 1 if column.pooled else np.nan
+            numbers[unknown] = len(column.levels) + 1 if column.pooled else np.nan
             self._remark(number, {values[row] for row in unknown})
-        return found
+        return numbers
 
     def _check_alike(self, number: int, rows: Matrix, values: list[Any]) -> None:
         """Refuse values that are no level of the column, nor could be a new one."""

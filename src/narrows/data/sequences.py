@@ -45,15 +45,15 @@ def pad_sequences(sequences: Iterable[Any], n_steps: int | None = None) -> Matri
     array([[ 1.,  2.,  3.],
            [ 4., nan, nan]])
     """
-    found = [_steps(number, sequence) for number, sequence in enumerate(sequences)]
-    if not found:
+    arrays = [_steps(number, sequence) for number, sequence in enumerate(sequences)]
+    if not arrays:
         raise DataError("sequences is empty; give at least one sequence")
-    n_channels = found[0].shape[1]
-    longest = max(len(steps) for steps in found)
+    n_channels = arrays[0].shape[1]
+    longest = max(len(steps) for steps in arrays)
     n_steps = longest if n_steps is None else checks.integer("n_steps", n_steps, low=1)
-    dtype = np.result_type(*{steps.dtype for steps in found})
-    X = np.full((len(found), n_steps, n_channels), np.nan, dtype)
-    for number, steps in enumerate(found):
+    dtype = np.result_type(*{steps.dtype for steps in arrays})
+    X = np.full((len(arrays), n_steps, n_channels), np.nan, dtype)
+    for number, steps in enumerate(arrays):
         if steps.shape[1] != n_channels:
             raise DataError(
                 f"sequence {number} has {steps.shape[1]} channels but the first has {n_channels}; "
@@ -65,7 +65,7 @@ def pad_sequences(sequences: Iterable[Any], n_steps: int | None = None) -> Matri
                 f"or set n_steps={longest}"
             )
         X[number, : len(steps)] = steps
-    return X.reshape(len(found), -1)
+    return X.reshape(len(arrays), -1)
 
 
 def unpad_sequences(X: TableLike, n_channels: int = 1) -> list[Matrix]:
@@ -154,20 +154,20 @@ def mask_after(X: TableLike, lengths: Any, n_channels: int = 1) -> Matrix:
 
 def _steps(number: int, sequence: Any) -> Matrix:
     """Return one sequence as floats of shape (length, n_channels)."""
-    found = _float(np.asarray(sequence), f"sequence {number}")
-    if found.ndim not in (1, 2) or not found.size:
+    array = _float(np.asarray(sequence), f"sequence {number}")
+    if array.ndim not in (1, 2) or not array.size:
         raise DataError(
-            f"sequence {number} has shape {found.shape}; give (length,) or (length, n_channels), "
+            f"sequence {number} has shape {array.shape}; give (length,) or (length, n_channels), "
             "at least one step"
         )
-    return found[:, None] if found.ndim == 1 else found
+    return array[:, None] if array.ndim == 1 else array
 
 
 def _floats(X: TableLike) -> Matrix:
-    found = _float(np.asarray(X), "X")
-    if found.ndim != 2:
-        raise DataError(f"X has shape {found.shape}; give rows of steps, two dimensions")
-    return found
+    array = _float(np.asarray(X), "X")
+    if array.ndim != 2:
+        raise DataError(f"X has shape {array.shape}; give rows of steps, two dimensions")
+    return array
 
 
 def _float(values: Matrix, name: str) -> Matrix:

@@ -253,8 +253,8 @@ class SparseTable(_KnownRows):
 
     def take(self, rows: Tensor, out: Tensor | None = None) -> Batch:
         """Return the rows of the given numbers, densified and scaled."""
-        found = self.scaling.encode(self.matrix[rows.numpy()], numpy_dtype(self.dtype))
-        x = torch.from_numpy(found).to(self.device, self.dtype)
+        scaled = self.scaling.encode(self.matrix[rows.numpy()], numpy_dtype(self.dtype))
+        x = torch.from_numpy(scaled).to(self.device, self.dtype)
         x = x if out is None else out.copy_(x)
         rows = rows.to(self.device)
         return Batch(x, None, _select(self.sample_weight, rows), _select(self.target, rows))
@@ -276,8 +276,8 @@ class SparseTable(_KnownRows):
 
     def _extreme(self, row: Any) -> Tensor:
         values = np.asarray(row.toarray(), dtype=np.float64).reshape(1, -1)
-        found = self.scaling.encode(values, numpy_dtype(self.dtype))
-        return torch.from_numpy(found[0]).to(self.device, self.dtype)
+        scaled = self.scaling.encode(values, numpy_dtype(self.dtype))
+        return torch.from_numpy(scaled[0]).to(self.device, self.dtype)
 
 
 def make_table(

@@ -110,18 +110,18 @@ def writing(values: Sequence[str]) -> Writing | None:
     >>> writing(["bonn", "kiel"]) is None
     True
     """
-    found = [value.strip() for value in values if value.strip()]
-    if not found:
+    texts = [value.strip() for value in values if value.strip()]
+    if not texts:
         return None
     shares = [
-        sum(re.fullmatch(way.pattern, value) is not None for value in found) / len(found)
+        sum(re.fullmatch(way.pattern, value) is not None for value in texts) / len(texts)
         for way in WRITINGS
     ]
     best = max(shares)
     if best > 0.5:
         return WRITINGS[shares.index(best)]
-    units = [match["unit"] for value in found if (match := _UNIT.fullmatch(value))]
-    same = len(units) > len(found) / 2 and len(set(units)) == 1
+    units = [match["unit"] for value in texts if (match := _UNIT.fullmatch(value))]
+    same = len(units) > len(texts) / 2 and len(set(units)) == 1
     return UNITS if same else None
 
 

@@ -39,10 +39,10 @@ def given(
     ParameterError
         If there is no such column or type, or a setting of one cannot be.
     """
-    found: dict[int, ColumnType] = {}
+    kinds: dict[int, ColumnType] = {}
     for placed in views:
         if placed.view.types is not None:
-            found.update(dict.fromkeys(placed.columns, ColumnType.of(placed.view.types)))
+            kinds.update(dict.fromkeys(placed.columns, ColumnType.of(placed.view.types)))
     if types is not None and not isinstance(types, Mapping):
         raise ParameterError(
             f"types={types!r} must map columns to types; write for example "
@@ -52,10 +52,10 @@ def given(
         by_number = isinstance(column, str) and names is None and column.isdigit()
         wanted = int(column) if by_number else column  # a file has numbers as text
         (number,) = column_numbers("types", [wanted], n_features, names)
-        found[number] = ColumnType.of(kind)
-    for kind in found.values():
+        kinds[number] = ColumnType.of(kind)
+    for kind in kinds.values():
         kind.check()
-    return found
+    return kinds
 
 
 def decide(X: TableLike, given: Mapping[int, ColumnType]) -> Schema | None:

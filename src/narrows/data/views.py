@@ -108,13 +108,13 @@ def _placed(
     columns = spec.columns
     if callable(columns):
         columns = _selected(name, columns, X)
-    found = column_numbers(f"views[{name!r}]", columns, n_features, names)
-    if not found:
+    numbers = column_numbers(f"views[{name!r}]", columns, n_features, names)
+    if not numbers:
         raise ParameterError(
             f"views[{name!r}] has no columns of this table of {n_features} feature(s); leave the "
             "view out, or give it some"
         )
-    return ResolvedView(name, tuple(found), spec)
+    return ResolvedView(name, tuple(numbers), spec)
 
 
 def _selected(name: str, selector: Callable[[Any], Any], X: TableLike) -> Any:

@@ -118,16 +118,16 @@ class AnomalyDetector(
         )
         factor = checks.number("n_deviations", self.n_deviations, low=0)
         self._read(X, reset=True)
-        found = nested.frozen(self.autoencoder, self.n_features_in_)
-        if found is None:
+        frozen = nested.frozen(self.autoencoder, self.n_features_in_)
+        if frozen is None:
             default = self._default_part("autoencoder")
-            found = nested.unfitted(self.autoencoder, default, self.random_state)
-            found.fit(X, sample_weight=sample_weight)
+            frozen = nested.unfitted(self.autoencoder, default, self.random_state)
+            frozen.fit(X, sample_weight=sample_weight)
         else:
-            found = copy.deepcopy(found)  # later training of the given one does not reach it
+            frozen = copy.deepcopy(frozen)  # later training of the given one does not reach it
         self._fit_settings = copied_settings(self)
-        self.autoencoder_ = found
-        errors = -found.score_samples(X).astype(np.float64)
+        self.autoencoder_ = frozen
+        errors = -frozen.score_samples(X).astype(np.float64)
         errors = errors[~np.isnan(errors)]
         if not errors.size:
             raise DataError("X has no row with a measured cell; give rows to set the threshold by")
@@ -152,8 +152,8 @@ class AnomalyDetector(
         """
         check_is_fitted(self, "offset_")
         self._read(X, reset=False)
-        found: Matrix = self.autoencoder_.score_samples(X)
-        return found
+        scores: Matrix = self.autoencoder_.score_samples(X)
+        return scores
 
     def decision_function(self, X: TableLike) -> Matrix:
         """Return `score_samples` minus the offset: negative for anomalies.
@@ -198,13 +198,13 @@ class AnomalyDetector(
 
     def _restore(self, state: State) -> None:
         with stored.described():
-            found = state.parts["autoencoder"]
-            if set(state.parts) != {"autoencoder"} or not isinstance(found, Autoencoder):
+            autoencoder = state.parts["autoencoder"]
+            if set(state.parts) != {"autoencoder"} or not isinstance(autoencoder, Autoencoder):
                 raise TypeError("the autoencoder is no Autoencoder")
             self.offset_ = checks.number("offset", state.fitted["offset"])
-            stored.restore_columns(self, state.fitted, found.n_features_in_)
+            stored.restore_columns(self, state.fitted, autoencoder.n_features_in_)
         files.check_tensors(state.tensors, {})
-        self.autoencoder_ = found
+        self.autoencoder_ = autoencoder
 
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()

@@ -618,11 +618,11 @@ def _classes(y: TargetLike, rows: Rows) -> Matrix:
             "where it is not known"
         )
     containers.refuse_holes("y", y)
-    found: Matrix = column_or_1d(y)
-    check_consistent_length(rows, found)
-    if not np.array_equal(found, found.astype(np.int64)) or (found < -1).any():
+    classes: Matrix = column_or_1d(y)
+    check_consistent_length(rows, classes)
+    if not np.array_equal(classes, classes.astype(np.int64)) or (classes < -1).any():
         raise DataError("y must hold whole numbers: classes from 0, -1 where it is not known")
-    return found.astype(np.int64)
+    return classes.astype(np.int64)
 
 
 def _check_domain(

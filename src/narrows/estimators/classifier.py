@@ -161,16 +161,16 @@ class AutoencoderClassifier(ClassifierMixin, FineTuned):  # type: ignore[misc]
             If X or y cannot be used as they are.
         """
         self._read(X, reset=True)
-        found = self._target(y, X)
-        check_classification_targets(found)
+        labels_of_rows = self._target(y, X)
+        check_classification_targets(labels_of_rows)
         weight = None
         if sample_weight is not None:
             weight = _check_sample_weight(
-                sample_weight, found, dtype=np.float64, ensure_non_negative=True
+                sample_weight, labels_of_rows, dtype=np.float64, ensure_non_negative=True
             )
-        by_row = self._weight(found, weight)
+        by_row = self._weight(labels_of_rows, weight)
         # A class whose rows all have weight 0 is as good as absent, as the rows are.
-        self.classes_ = np.unique(found if by_row is None else found[by_row > 0])
+        self.classes_ = np.unique(labels_of_rows if by_row is None else labels_of_rows[by_row > 0])
         if len(self.classes_) == 1:
             alone = repr(self.classes_.tolist()[0])
             counted = "" if by_row is None else " among the rows of a weight above 0"
@@ -178,7 +178,7 @@ class AutoencoderClassifier(ClassifierMixin, FineTuned):  # type: ignore[misc]
                 f"y has one class only{counted}, {alone}; a classifier needs rows of at least two "
                 "classes"
             )
-        target = np.searchsorted(self.classes_, found)
+        target = np.searchsorted(self.classes_, labels_of_rows)
         self._train(X, target.astype(np.int64), len(self.classes_), by_row)
         return self
 
@@ -206,8 +206,8 @@ class AutoencoderClassifier(ClassifierMixin, FineTuned):  # type: ignore[misc]
         ndarray of shape (n_samples,)
         """
         logits = self._logits(X)  # before classes_ is asked for, which an unfitted one lacks
-        found: Matrix = self.classes_[logits.argmax(1)]
-        return found
+        classes: Matrix = self.classes_[logits.argmax(1)]
+        return classes
 
     def predict_proba(self, X: TableLike) -> Matrix:
         """Return the probability of each class.
@@ -238,8 +238,8 @@ class AutoencoderClassifier(ClassifierMixin, FineTuned):  # type: ignore[misc]
             In the order of ``classes_``.
         """
         logits = torch.from_numpy(self._logits(X))
-        found: Matrix = F.log_softmax(logits, dim=1).numpy()
-        return found
+        logs: Matrix = F.log_softmax(logits, dim=1).numpy()
+        return logs
 
     def _logits(self, X: TableLike) -> Matrix:
         check_is_fitted(self, "head_")

@@ -93,9 +93,9 @@ class FineTuned(
                 f"{type(self).__name__} requires y to be passed, but the target y is None"
             )
         containers.refuse_holes("y", y)
-        found: Matrix = _check_y(y, estimator=self, **options)
-        check_consistent_length(X, found)
-        return found
+        target: Matrix = _check_y(y, estimator=self, **options)
+        check_consistent_length(X, target)
+        return target
 
     def _train(
         self, X: TableLike, target: Matrix, n_outputs: int, sample_weight: TargetLike
@@ -150,16 +150,18 @@ class FineTuned(
         if frozen is not None:
             return copy.deepcopy(frozen)
         default = self._default_part("autoencoder")
-        found = nested.unfitted(self.autoencoder, default, start % 2**31)
-        if Latent.of(found.latent).is_binary:
+        autoencoder = nested.unfitted(self.autoencoder, default, start % 2**31)
+        if Latent.of(autoencoder.latent).is_binary:
             raise CompositionError(
                 "latent=BinaryCode() has no gradient where it is rounded; choose latent='point'"
             )
         if self.pretrain:
-            return found.fit(X, sample_weight=sample_weight)
-        found.init_ = "random"
-        found._finish(found._prepare(X, None, sample_weight, fresh=True), [], "untrained")
-        return found
+            return autoencoder.fit(X, sample_weight=sample_weight)
+        autoencoder.init_ = "random"
+        autoencoder._finish(
+            autoencoder._prepare(X, None, sample_weight, fresh=True), [], "untrained"
+        )
+        return autoencoder
 
     def _hidden(self) -> tuple[int, ...]:
         return checks.widths("hidden", self.hidden)
@@ -177,8 +179,8 @@ class FineTuned(
             heads[torch.float32] = copy.deepcopy(self.head_).float()
 
         def outputs(network: Network, x: Tensor, seen: Tensor | None) -> Tensor:
-            found: Tensor = heads[x.dtype](network.posterior(x, seen).mean)
-            return found
+            values: Tensor = heads[x.dtype](network.posterior(x, seen).mean)
+            return values
 
         model = self.encoder_._fitted
         return model.map(model.read(X), outputs, n_outputs)

@@ -74,21 +74,21 @@ class NetworkWithHead(nn.Module):
             parts.append(self.network.input_layer)
         if self.reconstructs:
             parts += [self.network.heads, self.network.decoder]
-        found = {id(p): p for part in parts for p in part.parameters()}
-        return list(found.values())
+        parameters = {id(p): p for part in parts for p in part.parameters()}
+        return list(parameters.values())
 
     def forward(self, x: Tensor, x_corrupted: Tensor | None = None, **options: Any) -> ForwardPass:
         """Pass a batch through encoder and head, and through the decoder if that is trained."""
         if self.reconstructs:
-            found: ForwardPass = self.network(x, x_corrupted, **options)
+            forward: ForwardPass = self.network(x, x_corrupted, **options)
         else:
             posterior = self.network.posterior(x, options["observed"])
             keep = ("observed", "sample_weight", "target", "generator", "progress")
             rest = {key: options[key] for key in keep if key in options}
             mean = posterior.mean
-            found = ForwardPass(self.network, x, x, posterior, mean, mean, **rest)
-        found.prediction = self.head(found.posterior.mean)
-        return found
+            forward = ForwardPass(self.network, x, x, posterior, mean, mean, **rest)
+        forward.prediction = self.head(forward.posterior.mean)
+        return forward
 
 
 class SupervisedObjective:

@@ -242,8 +242,8 @@ class MarginalizedDenoisingAutoencoder(
             strength = np.square(self.weights_[0, :, :-1]).sum(0)
             probability = self._fit_settings["probability"]
             variance = probability * (1 - probability) * (np.square(x) @ strength)
-            found: Matrix = -(bias + variance)[:, None]
-            return found
+            values: Matrix = -(bias + variance)[:, None]
+            return values
 
         return self._map(X, scores, 1)[:, 0]
 
@@ -413,8 +413,8 @@ def denoiser(gram: Weights, probability: float, ridge: float, *, depth: int = 1)
             f"{enough:.0e}, or a probability above 0 and no column of zeros"
         )
     solved = scipy.linalg.cho_solve((factor, True), p / length[:, None], overwrite_b=True)
-    found: Weights = (solved / length[:, None]).T
-    return np.ascontiguousarray(found)
+    weights: Weights = (solved / length[:, None]).T
+    return np.ascontiguousarray(weights)
 
 
 def _scaled(scaling: Scaling, rows: Rows) -> Matrix:
@@ -422,6 +422,6 @@ def _scaled(scaling: Scaling, rows: Rows) -> Matrix:
 
 
 def _affine(weights: Weights, x: Matrix) -> Matrix:
-    found: Matrix = x @ weights[:, :-1].T
-    found += weights[:, -1]
-    return found
+    values: Matrix = x @ weights[:, :-1].T
+    values += weights[:, -1]
+    return values

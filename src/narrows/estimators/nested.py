@@ -26,13 +26,13 @@ def frozen(given: Any, n_features: int) -> Autoencoder | None:
     if not isinstance(given, FrozenEstimator):
         return None
     check_is_fitted(given.estimator, "network_")
-    found = cast(Autoencoder, given.estimator)
-    if found.n_features_in_ != n_features:
+    autoencoder = cast(Autoencoder, given.estimator)
+    if autoencoder.n_features_in_ != n_features:
         raise DataError(
             f"X has {n_features} columns but the frozen autoencoder was fitted to "
-            f"{found.n_features_in_}; give it the columns of its own fit"
+            f"{autoencoder.n_features_in_}; give it the columns of its own fit"
         )
-    return found
+    return autoencoder
 
 
 def unfitted(given: Any, default: Autoencoder, random_state: RandomState) -> Autoencoder:
@@ -47,7 +47,7 @@ def unfitted(given: Any, default: Autoencoder, random_state: RandomState) -> Aut
         raise ParameterError(
             f"autoencoder={given!r} must be an Autoencoder, or FrozenEstimator(fitted one)"
         )
-    found = cast(Autoencoder, clone(default if given is None else given))
-    if found.random_state is None:
-        found.set_params(random_state=random_state)
-    return found
+    autoencoder = cast(Autoencoder, clone(default if given is None else given))
+    if autoencoder.random_state is None:
+        autoencoder.set_params(random_state=random_state)
+    return autoencoder

@@ -112,9 +112,9 @@ class AutoencoderRegressor(RegressorMixin, FineTuned):  # type: ignore[misc]
             If X cannot be used as it is.
         """
         self._read(X, reset=True)
-        found = self._target(y, X, multi_output=True, y_numeric=True)
-        self._flat = found.ndim == 1
-        target = np.asarray(found, np.float64).reshape(len(found), -1)
+        values = self._target(y, X, multi_output=True, y_numeric=True)
+        self._flat = values.ndim == 1
+        target = np.asarray(values, np.float64).reshape(len(values), -1)
         weight = None if sample_weight is None else _check_sample_weight(sample_weight, X)
         self.target_mean_ = np.average(target, axis=0, weights=weight)
         distance = target - self.target_mean_
@@ -139,8 +139,8 @@ class AutoencoderRegressor(RegressorMixin, FineTuned):  # type: ignore[misc]
         """
         check_is_fitted(self, "head_")
         scaled = self._predicted(X, self._n_outputs)
-        found: Matrix = scaled * self.target_scale_ + self.target_mean_
-        return found[:, 0] if self._flat else found
+        values: Matrix = scaled * self.target_scale_ + self.target_mean_
+        return values[:, 0] if self._flat else values
 
     @property
     def _n_outputs(self) -> int:

@@ -80,8 +80,8 @@ class ParallelBlocks(Block):
                 parts.append(block(own, seen))
             else:
                 parts.append(block(own))
-        found = torch.cat(parts, 1)
-        return found if self._order is None else take(found, self._order)
+        joined = torch.cat(parts, 1)
+        return joined if self._order is None else take(joined, self._order)
 
     @property
     def views(self) -> Sequence[Sequence[int]]:
@@ -127,19 +127,19 @@ class ParallelBlocks(Block):
 
     def stage(self) -> AffineBlock | None:
         """Return the affine maps of all blocks, if each is one."""
-        found = []
+        maps = []
         for block, taken, gives in zip(
             self._blocks, self._takes, column_ranges(self.widths), strict=True
         ):
             place = slice(gives.start, gives.stop)
             inner = None if block is None else block.stage()
             if block is None:
-                found.append(AffineMap(taken, place, None, None, False, ACTIVATIONS["linear"]))
+                maps.append(AffineMap(taken, place, None, None, False, ACTIVATIONS["linear"]))
             elif inner is None or len(inner.parts) != 1 or inner.order is not None:
                 return None
             else:
-                found.append(inner.parts[0]._replace(takes=taken, gives=place))
-        return AffineBlock(found, self.n_in, self.n_out, self._order)
+                maps.append(inner.parts[0]._replace(takes=taken, gives=place))
+        return AffineBlock(maps, self.n_in, self.n_out, self._order)
 
     def _present(self) -> list[Block]:
         return [block for block in self._blocks if block is not None]
@@ -167,11 +167,11 @@ def stages(
     """
     tables = [part.columns for part in parts]
     takes: Sequence[Columns] = tables
-    width, found = n_features, []
+    width, blocks_by_depth = n_features, []
     for blocks in _by_depth(chains):
-        found.append(ParallelBlocks(blocks, takes, width, tables=tables))
-        width, takes = found[-1].n_out, column_ranges(found[-1].widths)
-    return found
+        blocks_by_depth.append(ParallelBlocks(blocks, takes, width, tables=tables))
+        width, takes = blocks_by_depth[-1].n_out, column_ranges(blocks_by_depth[-1].widths)
+    return blocks_by_depth
 
 
 def mirrored(
@@ -192,7 +192,7 @@ def mirrored(
         one after the other.
     """
     tables = [part.columns for part in parts]
-    found, deepest = [], max(map(len, chains))
+    blocks_by_depth, deepest = [], max(map(len, chains))
     for depth, blocks in reversed(list(enumerate(_by_depth(chains)))):
         widths = [
             len(table) if block is None else block.n_in
@@ -203,8 +203,8 @@ def mirrored(
         if codes is not None and depth == deepest - 1:
             takes, width = codes, 1 + max(column for code in codes for column in code)
         places = [column for table in tables for column in table] if depth == 0 else None
-        found.append(ParallelBlocks(blocks, takes, width, tables=tables, places=places))
-    return found
+        blocks_by_depth.append(ParallelBlocks(blocks, takes, width, tables=tables, places=places))
+    return blocks_by_depth
 
 
 def _by_depth(chains: Sequence[Sequence[Block]]) -> list[list[Block | None]]:

@@ -233,14 +233,14 @@ class _Linear:
     def _lost(self, code: Matrix) -> Matrix:
         assert self.pca is not None
         error = (self.pca.inverse_transform(code) - self.rows) ** 2
-        found: Matrix = np.where(self.measured, error, 0.0).sum(0)
-        return found
+        lost: Matrix = np.where(self.measured, error, 0.0).sum(0)
+        return lost
 
 
 def _mean(seen: Matrix, measured: Matrix) -> Matrix:
     count = np.maximum(measured.sum(0), 1)
-    found: Matrix = np.where(measured, seen, 0.0).sum(0) / count
-    return found
+    means: Matrix = np.where(measured, seen, 0.0).sum(0) / count
+    return means
 
 
 class _Asked:
@@ -295,7 +295,7 @@ class _Asked:
             value: Tensor = self.value(self.network, x, seen, observed)
             return value
 
-        found = attribution.IntegratedGradients(function, multiply_by_inputs=True)
+        method = attribution.IntegratedGradients(function, multiply_by_inputs=True)
         start = self.network.to_inputs(means)[0].detach().expand_as(self.to_inputs)
         begin = torch.where(self._is_number(self.x), means, self.x)  # no level lies between levels
         total = torch.zeros_like(self.to_inputs)
@@ -303,7 +303,7 @@ class _Asked:
             width = function(self.to_inputs[:1], self.x[:1], rest[:1]).shape[1]
         for output in range(width) if self.wanted is None else self.wanted:
             if of_score:
-                both = found.attribute(
+                both = method.attribute(
                     (self.to_inputs, self.x),
                     baselines=(start, begin),
                     target=output,
@@ -312,7 +312,7 @@ class _Asked:
                 )
             else:
                 both = (
-                    found.attribute(
+                    method.attribute(
                         self.to_inputs,
                         baselines=start,
                         target=output,
@@ -333,20 +333,20 @@ class _Asked:
         places, columns = input_layer.numbers
         return of_seen.index_add(1, places, of_x.index_select(1, columns))
 
-    def _of_cells(self, found: Tensor) -> Tensor:
+    def _of_cells(self, slopes: Tensor) -> Tensor:
         """Return derivatives without those by what was not measured, and by that it was not."""
         if self.measured is None:
-            return found
+            return slopes
         input_layer = self.network.input_layer
         indicators = 0 if input_layer is None else len(input_layer.indicators)
         cells = self.measured.clone()
         cells[:, cells.shape[1] - indicators :] = False
-        return found * cells
+        return slopes * cells
 
     def _is_number(self, x: Tensor) -> Tensor:
-        found = torch.zeros(x.shape[1], dtype=torch.bool, device=x.device)
+        is_number = torch.zeros(x.shape[1], dtype=torch.bool, device=x.device)
         input_layer = self.network.input_layer
         if input_layer is None:
-            return ~found
-        found[input_layer.numbers[1]] = True
-        return found
+            return ~is_number
+        is_number[input_layer.numbers[1]] = True
+        return is_number

@@ -148,10 +148,10 @@ def link(groups: Sequence[ColumnGroup]) -> Activation:
     if len(links) == 1:
         return links[0]
     return Activation(
-        "|".join(found.name for found in links),
+        "|".join(each.name for each in links),
         _JoinedLinks(tuple(groups)),
-        min(found.low for found in links),
-        max(found.high for found in links),
+        min(each.low for each in links),
+        max(each.high for each in links),
         links[0].initialize,
     )
 

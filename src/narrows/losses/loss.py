@@ -131,8 +131,8 @@ class Loss(Spec, axis="loss"):
 
     def mean_inputs(self, raw: Tensor, link: Any) -> Tensor:
         """Return what the network would see of rows with this output, (n_samples, n_shown)."""
-        found: Tensor = link(raw)
-        return found
+        inputs: Tensor = link(raw)
+        return inputs
 
     def check(self, output_activation: str) -> None:
         """Refuse an output activation this loss cannot work with, and impossible settings.

@@ -199,21 +199,23 @@ class Composition:
         """Return the columns with their losses and links: one group where all have the same."""
         whole = self.loss, self._link(self.architecture, self.loss)
         judged = [(placed.columns, self._judged(placed.view, whole)) for placed in layout.views]
-        if all(found == whole for _, found in judged):
+        if all(column_groups == whole for _, column_groups in judged):
             judged = [(tuple(range(layout.n_features)), whole)]
-        found = []
+        column_groups = []
         for columns, (loss, link) in judged:
             numbers = layout.numbers(columns)
             if numbers:
-                found.append(ColumnGroup(numbers, loss, link, layout.output_columns(numbers)))
+                column_groups.append(
+                    ColumnGroup(numbers, loss, link, layout.output_columns(numbers))
+                )
         for columns, alike in layout.likelihood_groups:
             by_chance = columnwise.likelihood(alike)
-            found.append(
+            column_groups.append(
                 ColumnGroup(
                     columns, by_chance, by_chance.activation, layout.output_columns(columns)
                 )
             )
-        return found
+        return column_groups
 
     def _judged(self, view: View, whole: tuple[Loss, Activation]) -> tuple[Loss, Activation]:
         """Return the loss and the link of a view's numbers."""
@@ -240,10 +242,10 @@ class Composition:
         counted = sum(
             factor * len(placed.columns) for factor, placed in zip(factors, views, strict=True)
         )
-        found = torch.empty(n_features, dtype=torch.float64)
+        weights = torch.empty(n_features, dtype=torch.float64)
         for factor, placed in zip(factors, views, strict=True):
-            found[list(placed.columns)] = factor * n_features / counted
-        return found
+            weights[list(placed.columns)] = factor * n_features / counted
+        return weights
 
 
 def _corruption(value: Any) -> Corruption | str | None:

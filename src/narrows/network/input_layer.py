@@ -106,11 +106,11 @@ class InputLayer(nn.Module):
 
     def spread(self, observed: Tensor) -> Tensor:
         """Return which of the columns that the network sees were measured."""
-        found = observed.index_select(1, self.owner)
+        mask = observed.index_select(1, self.owner)
         if not len(self.indicators):
-            return found
-        known = found.new_ones(len(found), len(self.indicators))  # that a cell is missing is known
-        return torch.cat([found, known], 1)
+            return mask
+        known = mask.new_ones(len(mask), len(self.indicators))  # that a cell is missing is known
+        return torch.cat([mask, known], 1)
 
     @property
     def numbers(self) -> tuple[Tensor, Tensor]:

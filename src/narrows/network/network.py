@@ -142,8 +142,8 @@ class Network(nn.Module):
 
     def weights(self) -> list[nn.Parameter]:
         """Return weights without biases, a tied one once."""
-        found = [weight for block in self._blocks for weight in block.weights()]
-        return found if self.input_layer is None else [*found, *self.input_layer.weights()]
+        weights = [weight for block in self._blocks for weight in block.weights()]
+        return weights if self.input_layer is None else [*weights, *self.input_layer.weights()]
 
     def stages(self) -> tuple[list[AffineBlock | None], ...]:
         """Return body, heads and decoder as affine maps; None for blocks that are more."""
@@ -195,15 +195,15 @@ class Network(nn.Module):
         """Return the encoder's blocks near x, if each is a diagonal times a matrix there."""
         if not self.latent.mean_is_head or self.experts is not None:
             return None
-        found: list[LocalJacobian] = []
+        jacobians: list[LocalJacobian] = []
         x = self.to_inputs(x, observed)[0]
         for block in (*self.body, *self._head):
             near = block.local_jacobian(x)
             if near is None:
                 return None
-            found.append(near)
+            jacobians.append(near)
             x = near.value
-        return found
+        return jacobians
 
     def encode(self, x: Tensor, observed: Tensor | None = None) -> Tensor:
         """Return the code of x as `transform` gives it, shape (n_samples, n_components)."""

@@ -103,8 +103,8 @@ class Objective:
     @property
     def prior(self) -> Prior | None:
         """What the codes are drawn towards by a term, if by any."""
-        found = [term.prior for term in self.terms.values() if term.prior is not None]
-        return Prior.of(found[0]) if found else None
+        priors = [term.prior for term in self.terms.values() if term.prior is not None]
+        return Prior.of(priors[0]) if priors else None
 
     def history_extras(self, means: Mapping[str, float], n_features: int) -> dict[str, float]:
         """Return extra columns for the history: the loss per feature."""
@@ -119,8 +119,8 @@ class Objective:
 
     def diagnose(self, forward: ForwardPass) -> list[str]:
         """Return what is wrong with a trained network, in words, looking at one pass."""
-        found = [term.diagnose(forward) for term in self.terms.values()]
-        return [remark for remark in found if remark is not None]
+        remarks = [term.diagnose(forward) for term in self.terms.values()]
+        return [remark for remark in remarks if remark is not None]
 
     def per_sample(self, forward: ForwardPass) -> Tensor:
         """Return the reconstruction loss of each sample, shape (n_samples,)."""
@@ -154,13 +154,13 @@ class Objective:
 
     def add_term_gradients(self, network: Network, progress: float, share: float) -> list[Tensor]:
         """Add the gradients of terms of the weights to theirs; return the weighted values."""
-        found = []
+        values = []
         for term in self.terms.values():
             weight = term.weight_at(progress)
             value = term.add_gradient(network, weight * share)
             assert value is not None
-            found.append(value * weight)
-        return found
+            values.append(value * weight)
+        return values
 
     def _counts(self, batch: Batch, seen: Tensor) -> Tensor | None:
         """Return what each cell counts; None if all count 1."""
@@ -176,13 +176,13 @@ class Objective:
 
     def _weights(self, cells: Tensor) -> Tensor:
         assert self.weights is not None
-        found = self._cast
-        if found is None or found.dtype != cells.dtype or found.device != cells.device:
+        weights = self._cast
+        if weights is None or weights.dtype != cells.dtype or weights.device != cells.device:
             with torch.inference_mode(False):  # or autograd could not use what is kept
-                found = self.weights.to(cells)
-            if type(found) is Tensor:  # and no stand-in of a pass that is only traced
-                self._cast = found
-        return found
+                weights = self.weights.to(cells)
+            if type(weights) is Tensor:  # and no stand-in of a pass that is only traced
+                self._cast = weights
+        return weights
 
     def __call__(self, forward: ForwardPass) -> Value:
         """Return the objective of one batch; its parts, weights multiplied in, add up to it."""

@@ -83,8 +83,8 @@ class Contraction(Penalty):
                 code, x, probes, is_grads_batched=True, create_graph=trained
             )[0]
         scale = 1.0 if self._exact(code) else 1.0 / self.n_probes
-        found: Tensor = rows.square().sum((0, 2)) * scale
-        return found
+        squares: Tensor = rows.square().sum((0, 2)) * scale
+        return squares
 
     def _exact(self, code: Tensor) -> bool:
         if self.estimator == "auto":
@@ -125,8 +125,8 @@ def _of_chain(near: list[Any]) -> Tensor:
 
 
 def _squares(slope: Tensor, rows: Tensor, gram: Tensor) -> Tensor:
-    found: Tensor = _Quadratic.apply(slope, rows, gram)  # type: ignore[no-untyped-call]
-    return found
+    squares: Tensor = _Quadratic.apply(slope, rows, gram)  # type: ignore[no-untyped-call]
+    return squares
 
 
 def _weighed(squares: Tensor, slope: Tensor | None) -> Tensor:
@@ -146,13 +146,13 @@ class _Quadratic(torch.autograd.Function):
     def forward(ctx: Any, slope: Tensor, rows: Tensor, gram: Tensor) -> Tensor:
         ctx.save_for_backward(slope, rows, gram)
         ctx.products = []
-        found = slope.new_empty(len(slope), rows.shape[-2])
+        squares = slope.new_empty(len(slope), rows.shape[-2])
         for part in _parts(slope, rows):
             scaled = _part(rows, part) * slope[part, None]
             product = scaled @ gram
-            found[part] = torch.linalg.vecdot(product, scaled)
+            squares[part] = torch.linalg.vecdot(product, scaled)
             ctx.products.append(product)
-        return found
+        return squares
 
     @staticmethod
     @once_differentiable

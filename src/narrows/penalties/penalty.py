@@ -170,13 +170,13 @@ class PenaltySum(Penalty, name="sum"):
 
     def get_params(self, deep: bool = True) -> Json:
         """Return the settings; with ``deep``, also those of each term under its name."""
-        found: Json = {"penalties": self.penalties}
+        params: Json = {"penalties": self.penalties}
         if deep:
             for name, penalty in self.terms().items():
-                found[name] = penalty
+                params[name] = penalty
                 settings = penalty.get_params(deep=True)
-                found.update({f"{name}__{key}": value for key, value in settings.items()})
-        return found
+                params.update({f"{name}__{key}": value for key, value in settings.items()})
+        return params
 
     def set_params(self, **params: Any) -> PenaltySum:
         """Set ``penalties``, a whole term by name, or a setting of a term.

@@ -167,8 +167,8 @@ def current(target: Path) -> Path:
 def state_of(target: Path) -> tuple[object, ...]:
     """Return what is another once a save has replaced the folder, or begun to."""
     try:
-        found = target.stat()
-        return found.st_dev, found.st_ino, found.st_mtime_ns, found.st_ctime_ns
+        status = target.stat()
+        return status.st_dev, status.st_ino, status.st_mtime_ns, status.st_ctime_ns
     except OSError:  # it is not there, or not open to us: `current` says so
         readable = os.access(target.parent, os.R_OK | os.X_OK)
         return tuple(_asides(target)) if readable else ()

@@ -129,20 +129,20 @@ def _restored_missing(shares: Any, n_features: int) -> Any:
 
 
 def _restored_told(numbers: Any, n_features: int) -> tuple[int, ...]:
-    found = [checks.integer("told", number, low=0, high=n_features - 1) for number in numbers]
-    if found != sorted(set(found)):
-        raise ValueError(f"told={found} does not rise")
-    return tuple(found)
+    columns = [checks.integer("told", number, low=0, high=n_features - 1) for number in numbers]
+    if columns != sorted(set(columns)):
+        raise ValueError(f"told={columns} does not rise")
+    return tuple(columns)
 
 
 def _restored_frame(data: Any, n_features: int) -> Frame | None:
     """Return what the frame of fit was; None in files of versions that did not say so."""
     if data is None:
         return None
-    found = Frame.restored(data)
-    if len(found.labels) != n_features:
-        raise ValueError(f"frame has {len(found.labels)} columns for {n_features}")
-    return found
+    frame = Frame.restored(data)
+    if len(frame.labels) != n_features:
+        raise ValueError(f"frame has {len(frame.labels)} columns for {n_features}")
+    return frame
 
 
 def restored_scaling(tensors: files.Arrays) -> Scaling:

@@ -278,11 +278,11 @@ def _opened(path: Path) -> Iterator[tuple[BinaryIO, int]]:
             f"{path} cannot be read: {error.strerror}; put a file there that you may read"
         ) from error
     try:
-        found = os.fstat(number)
-        if not stat.S_ISREG(found.st_mode):
+        status = os.fstat(number)
+        if not stat.S_ISREG(status.st_mode):
             raise ModelFileError(f"{path} is not a regular file; put the file itself there")
         with os.fdopen(number, "rb", closefd=False) as file:
-            yield file, found.st_size
+            yield file, status.st_size
     finally:
         os.close(number)
 
@@ -325,10 +325,10 @@ def _finite_number(text: str) -> float:
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> Json:
-    found = dict(pairs)
-    if len(found) != len(pairs):
+    object_ = dict(pairs)
+    if len(object_) != len(pairs):
         raise ValueError("a key stands twice in one object")
-    return found
+    return object_
 
 
 def _check_schema(path: Path, version: Any) -> None:

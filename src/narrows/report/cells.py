@@ -38,8 +38,8 @@ class Cells:
     def of(cls, table: TableLike, names: Sequence[str], like: Cells | None = None) -> Cells:
         """Return the cells of a table; levels that ``like`` has keep their places."""
         if not nw.dependencies.is_into_dataframe(table):
-            found = table.toarray() if hasattr(table, "toarray") else table
-            values = np.array(found, np.float64)
+            array = table.toarray() if hasattr(table, "toarray") else table
+            values = np.array(array, np.float64)
             return cls(list(names), [None] * values.shape[1], values)
         frame = nw.from_native(table, eager_only=True)
         known = like.levels if like is not None else [None] * len(names)
@@ -72,19 +72,19 @@ class Cells:
         """Return range, middle, share missing and histogram of a column."""
         values, levels = self.values[:, column], self.levels[column]
         known = values[~np.isnan(values)]
-        found = {"missing": 1 - len(known) / max(len(values), 1)}
+        summary = {"missing": 1 - len(known) / max(len(values), 1)}
         if not len(known):
-            return {**found, "counts": [], "text": "no measured cell"}
+            return {**summary, "counts": [], "text": "no measured cell"}
         if levels is not None:
             counts = np.bincount(known.astype(int), minlength=len(levels))
             most = np.argsort(-counts, kind="stable")[:3]
             share = ", ".join(f"{levels[i]} {counts[i] / len(known):.0%}" for i in most)
             more = ", …" if (counts > 0).sum() > len(most) else ""
-            return {**found, "counts": counts[:BINS], "text": f"{share}{more}"}
+            return {**summary, "counts": counts[:BINS], "text": f"{share}{more}"}
         low, middle, high = known.min(), np.median(known), known.max()
         counts = histogram(known, low, high)
         return {
-            **found,
+            **summary,
             "counts": counts,
             "low": low,
             "median": middle,
@@ -113,8 +113,8 @@ def _column(series: SeriesLike, levels: list[str] | None) -> tuple[Matrix, list[
     known = list(levels or [])
     known += sorted({text for text in texts if text is not None} - set(known))
     places = {text: place for place, text in enumerate(known)}
-    found = [np.nan if text is None else places[text] for text in texts]
-    return np.array(found, np.float64), known
+    numbers = [np.nan if text is None else places[text] for text in texts]
+    return np.array(numbers, np.float64), known
 
 
 def _is_number(value: Any) -> bool:

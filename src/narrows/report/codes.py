@@ -62,8 +62,8 @@ def silent(codes: Matrix) -> list[int]:
 
 def _why(judged: Judged, columns: Matrix) -> list[Any]:
     """Return for each row its worst columns: number, measured, expected, deviations apart."""
-    found = []
+    why = []
     for row, worst in enumerate(columns):
         reasons = [(column, judged.reason(row, column)) for column in worst]
-        found.append([[c, r["measured"], r["expected"], r["off"]] for c, r in reasons])
-    return found
+        why.append([[c, r["measured"], r["expected"], r["off"]] for c, r in reasons])
+    return why

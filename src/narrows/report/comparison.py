@@ -26,40 +26,40 @@ def given(comparison: Any) -> Json | None:
     """
     if comparison is None:
         return None
-    found = comparison
+    content = comparison
     if hasattr(comparison, "to_dict"):
-        found = comparison.to_dict()
+        content = comparison.to_dict()
     elif isinstance(comparison, (str, os.PathLike)):
-        found = _read(Path(comparison))
-    if not isinstance(found, Mapping) or found.get("format") != FORMAT:
+        content = _read(Path(comparison))
+    if not isinstance(content, Mapping) or content.get("format") != FORMAT:
         raise ParameterError(
             f"comparison={_shortened(comparison)} is no comparison; give what narrows.compare "
             "returned, its to_dict(), or the path of the JSON file"
         )
-    if found.get("version") != VERSION:
+    if content.get("version") != VERSION:
         raise ParameterError(
-            f"comparison has version {found.get('version')!r} but this narrows reads "
+            f"comparison has version {content.get('version')!r} but this narrows reads "
             f"{VERSION}; update narrows, or compare again"
         )
-    absent = [key for key in NEEDED if key not in found]
+    absent = [key for key in NEEDED if key not in content]
     if absent:
         raise ParameterError(f"comparison lacks {', '.join(absent)}; compare again")
-    return dict(found)
+    return dict(content)
 
 
-def described(found: Named | None) -> Json | None:
+def described(content: Named | None) -> Json | None:
     """Return what the page shows of a comparison, and a verdict for each metric."""
-    if found is None:
+    if content is None:
         return None
     kept = ("data", "settings", "reference", "metrics", "summary", "best")
-    verdicts = [verdict(found, metric) for metric in found["metrics"]]
-    return {**{key: found[key] for key in kept}, "verdicts": verdicts}
+    verdicts = [verdict(content, metric) for metric in content["metrics"]]
+    return {**{key: content[key] for key in kept}, "verdicts": verdicts}
 
 
-def verdict(found: Named, metric: Named) -> Json:
+def verdict(content: Named, metric: Named) -> Json:
     """Return which methods differ from the reference of their size, beyond chance."""
     groups: dict[str, list[str]] = {"better": [], "worse": [], "equal": []}
-    for row in found["summary"]:
+    for row in content["summary"]:
         difference = (row.get("values") or {}).get(metric["name"], {}).get("difference")
         if difference and difference.get("mean") is not None:
             label = f"{row['method']} ({row['n_components']})"

@@ -29,9 +29,9 @@ def explained(subject: ReportInput) -> Json:
     if missing:
         return {"needs": missing}
     rows, train = select_rows(subject.X, subject.examined), _train(subject)
-    found = _kept(subject, rows, train)
-    views = list(dict.fromkeys(row["view"] for row in found))
-    cells = {(row["view"], row["component"]): row for row in found}
+    kept = _kept(subject, rows, train)
+    views = list(dict.fromkeys(row["view"] for row in kept))
+    cells = {(row["view"], row["component"]): row for row in kept}
     components = by_spread(subject.codes)[:COMPONENTS]
     table = [
         {
@@ -63,11 +63,11 @@ def importance(subject: ReportInput) -> Json:
     rows = select_rows(subject.X, numbers)
     shown = by_spread(subject.codes)[:COMPONENTS]
     names = dict(zip((c["column"] for c in subject.model.columns_), subject.names, strict=True))
-    found = []
+    entries = []
     for component in shown:
         ranked = subject.model.feature_importance(rows, int(component))
         total = sum(row["importance"] for row in ranked) or 1.0
-        found.append(
+        entries.append(
             {
                 "component": component,
                 "columns": [
@@ -83,7 +83,7 @@ def importance(subject: ReportInput) -> Json:
             }
         )
     size = extent(subject) if subject.is_image else {}
-    return {"components": found, "n_rows": len(numbers), "n_columns": len(names), **size}
+    return {"components": entries, "n_rows": len(numbers), "n_columns": len(names), **size}
 
 
 def traversal(subject: ReportInput) -> Json:
@@ -92,13 +92,13 @@ def traversal(subject: ReportInput) -> Json:
     low, high = np.quantile(codes, [0.02, 0.98], axis=0)
     middle = np.median(codes, axis=0)
     mean, deviation = subject.reference.spread()
-    found = []
+    entries = []
     for component in by_spread(codes)[:COMPONENTS]:
         walked = np.tile(middle, (STEPS, 1))
         walked[:, component] = np.linspace(low[component], high[component], STEPS)
         decoded = subject.model.inverse_transform(walked)
         cells = Cells.of(decoded, subject.names, subject.cells)
-        found.append(
+        entries.append(
             {
                 "component": component,
                 "values": walked[:, component],
@@ -107,7 +107,7 @@ def traversal(subject: ReportInput) -> Json:
         )
     kind = subject.kind
     size = extent(subject) if subject.is_image else {}
-    return {"kind": kind, "components": found, "steps": STEPS, **size}
+    return {"kind": kind, "components": entries, "steps": STEPS, **size}
 
 
 def _lacking(subject: ReportInput) -> str | None:
@@ -126,8 +126,8 @@ def _lacking(subject: ReportInput) -> str | None:
 def _kept(subject: ReportInput, rows: Any, train: TableLike) -> list[Json]:
     with warnings.catch_warnings():  # the page says which rows fit has seen
         warnings.simplefilter("ignore", SeenRowsWarning)
-        found: list[Json] = subject.model.explained_variance(rows, train=train)
-    return found
+        shares: list[Json] = subject.model.explained_variance(rows, train=train)
+    return shares
 
 
 def _train(subject: ReportInput) -> Any:
@@ -148,13 +148,13 @@ def _difference(subject: ReportInput, train: TableLike) -> Json | None:
     count = min(PARTS, len(new), len(dealt) // ROWS_OF_PART)
     if count < FEWEST_PARTS:
         return None
-    found = []
+    gaps = []
     for part in range(count):
         rows = select_rows(subject.X, np.sort(dealt[part::count]))
         total = _kept(subject, rows, train)
         kept = next(r for r in total if r["view"] == "all" and r["component"] == "total")
-        found.append(kept["explained"] - kept["pca"])
-    differences = np.array(found)
+        gaps.append(kept["explained"] - kept["pca"])
+    differences = np.array(gaps)
     mean, error = float(differences.mean()), float(differences.std(ddof=1) / np.sqrt(count))
     reach = float(stats.t.ppf((1 + CONFIDENCE) / 2, count - 1)) * error
     return {"mean": mean, "low": mean - reach, "high": mean + reach, "parts": count}

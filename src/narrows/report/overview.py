@@ -62,8 +62,8 @@ def compared(comparison: Section | None) -> Iterator[dict[str, str]]:
     if comparison is None:
         return
     reference = comparison["reference"]
-    for found in comparison["verdicts"]:
-        better, worse, equal = (found[key] for key in ("better", "worse", "equal"))
+    for entry in comparison["verdicts"]:
+        better, worse, equal = (entry[key] for key in ("better", "worse", "equal"))
         if not better and not worse and not equal:
             continue
         if better:
@@ -73,7 +73,7 @@ def compared(comparison: Section | None) -> Iterator[dict[str, str]]:
         if worse:
             said += f"; worse: {_listed(worse)}"
         state = "better" if better else "worse" if worse and not equal else "equal"
-        label = f"{found['label'][:1].upper()}{found['label'][1:]}"
+        label = f"{entry['label'][:1].upper()}{entry['label'][1:]}"
         yield {"state": state, "text": f"{label}, compared fold by fold: {said}."}
 
 
@@ -165,17 +165,19 @@ def _of_data(subject: ReportInput, data: Section) -> Iterator[dict[str, str]]:
     holes = [c["column"] for c in columns if HOLES < c["missing"] < 1]
     empty_columns = [c["column"] for c in columns if c["missing"] == 1]
     constant = [c["column"] for c in columns if c["missing"] < 1 and len(c["counts"]) == 1]
-    for found, level, said in (
+    for columns_found, level, said in (
         (empty_columns, "problem", "have no measured cell"),
         (holes, "note", f"lack more than {HOLES:.0%} of their cells"),
         (constant, "note", "are constant here"),
     ):
-        if found:
-            yield _alert(level, "data", f"{len(found)} columns {said}: {_listed(found)}.")
+        if columns_found:
+            yield _alert(
+                level, "data", f"{len(columns_found)} columns {said}: {_listed(columns_found)}."
+            )
 
 
 def _of_errors(anomalies: Section) -> Iterator[dict[str, str]]:
-    alone, found = anomalies["share_of_worst"], anomalies["histogram"]
+    alone, share = anomalies["share_of_worst"], anomalies["histogram"]
     if alone is not None and alone > ALONE and len(anomalies["rows"]) > 1:
         yield _alert(
             "problem",
@@ -183,16 +185,16 @@ def _of_errors(anomalies: Section) -> Iterator[dict[str, str]]:
             f"Row {anomalies['rows'][0]['name']} alone has {alone:.0%} of all error: look at it, "
             "and do not trust means that it is part of, the variance kept among them.",
         )
-    if "beyond" not in found:
+    if "beyond" not in share:
         return
-    if found["beyond"] > DRIFT:
+    if share["beyond"] > DRIFT:
         yield _alert(
             "problem",
             "anomalies",
-            f"{found['beyond']:.1%} of the rows have an error that only 1% of the rows of fit "
+            f"{share['beyond']:.1%} of the rows have an error that only 1% of the rows of fit "
             "have: these rows are unlike them, or the model is overfitted.",
         )
-    median, usual = anomalies["median"], found["train_median"]
+    median, usual = anomalies["median"], share["train_median"]
     if usual > 0 and median > OVERFIT * usual:
         yield _alert(
             "note",

@@ -34,20 +34,20 @@ def check_path(path: str | os.PathLike[str]) -> Path:
     SourceError
         If it cannot be written there.
     """
-    found = Path(path)
-    if found.suffix.lower() not in ENDINGS:
+    target = Path(path)
+    if target.suffix.lower() not in ENDINGS:
         raise ParameterError(
             f"path={str(path)!r} must end in .html, because the data go beside it in a file that "
-            f"ends in .json; choose {found.with_suffix('.html').name!r}"
+            f"ends in .json; choose {target.with_suffix('.html').name!r}"
         )
-    files.check_place(found)
-    beside = twin(found)
+    files.check_place(target)
+    beside = twin(target)
     if beside.exists() and not _is_twin(beside):
         raise ParameterError(
             f"path={str(path)!r} would put the data of the page into {beside.name}, which is there "
             "and of something else; choose another name"
         )
-    return found
+    return target
 
 
 def twin(path: str | os.PathLike[str]) -> Path:
@@ -57,10 +57,10 @@ def twin(path: str | os.PathLike[str]) -> Path:
 
 def _is_twin(path: Path) -> bool:
     try:
-        found = json.loads(path.read_text("utf-8"))
+        content = json.loads(path.read_text("utf-8"))
     except (OSError, ValueError, RecursionError):
         return False
-    return isinstance(found, dict) and found.get("format") == FORMAT
+    return isinstance(content, dict) and content.get("format") == FORMAT
 
 
 def write(data: Named, path: Path) -> None:
@@ -160,13 +160,13 @@ def _compared(comparison: Named | None) -> list[Json]:
 
 def _cell(comparison: Named, row: Named, metric: Named) -> Json:
     name = metric["name"]
-    found = (row.get("values") or {}).get(name) or {}
+    figures = (row.get("values") or {}).get(name) or {}
     verdict = next(v for v in comparison["verdicts"] if v["metric"] == name)
     label = f"{row['method']} ({row['n_components']})"
     state = next((s for s in ("better", "worse", "equal") if label in verdict[s]), None)
     best = (comparison["best"] or {}).get(name) or {}
     return {
-        **{key: found.get(key) for key in ("mean", "low", "high")},
+        **{key: figures.get(key) for key in ("mean", "low", "high")},
         "state": state,
         "sign": {"better": "▲", "worse": "▼", "equal": "=", None: ""}[state],
         "best": (best.get("method"), best.get("n_components"))

@@ -56,8 +56,8 @@ class Quantized:
 def plain(value: Any, *, packed: bool = False) -> Any:
     """Return what JSON has a word for: None for NaN, floats with six digits, lists for arrays."""
     if isinstance(value, Quantized):
-        found: Any = value.packed() if packed else value.values
-        return plain(found, packed=packed)
+        content: Any = value.packed() if packed else value.values
+        return plain(content, packed=packed)
     if isinstance(value, Mapping):
         return {str(key): plain(item, packed=packed) for key, item in value.items()}
     if isinstance(value, np.ndarray):

@@ -102,8 +102,8 @@ def _laid_out(name: str, shape: Any, n_features: int, axes: tuple[int, ...]) -> 
             f"{name}={tuple(sizes)!r} must have {axes[0]} or {axes[1]} numbers whose product is "
             f"the {n_features} columns"
         )
-    found = np.arange(n_features).reshape(sizes)
-    return found[None] if name == "image_shape" and len(sizes) == 2 else found
+    numbers = np.arange(n_features).reshape(sizes)
+    return numbers[None] if name == "image_shape" and len(sizes) == 2 else numbers
 
 
 def _table(X: TableLike) -> Any:
@@ -114,10 +114,10 @@ def _table(X: TableLike) -> Any:
 def _one_per_row(name: str, values: Any, n_rows: int) -> Any:
     if values is None:
         return None
-    found = column_or_1d(values.to_numpy() if hasattr(values, "to_numpy") else values)
-    if len(found) != n_rows:
-        raise DataError(f"{name} has {len(found)} values for {n_rows} rows of X; give one for each")
-    return found
+    array = column_or_1d(values.to_numpy() if hasattr(values, "to_numpy") else values)
+    if len(array) != n_rows:
+        raise DataError(f"{name} has {len(array)} values for {n_rows} rows of X; give one for each")
+    return array
 
 
 def _call(path: Any, *given: Any) -> str:

@@ -97,11 +97,11 @@ class Judged:
 
     def standard(self, row: int, column: int) -> tuple[float, float]:
         """Return a cell and its reconstruction in standard deviations from the mean."""
-        found = [
+        values = [
             float((cells.values[row, column] - self.mean[column]) / self.deviation[column])
             for cells in (self.given, self.back)
         ]
-        return found[0], found[1]
+        return values[0], values[1]
 
     def share_of(self, row: int, view: str) -> float | None:
         """Return which share of a row's error a view has."""
@@ -118,9 +118,9 @@ def laid_out(subject: ReportInput, values: Matrix) -> Matrix:
 
 def curves(subject: ReportInput, values: Matrix) -> Matrix:
     """Return rows as (n_rows, channels, steps), thinned out where there are very many steps."""
-    found = laid_out(subject, values)[:, :CURVES_SHOWN]
-    every = -(-found.shape[2] // STEPS_SHOWN)
-    return found[:, :, ::every]
+    drawn = laid_out(subject, values)[:, :CURVES_SHOWN]
+    every = -(-drawn.shape[2] // STEPS_SHOWN)
+    return drawn[:, :, ::every]
 
 
 def _entries(subject: ReportInput, numbers: Matrix, kind: str) -> list[Json]:
@@ -184,13 +184,13 @@ def _spread(subject: ReportInput) -> Json:
     low = min(float(values.min()) for values in scaled)
     high = max(float(values.max()) for values in scaled)
     counts = [histogram(values, low, high, 40) / len(values) for values in scaled]
-    found = {"low": low, "high": high, "log": log, "counts": counts[0]}
+    spread = {"low": low, "high": high, "log": log, "counts": counts[0]}
     if len(counts) > 1:
         usual = float(np.quantile(known[1], 0.99))
-        found |= {
+        spread |= {
             "train_counts": counts[1],
             "train_quantile_99": usual,
             "beyond": float((errors > usual).mean()),
             "train_median": float(np.median(known[1])),
         }
-    return {"histogram": found}
+    return {"histogram": spread}

@@ -45,7 +45,7 @@ def build_sections(
     ParameterError
         If ``compared`` is no comparison.
     """
-    found = comparison.given(compared)  # before the work, not after it
+    content = comparison.given(compared)  # before the work, not after it
     sections = {
         "data": table.described(subject),
         "training": training.curves(subject.model),
@@ -55,7 +55,7 @@ def build_sections(
         "importance": components.importance(subject),
         "traversal": components.traversal(subject),
         "anomalies": rows.anomalies(subject),
-        "comparison": comparison.described(found),
+        "comparison": comparison.described(content),
         "reproduction": reproduction.recipe(subject.model, call, command),
     }
     return {

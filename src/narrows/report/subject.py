@@ -69,21 +69,21 @@ class ReportInput:
     @cached_property
     def columns(self) -> list[Json]:
         """What is known of each column."""
-        return [{**found, "column": self._called(found)} for found in self.model.columns_]
+        return [{**column, "column": self._called(column)} for column in self.model.columns_]
 
     @property
     def names(self) -> list[str]:
         """What the columns are called."""
-        return [str(found["column"]) for found in self.columns]
+        return [str(column["column"]) for column in self.columns]
 
-    def _called(self, found: Json) -> str:
-        return f"x{found['column']}" if isinstance(found["column"], int) else found["column"]
+    def _called(self, column: Json) -> str:
+        return f"x{column['column']}" if isinstance(column["column"], int) else column["column"]
 
     @cached_property
     def views(self) -> list[str]:
         """The views, in the order of their columns; empty where there are no several."""
-        found = list(dict.fromkeys(c["view"] for c in self.columns if c["view"] is not None))
-        return found if len(found) > 1 else []
+        names = list(dict.fromkeys(c["view"] for c in self.columns if c["view"] is not None))
+        return names if len(names) > 1 else []
 
     @cached_property
     def errors(self) -> Matrix:
@@ -137,8 +137,8 @@ class ReportInput:
     @cached_property
     def codes(self) -> Matrix:
         """The codes of the examined rows."""
-        found = self.model.transform(select_rows(self.X, self.examined))
-        return np.asarray(found, np.float64)
+        codes = self.model.transform(select_rows(self.X, self.examined))
+        return np.asarray(codes, np.float64)
 
     def read(self, numbers: Matrix) -> Cells:
         """Return rows as people read them."""
@@ -146,8 +146,8 @@ class ReportInput:
 
     def given_back(self, numbers: Matrix, like: Cells) -> Cells:
         """Return what the model makes of rows, their levels in the places that ``like`` has."""
-        found = self.model.reconstruct(select_rows(self.X, numbers))
-        return Cells.of(found, self.names, like)
+        rows = self.model.reconstruct(select_rows(self.X, numbers))
+        return Cells.of(rows, self.names, like)
 
     def name(self, row: int) -> str:
         """Return what a row is called."""
@@ -192,8 +192,8 @@ class Classes:
         names = _frequent(texts, sorted(known) if numeric else sorted({level(v) for v in known}))
         places = {name: place for place, name in enumerate(names)}
         rest = len(names) - 1
-        found = [np.nan if text is None else places.get(text, rest) for text in texts]
-        return cls("classes", names, np.array(found, np.float64))
+        places_of_rows = [np.nan if text is None else places.get(text, rest) for text in texts]
+        return cls("classes", names, np.array(places_of_rows, np.float64))
 
     def text(self, row: int) -> str | None:
         """Return what a row's class or number is called; None if there is none."""
@@ -223,10 +223,10 @@ def _marks(cells: Cells) -> list[int]:
     """Return a number for each row; rows of the same cells have the same."""
     values = cells.values + 0.0  # -0.0 is 0.0
     named = [column for column, levels in enumerate(cells.levels) if levels is not None]
-    found = []
+    marks = []
     for row, numbers in enumerate(np.delete(values, named, axis=1)):
-        found.append(hash((numbers.tobytes(), *(cells.text(row, column) for column in named))))
-    return found
+        marks.append(hash((numbers.tobytes(), *(cells.text(row, column) for column in named))))
+    return marks
 
 
 def _frequent(texts: list[str | None], ordered: Sequence[Any]) -> list[str]:

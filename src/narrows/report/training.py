@@ -61,12 +61,12 @@ def _numbers(history: list[Json], every: int) -> list[int]:
 
 
 def _phases(history: list[Json]) -> list[Json]:
-    found, start = [], 1
+    phases, start = [], 1
     for name, rows in itertools.groupby(history, key=lambda row: row.get("phase")):
         count = len(list(rows))
-        found.append({"name": str(name), "first": start, "last": start + count - 1})
+        phases.append({"name": str(name), "first": start, "last": start + count - 1})
         start += count
-    return found
+    return phases
 
 
 def _without_repetition(parts: list[Json]) -> list[Json]:

@@ -59,9 +59,9 @@ class LearningRate(Spec, axis="learning_rate"):
             If ``value`` is none of these.
         """
         if isinstance(value, numbers.Real) and not isinstance(value, bool):
-            found = Constant(value if isinstance(value, (int, float)) else float(value))
-            assert isinstance(found, cls)
-            return found
+            spec = Constant(value if isinstance(value, (int, float)) else float(value))
+            assert isinstance(spec, cls)
+            return spec
         return super().of(value)
 
 

@@ -83,10 +83,10 @@ def initialize_at_pca(
     if len(rows) <= network.n_components:
         return False
     with torch.no_grad():
-        found = _components(table, rows, network.n_components, generator)
-        if found is None:
+        components = _components(table, rows, network.n_components, generator)
+        if components is None:
             return False
-        _write(network, found)
+        _write(network, components)
     return True
 
 
@@ -127,10 +127,10 @@ class _Layers(NamedTuple):
         shared = any(part.weight is None or part.bias is None or part.transposed for part in parts)
         if len(stages) < len(body) + len(heads) + len(decoder) or shared:
             return None
-        found = [stage.parts for stage in stages]
-        encoder, after = found[: len(body) + 1], found[len(body) + 1 :]
+        maps = [stage.parts for stage in stages]
+        encoder, after = maps[: len(body) + 1], maps[len(body) + 1 :]
         one_code = len(encoder[-1]) == 1 and (len(after[0]) == 1 or len(after) == 1)
-        scattered = any(isinstance(part.takes, list) for layer in found[1:] for part in layer)
+        scattered = any(isinstance(part.takes, list) for layer in maps[1:] for part in layer)
         if not one_code or scattered or any(stage.order is not None for stage in stages[:-1]):
             return None
         return cls(encoder, after, stages[-1].order)
@@ -191,7 +191,7 @@ def _components(
     return _Linear(mean, components * largest.sign(), deviation.clamp(min=FLATTEST))
 
 
-def _write(network: Network, found: _Linear) -> None:
+def _write(network: Network, pca: _Linear) -> None:
     """Write a PCA into a network of which `reason` says nothing.
 
     A view has two units for each component, too, of which its columns give their part; the code
@@ -199,7 +199,7 @@ def _write(network: Network, found: _Linear) -> None:
     """
     layers = _Layers.of(network)
     assert layers is not None
-    mean, components, deviation = found
+    mean, components, deviation = pca
     down, up = components / deviation[:, None], (components * deviation[:, None]).T
     base = mean
     if network.link.name == "sigmoid":  # the output that a sigmoid makes of it, to first order

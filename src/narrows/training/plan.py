@@ -182,6 +182,6 @@ def resolve_optimizer(parameters: Named) -> tuple[Optimizer, LearningRate]:
     if isinstance(rate, str) and rate == "auto":
         # A line search finds its own step; everything else gains from one cycle.
         rate = Constant() if optimizer.full_batch else OneCycle()
-    found = LearningRate.of(rate)
-    found.check()
-    return optimizer, found
+    schedule = LearningRate.of(rate)
+    schedule.check()
+    return optimizer, schedule

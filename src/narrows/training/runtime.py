@@ -122,16 +122,16 @@ def resolve(device: str, precision: str) -> Runtime:
     """
     checks.choice("precision", precision, PRECISIONS)
     dtype = torch.float64 if precision == "float64" else torch.float32
-    found = _device(device)
-    return Runtime(found, dtype, precision == "bfloat16", automatic=precision == "auto")
+    place = _device(device)
+    return Runtime(place, dtype, precision == "bfloat16", automatic=precision == "auto")
 
 
 @functools.cache
 def _has_bfloat16() -> bool:
     """Return whether the processor multiplies bfloat16 faster than float32."""
     tell = getattr(torch.cpu, "get_capabilities", None)
-    found: Named = {} if tell is None else tell()  # older torch does not say
-    return bool(found.get("amx_bf16") or found.get("avx512_bf16"))
+    abilities: Named = {} if tell is None else tell()  # older torch does not say
+    return bool(abilities.get("amx_bf16") or abilities.get("avx512_bf16"))
 
 
 def _device(name: str) -> torch.device:

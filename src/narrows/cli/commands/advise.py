@@ -102,11 +102,11 @@ def _asked(assignments: Sequence[str], components: int | None) -> Json:
     from narrows.cli import settings
 
     model = narrows.Autoencoder()
-    found = settings.from_assignments(assignments)
+    asked = settings.from_assignments(assignments)
     if components is not None:
-        found["n_components"] = components
-    settings.apply(model, found)
-    return {key: getattr(model, key) for key in dict.fromkeys(k.split("__")[0] for k in found)}
+        asked["n_components"] = components
+    settings.apply(model, asked)
+    return {key: getattr(model, key) for key in dict.fromkeys(k.split("__")[0] for k in asked)}
 
 
 def _for_pandas(advice: Any) -> Any:

@@ -130,7 +130,7 @@ def command(
     features, views = chosen.features, viewing.grouped(chosen, grouping, named_views)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", InterruptedWarning)  # said below, with what to do next
-        found = compare(
+        comparison = compare(
             features,
             y,
             **_asked(settings, y),
@@ -138,10 +138,10 @@ def command(
             resume=resume,
             verbose=0 if quiet else int(sys.stderr.isatty()) + verbose,
         )
-    _tell(found, target_file, as_json=as_json, quiet=quiet)
-    if report is not None and not found.interrupted:
-        _write_report(report, found, features, y, views, quiet=quiet)
-    if found.interrupted:
+    _tell(comparison, target_file, as_json=as_json, quiet=quiet)
+    if report is not None and not comparison.interrupted:
+        _write_report(report, comparison, features, y, views, quiet=quiet)
+    if comparison.interrupted:
         output.message(f"interrupted; {_advice(resume, sys.argv[1:])}")
         context.exit(Exit.INTERRUPTED)
 
@@ -157,7 +157,7 @@ def _read(data: Sequence[str], target: str | None, selection: Json) -> tuple[Cho
 
 def _write_report(
     path: str,
-    found: Comparison,
+    comparison: Comparison,
     features: pa.Table,
     y: Matrix | None,
     views: dict[str, list[str]] | None,
@@ -172,11 +172,11 @@ def _write_report(
     from narrows.estimators.methods import TITLE
     from narrows.report import report
 
-    entry = _best_of_ours(found)
+    entry = _best_of_ours(comparison)
     if entry is None:
         output.message("no autoencoder was compared, so there is no report", quiet=quiet)
         return
-    seed = found.settings["random_state"]
+    seed = comparison.settings["random_state"]
     make = RECIPES[entry["method"]]
     model = make(entry["n_components"], views=views, random_state=seed)
     train, test = train_test_split(np.arange(features.num_rows), test_size=0.2, random_state=seed)
@@ -188,21 +188,21 @@ def _write_report(
         features.take(test),
         y=None if y is None else y[test],
         train=features.take(train),
-        comparison=found.to_dict(),
+        comparison=comparison.to_dict(),
         title=TITLE,
         command=shlex.join(["narrows", *sys.argv[1:]]),
     )
     output.message(f"wrote {path}", quiet=quiet)
 
 
-def _best_of_ours(found: Comparison) -> Json | None:
+def _best_of_ours(comparison: Comparison) -> Json | None:
     """Return the autoencoder that is best by the first metric, of any length."""
     from narrows.comparison.candidates import RECIPES
 
-    metric = found.metrics[0]
+    metric = comparison.metrics[0]
     entries = [
         entry
-        for entry in found.summary
+        for entry in comparison.summary
         if entry["method"] in RECIPES and metric["name"] in entry["values"]
     ]
     sign = -1 if metric["higher_is_better"] else 1
@@ -262,24 +262,24 @@ def _check_writable(path: str) -> None:
         raise SourceError(f"cannot write {path}: there is no folder {parent}; create it")
 
 
-def _tell(found: Comparison, target: str | None, *, as_json: bool, quiet: bool) -> None:
+def _tell(comparison: Comparison, target: str | None, *, as_json: bool, quiet: bool) -> None:
     if target is not None:
-        found.save(target)
+        comparison.save(target)
         output.message(f"wrote {target}", quiet=quiet)
     if as_json:
-        output.json_object(found.to_dict())
+        output.json_object(comparison.to_dict())
         return
-    output.table(_table(found))
+    output.table(_table(comparison))
     if not quiet:
-        output.message("\n".join(_sentences(found)))
+        output.message("\n".join(_sentences(comparison)))
 
 
-def _table(found: Comparison) -> Table:
+def _table(comparison: Comparison) -> Table:
     """Return means by method and length; what was not computed stays empty."""
     from rich.table import Table
 
-    known = {metric["name"]: metric for metric in found.metrics}
-    shown = [known[name] for name in (*SHOWN, *MORE) if name in known] or found.metrics
+    known = {metric["name"]: metric for metric in comparison.metrics}
+    shown = [known[name] for name in (*SHOWN, *MORE) if name in known] or comparison.metrics
     table = Table()
     table.add_column("k", justify="right")
     table.add_column("method", no_wrap=True)
@@ -287,7 +287,7 @@ def _table(found: Comparison) -> Table:
         table.add_column(metric["label"], justify="right")
     for heading in ("maps", "back", "s per fit"):
         table.add_column(heading, justify="right", no_wrap=True)
-    for entry in sorted(found.summary, key=lambda entry: entry["n_components"]):
+    for entry in sorted(comparison.summary, key=lambda entry: entry["n_components"]):
         values = [_cell(entry["values"].get(metric["name"])) for metric in shown]
         seconds = entry["fit_seconds"]
         table.add_row(
@@ -306,23 +306,23 @@ def _cell(value: Json | None) -> str:
     return f"{value['mean']:.3f} ± {value['high'] - value['mean']:.3f}"
 
 
-def _sentences(found: Comparison) -> list[str]:
+def _sentences(comparison: Comparison) -> list[str]:
     """Return whether narrows' own are better, the best by each metric, and what is missing."""
-    described = found.settings["descriptions"]
+    described = comparison.settings["descriptions"]
     ours = [name for name, text in described.items() if not text.startswith("Baseline(")]
-    first = found.metrics[0]["name"]
-    lines = [found.verdict(name, first) for name in ours]
-    best = found.to_dict()["best"]
-    labels = {metric["name"]: metric["label"] for metric in found.metrics}
+    first = comparison.metrics[0]["name"]
+    lines = [comparison.verdict(name, first) for name in ours]
+    best = comparison.to_dict()["best"]
+    labels = {metric["name"]: metric["label"] for metric in comparison.metrics}
     lines += [
         f"best {labels[name]}: {entry['method']}, {entry['n_components']} components"
         for name, entry in best.items()
     ]
-    lines += found.settings["notes"]
+    lines += comparison.settings["notes"]
     lines += [
         f"{entry['method']}, {entry['n_components']} components: {entry['status']}: "
         f"{entry['message']}"
-        for entry in found.summary
+        for entry in comparison.summary
         if entry["message"]
     ]
     return list(dict.fromkeys(lines))

@@ -227,11 +227,11 @@ def _fit(model: Estimator, features: pa.Table, asked: Request) -> bool:
         model.fit(models.accepted(model, features))
     seconds = time.perf_counter() - started
     models.save(model, asked.model)
-    found = summary.of_fit(model, features, asked.model, seconds)
+    outcome = summary.of_fit(model, features, asked.model, seconds)
     if asked.as_json:
-        output.json_object(found)
+        output.json_object(outcome)
     if not asked.quiet:
-        summary.show(found, _next_command(asked))
+        summary.show(outcome, _next_command(asked))
     if model.stop_reason_ != "interrupted":
         return True
     output.message(f"interrupted; the model so far is saved. To go on:\n{_resume_command(asked)}")

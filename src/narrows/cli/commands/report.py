@@ -110,7 +110,7 @@ def command(
         )
     wanted = [] if target is None else [target]
     carried = {**selection, "ids": (*selection["ids"], *wanted)}
-    found = apply.read(fitted, data, quiet=quiet, **carried)
+    source = apply.read(fitted, data, quiet=quiet, **carried)
     known = None
     if train:
         # Columns with names are found by them; others by what was chosen for DATA.
@@ -121,10 +121,10 @@ def command(
         fitted,
         fitted._fitted,
         output,
-        models.accepted(fitted, found.rows),
-        y=None if target is None else tables.values(join.carried(found.ids, target)),
+        models.accepted(fitted, source.rows),
+        y=None if target is None else tables.values(join.carried(source.ids, target)),
         train=None if known is None else models.accepted(fitted, known),
-        ids=_called(found.ids, target),
+        ids=_called(source.ids, target),
         comparison=comparison,
         title=TITLE if title is None else title,
         command=shlex.join(["narrows", *sys.argv[1:]]),

@@ -54,10 +54,10 @@ def command(
     places.check({"--output": output}, [*data, model])
     files.check_writable(target)
     fitted = models.load(model)
-    found = apply.read(fitted, data, quiet=quiet, **selection)
-    scores = fitted.score_samples(models.accepted(fitted, found.rows))
+    source = apply.read(fitted, data, quiet=quiet, **selection)
+    scores = fitted.score_samples(models.accepted(fitted, source.rows))
     if output is not None or not (summary or as_json):
-        apply.write(["score"], scores[:, None], target, found.ids, quiet=quiet)
+        apply.write(["score"], scores[:, None], target, source.ids, quiet=quiet)
     if as_json:
         out.json_object(_summary(scores))
     elif summary:
@@ -74,7 +74,7 @@ def _summary(scores: Matrix) -> dict[str, float]:
     if not scores.size:
         raise DataError("no row has a measured cell, so there is no score to sum up")
     low, median, high = np.quantile(scores, (0.05, 0.5, 0.95))
-    found = {
+    figures = {
         "mean": scores.mean(dtype=float),
         "minimum": scores.min(),
         "quantile_05": low,
@@ -84,6 +84,6 @@ def _summary(scores: Matrix) -> dict[str, float]:
     }
     return {
         "rows": n_rows,
-        **{name: float(value) for name, value in found.items()},
+        **{name: float(value) for name, value in figures.items()},
         "without_score": n_rows - len(scores),
     }

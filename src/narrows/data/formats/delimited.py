@@ -103,16 +103,16 @@ def _sample(data: bytes) -> str:
 
 
 def _rows(text: str, delimiter: str) -> list[list[str]]:
-    found: list[list[str]] = []
+    rows: list[list[str]] = []
     try:
         for row in csv.reader(io.StringIO(text, newline=""), delimiter=delimiter):
             if row:
-                found.append(row)
-            if len(found) == SAMPLE_ROWS:
+                rows.append(row)
+            if len(rows) == SAMPLE_ROWS:
                 break
     except csv.Error:
-        return found  # a field too long to be one: this is not the delimiter
-    return found
+        return rows  # a field too long to be one: this is not the delimiter
+    return rows
 
 
 def _score(rows: list[list[str]]) -> tuple[bool, bool, float, float, int]:

@@ -67,9 +67,9 @@ def read_table(
     if name == STANDARD_STREAM:
         table = _from_bytes(sys.stdin.buffer.read(), "standard input", header, text)
     else:
-        found = _existing(Path(name))
+        place = _existing(Path(name))
         with _named(name, "read"):
-            table = _format(found, name).read(found, name, header, text)
+            table = _format(place, name).read(place, name, header, text)
     columns_read = zip(table.column_names, table.columns, strict=True)
     read = [column if name in text else emptied(column) for name, column in columns_read]
     table = pa.table(read, names=table.column_names)
@@ -341,9 +341,9 @@ def _format(path: Path, where: str) -> Format:
     if path.exists() and not path.is_file():
         return FORMATS[".csv"]  # a named pipe or /dev/null has no extension to go by
     name = path.name.lower()
-    for extension, found in FORMATS.items():
+    for extension, ending in FORMATS.items():
         if name.endswith(extension):
-            return found
+            return ending
     raise SourceError(
         f"{where}: extension {path.suffix!r} must be one of {', '.join(FORMATS)}; "
         "save the table as one of these first"

@@ -193,13 +193,13 @@ class DenseGradients:
             self.flat.gradient.add_(self._gradient)
 
     def _tape(self, n_rows: int) -> _Buffers:
-        found = self._tapes.get(n_rows)
-        if found is None:
+        buffers = self._tapes.get(n_rows)
+        if buffers is None:
             if len(self._tapes) == SIZES:
                 self._tapes.clear()
             x = self._vector.new_empty(n_rows, self.encoder[0].n_in)
-            found = self._tapes[n_rows] = _Buffers(x, self)
-        return found
+            buffers = self._tapes[n_rows] = _Buffers(x, self)
+        return buffers
 
 
 class _Buffers:

@@ -229,11 +229,11 @@ def _directs(part: AffineMap) -> list[tuple[InPlaceFunction | None, slice]]:
 
 def _spans(stage: AffineBlock) -> list[tuple[InPlaceFunction, slice]]:
     """Return the activations of a block by columns; one that all have once, over all columns."""
-    found = [(direct, span) for part in stage.parts for direct, span in _directs(part) if direct]
-    first = found[0][0]
-    if all(direct is first for direct, _ in found):
+    spans = [(direct, span) for part in stage.parts for direct, span in _directs(part) if direct]
+    first = spans[0][0]
+    if all(direct is first for direct, _ in spans):
         return [(first, slice(0, stage.n_out))]
-    return found
+    return spans
 
 
 def _shared(stage: AffineBlock) -> bool:

@@ -195,15 +195,15 @@ class ScipyMinimizer(torch.optim.Optimizer):
                 value = closure()
             return float(value), self._flat([p.grad for p in group["params"]])
 
-        found = scipy.optimize.minimize(
+        minimum = scipy.optimize.minimize(
             evaluate,
             self._flat(group["params"]),
             jac=True,
             method=group["method"],
             options={"maxiter": group["iterations"]},
         )
-        self._write(found.x)
-        return found.fun
+        self._write(minimum.x)
+        return minimum.fun
 
     def _flat(self, tensors: Iterable[Tensor | None]) -> NDArray[np.float64]:
         parts = [

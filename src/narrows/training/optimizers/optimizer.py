@@ -81,9 +81,9 @@ class Optimizer(Spec, axis="optimizer"):
             If ``value`` is none of these.
         """
         if isinstance(value, type) and issubclass(value, torch.optim.Optimizer):
-            found = TorchOptimizer(value)
-            assert isinstance(found, cls)
-            return found
+            spec = TorchOptimizer(value)
+            assert isinstance(spec, cls)
+            return spec
         return super().of(value)
 
 
@@ -328,9 +328,9 @@ class Muon(Optimizer):
 
     def build(self, parameters: Iterable[nn.Parameter], rate: float) -> OptimizerState:
         """Return the two optimisers, stepping together."""
-        found = list(parameters)
-        matrices = [p for p in found if p.ndim >= 2]
-        others = [p for p in found if p.ndim < 2]
+        tensors = list(parameters)
+        matrices = [p for p in tensors if p.ndim >= 2]
+        others = [p for p in tensors if p.ndim < 2]
         steppers: list[torch.optim.Optimizer] = []
         if matrices:
             steppers.append(Orthogonal(matrices, rate, self.momentum))
@@ -467,8 +467,8 @@ class TorchOptimizer(Optimizer, name="torch"):
 
     def build(self, parameters: Iterable[nn.Parameter], rate: float) -> OptimizerState:
         """Return the optimiser."""
-        found: OptimizerState = self.factory(parameters, lr=rate, **(self.settings or {}))
-        return found
+        state: OptimizerState = self.factory(parameters, lr=rate, **(self.settings or {}))
+        return state
 
 
 def _check_adam(betas: Any, eps: Any) -> None:
