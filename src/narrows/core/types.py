@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
-import numpy as np
-from numpy.typing import NDArray
+if TYPE_CHECKING:  # importing numpy would make `narrows --help` slow
+    import numpy as np
+    from numpy.typing import NDArray
 
 # An array of any numeric dtype, (n_rows, n_columns) unless its docstring says otherwise.
-Matrix: TypeAlias = NDArray[Any]
+Matrix: TypeAlias = "NDArray[Any]"
 # numpy, scipy.sparse, pandas, polars, pyarrow, ...: whatever `data.reading` reads.
 TableLike: TypeAlias = Any
 # Classes or numbers, one for each row, in any container.
@@ -17,7 +18,7 @@ TargetLike: TypeAlias = Any
 # An estimator of scikit-learn, or one that behaves like it.
 Estimator: TypeAlias = Any
 # A seed, a generator of numpy's, or None for fresh entropy.
-RandomState: TypeAlias = int | np.random.RandomState | None
+RandomState: TypeAlias = "int | np.random.RandomState | None"
 # Plain data by name: settings, rows of a history, what goes into a JSON file.
 Json: TypeAlias = dict[str, Any]
 # Parameters of an estimator, or anything else, by name.
