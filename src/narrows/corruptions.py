@@ -11,13 +11,14 @@ views may be missing, `Swap` for columns of any scale.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, ClassVar, Protocol
+from typing import ClassVar, Protocol
 
 import torch
 from torch import Tensor
 
 from narrows.core import checks
 from narrows.core.spec import Spec, unwritten
+from narrows.core.types import Estimator
 from narrows.errors import ParameterError
 
 __all__ = [
@@ -139,7 +140,7 @@ class Corruption(Spec, axis="corruption"):
         changed = observed if self.masks_cells else observed & ~corrupted.isnan()
         return corrupted.where(changed, x)
 
-    def __add__(self, other: Any) -> CorruptionSum:
+    def __add__(self, other: Estimator) -> CorruptionSum:
         """Return this corruption and then another."""
         if not isinstance(other, Corruption):
             return NotImplemented

@@ -10,6 +10,7 @@ import numpy as np
 import pyarrow as pa
 
 from narrows.cli import join, models, output, places, tables
+from narrows.core.types import TableLike
 from narrows.data.formats import files
 
 
@@ -130,7 +131,7 @@ def filled(
         write(names, spread, std, source.ids, quiet=quiet)
 
 
-def as_table(values: Any) -> Any:
+def as_table(values: Any) -> TableLike:
     """Return a data frame of whatever library as one of pyarrow; an array stays as it is."""
     if isinstance(values, (np.ndarray, pa.Table)):
         return values

@@ -16,7 +16,7 @@ from sklearn.model_selection import train_test_split
 
 from narrows.comparison.compare import compare
 from narrows.comparison.comparison import Comparison
-from narrows.core.types import Matrix
+from narrows.core.types import Matrix, TableLike
 from narrows.data.formats.files import write_table
 from narrows.errors import DataError
 from narrows.estimators.autoencoder import Autoencoder
@@ -42,7 +42,7 @@ class Study:
     views: Mapping[str, slice] | None = None
     image_shape: tuple[int, int] | None = None
 
-    def table(self, rows: Any = slice(None)) -> pa.Table:
+    def table(self, rows: TableLike = slice(None)) -> pa.Table:
         """Return rows with the names of their columns."""
         return pa.table({name: self.X[rows, i] for i, name in enumerate(self.columns)})
 

@@ -12,14 +12,14 @@ import pyarrow as pa
 
 from narrows.cli import tables
 from narrows.core.checks import nearest
-from narrows.core.types import Estimator
+from narrows.core.types import Estimator, TableLike
 from narrows.data.fingerprint import Seen
 from narrows.errors import ModelFileError, ParameterError
 from narrows.estimators import load as loading
 from narrows.persistence import files
 
 
-def load(folder: str) -> Any:
+def load(folder: str) -> Estimator:
     """Return the model in a folder.
 
     Raises
@@ -83,7 +83,7 @@ def view_names(model: Estimator, view: str) -> list[str]:
     return [called[column] for column in placed[view]]
 
 
-def accepted(model: Estimator, table: pa.Table) -> Any:
+def accepted(model: Estimator, table: pa.Table) -> TableLike:
     """Return a table as the model takes it: without names, if it was fitted without."""
     nameless = hasattr(model, "n_features_in_") and names(model) is None
     return tables.array(table) if nameless else table
@@ -140,7 +140,7 @@ def save(model: Estimator, folder: str) -> None:
         ) from error
 
 
-def seen(model: Estimator, rows: Any) -> Seen:
+def seen(model: Estimator, rows: TableLike) -> Seen:
     """Return how many of some rows, as the model accepts them, fit has seen."""
     fitted = model._fitted
     count: Seen = fitted.count_seen(fitted.read(rows))

@@ -28,3 +28,9 @@ FrameLike: TypeAlias = Any
 SeriesLike: TypeAlias = Any
 # The setting of an axis: a part, its name, or what else that axis takes.
 Part: TypeAlias = Any
+# What a JSON file may hold in one place.
+JsonValue: TypeAlias = Any
+# A dtype of numpy, or of a library of data frames.
+DTypeLike: TypeAlias = Any
+# One cell of a table that is not a number: text, a category, True, None.
+Level: TypeAlias = Any

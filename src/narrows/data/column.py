@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from narrows.core.spec import Spec
-from narrows.core.types import Matrix
+from narrows.core.types import Level, Matrix
 
 __all__ = ["ColumnType"]
 
@@ -110,7 +110,7 @@ class ColumnType(Spec, axis="type"):
         return self
 
     def find_levels(
-        self, name: str, column: Column, levels: list[Any], counts: list[int]
+        self, name: str, column: Column, levels: list[Level], counts: list[int]
     ) -> Column:
         """Return a column with those of the levels of fit that it has places for.
 
@@ -233,10 +233,10 @@ class Column:
     """
 
     type: ColumnType
-    levels: tuple[Any, ...] = ()
+    levels: tuple[Level, ...] = ()
     pooled: bool = False
     form: str = NUMBER
-    categories: tuple[Any, ...] = ()
+    categories: tuple[Level, ...] = ()
     center: float = 0.0
     scale: float = 1.0
     shares: tuple[float, ...] = ()

@@ -22,7 +22,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from narrows.core import checks
-from narrows.core.types import Matrix
+from narrows.core.types import Level, Matrix
 from narrows.data.column import (
     BOOLEAN,
     CATEGORY,
@@ -110,7 +110,7 @@ class Binary(_Share):
     first_level = 0
 
     def find_levels(
-        self, name: str, column: Column, levels: list[Any], counts: list[int]
+        self, name: str, column: Column, levels: list[Level], counts: list[int]
     ) -> Column:
         """Return the column with its two levels."""
         if len(levels) > 2:
@@ -187,7 +187,7 @@ class Categorical(ColumnType):
         return max(1, n_places)
 
     def find_levels(
-        self, name: str, column: Column, levels: list[Any], counts: list[int]
+        self, name: str, column: Column, levels: list[Level], counts: list[int]
     ) -> Column:
         """Return the column with the levels that are not rare."""
         kept = [level for level, n in zip(levels, counts, strict=True) if n >= self.min_count]
@@ -267,7 +267,7 @@ class Ordinal(ColumnType):
     ranked = True
     takes_noise = False
 
-    def __init__(self, levels: Sequence[Any] | None = None) -> None:
+    def __init__(self, levels: Sequence[Level] | None = None) -> None:
         self.levels = levels
 
     def n_inputs(self, n_places: int) -> int:
@@ -275,12 +275,12 @@ class Ordinal(ColumnType):
         return max(1, n_places - 1)
 
     def find_levels(
-        self, name: str, column: Column, levels: list[Any], counts: list[int]
+        self, name: str, column: Column, levels: list[Level], counts: list[int]
     ) -> Column:
         """Return the column with its levels in their order."""
         return replace(column, levels=tuple(self._ranking(name, column, levels)))
 
-    def _ranking(self, name: str, column: Column, levels: list[Any]) -> list[Any]:
+    def _ranking(self, name: str, column: Column, levels: list[Level]) -> list[Level]:
         if self.levels is not None:
             foreign = [level for level in levels if level not in self.levels]
             if foreign:

@@ -11,7 +11,7 @@ import numpy as np
 import scipy.sparse
 import torch
 
-from narrows.core.types import Matrix, SeriesLike, TableLike, TargetLike
+from narrows.core.types import DTypeLike, FrameLike, Matrix, SeriesLike, TableLike, TargetLike
 from narrows.data import text_numbers
 from narrows.data.frames import is_record_batch
 from narrows.errors import DataError
@@ -67,7 +67,7 @@ POLARS = {
 ARROW_FIRST = "X = X.to_pandas(); "
 
 
-def opened(X: TableLike) -> Any:
+def opened(X: TableLike) -> TableLike:
     """Return a table in a container that can be read: an array, CSR or an eager data frame.
 
     Parameters
@@ -127,7 +127,7 @@ def _line(X: TableLike) -> tuple[str, str] | None:
     return None
 
 
-def _flat(X: TableLike) -> Any:
+def _flat(X: TableLike) -> TableLike:
     """Return a frame of pandas with text for labels of several levels, and usual dtypes."""
     import pandas as pd  # type: ignore[import-untyped]
 
@@ -145,7 +145,7 @@ def _flat(X: TableLike) -> Any:
     return X
 
 
-def _is_odd(dtype: Any) -> bool:
+def _is_odd(dtype: DTypeLike) -> bool:
     """Return whether narwhals does not read a dtype of pandas that holds numbers or levels."""
     import pandas as pd
     import pyarrow as pa
@@ -155,7 +155,7 @@ def _is_odd(dtype: Any) -> bool:
     return sparse or (arrow is not None and bool(pa.types.is_dictionary(arrow)))
 
 
-def _usual(column: Any) -> Any:
+def _usual(column: SeriesLike) -> Any:
     import pandas as pd
 
     if isinstance(column.dtype, pd.SparseDtype):
@@ -164,7 +164,7 @@ def _usual(column: Any) -> Any:
     return levels.set_axis(column.index)
 
 
-def _compressed(X: TableLike) -> Any:
+def _compressed(X: TableLike) -> TableLike:
     if X.ndim != 2 or X.dtype.kind not in "fiub":
         return X  # which scikit-learn refuses by name
     rows = X.tocsr()
@@ -178,7 +178,7 @@ def _compressed(X: TableLike) -> Any:
     return rows
 
 
-def _stacked(X: TableLike) -> Any:
+def _stacked(X: TableLike) -> TableLike:
     if any(scipy.sparse.issparse(row) for row in X):
         return X
     try:
@@ -191,7 +191,7 @@ def _stacked(X: TableLike) -> Any:
     return _array(array)
 
 
-def _array(X: Matrix) -> Any:
+def _array(X: Matrix) -> TableLike:
     if X.dtype.names is not None:
         raise DataError(
             f"X is a structured array with fields {', '.join(map(repr, X.dtype.names[:5]))}; "
@@ -226,7 +226,7 @@ def text_columns(X: TableLike) -> list[int]:
     return [i for i in range(X.shape[1]) if any(isinstance(cell, str) for cell in X[:, i])]
 
 
-def sliceable(X: TableLike) -> Any:
+def sliceable(X: TableLike) -> TableLike:
     """Return a table that is `opened`, for those who read it in parts.
 
     Raises
@@ -265,7 +265,7 @@ def refuse_text(X: TableLike, columns: list[int]) -> None:
     )
 
 
-def columns_of(X: Matrix) -> Any:
+def columns_of(X: Matrix) -> FrameLike:
     """Return an array of objects as a table of pyarrow, each column in a dtype of its own.
 
     Raises

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from narrows.core import checks
-from narrows.core.types import Json
+from narrows.core.types import Json, TableLike
 from narrows.data.scaling import dense
 
 MOST = 1 << 14  # rows that a fingerprint keeps a mark of
@@ -106,7 +106,7 @@ class Fingerprint:
     marks: Numbers
 
     @classmethod
-    def of(cls, rows: Any) -> Fingerprint:
+    def of(cls, rows: TableLike) -> Fingerprint:
         """Return that of rows, shape (n_samples, n_features), NaN where nothing was measured."""
         some = _words(rows[: _size(rows.shape[1])])  # the same fit leaves the same fingerprint
         salt = hashlib.blake2b(some.tobytes(), digest_size=16).digest()
@@ -136,7 +136,7 @@ class Fingerprint:
             "n_marks": len(self.marks),
         }
 
-    def including(self, rows: Any) -> Fingerprint:
+    def including(self, rows: TableLike) -> Fingerprint:
         """Return the fingerprint of what this one stands for and of more rows."""
         ranks = _ranks(rows, self.window)
         marks = self.marks
@@ -151,7 +151,7 @@ class Fingerprint:
             marks, level = _bounded(np.concatenate([marks, part]), level)
         return replace(self, level=level, marks=marks)
 
-    def seen(self, rows: Any) -> Seen:
+    def seen(self, rows: TableLike) -> Seen:
         """Return how many of some rows this stands for."""
         n_rows, n_told, n_seen = int(rows.shape[0]), 0, 0
         for marks in self._marks(rows, _ranks(rows, self.window), self.level):
@@ -159,7 +159,7 @@ class Fingerprint:
             n_seen += int(np.isin(marks, self.marks).sum())
         return Seen(n_rows, n_told, n_seen)
 
-    def _marks(self, rows: Any, ranks: Words, level: int) -> Iterator[Numbers]:
+    def _marks(self, rows: TableLike, ranks: Words, level: int) -> Iterator[Numbers]:
         """Yield the marks of rows of a level or a higher one, some at a time."""
         levels = _levels(ranks)
         kept = np.flatnonzero(levels >= level)
@@ -192,7 +192,7 @@ def _size(n_columns: int) -> int:
     return max(1, CELLS // max(1, n_columns))
 
 
-def _window(rows: Any) -> tuple[int, int]:
+def _window(rows: TableLike) -> tuple[int, int]:
     """Return columns side by side that tell rows apart as well as all do, or all columns."""
     n_columns = int(rows.shape[1])
     whole = _n_different(rows, (0, n_columns))
@@ -204,11 +204,11 @@ def _window(rows: Any) -> tuple[int, int]:
     return 0, n_columns
 
 
-def _n_different(rows: Any, window: tuple[int, int]) -> int:
+def _n_different(rows: TableLike, window: tuple[int, int]) -> int:
     return len(np.unique(_ranks(rows, window)))
 
 
-def _words(rows: Any) -> Words:
+def _words(rows: TableLike) -> Words:
     """Return rows as whole numbers, the same for equal cells."""
     block = dense(rows)
     n_columns = block.shape[1]
@@ -222,7 +222,7 @@ def _words(rows: Any) -> Words:
     return words
 
 
-def _ranks(rows: Any, window: tuple[int, int]) -> Words:
+def _ranks(rows: TableLike, window: tuple[int, int]) -> Words:
     """Return a random number for each row, the same for rows that are equal in some columns."""
     first, last = window
     size = _size(last - first)

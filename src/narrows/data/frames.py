@@ -12,7 +12,7 @@ import narwhals as nw
 import numpy as np
 
 from narrows.core import checks
-from narrows.core.types import Json, Matrix, SeriesLike, TableLike
+from narrows.core.types import DTypeLike, FrameLike, Json, Level, Matrix, SeriesLike, TableLike
 from narrows.data.column import BOOLEAN, CATEGORY, ORDERED, TEXT, WHOLE, Column
 from narrows.data.column_types import PLAIN
 from narrows.data.schema import LIBRARIES, floats
@@ -63,9 +63,9 @@ class Frame:
     """
 
     library: str
-    labels: tuple[Any, ...]
-    dtypes: tuple[Any, ...]
-    axis: tuple[Any, ...] = ()
+    labels: tuple[Level, ...]
+    dtypes: tuple[Level, ...]
+    axis: tuple[Level, ...] = ()
 
     @classmethod
     def of(cls, X: TableLike) -> Frame | None:
@@ -79,7 +79,7 @@ class Frame:
         return None
 
     @classmethod
-    def plain(cls, library: str, labels: Sequence[Any]) -> Frame:
+    def plain(cls, library: str, labels: Sequence[Level]) -> Frame:
         """Return the frame of a library of which only the labels are known."""
         assert library in LIBRARIES
         return cls(library, tuple(labels), (None,) * len(labels))
@@ -120,13 +120,15 @@ class Frame:
             dtypes=tuple(self.dtypes[i] for i in columns),
         )
 
-    def numbers(self, values: Matrix, index: Any = None) -> Any:
+    def numbers(self, values: Matrix, index: FrameLike = None) -> FrameLike:
         """Return float64 numbers, such as spreads, as a frame with these labels."""
         dtypes = (None,) * len(self.labels)
         columns = (PLAIN,) * len(self.labels)
         return replace(self, dtypes=dtypes).decoded(columns, list(values.T), index)
 
-    def decoded(self, columns: Sequence[Column], cells: Sequence[Cells], index: Any = None) -> Any:
+    def decoded(
+        self, columns: Sequence[Column], cells: Sequence[Cells], index: FrameLike = None
+    ) -> FrameLike:
         """Return cells that a model made as a frame, each column in a dtype that holds them.
 
         Parameters
@@ -144,7 +146,7 @@ class Frame:
 
     def filled(
         self, X: TableLike, columns: Sequence[Column], cells: Sequence[Cells], holes: Matrix
-    ) -> Any:
+    ) -> FrameLike:
         """Return the frame X with what a model says in its holes; no other cell is touched.
 
         Parameters
@@ -171,7 +173,7 @@ class Frame:
             columns_filled.append(native)
         return self._built(columns_filled, X.index if self.library == "pandas" else None)
 
-    def _built(self, cells: Sequence[Any], index: Any) -> Any:
+    def _built(self, cells: Sequence[Level], index: FrameLike) -> FrameLike:
         if self.library == "pandas":
             import pandas as pd  # type: ignore[import-untyped]
 
@@ -195,18 +197,18 @@ class Frame:
         return pa.table(list(cells), names=list(self.labels))
 
 
-def _is_label(label: Any) -> bool:
+def _is_label(label: Level) -> bool:
     if isinstance(label, tuple):
         return all(isinstance(part, (str, int, float)) for part in label)
     return isinstance(label, (str, int, float))
 
 
-def _dtype_name(library: str, dtype: Any) -> str | None:
+def _dtype_name(library: str, dtype: DTypeLike) -> str | None:
     name = str(dtype)
     return name if name in DTYPES[library] else None
 
 
-def _dtype_named(library: str, name: Any) -> Any:
+def _dtype_named(library: str, name: Any) -> DTypeLike:
     if name is None:
         return None
     checks.choice("dtype", name, DTYPES[library])
@@ -300,13 +302,13 @@ def _is_whole(column: Column, values: Matrix) -> bool:
     return column.form == WHOLE and whole and not np.isnan(values).any()
 
 
-def all_levels(column: Column, cells: Sequence[Any], known: Sequence[Any] = ()) -> list[Any]:
+def all_levels(column: Column, cells: Sequence[Level], known: Sequence[Level] = ()) -> list[Level]:
     """Return what a categorical dtype must name: what it does, and what is in its cells."""
     named = list(known if len(known) else column.categories or column.levels)
     return [*named, *sorted({cell for cell in cells if cell is not None} - set(named), key=str)]
 
 
-def _pandas(column: Column, cells: Cells, dtype: Any) -> Any:
+def _pandas(column: Column, cells: Cells, dtype: DTypeLike) -> SeriesLike:
     import pandas as pd
 
     arrow = getattr(dtype, "pyarrow_dtype", None)
@@ -323,7 +325,7 @@ def _pandas(column: Column, cells: Cells, dtype: Any) -> Any:
     return pd.array(numbers, dtype=width.capitalize()) if nullable else numbers
 
 
-def _pandas_levels(column: Column, cells: list[Any], dtype: Any) -> Any:
+def _pandas_levels(column: Column, cells: list[Level], dtype: DTypeLike) -> SeriesLike:
     import pandas as pd
 
     if isinstance(dtype, pd.CategoricalDtype):
@@ -340,7 +342,7 @@ def _pandas_levels(column: Column, cells: list[Any], dtype: Any) -> Any:
     return np.array(cells, object) if dtype == np.dtype(object) else pd.array(cells, dtype=dtype)
 
 
-def _pandas_put(column: Column, cells: Cells, native: SeriesLike, rows: Matrix) -> Any:
+def _pandas_put(column: Column, cells: Cells, native: SeriesLike, rows: Matrix) -> SeriesLike:
     import pandas as pd
 
     arrow = getattr(native.dtype, "pyarrow_dtype", None)
@@ -372,7 +374,7 @@ def _pandas_put(column: Column, cells: Cells, native: SeriesLike, rows: Matrix) 
     return values
 
 
-def _merged(cells: list[Any], measured: list[Any], rows: Matrix) -> list[Any]:
+def _merged(cells: list[Level], measured: list[Level], rows: Matrix) -> list[Level]:
     """Return what is true or false: as it was measured, or as a model says where it was not."""
     merged = list(measured)
     for row in rows:
@@ -380,7 +382,7 @@ def _merged(cells: list[Any], measured: list[Any], rows: Matrix) -> list[Any]:
     return [None if cell is None else bool(cell) for cell in merged]
 
 
-def _polars(column: Column, cells: Cells, dtype: Any) -> Any:
+def _polars(column: Column, cells: Cells, dtype: DTypeLike) -> SeriesLike:
     import polars as pl
 
     if isinstance(cells, list):
@@ -392,7 +394,7 @@ def _polars(column: Column, cells: Cells, dtype: Any) -> Any:
     return pl.Series(np.asarray(cells, np.float64)).fill_nan(None).cast(width)
 
 
-def _polars_level_dtype(column: Column, cells: list[Any], dtype: Any) -> Any:
+def _polars_level_dtype(column: Column, cells: list[Level], dtype: DTypeLike) -> DTypeLike:
     import polars as pl
 
     if isinstance(dtype, pl.Enum) or (dtype is None and column.form == ORDERED):
@@ -405,7 +407,7 @@ def _polars_level_dtype(column: Column, cells: list[Any], dtype: Any) -> Any:
     return pl.String if dtype == pl.Null else dtype
 
 
-def _polars_put(column: Column, cells: Cells, native: SeriesLike, rows: Matrix) -> Any:
+def _polars_put(column: Column, cells: Cells, native: SeriesLike, rows: Matrix) -> SeriesLike:
     import polars as pl
 
     if column.form == BOOLEAN:
@@ -424,7 +426,7 @@ def _polars_put(column: Column, cells: Cells, native: SeriesLike, rows: Matrix) 
     return native.cast(dtype).scatter(rows.tolist(), pl.Series(said, dtype=dtype, strict=False))
 
 
-def _polars_held(values: list[Any], dtype: Any) -> list[Any]:
+def _polars_held(values: list[Level], dtype: DTypeLike) -> list[Level]:
     if dtype.is_integer():
         bits = int(str(dtype).strip("UInt"))
         return _whole(values, bits, dtype.is_signed_integer())
@@ -433,7 +435,7 @@ def _polars_held(values: list[Any], dtype: Any) -> list[Any]:
     return [None if np.isnan(value) else value for value in values]
 
 
-def _arrow(column: Column, cells: Cells, dtype: Any) -> Any:
+def _arrow(column: Column, cells: Cells, dtype: DTypeLike) -> SeriesLike:
     import pyarrow as pa
 
     if isinstance(cells, list):
@@ -446,7 +448,7 @@ def _arrow(column: Column, cells: Cells, dtype: Any) -> Any:
     return pa.array(np.asarray(cells, np.float64), pa.float64(), from_pandas=True).cast(width)
 
 
-def _arrow_level_type(column: Column, dtype: Any) -> Any:
+def _arrow_level_type(column: Column, dtype: DTypeLike) -> DTypeLike:
     import pyarrow as pa
 
     if column.form == BOOLEAN:
@@ -456,7 +458,7 @@ def _arrow_level_type(column: Column, dtype: Any) -> Any:
     return pa.string() if pa.types.is_null(dtype) else dtype
 
 
-def _arrow_put(column: Column, cells: Cells, native: SeriesLike, rows: Matrix) -> Any:
+def _arrow_put(column: Column, cells: Cells, native: SeriesLike, rows: Matrix) -> SeriesLike:
     import pyarrow as pa
     import pyarrow.compute as pc
 
@@ -469,7 +471,7 @@ def _arrow_put(column: Column, cells: Cells, native: SeriesLike, rows: Matrix) -
         kept = pa.large_string() if pa.types.is_string_view(kept) else kept
     else:
         dtype = kept = pa.float64() if pa.types.is_null(dtype) else dtype
-    said: list[Any] = [None] * len(native)
+    said: list[Level] = [None] * len(native)
     held = [cells[row] for row in rows]
     held = held if isinstance(cells, list) else _arrow_held(held, dtype)
     for row, cell in zip(rows, held, strict=True):
@@ -480,7 +482,7 @@ def _arrow_put(column: Column, cells: Cells, native: SeriesLike, rows: Matrix) -
     return array if kept == dtype else array.cast(dtype)
 
 
-def _arrow_held(values: list[Any], dtype: Any) -> list[Any]:
+def _arrow_held(values: list[Level], dtype: DTypeLike) -> list[Level]:
     import pyarrow as pa
 
     if pa.types.is_integer(dtype):

@@ -11,7 +11,7 @@ import narwhals as nw
 import numpy as np
 
 from narrows.core import checks
-from narrows.core.types import FrameLike, Json, Matrix, Named, TableLike
+from narrows.core.types import FrameLike, Json, Level, Matrix, Named, TableLike
 from narrows.data.views import resolve_views
 from narrows.errors import DataError, JoinWarning, stacklevel
 
@@ -207,14 +207,14 @@ def _join_keyed(tables: Json, on: str) -> tuple[Any, list[int], Matrix]:
     return joined.sort(row).drop(row).to_native(), widths, _ids(whole)
 
 
-def _ids(whole: list[Any]) -> Matrix:
+def _ids(whole: list[Level]) -> Matrix:
     ids = np.empty(len(whole), dtype=object)
     ids[:] = whole
     plain = np.array(whole) if whole and not isinstance(whole[0], tuple) else ids
     return plain if plain.dtype.kind in "iufM" and plain.ndim == 1 else ids
 
 
-def matched(samples: Mapping[str, Sequence[Any]]) -> list[Any]:
+def matched(samples: Mapping[str, Sequence[Level]]) -> list[Level]:
     """Return the samples of several tables, each once, in the order of the first table.
 
     Parameters
@@ -239,7 +239,7 @@ def matched(samples: Mapping[str, Sequence[Any]]) -> list[Any]:
     return list(dict.fromkeys(sample for known in samples.values() for sample in known))
 
 
-def _check_once(name: str, samples: Sequence[Any]) -> None:
+def _check_once(name: str, samples: Sequence[Level]) -> None:
     seen = set()
     for row, sample in enumerate(samples):
         if sample is None or sample != sample:
@@ -251,7 +251,7 @@ def _check_once(name: str, samples: Sequence[Any]) -> None:
         seen.add(sample)
 
 
-def _check_match(samples: Mapping[str, Sequence[Any]]) -> None:
+def _check_match(samples: Mapping[str, Sequence[Level]]) -> None:
     for name, known in samples.items():
         own = set(known)
         others = {s: view for view, given in samples.items() if view != name for s in given}
@@ -280,7 +280,7 @@ def _check_match(samples: Mapping[str, Sequence[Any]]) -> None:
 
 def _remark(
     name: str,
-    known: Sequence[Any],
+    known: Sequence[Level],
     others: Mapping[Any, str],
     near: Sequence[tuple[Any, Any]],
     n_same: int,
@@ -309,7 +309,7 @@ def _spelling(sample: Any) -> str:
     return whole.lstrip("0") if whole.isdecimal() else text
 
 
-def _renamed(frame: FrameLike, name: str, on: str | None) -> Any:
+def _renamed(frame: FrameLike, name: str, on: str | None) -> TableLike:
     return frame.rename({c: f"{name}{SEPARATOR}{c}" for c in frame.columns if c != on})
 
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from narrows.core.types import Json
+from narrows.core.types import Json, TableLike
 from narrows.data.column import Column
 from narrows.data.column_types import PLAIN
 from narrows.data.frames import Frame
@@ -39,7 +39,7 @@ class Layout:
     indicators: tuple[int, ...] = ()
     frame: Frame | None = None
 
-    def measured(self, rows: Any, weight: Any) -> Layout:
+    def measured(self, rows: TableLike, weight: Any) -> Layout:
         """Return the layout with what the rows of fit say of columns that are not plain numbers."""
         if self.schema is None:
             return self

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from sklearn.utils import assert_all_finite
 from sklearn.utils.validation import _check_sample_weight, check_array, validate_data
 
-from narrows.core.types import Estimator, Matrix, Part, TableLike, TargetLike
+from narrows.core.types import DTypeLike, Estimator, Matrix, Part, TableLike, TargetLike
 from narrows.data import containers, type_inference
 from narrows.data.frames import Frame
 from narrows.data.layout import Layout
@@ -137,7 +137,7 @@ def _counted(rows: Rows) -> Matrix:
 
 def add_missing_columns(
     X: TableLike, n_features: int, columns: Sequence[int], names: Sequence[str] | None
-) -> Any:
+) -> TableLike:
     """Return X with columns of NaN where it was given without some of its columns.
 
     Parameters
@@ -167,14 +167,14 @@ def add_missing_columns(
     return whole
 
 
-def select_columns(table: TableLike, columns: Sequence[int]) -> Any:
+def select_columns(table: TableLike, columns: Sequence[int]) -> TableLike:
     """Return some columns of an array or data frame, by number."""
     if isinstance(table, np.ndarray):
         return table[:, list(columns)]
     return frame_of(table)[:, list(columns)].to_native()
 
 
-def select_rows(table: TableLike, rows: Any) -> Any:
+def select_rows(table: TableLike, rows: Any) -> TableLike:
     """Return some rows of an array, CSR array or data frame, by number, as what it is."""
     if nw.dependencies.is_into_dataframe(table):
         return frame_of(table)[np.asarray(rows).tolist(), :].to_native()
@@ -207,7 +207,7 @@ def apply_sample_weight(
     return rows[counted], weight[counted], None if target is None else target[counted]
 
 
-def _dtype(X: TableLike) -> Any:
+def _dtype(X: TableLike) -> DTypeLike:
     dtype = getattr(X, "dtype", None)
     if isinstance(dtype, np.dtype) and dtype.kind in "fiub":
         return np.float64 if np.result_type(dtype, np.float32) == np.float64 else np.float32
@@ -334,7 +334,7 @@ def read_training_table(
     return rows, Layout(n_features, placed, schema, frame=frame)
 
 
-def reader_for(estimator: Estimator) -> Any:
+def reader_for(estimator: Estimator) -> Estimator:
     """Return what columns can be recorded on in place of an estimator, of its class.
 
     So that an estimator keeps what it knows until its fit has succeeded, and a fitted model what

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from sklearn.preprocessing import MinMaxScaler, RobustScaler, StandardScaler
 
 from narrows.core import checks
-from narrows.core.types import Matrix
+from narrows.core.types import DTypeLike, Matrix
 from narrows.data.column import Column
 from narrows.errors import DataError
 
@@ -214,7 +214,7 @@ class Scaling:
                 self.center[number], self.scale[number] = column.center, column.scale
         return replace(self, logs=log_columns(columns))
 
-    def encode(self, rows: Rows, dtype: Any, out: Matrix | None = None) -> Matrix:
+    def encode(self, rows: Rows, dtype: DTypeLike, out: Matrix | None = None) -> Matrix:
         """Return scaled rows in ``dtype``, computed in float64 if the rows are; ``out`` is filled.
 
         Parameters
@@ -257,5 +257,5 @@ class Scaling:
         return rows
 
     @staticmethod
-    def _work(out: Matrix | None, dtype: Any) -> Matrix | None:
+    def _work(out: Matrix | None, dtype: DTypeLike) -> Matrix | None:
         return out if out is not None and out.dtype == dtype else None

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import warnings
 from dataclasses import dataclass, field
-from typing import Any
 
 import narwhals as nw
 import numpy as np
 
-from narrows.core.types import FrameLike, Matrix, SeriesLike, TableLike
+from narrows.core.types import FrameLike, Level, Matrix, SeriesLike, TableLike
 from narrows.data.column import BOOLEAN, CATEGORY, ORDERED, TEXT, Column
 from narrows.errors import DataError, MissingWarning, stacklevel
 
@@ -81,7 +80,7 @@ class Schema:
     def _numbered_array(self, number: int, values: Matrix) -> Matrix:
         return self._placed(number, values.tolist(), np.isnan(values))
 
-    def _placed(self, number: int, values: list[Any], missing: Matrix) -> Matrix:
+    def _placed(self, number: int, values: list[Level], missing: Matrix) -> Matrix:
         column = self.columns[number]
         first = column.type.first_level
         places = {level: first + place for place, level in enumerate(column.levels)}
@@ -94,7 +93,7 @@ class Schema:
             self._remark(number, {values[row] for row in unknown})
         return numbers
 
-    def _check_alike(self, number: int, rows: Matrix, values: list[Any]) -> None:
+    def _check_alike(self, number: int, rows: Matrix, values: list[Level]) -> None:
         """Refuse values that are no level of the column, nor could be a new one."""
         for row in rows:
             if not _could_be_level(self.columns[number], values[row]):
@@ -103,7 +102,7 @@ class Schema:
                     "of the type that fit saw there; give the column as it was in fit"
                 )
 
-    def _remark(self, number: int, levels: set[Any]) -> None:
+    def _remark(self, number: int, levels: set[Level]) -> None:
         column = self.columns[number]
         new = sorted(map(repr, levels - set(column.categories)))
         if not new:
@@ -117,7 +116,7 @@ class Schema:
             stacklevel=stacklevel(),
         )
 
-    def restored(self, values: Matrix) -> list[Any]:
+    def restored(self, values: Matrix) -> list[Level]:
         """Return the cells of each column in its type: levels by name, counts whole.
 
         Parameters
@@ -138,12 +137,12 @@ def library_of(frame: FrameLike) -> str:
     return str(frame.implementation)
 
 
-def holes(series: SeriesLike) -> Any:
+def holes(series: SeriesLike) -> SeriesLike:
     """Return which cells of a series were not measured: null, or NaN, which some tell apart."""
     return series.is_null() | series.is_nan() if series.dtype.is_float() else series.is_null()
 
 
-def frame_of(X: TableLike) -> Any:
+def frame_of(X: TableLike) -> FrameLike:
     """Return a data frame as one of narwhals.
 
     Raises
@@ -157,7 +156,7 @@ def frame_of(X: TableLike) -> Any:
         raise DataError(f"two columns have the same name: {error}; rename one of them") from error
 
 
-def _could_be_level(column: Column, value: Any) -> bool:
+def _could_be_level(column: Column, value: Level) -> bool:
     if column.form == BOOLEAN:
         return False  # it has no others than those two
     known = column.categories or column.levels

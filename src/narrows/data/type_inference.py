@@ -9,7 +9,7 @@ from typing import Any
 import narwhals as nw
 import numpy as np
 
-from narrows.core.types import Matrix, Part, SeriesLike, TableLike
+from narrows.core.types import Level, Matrix, Part, SeriesLike, TableLike
 from narrows.data import containers, text_numbers
 from narrows.data.column import BOOLEAN, CATEGORY, NUMBER, ORDERED, TEXT, WHOLE, Column, ColumnType
 from narrows.data.column_types import PLAIN, Binary, Categorical, Ordinal
@@ -115,7 +115,7 @@ def _blank(column: Column) -> Column:
     return column.with_statistics(np.empty(0), None)
 
 
-def _counted(values: Matrix) -> tuple[list[Any], list[int]]:
+def _counted(values: Matrix) -> tuple[list[Level], list[int]]:
     levels, counts = np.unique(values[~np.isnan(values)], return_counts=True)
     return levels.tolist(), counts.tolist()
 
@@ -193,7 +193,7 @@ def unusable(series: SeriesLike) -> str | None:
     return "a name for each row" if way is None else f"{way.name} as text"
 
 
-def no_category(name: str, label: Any, levels: Sequence[Any], n_values: int) -> str | None:
+def no_category(name: str, label: Level, levels: Sequence[Level], n_values: int) -> str | None:
     """Return why text is no category, with the line that helps; None if it may be one.
 
     Parameters
@@ -220,7 +220,7 @@ def no_category(name: str, label: Any, levels: Sequence[Any], n_values: int) -> 
     return names_rows(name, label, levels, n_values)
 
 
-def names_rows(name: str, label: Any, levels: Sequence[Any], n_values: int) -> str | None:
+def names_rows(name: str, label: Level, levels: Sequence[Level], n_values: int) -> str | None:
     """Return why levels are but names of the rows; None if they may be a category."""
     if not text_numbers.names_rows(n_values, len(levels)):
         return None
@@ -230,7 +230,7 @@ def names_rows(name: str, label: Any, levels: Sequence[Any], n_values: int) -> s
     )
 
 
-def _categories(series: SeriesLike) -> tuple[Any, ...]:
+def _categories(series: SeriesLike) -> tuple[Level, ...]:
     if isinstance(series.dtype, nw.Enum):
         return tuple(series.dtype.categories)
     native = series.to_native()
@@ -247,7 +247,7 @@ def _categories(series: SeriesLike) -> tuple[Any, ...]:
 
 
 def _levelled(
-    name: str, kind: ColumnType, column: Column, levels: list[Any], counts: list[int]
+    name: str, kind: ColumnType, column: Column, levels: list[Level], counts: list[int]
 ) -> Column:
     """Return a column with the levels that it has places for."""
     ranks = {level: rank for rank, level in enumerate(column.categories)}
@@ -259,7 +259,7 @@ def _levelled(
     return kind.find_levels(name, known, levels, counts)
 
 
-def _sortable(level: Any) -> tuple[str, Any]:
+def _sortable(level: Level) -> tuple[str, Any]:
     if isinstance(level, (bool, int, float)):
         return "", float(level)
     return type(level).__name__, str(level)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from typing import Any, Self
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,7 +13,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from narrows.core import checks
 from narrows.core.fit_settings import copied_settings
-from narrows.core.types import Estimator, Matrix, RandomState, TableLike, TargetLike
+from narrows.core.types import Estimator, Matrix, Part, RandomState, TableLike, TargetLike
 from narrows.data import reading
 from narrows.errors import DataError
 from narrows.estimators import nested
@@ -185,7 +185,7 @@ class AnomalyDetector(
         """
         return np.where(self.decision_function(X) >= 0, 1, -1)
 
-    def _default_part(self, name: str) -> Any:
+    def _default_part(self, name: str) -> Part:
         return Autoencoder() if name == "autoencoder" else None
 
     def _read(self, X: TableLike, *, reset: bool) -> None:

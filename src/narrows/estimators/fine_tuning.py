@@ -141,7 +141,7 @@ class FineTuned(
         parts = [network.body, network.heads, self.head_]
         self.n_parameters_ = sum(p.numel() for part in parts for p in part.parameters())
 
-    def _default_part(self, name: str) -> Any:
+    def _default_part(self, name: str) -> Part:
         return Autoencoder(16, corruption="masking") if name == "autoencoder" else None
 
     def _encoder(self, X: TableLike, sample_weight: TargetLike, start: int) -> Autoencoder:

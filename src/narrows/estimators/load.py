@@ -6,6 +6,7 @@ import os
 from typing import Any
 
 from narrows.core.isolation import isolated
+from narrows.core.types import Estimator
 from narrows.errors import ParameterError
 from narrows.estimators.anomaly_detector import AnomalyDetector
 from narrows.estimators.autoencoder import Autoencoder
@@ -31,7 +32,7 @@ ESTIMATORS: dict[str, type[Any]] = {
 
 
 @isolated
-def load(folder: str | os.PathLike[str], **parts: Any) -> Any:
+def load(folder: str | os.PathLike[str], **parts: Any) -> Estimator:
     """Return the fitted model that `Autoencoder.save` wrote to a folder.
 
     Nothing in the folder is executed: settings are looked up in a closed register, tensors are

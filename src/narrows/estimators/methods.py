@@ -149,7 +149,7 @@ class FittedMethods:
         """
         return generation.sample(self._model, n_samples, target=target, random_state=random_state)
 
-    def interpolate(self, start: Any, end: Any, n_steps: int = 8) -> Matrix:
+    def interpolate(self, start: TableLike, end: TableLike, n_steps: int = 8) -> Matrix:
         """Return what lies between rows: the straight line between their codes, decoded.
 
         Parameters
@@ -373,7 +373,7 @@ class FittedMethods:
         *,
         y: TargetLike = None,
         train: TableLike = None,
-        ids: Any = None,
+        ids: TargetLike = None,
         comparison: Any = None,
         image_shape: Sequence[int] | None = None,
         sequence_shape: Sequence[int] | None = None,

@@ -117,7 +117,7 @@ def _parts(model: FittedModel) -> Iterator[tuple[str, list[int]]]:
     yield "all", list(layout.output_columns(range(layout.n_features)))
 
 
-def _dense(rows: Any) -> Matrix:
+def _dense(rows: TableLike) -> Matrix:
     dense: Matrix = rows.toarray() if hasattr(rows, "toarray") else rows
     if len(dense) < 2:
         raise DataError(f"X has {len(dense)} row, which has no variance; give at least 2")

@@ -216,7 +216,7 @@ class FittedModel:
                 out[block] = function(network, *inputs).cpu().numpy()
         return out
 
-    def as_table(self, rows: Matrix, like: TableLike = None) -> Any:
+    def as_table(self, rows: Matrix, like: TableLike = None) -> TableLike:
         """Return rows in the units of the table as a person has them: levels by their names.
 
         ``like`` is the table they came from, whose library, labels, dtypes and index they have.
@@ -241,7 +241,7 @@ class FittedModel:
         names = self.names or [f"x{i}" for i in range(self.n_features)]
         return Frame.plain(frame.library, names)
 
-    def as_frame(self, rows: Matrix, frame: Frame, like: TableLike = None) -> Any:
+    def as_frame(self, rows: Matrix, frame: Frame, like: TableLike = None) -> TableLike:
         """Return rows as a data frame, with the index of ``like``."""
         return frame.decoded(self.columns, self.cells(rows), index_of(like))
 

@@ -25,7 +25,7 @@ def sample(
     *,
     target: TargetLike = None,
     random_state: RandomState = None,
-) -> Any:
+) -> TableLike:
     """Return new rows: codes drawn from the prior, decoded; see `Autoencoder.sample`."""
     prior, generator = _prior(model), model.generator(random_state)
     count = checks.integer("n_samples", n_samples, low=1)
@@ -45,7 +45,7 @@ def sample(
     return model.as_table(model.decode(code.cpu().numpy()))
 
 
-def interpolate(model: FittedModel, start: Any, end: Any, n_steps: int = 8) -> Matrix:
+def interpolate(model: FittedModel, start: TableLike, end: TableLike, n_steps: int = 8) -> Matrix:
     """Return what lies between rows, decoded; see `Autoencoder.interpolate`."""
     count = checks.integer("n_steps", n_steps, low=2)
     first, last = (np.asarray(model.encode(model.read(rows))) for rows in (start, end))
@@ -113,7 +113,7 @@ def sample_contractive(
     n_steps: int = 1,
     scale: float = 1.0,
     random_state: RandomState = None,
-) -> Any:
+) -> TableLike:
     """Return rows moved along the manifold; see `Autoencoder.sample_contractive`."""
     rows = model.read(X)
     if model.composition.latent.is_binary:

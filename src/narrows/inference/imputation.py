@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import warnings
-from typing import Any
 
 import numpy as np
 import scipy.sparse
@@ -26,7 +25,7 @@ def impute(
     return_std: bool = False,
     n_draws: int = 20,
     random_state: RandomState = None,
-) -> Any:
+) -> TableLike:
     """Return X with its holes filled; see `Autoencoder.impute`."""
     rows = _dense(model, X)
     holes = np.isnan(rows)
@@ -47,7 +46,7 @@ def translate(
     return_std: bool = False,
     n_draws: int = 20,
     random_state: RandomState = None,
-) -> Any:
+) -> TableLike:
     """Return one view of rows as the other views tell it; see `Autoencoder.translate`."""
     columns = model.view_columns(to)
     complete = reading.add_missing_columns(X, model.n_features, columns, model.names)
@@ -86,7 +85,7 @@ def _predicted(model: FittedModel, rows: Matrix) -> Matrix:
     return values
 
 
-def _filled(model: FittedModel, X: TableLike, values: Matrix, holes: Matrix) -> Any:
+def _filled(model: FittedModel, X: TableLike, values: Matrix, holes: Matrix) -> TableLike:
     """Return X with values in its holes, all other cells as they are."""
     frame = Frame.of(X)
     if frame is not None:
@@ -116,7 +115,7 @@ def _spread(model: FittedModel, rows: Matrix, n_draws: int, random_state: Random
     return spread
 
 
-def _as_numbers(frame: Frame | None, spread: Matrix, X: TableLike) -> Any:
+def _as_numbers(frame: Frame | None, spread: Matrix, X: TableLike) -> TableLike:
     """Return spreads as a frame with the labels and the index of the table, if it was one."""
     if frame is None:
         return spread

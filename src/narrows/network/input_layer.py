@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from narrows.core.activations import glorot_uniform
-from narrows.core.types import Matrix
+from narrows.core.types import Matrix, TableLike
 from narrows.data.column import Column
 from narrows.data.layout import Layout
 from narrows.data.scaling import Scaling
@@ -143,7 +143,7 @@ class InputLayer(nn.Module):
         return list(self.vectors.values())
 
 
-def to_inputs(rows: Any, scaling: Scaling, layout: Layout) -> tuple[Matrix, Matrix]:
+def to_inputs(rows: TableLike, scaling: Scaling, layout: Layout) -> tuple[Matrix, Matrix]:
     """Return rows as a network could see them, a column for each level, and what was measured.
 
     Parameters

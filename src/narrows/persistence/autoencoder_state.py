@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 import torch
 
 from narrows.core import checks
 from narrows.core.fit_settings import copied_settings
-from narrows.core.types import Estimator, Json, Named
+from narrows.core.types import Estimator, Json, JsonValue, Matrix, Named
 from narrows.data import reading
 from narrows.data.fingerprint import MOST, Fingerprint
 from narrows.data.frames import Frame
@@ -120,7 +119,7 @@ def scaling_tensors(scaling: Scaling) -> files.Arrays:
     return {"scaling.center": scaling.center, "scaling.scale": scaling.scale}
 
 
-def _restored_missing(shares: Any, n_features: int) -> Any:
+def _restored_missing(shares: JsonValue, n_features: int) -> Matrix | None:
     if not shares:
         return None
     if len(shares) != n_features:
@@ -128,14 +127,14 @@ def _restored_missing(shares: Any, n_features: int) -> Any:
     return np.array([checks.number("missing", share, low=0, high=1) for share in shares])
 
 
-def _restored_told(numbers: Any, n_features: int) -> tuple[int, ...]:
+def _restored_told(numbers: JsonValue, n_features: int) -> tuple[int, ...]:
     columns = [checks.integer("told", number, low=0, high=n_features - 1) for number in numbers]
     if columns != sorted(set(columns)):
         raise ValueError(f"told={columns} does not rise")
     return tuple(columns)
 
 
-def _restored_frame(data: Any, n_features: int) -> Frame | None:
+def _restored_frame(data: JsonValue, n_features: int) -> Frame | None:
     """Return what the frame of fit was; None in files of versions that did not say so."""
     if data is None:
         return None

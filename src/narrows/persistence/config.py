@@ -8,13 +8,13 @@ import torch
 from torch import nn
 
 from narrows.core.spec import Spec
-from narrows.core.types import Json, Named
+from narrows.core.types import Json, JsonValue, Named
 from narrows.errors import ParameterError, UnknownNameError
 
 CODE = "code"  # a module or a function, which no file holds
 
 
-def to_config(value: Any) -> Any:
+def to_config(value: Any) -> JsonValue:
     """Return a setting as plain data for JSON: a part becomes ``{"part": axis/name, ...}``.
 
     Raises
@@ -42,7 +42,7 @@ def to_config(value: Any) -> Any:
     raise _unwritable(value)
 
 
-def _code(value: Any) -> dict[str, str]:
+def _code(value: JsonValue) -> dict[str, str]:
     """Return how a class, a function or a module is called in a file."""
     name = getattr(value, "__name__", type(value).__name__)
     if isinstance(value, type) and name in torch.optim.__all__:
@@ -52,14 +52,14 @@ def _code(value: Any) -> dict[str, str]:
     raise _unwritable(value)
 
 
-def _unwritable(value: Any) -> ParameterError:
+def _unwritable(value: JsonValue) -> ParameterError:
     return ParameterError(
         f"a setting of type {type(value).__name__} ({value!r}) cannot be written to a model file; "
         "use a name or a narrows part, for example set_params(optimizer='adam')"
     )
 
 
-def from_config(data: Any) -> Any:
+def from_config(data: JsonValue) -> Any:
     """Return the setting that `to_config` wrote; nothing is imported or evaluated.
 
     Raises
@@ -77,7 +77,7 @@ def from_config(data: Any) -> Any:
     return _part(str(data["part"]), settings)
 
 
-def holds_code(data: Any) -> bool:
+def holds_code(data: JsonValue) -> bool:
     """Return whether a setting as `to_config` wrote it has a module or a function inside."""
     if isinstance(data, list):
         return any(map(holds_code, data))
@@ -100,7 +100,7 @@ def settings_in_code(settings: Named) -> dict[str, str]:
     return names
 
 
-def named(data: Any) -> str:
+def named(data: JsonValue) -> str:
     """Return what a setting with code inside is called: ``Modules(...)``."""
     path = data.get("part") if isinstance(data, dict) else None
     axis, _, name = str(path).partition("/")

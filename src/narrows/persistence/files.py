@@ -23,7 +23,7 @@ import numpy as np
 import safetensors.numpy
 
 from narrows.core.files import sync_folder
-from narrows.core.types import Json, Matrix, Named
+from narrows.core.types import Json, JsonValue, Matrix, Named
 from narrows.errors import (
     CorruptFileError,
     MissingTensorError,
@@ -307,7 +307,7 @@ def _read_config(path: Path) -> Json:
     return config
 
 
-def _parse_json(content: bytes) -> Any:
+def _parse_json(content: bytes) -> JsonValue:
     """Return what UTF-8 JSON says; a number beyond float64 or a repeated key is a ValueError."""
     return json.loads(
         content.decode(),
@@ -402,7 +402,7 @@ def _stored_bytes(header: Any) -> int:
     return reached
 
 
-def _span(name: str, entry: Any) -> tuple[int, int]:
+def _span(name: str, entry: JsonValue) -> tuple[int, int]:
     """Return the first byte of a tensor and the one after its last."""
     if not isinstance(entry, dict) or set(entry) != {"dtype", "shape", "data_offsets"}:
         raise ValueError(f"tensor {name!r} is not described by dtype, shape and data_offsets")
@@ -417,7 +417,7 @@ def _span(name: str, entry: Any) -> tuple[int, int]:
     return start, end
 
 
-def _counts(values: Any) -> bool:
+def _counts(values: JsonValue) -> bool:
     return isinstance(values, list) and all(
         type(value) is int and 0 <= value < 2**63 for value in values
     )

@@ -16,7 +16,7 @@ from sklearn.utils.validation import check_is_fitted
 from narrows.core.fit_settings import copied_settings, written_settings
 from narrows.core.isolation import isolate_methods
 from narrows.core.spec import Spec, set_nested
-from narrows.core.types import Estimator, Json, Named
+from narrows.core.types import Estimator, Json, JsonValue, Named, Part
 from narrows.errors import TensorShapeError, UnknownNameError
 from narrows.persistence import config, files, stored
 from narrows.persistence.card import model_card
@@ -66,7 +66,7 @@ class Storable:
         set_nested(self, params, super().set_params, self._default_part)  # type: ignore[misc]
         return self
 
-    def _default_part(self, name: str) -> Any:
+    def _default_part(self, name: str) -> Part:
         """Return what None stands for as the parameter ``name``; None if for no part."""
         return None
 
@@ -97,7 +97,7 @@ class Storable:
         raise NotImplementedError
 
 
-def restore(register: Register, saved: files.Saved, given: Named | None = None) -> Any:
+def restore(register: Register, saved: files.Saved, given: Named | None = None) -> Estimator:
     """Return the fitted estimator that a model directory holds.
 
     Parameters
@@ -161,7 +161,7 @@ def _settings(estimator: Estimator) -> Json:
     return {key: _plain(value) for key, value in settings.items()}
 
 
-def _plain(value: Any) -> Any:
+def _plain(value: Any) -> JsonValue:
     """Return a setting as plain data; an estimator among them becomes its own settings."""
     if isinstance(value, FrozenEstimator):  # what it has learned is in the part it became
         return _plain(value.estimator)
@@ -170,7 +170,9 @@ def _plain(value: Any) -> Any:
     return config.to_config(value)
 
 
-def _unfitted(register: Register, cls: Any, settings: Any, n_tensors: int, given: Named) -> Any:
+def _unfitted(
+    register: Register, cls: Any, settings: JsonValue, n_tensors: int, given: Named
+) -> Estimator:
     """Return an estimator with the settings of the file."""
     if not isinstance(settings, dict):
         raise TypeError(f"settings are a {type(settings).__name__}, not an object")
@@ -186,7 +188,7 @@ def _unfitted(register: Register, cls: Any, settings: Any, n_tensors: int, given
             f"tensors; {files.CONFIG} and {files.TENSORS} do not belong together"
         )
 
-    def value(key: str, data: Any) -> Any:
+    def value(key: str, data: JsonValue) -> Any:
         if key in given and config.holds_code(data):
             return given[key]
         if isinstance(data, dict) and "estimator" in data and "part" not in data:
@@ -212,7 +214,7 @@ def _known(register: Register, name: Any) -> type[Any]:
     return register[name]
 
 
-def _longest(data: Any) -> int:
+def _longest(data: JsonValue) -> int:
     """Return the length of the longest list in plain data."""
     if not isinstance(data, (list, dict)):
         return 0

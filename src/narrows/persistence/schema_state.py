@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from narrows.core import checks
-from narrows.core.types import Json
+from narrows.core.types import Json, JsonValue
 from narrows.data.column import (
     BOOLEAN,
     CATEGORY,
@@ -45,7 +45,7 @@ def describe(schema: Schema | None) -> Json | None:
     }
 
 
-def restored(data: Any, n_features: int, names: Any) -> Schema | None:
+def restored(data: JsonValue, n_features: int, names: Any) -> Schema | None:
     """Return the schema that `describe` wrote.
 
     Raises
@@ -65,7 +65,7 @@ def restored(data: Any, n_features: int, names: Any) -> Schema | None:
     return Schema(columns, names if library is not None else None, library)
 
 
-def _column(data: Any) -> Column:
+def _column(data: JsonValue) -> Column:
     kind = config.from_config(data["type"])
     if not isinstance(kind, ColumnType):
         raise TypeError(f"{data['type']!r} is no type of a column")
@@ -87,11 +87,11 @@ def _column(data: Any) -> Column:
     return column
 
 
-def _plain(level: Any) -> Any:
+def _plain(level: Any) -> JsonValue:
     return level.item() if hasattr(level, "item") else level
 
 
-def _levels(values: Any) -> tuple[Any, ...]:
+def _levels(values: JsonValue) -> tuple[Any, ...]:
     if not isinstance(values, list) or not all(
         isinstance(value, (str, bool, int, float)) for value in values
     ):

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from narrows.core.types import Estimator, Json, Named
+from narrows.core.types import Estimator, Json, JsonValue, Named
 from narrows.errors import (
     CorruptFileError,
     ModelFileError,
@@ -41,14 +41,14 @@ def described() -> Iterator[None]:
         ) from e
 
 
-def boolean(name: str, value: Any) -> bool:
+def boolean(name: str, value: JsonValue) -> bool:
     """Return a value that must be true or false."""
     if not isinstance(value, bool):
         raise TypeError(f"{name}={value!r} is neither true nor false")
     return value
 
 
-def strings(name: str, values: Any) -> list[str]:
+def strings(name: str, values: JsonValue) -> list[str]:
     """Return a value that must be a list of text."""
     if not isinstance(values, list) or not all(isinstance(value, str) for value in values):
         raise TypeError(f"{name} is not text")

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import narwhals as nw
 import numpy as np
 
-from narrows.core.types import Json, Matrix, SeriesLike, TableLike
+from narrows.core.types import Json, JsonValue, Matrix, SeriesLike, TableLike
 from narrows.data.schema import floats
 from narrows.report.plain import figure
 
@@ -117,11 +116,11 @@ def _column(series: SeriesLike, levels: list[str] | None) -> tuple[Matrix, list[
     return np.array(numbers, np.float64), known
 
 
-def _is_number(value: Any) -> bool:
+def _is_number(value: JsonValue) -> bool:
     return isinstance(value, (int, float, np.number)) and not isinstance(value, bool)
 
 
-def level(value: Any) -> str:
+def level(value: JsonValue) -> str:
     """Return what a level is called; 1 and 1.0 are the same one."""
     if isinstance(value, float) and value.is_integer():
         return str(int(value))

@@ -6,9 +6,8 @@ import json
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
-from narrows.core.types import Json, Named
+from narrows.core.types import Json, JsonValue, Named
 from narrows.errors import ParameterError
 
 FORMAT, VERSION = "narrows comparison", 1
@@ -16,7 +15,7 @@ NEEDED = ("data", "settings", "reference", "metrics", "summary", "best")
 SIGNIFICANT = 0.05
 
 
-def given(comparison: Any) -> Json | None:
+def given(comparison: JsonValue) -> Json | None:
     """Return a comparison as plain rows, from an object, a mapping, or a JSON file.
 
     Raises
@@ -78,7 +77,7 @@ def _side(difference: Named, higher_is_better: bool) -> str:
     return "better" if (difference["mean"] > 0) == higher_is_better else "worse"
 
 
-def _read(path: Path) -> Any:
+def _read(path: Path) -> JsonValue:
     try:
         return json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:  # no such file, or no JSON: either way not a comparison
@@ -87,6 +86,6 @@ def _read(path: Path) -> Any:
         ) from error
 
 
-def _shortened(value: Any) -> str:
+def _shortened(value: JsonValue) -> str:
     text = repr(value)
     return text if len(text) <= 60 else f"{text[:57]}..."

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import warnings
-from typing import Any
 
 import numpy as np
 from scipy import stats
@@ -123,14 +122,14 @@ def _lacking(subject: ReportInput) -> str | None:
     return None
 
 
-def _kept(subject: ReportInput, rows: Any, train: TableLike) -> list[Json]:
+def _kept(subject: ReportInput, rows: TableLike, train: TableLike) -> list[Json]:
     with warnings.catch_warnings():  # the page says which rows fit has seen
         warnings.simplefilter("ignore", SeenRowsWarning)
         shares: list[Json] = subject.model.explained_variance(rows, train=train)
     return shares
 
 
-def _train(subject: ReportInput) -> Any:
+def _train(subject: ReportInput) -> TableLike:
     if subject.train is None:
         return None
     count, most = subject.train.shape[0], len(subject.reference)

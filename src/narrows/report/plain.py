@@ -7,11 +7,10 @@ import json
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
-from narrows.core.types import Json, Matrix, Named
+from narrows.core.types import Json, JsonValue, Matrix, Named
 
 FORMAT, VERSION = "narrows report", 1
 DIGITS = 6
@@ -53,10 +52,10 @@ class Quantized:
         }
 
 
-def plain(value: Any, *, packed: bool = False) -> Any:
+def plain(value: JsonValue, *, packed: bool = False) -> JsonValue:
     """Return what JSON has a word for: None for NaN, floats with six digits, lists for arrays."""
     if isinstance(value, Quantized):
-        content: Any = value.packed() if packed else value.values
+        content: JsonValue = value.packed() if packed else value.values
         return plain(content, packed=packed)
     if isinstance(value, Mapping):
         return {str(key): plain(item, packed=packed) for key, item in value.items()}

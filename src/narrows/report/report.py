@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from sklearn.utils import column_or_1d
 
 from narrows.core import checks
-from narrows.core.types import Estimator, Json, TableLike, TargetLike
+from narrows.core.types import Estimator, Json, JsonValue, TableLike, TargetLike
 from narrows.data import containers
 from narrows.data.fingerprint import Seen
 from narrows.errors import DataError, ParameterError
@@ -30,8 +30,8 @@ def write(
     *,
     y: TargetLike = None,
     train: TableLike = None,
-    ids: Any = None,
-    comparison: Any = None,
+    ids: TargetLike = None,
+    comparison: JsonValue = None,
     image_shape: Sequence[int] | None = None,
     sequence_shape: Sequence[int] | None = None,
     title: str,
@@ -61,7 +61,7 @@ def _subject(
     X: TableLike,
     y: TargetLike,
     train: TableLike,
-    ids: Any,
+    ids: TargetLike,
     shape: Columns | None,
 ) -> ReportInput:
     X, train = _table(X), None if train is None else _table(train)
@@ -106,12 +106,12 @@ def _laid_out(name: str, shape: Any, n_features: int, axes: tuple[int, ...]) -> 
     return numbers[None] if name == "image_shape" and len(sizes) == 2 else numbers
 
 
-def _table(X: TableLike) -> Any:
+def _table(X: TableLike) -> TableLike:
     """Return a table whose rows can be taken by number."""
     return containers.sliceable(X)
 
 
-def _one_per_row(name: str, values: Any, n_rows: int) -> Any:
+def _one_per_row(name: str, values: TargetLike, n_rows: int) -> Any:
     if values is None:
         return None
     array = column_or_1d(values.to_numpy() if hasattr(values, "to_numpy") else values)

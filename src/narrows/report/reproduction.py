@@ -6,10 +6,9 @@ import datetime as dt
 import importlib.metadata
 import inspect
 import platform
-from typing import Any
 
 from narrows.core.fit_settings import settings_of_fit
-from narrows.core.types import Estimator, Json
+from narrows.core.types import Estimator, Json, JsonValue
 
 PACKAGES = ("torch", "numpy", "scikit-learn", "scipy")
 
@@ -56,7 +55,7 @@ def expression(model: Estimator) -> str:
     return "\n".join([f"{name}(", *written, ")"]) if written else f"{name}()"
 
 
-def _written(value: Any) -> str:
+def _written(value: JsonValue) -> str:
     if isinstance(value, dict):
         inner = (f"        {key!r}: {_written(item)}," for key, item in value.items())
         return "\n".join(["{", *inner, "    }"])

@@ -141,7 +141,7 @@ def _configured(
     config: str | None,
     assignments: Sequence[str],
     own: Json,
-) -> Any:
+) -> Estimator:
     import narrows
     from narrows.cli import models, settings
 
