@@ -190,9 +190,9 @@ class _Piece:
         return _pieces(module)[self.number]
 
 
-def _blocks(name: str, given: Any, n_in: int, n_out: int, *, exact: bool = True) -> list[Block]:
+def _blocks(name: str, setting: Any, n_in: int, n_out: int, *, exact: bool = True) -> list[Block]:
     """Return the blocks of an encoder or a decoder; ``exact`` says that its width must be n_out."""
-    module, make = _module(name, given, n_in, n_out)
+    module, make = _module(name, setting, n_in, n_out)
     pieces = _pieces(module) if isinstance(module, nn.Sequential) else []
     widths = _widths(name, module, pieces, n_in, n_out if exact else None)
     if len(pieces) < 2 or 0 in widths:
@@ -209,19 +209,19 @@ def _blocks(name: str, given: Any, n_in: int, n_out: int, *, exact: bool = True)
     ]
 
 
-def _module(name: str, given: Any, n_in: int, n_out: int) -> tuple[nn.Module, Maker | None]:
+def _module(name: str, setting: Any, n_in: int, n_out: int) -> tuple[nn.Module, Maker | None]:
     """Return a module of our own, and how it is made again."""
-    if isinstance(given, nn.Module):
-        return copy.deepcopy(given), None
-    if callable(given):
+    if isinstance(setting, nn.Module):
+        return copy.deepcopy(setting), None
+    if callable(setting):
         with seeded_globally(0, torch.device("cpu")):  # whatever is drawn here is drawn again
-            made = given(n_in, n_out)
+            made = setting(n_in, n_out)
         if isinstance(made, nn.Module):
-            return made, given
-        given = made
+            return made, setting
+        setting = made
     raise ParameterError(
         f"architecture__{name} must be a torch.nn.Module, or a function of (n_in, n_out) that "
-        f"makes one, and not {type(given).__name__}; write for example "
+        f"makes one, and not {type(setting).__name__}; write for example "
         "Modules(lambda n_in, n_out: nn.Linear(n_in, n_out), ...)"
     )
 

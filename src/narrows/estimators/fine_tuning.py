@@ -104,7 +104,7 @@ class FineTuned(
         encoder = self._encoder(X, sample_weight, start)
         model = encoder._fitted
         rows = model.read(X)
-        owned = model.layout.schema is not None or reading.is_copy(rows, X)
+        overwrite = model.layout.schema is not None or reading.is_copy(rows, X)
         rows, weight, kept = reading.apply_sample_weight(rows, sample_weight, target)
         if model.fingerprint is not None:  # a frozen one has seen other rows before
             encoder._adopt(replace(model, fingerprint=model.fingerprint.including(rows)))
@@ -128,7 +128,7 @@ class FineTuned(
             randomness=randomness,
             sample_weight=weight,
             target=kept,
-            overwrite=owned,
+            overwrite=overwrite,
         ).fit()
         self._fit_settings = copied_settings(self)
         self.encoder_, self.head_ = encoder, head

@@ -257,7 +257,7 @@ class _Asked:
         self.network, self.value, self.observed, self.wanted = network, value, observed, wanted
         self.x = x
         seen, self.measured = network.to_inputs(x, observed)
-        self.to_inputs = seen.detach()
+        self.inputs = seen.detach()
 
     def gradients(self, *, of_score: bool) -> Tensor:
         """Return abs of derivatives, summed over the outputs that are wanted.
@@ -266,7 +266,7 @@ class _Asked:
         reconstruction is compared with. Both count.
         """
         x = self.x.clone().requires_grad_(of_score)
-        seen = self.to_inputs.clone().requires_grad_()
+        seen = self.inputs.clone().requires_grad_()
         value = self.value(self.network, x, seen, self.observed)
         outputs = range(value.shape[1]) if self.wanted is None else self.wanted
         total = torch.zeros_like(seen)
@@ -296,15 +296,15 @@ class _Asked:
             return value
 
         method = attribution.IntegratedGradients(function, multiply_by_inputs=True)
-        start = self.network.to_inputs(means)[0].detach().expand_as(self.to_inputs)
+        start = self.network.to_inputs(means)[0].detach().expand_as(self.inputs)
         begin = torch.where(self._is_number(self.x), means, self.x)  # no level lies between levels
-        total = torch.zeros_like(self.to_inputs)
+        total = torch.zeros_like(self.inputs)
         with torch.no_grad():
-            width = function(self.to_inputs[:1], self.x[:1], rest[:1]).shape[1]
+            width = function(self.inputs[:1], self.x[:1], rest[:1]).shape[1]
         for output in range(width) if self.wanted is None else self.wanted:
             if of_score:
                 both = method.attribute(
-                    (self.to_inputs, self.x),
+                    (self.inputs, self.x),
                     baselines=(start, begin),
                     target=output,
                     additional_forward_args=(rest,),
@@ -313,7 +313,7 @@ class _Asked:
             else:
                 both = (
                     method.attribute(
-                        self.to_inputs,
+                        self.inputs,
                         baselines=start,
                         target=output,
                         additional_forward_args=(self.x, rest),

@@ -88,7 +88,7 @@ class Decomposition(Schedule):
         self.epochs = epochs
         self.tolerance = tolerance
 
-    def phases(self, whole: Phase) -> Iterator[Phase]:
+    def phases(self, joint: Phase) -> Iterator[Phase]:
         """Yield a phase for each round, whose table is L as the round before left it.
 
         Raises
@@ -98,12 +98,12 @@ class Decomposition(Schedule):
         DataError
             If the table is not dense.
         """
-        rounds, epochs = self._lengths(whole.max_epochs)
+        rounds, epochs = self._lengths(joint.max_epochs)
         self._check()
-        given, (network, _) = _dense(whole.table), autoencoder_of(whole)
+        given, (network, _) = _dense(joint.table), autoencoder_of(joint)
         clean, before = given, None
         for number in range(rounds):
-            yield replace(whole, name=f"round {number + 1}", table=clean, max_epochs=epochs)
+            yield replace(joint, name=f"round {number + 1}", table=clean, max_epochs=epochs)
             if number == rounds - 1:
                 return
             said = _said(network, clean)

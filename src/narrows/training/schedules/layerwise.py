@@ -87,7 +87,7 @@ class Layerwise(Schedule):
         self.penalty = penalty
         self.loss = loss
 
-    def phases(self, whole: Phase) -> Iterator[Phase]:
+    def phases(self, joint: Phase) -> Iterator[Phase]:
         """Yield a phase for each layer, from the table inwards, then one for the whole.
 
         Raises
@@ -95,50 +95,50 @@ class Layerwise(Schedule):
         ParameterError
             If a setting cannot be, has not one entry per layer, or leaves nothing to train.
         """
-        network, _ = autoencoder_of(whole)
+        network, _ = autoencoder_of(joint)
         n_layers = len(network.pairs)
-        lengths = self._lengths(n_layers, whole.max_epochs)
-        together = self._together(whole.max_epochs)
+        lengths = self._lengths(n_layers, joint.max_epochs)
+        together = self._together(joint.max_epochs)
         if not any((*lengths, together)):
             raise ParameterError(
                 "schedule__epochs=0 and schedule__finetune=0 leave nothing to train; choose at "
                 "least one epoch of a layer or of the whole"
             )
         # All of them before the first is trained, so that a mistake in the last costs no time.
-        layers = [self._layer(whole, number, n_layers) for number in range(n_layers)]
-        table = whole.table
+        layers = [self._layer(joint, number, n_layers) for number in range(n_layers)]
+        table = joint.table
         for number, (layer, length) in enumerate(zip(layers, lengths, strict=True)):
             if length:
                 yield replace(layer, table=table, max_epochs=length)
             if number < n_layers - 1:
                 table = _encoded(autoencoder_of(layer)[0], table)
         if together:
-            yield replace(whole, name="fine-tune", max_epochs=together)
+            yield replace(joint, name="fine-tune", max_epochs=together)
 
-    def _layer(self, whole: Phase, number: int, n_layers: int) -> Phase:
+    def _layer(self, joint: Phase, number: int, n_layers: int) -> Phase:
         """Return the phase of one layer, still with the table of the whole."""
-        network, objective = autoencoder_of(whole)
+        network, objective = autoencoder_of(joint)
         loss = objective.loss if number == 0 else self.loss
         try:
             layer = replace(
-                whole,
+                joint,
                 name=f"layer {number + 1}",
                 network=network.single_layer(number),
                 objective=objective.of_layer(loss, self._own("penalty", number, n_layers)),
-                corruption=self._noise(whole, number, n_layers),
+                corruption=self._noise(joint, number, n_layers),
             )
             _check(layer)
         except ParameterError as error:
             raise type(error)(f"layer {number + 1} of {n_layers}: {error}") from error
         return layer
 
-    def _noise(self, whole: Phase, number: int, n_layers: int) -> Any:
+    def _noise(self, joint: Phase, number: int, n_layers: int) -> Any:
         given = self._own("corruption", number, n_layers)
         if given != "same":
             return noise(given)
-        if number == 0 or whole.corruption is None:
-            return whole.corruption
-        return whole.corruption.of_codes()
+        if number == 0 or joint.corruption is None:
+            return joint.corruption
+        return joint.corruption.of_codes()
 
     def _own(self, name: str, number: int, n_layers: int) -> Any:
         """Return what is given for one layer."""

@@ -19,7 +19,7 @@ class Schedule(Spec, axis="schedule"):
 
     trains_all_layers_first = False
 
-    def phases(self, whole: Phase) -> Iterator[Phase]:
+    def phases(self, joint: Phase) -> Iterator[Phase]:
         """Split one phase, the training of all layers, into the phases of this schedule."""
         raise unwritten(self, "phases")
 
@@ -36,6 +36,6 @@ class Joint(Schedule):
 
     trains_all_layers_first = True
 
-    def phases(self, whole: Phase) -> Iterator[Phase]:
+    def phases(self, joint: Phase) -> Iterator[Phase]:
         """Yield the one phase."""
-        yield whole
+        yield joint
