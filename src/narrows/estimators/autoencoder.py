@@ -274,6 +274,7 @@ class Autoencoder(
         job = self._prepare(X, y, sample_weight, fresh=not warm)
         outcome = job.run.fit()
         self.init_: str = self.init_ if warm else outcome.init
+        self.trials_: list[Json] = outcome.comparison
         self._finish(job, outcome.history, outcome.stop_reason)
         return self
 

@@ -38,17 +38,17 @@ class Budget:
 FROM_RANDOM = Budget(4000, 200, MAX_BATCH)
 # Of a network that begins at a PCA; chosen by benchmarks/optimizers.py, see docs/optimizers.md.
 FROM_PCA = Budget(1500, 60, 64)
-AHEAD_RATE = 6e-3
+AHEAD = 1.5
 
 
 def pace(given: Named, init: str, *, corrupted: bool) -> Budget:
     """Return how long to train with these settings, from where the network begins.
 
-    `FROM_PCA` serves only together with its own optimiser and rate, so both must be left open; and
-    not where the input is corrupted, because a PCA knows nothing of that.
+    `FROM_PCA` serves only together with its own rate, which must be left open; and not where the
+    input is corrupted, because a PCA knows nothing of that.
     """
-    asked = (given.get(name, "auto") for name in ("optimizer", "learning_rate"))
-    left_open = all(isinstance(value, str) and value == "auto" for value in asked)
+    rate = given.get("learning_rate", "auto")
+    left_open = isinstance(rate, str) and rate == "auto"
     return FROM_PCA if init == "pca" and left_open and not corrupted else FROM_RANDOM
 
 
@@ -86,13 +86,13 @@ def max_epochs(
     return min(at.epochs, max(MIN_EPOCHS, at.steps_of(rows_per_step) // steps_per_epoch))
 
 
-def ahead_rate(n_rows: int, n_features: int) -> float:
-    """Return the peak rate of a network that begins at a PCA.
+def ahead(n_rows: int, n_features: int) -> float:
+    """Return the peak rate of a network that begins at a PCA, as a multiple of the usual one.
 
     It falls where columns outnumber rows: there is little to learn beyond the PCA, and much to
     learn by heart.
     """
-    return AHEAD_RATE * math.sqrt(min(1.0, n_rows / n_features))
+    return AHEAD * math.sqrt(min(1.0, n_rows / n_features))
 
 
 def _power_of_two(number: int) -> int:

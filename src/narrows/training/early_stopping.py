@@ -54,6 +54,12 @@ class EarlyStopping:
         self._kept: list[Tensor] | None = None
         self._trained = False  # whether what is kept is more than the initial weights
 
+    def keep_start(self, value: float) -> None:
+        """Take note of held-out rows before the first epoch: what follows must beat that."""
+        if math.isfinite(value):
+            self.best = value
+            self._kept = self._copies()
+
     def begin(self) -> None:
         """Take note of the weights an epoch begins with."""
         if not self.held_out:

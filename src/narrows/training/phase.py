@@ -31,6 +31,9 @@ class Trainable(Protocol):
     def state_dict(self) -> Json:
         """Return what of both is to be kept."""
 
+    def load_state_dict(self, state_dict: Json) -> Any:
+        """Take over what another of its kind keeps."""
+
     def train(self, mode: bool = True) -> Any:
         """Let its layers be as in training, or as they are used afterwards."""
 

@@ -27,7 +27,8 @@ class TrainingPlan:
     """What the loop is told.
 
     ``patience`` is None without early stopping; ``rate`` is the base learning rate, already
-    resolved against the optimiser's default.
+    resolved against the optimiser's default. ``chooses`` says whether rows are held out to see how
+    far training should leave the PCA that it begins at; see `narrows.training.trials`.
     """
 
     objective: TrainedObjective
@@ -42,6 +43,7 @@ class TrainingPlan:
     patience: int | None = None
     max_grad_norm: float | None = None
     init: str = "random"
+    chooses: bool = False
 
     @classmethod
     def of(
@@ -70,8 +72,8 @@ class TrainingPlan:
         schedule : Schedule, optional
             In which phases; one by default.
         init : {"pca", "random"}
-            Where the network begins. At a PCA less is left to do: without a corruption, an
-            optimiser and a learning rate that are both "auto" then take fewer steps.
+            Where the network begins. At a PCA less is left to do: without a corruption, a learning
+            rate that is "auto" then takes fewer steps.
 
         Raises
         ------
@@ -97,7 +99,7 @@ class TrainingPlan:
         if rate is None:
             rate = optimizer.default_rate(table.n_features)
             if pace is budget.FROM_PCA:
-                rate = budget.ahead_rate(table.n_rows, table.n_features)
+                rate *= budget.ahead(table.n_rows, table.n_features)
         return cls(
             objective=objective,
             optimizer=optimizer,
@@ -113,7 +115,15 @@ class TrainingPlan:
             patience=patience if parameters["early_stopping"] else None,
             max_grad_norm=norm,
             init=init,
+            chooses=init == "pca"
+            and left_open(parameters, "learning_rate", "max_epochs")
+            and not optimizer.full_batch,
         )
+
+
+def left_open(parameters: Named, *names: str) -> bool:
+    """Return whether some settings are all ``"auto"``."""
+    return all(isinstance(v, str) and v == "auto" for v in map(parameters.__getitem__, names))
 
 
 def resolve_composition(parameters: Named) -> Composition:

@@ -10,7 +10,7 @@ from narrows.corruptions import Corruption
 from narrows.data.layout import Layout
 from narrows.data.scaling import Rows, Scaling
 from narrows.data.table import Table, make_table
-from narrows.training import progress
+from narrows.training import progress, trials
 from narrows.training.history import Row
 from narrows.training.optimizers.optimizer import OptimizerState
 from narrows.training.phase import Trainable, TrainedObjective
@@ -28,8 +28,13 @@ class TrainingRun:
     table: Table
     trainer: Trainer
 
-    def fit(self) -> Outcome:
-        """Train the network, in place, as planned."""
+    def fit(self, *, hold_out: bool = False) -> Outcome:
+        """Train the network, in place, as planned.
+
+        ``hold_out`` asks for trials on held-out rows whether or not the plan chooses by them.
+        """
+        if hold_out or self.trainer.settings.chooses:
+            return trials.fit(self.trainer, self.network, self.table)
         return self.trainer.fit(self.network, self.table)
 
     def one_pass(self, stepper: OptimizerState | None) -> tuple[Row, OptimizerState]:

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import time
 import warnings
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from narrows.core.randomness import Randomness
+from narrows.core.types import Json
 from narrows.data import batches
 from narrows.data.table import Table
 from narrows.errors import (
@@ -33,6 +36,7 @@ from narrows.training.progress import Progress, Silent
 from narrows.training.runtime import Runtime
 from narrows.training.step import Step
 
+AT_REST = 0.01  # of the base rate
 REMARKED_ROWS = 4096  # rows of training that a finished network is looked at with
 
 
@@ -43,6 +47,9 @@ class Outcome:
     history: list[Row] = field(default_factory=list)
     stop_reason: str = "max_epochs"
     init: str = "random"
+    held_out: Tensor = field(default_factory=lambda: torch.arange(0))
+    comparison: list[Json] = field(default_factory=list)
+    trials: list[Any] = field(default_factory=list)
 
 
 class Trainer:
@@ -58,6 +65,8 @@ class Trainer:
         Generators for the order of rows, what is held out, and noise.
     progress : Progress, optional
         Told of what happens.
+    trial : bool
+        Whether what comes of it is not kept, so that there is nothing to warn of.
     """
 
     def __init__(
@@ -66,15 +75,55 @@ class Trainer:
         runtime: Runtime,
         randomness: Randomness,
         progress: Progress | None = None,
+        *,
+        trial: bool = False,
     ) -> None:
+        self.trial = trial
         self.settings = settings
         self.runtime = runtime
         self.randomness = randomness
         self.progress = progress or Silent()
         self._interrupt = Interrupt()
 
-    def fit(self, network: Trainable, table: Table) -> Outcome:
+    def planned(
+        self,
+        settings: TrainingPlan,
+        randomness: Randomness | None = None,
+        *,
+        shown: bool = True,
+    ) -> Trainer:
+        """Return a trainer with another plan; with generators of its own, it makes a trial.
+
+        ``shown`` says whether progress is told of.
+        """
+        return Trainer(
+            settings,
+            self.runtime,
+            randomness or self.randomness,
+            self.progress if shown else Silent(),
+            trial=randomness is not None,
+        )
+
+    def fit(
+        self,
+        network: Trainable,
+        table: Table,
+        rows: Tensor | None = None,
+        *,
+        began: Callable[[], None] | None = None,
+    ) -> Outcome:
         """Train ``network`` on ``table``, in place.
+
+        Parameters
+        ----------
+        network : Trainable
+            Its weights have been drawn.
+        table : Table
+            The rows.
+        rows : int64 Tensor, optional
+            Which of them to train on; by default all that early stopping leaves.
+        began : callable, optional
+            Called when the network is where training begins.
 
         Returns
         -------
@@ -85,10 +134,12 @@ class Trainer:
         DivergenceError
             If the objective was never finite.
         """
-        outcome = Outcome()
-        train, valid = self._split(table)
+        train, valid = (rows, torch.arange(0)) if rows is not None else self._split(table)
+        outcome = Outcome(held_out=valid)
         table = _balanced(table, train, valid)
         outcome.init = self._begin(network, table, train)
+        if began is not None:
+            began()
         try:
             with self._interrupt:
                 for phase in self.settings.schedule.phases(self._whole("joint", network, table)):
@@ -97,9 +148,33 @@ class Trainer:
                         break
         finally:
             self.progress.close()
-        for remark in self._remarks(network, table):
-            warnings.warn(remark, CollapseWarning, stacklevel=stacklevel())
+        if not self.trial:
+            for remark in self._remarks(network, table):
+                warnings.warn(remark, CollapseWarning, stacklevel=stacklevel())
         return outcome
+
+    def begin(self, network: Trainable, table: Table) -> str:
+        """Put a network that was just drawn where training on all rows would begin."""
+        rows = torch.arange(table.n_rows)
+        return self._begin(network, _balanced(table, rows), rows)
+
+    def evaluate(self, network: Trainable, table: Table, rows: Tensor) -> float:
+        """Return the objective of some rows, without noise."""
+        value = self._measured(network, _balanced(table, rows), rows)["objective"]
+        return float(value)
+
+    def standstill(self, network: Trainable, table: Table) -> Row:
+        """Return the row of the history of a network that is left where it began."""
+        table = _balanced(table, torch.arange(table.n_rows))
+        means = self._measured(network, table, torch.arange(table.n_rows))
+        extras = self.settings.objective.history_extras(means, table.n_features)
+        row = {"phase": "joint", "epoch": 0, **means, **extras}
+        return {**row, "learning_rate": 0.0, "seconds": 0.0}
+
+    def _measured(self, network: Trainable, table: Table, rows: Tensor) -> dict[str, float]:
+        means = self._step(self._whole("joint", network, table)).evaluate(rows)
+        network.train(mode=False)
+        return means
 
     def _begin(self, network: Trainable, table: Table, rows: Tensor) -> str:
         """Put a network that was just drawn where training is to begin; return where that is."""
@@ -206,6 +281,8 @@ class Trainer:
             held_out=len(valid) > 0,
             least=1.0 if phase.objective.grows else 1e-12,
         )
+        if len(valid):
+            monitor.keep_start(step.evaluate(valid)["objective"])
         self.progress.phase(phase.name, phase.max_epochs, len(train))
         if step.unfused() is not None:
             self.progress.note(f"{step.unfused()}, so autograd trains all of it")
@@ -221,6 +298,8 @@ class Trainer:
             watched = row["valid_objective" if len(valid) else "objective"]
             reason = monitor.see(watched)
             course.after_epoch(watched)
+            if reason == "early_stopping" and _at_rest(stepper):
+                reason = None  # what moves no more does not stop early
             if reason or self._interrupt.requested:
                 break
         return self._close(phase, monitor, reason, history[-1])
@@ -298,9 +377,7 @@ class Trainer:
             message = self._diagnosis(phase, last)
             if not monitor.restore():
                 raise DivergenceError(message)
-            warnings.warn(
-                f"{message}. The best weights were kept", DivergenceWarning, stacklevel=stacklevel()
-            )
+            self._warn(f"{message}. The best weights were kept", DivergenceWarning)
         elif self._interrupt.requested:
             reason = "interrupted"
             warnings.warn(
@@ -313,12 +390,21 @@ class Trainer:
             monitor.restore()
         return reason or "max_epochs"
 
+    def _warn(self, message: str, category: type[Warning]) -> None:
+        if not self.trial:
+            warnings.warn(message, category, stacklevel=stacklevel())
+
     def _diagnosis(self, phase: Phase, last: Row) -> str:
         return (
             f"training diverged in epoch {last['epoch']} of phase {phase.name!r}: objective "
             f"{last['objective']:.4g}, at learning_rate {last['learning_rate']:.3g}; "
             f"{_suspect(phase)}set a smaller learning_rate, max_grad_norm=1, or another scaling"
         )
+
+
+def _at_rest(stepper: OptimizerState) -> bool:
+    """Return whether the course of the learning rate has all but ended."""
+    return all(group["lr"] < AT_REST * group["base_rate"] for group in stepper.param_groups)
 
 
 def _balanced(table: Table, *parts: Tensor) -> Table:

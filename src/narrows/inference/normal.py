@@ -1,0 +1,494 @@
+"""The normal distribution of what a network sees: cells expected from other cells.
+
+For any cells that were not measured, their expectation given the others is linear in these, and one
+mean and one covariance serve every pattern of holes. That is what a narrow code cannot do: it has
+no room for relations of single columns.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import NamedTuple, Protocol
+
+import torch
+from torch import Tensor
+
+MOST_COLUMNS = 2048  # up to which all pairs of columns have a covariance of their own
+N_FACTORS = 64  # beyond it, so many directions are shared by the columns
+SHARES = (0.003, 0.01, 0.03, 0.1, 0.2, 0.4, 0.7)  # of shrinkage, tried on held-out rows
+ROUNDS, CLOSE = 10, 3e-3  # of expectation-maximisation, and what ends it: change of the moments
+MOST_WORK = 2e10  # multiplications that a round may take; of more rows, some stand for all
+MOST_DIRECT = 128  # columns up to which each row's own equations are solved outright
+STEPS = 60  # of conjugate gradients
+EXACT, ROUGH = 1e-3, 2e-2  # size of the residual that ends them, in float64 and in float32
+BLOCK_CELLS = 1 << 22  # numbers handled at a time
+FLOOR = 1e-6  # least variance, as a share of the mean variance
+TINY = 1e-30  # instead of 0, where something is divided by it
+
+
+class Expectation(NamedTuple):
+    """Rows with expectations where they were not measured, and the variances of these.
+
+    ``variances`` is 0 where a cell was measured; None if they were not asked for.
+    """
+
+    rows: Tensor
+    variances: Tensor | None
+
+
+class Covariance(Protocol):
+    """How columns vary together."""
+
+    def expect(self, rows: Tensor, observed: Tensor, *, variances: bool) -> Expectation:
+        """Return expectations of cells that were not observed; rows are relative to the mean."""
+
+    def shrunk(self, share: float) -> Covariance:
+        """Return it with a share taken off what columns have in common."""
+
+    def cast(self, dtype: torch.dtype) -> Covariance:
+        """Return it in another precision."""
+
+
+@dataclass(frozen=True, eq=False)
+class FullCovariance:
+    """One number for each pair of columns, ``matrix`` of shape (n_columns, n_columns)."""
+
+    matrix: Tensor
+
+    def shrunk(self, share: float) -> FullCovariance:
+        """Return it with a share of all that is not on its diagonal taken off."""
+        diagonal = self.matrix.diagonal()
+        floor = diagonal.mean() * FLOOR
+        return FullCovariance(
+            self.matrix * (1 - share) + torch.diag(share * diagonal + floor.clamp(min=TINY))
+        )
+
+    def cast(self, dtype: torch.dtype) -> FullCovariance:
+        """Return it in another precision."""
+        return FullCovariance(self.matrix.to(dtype))
+
+    def expect(self, rows: Tensor, observed: Tensor, *, variances: bool) -> Expectation:
+        """Return expectations of cells that were not observed; rows are relative to the mean."""
+        filled = rows.where(observed, 0.0)
+        if len(self.matrix) > MOST_DIRECT and not variances:
+            return Expectation(_by_conjugate_gradients(self.matrix, filled, observed), None)
+        spread = torch.zeros_like(filled) if variances else None
+        precision: Tensor | None = None
+        for numbers, patterns in _alike(observed):
+            if len(patterns) == 1:  # one pattern for all these rows
+                _solve_pattern(self.matrix, filled, spread, numbers, patterns[0])
+                continue
+            n_seen = patterns.sum(1)
+            by_seen = 2 * int(n_seen.max()) <= patterns.shape[1]
+            if not by_seen and precision is None:
+                precision = _inverse(self.matrix)
+            if by_seen:
+                _solve_by_observed(self.matrix, filled, spread, numbers, patterns)
+            else:
+                assert precision is not None
+                _solve_by_missing(precision, filled, spread, numbers, patterns)
+        return Expectation(filled, spread)
+
+    def conditional_variances(self) -> Tensor:
+        """Return the variance of each column given all others, shape (n_columns,)."""
+        return 1 / _inverse(self.matrix).diagonal()
+
+
+@dataclass(frozen=True, eq=False)
+class FactorCovariance:
+    """What columns share through a few factors, and what each has for itself.
+
+    Parameters
+    ----------
+    factors : Tensor of shape (n_factors, n_columns)
+        The covariance is their products, summed over the factors, ...
+    noise : Tensor of shape (n_columns,)
+        ... and this on its diagonal.
+    """
+
+    factors: Tensor
+    noise: Tensor
+
+    def shrunk(self, share: float) -> FactorCovariance:
+        """Return it with a share of what the factors explain made the columns' own."""
+        explained = self.factors.square().sum(0)
+        return FactorCovariance(
+            self.factors * math.sqrt(1 - share), self.noise + share * explained
+        )
+
+    def cast(self, dtype: torch.dtype) -> FactorCovariance:
+        """Return it in another precision."""
+        return FactorCovariance(self.factors.to(dtype), self.noise.to(dtype))
+
+    def expect(self, rows: Tensor, observed: Tensor, *, variances: bool) -> Expectation:
+        """Return expectations of cells that were not observed; rows are relative to the mean."""
+        n_factors = len(self.factors)
+        outer = (self.factors[:, None] * self.factors[None] / self.noise).flatten(0, 1)
+        one = torch.eye(n_factors, dtype=rows.dtype, device=rows.device)
+        filled = rows.where(observed, 0.0)
+        spread = torch.zeros_like(filled) if variances else None
+        for block in _blocks(len(rows), max(rows.shape[1], n_factors**2)):
+            seen = observed[block].to(rows.dtype)
+            root = _cholesky((seen @ outer.T).unflatten(1, (n_factors, n_factors)) + one)
+            told = (filled[block] / self.noise) @ self.factors.T
+            scores = torch.cholesky_solve(told[:, :, None], root)[:, :, 0]
+            filled[block] = filled[block].where(observed[block], scores @ self.factors)
+            if spread is not None:
+                posterior = torch.cholesky_inverse(root).flatten(1)
+                shared = posterior @ (outer * self.noise)
+                spread[block] = (shared + self.noise).masked_fill(observed[block], 0.0)
+        return Expectation(filled, spread)
+
+
+@dataclass(frozen=True, eq=False)
+class NormalDistribution:
+    """Mean and shrunk covariance of columns, learned from rows with or without holes.
+
+    Parameters
+    ----------
+    mean : Tensor of shape (n_columns,)
+        Of each column.
+    covariance : FullCovariance or FactorCovariance
+        How they vary together.
+    """
+
+    mean: Tensor
+    covariance: Covariance
+
+    @property
+    def n_columns(self) -> int:
+        """How many columns there are."""
+        return len(self.mean)
+
+    def expect(self, rows: Tensor, observed: Tensor, *, variances: bool = False) -> Expectation:
+        """Return the expectation of what was not observed, given what was.
+
+        Parameters
+        ----------
+        rows : Tensor of shape (n_rows, n_columns)
+            Anything stands in cells that were not observed.
+        observed : bool Tensor of shape (n_rows, n_columns)
+            True where a cell was measured.
+        variances : bool
+            Whether to return the variances of the expected cells, too.
+        """
+        mean = self.mean.double()
+        covariance = self.covariance.cast(torch.float64)
+        found = covariance.expect(rows.double() - mean, observed, variances=variances)
+        return Expectation(found.rows.add_(mean), found.variances)
+
+    @classmethod
+    def fit(
+        cls,
+        rows: Tensor,
+        observed: Tensor,
+        sample_weight: Tensor | None = None,
+        *,
+        share: float | None = None,
+        start: Moments | None = None,
+    ) -> NormalDistribution:
+        """Learn mean and covariance, and shrink the latter.
+
+        With holes, by expectation-maximisation (Dempster, Laird & Rubin, 1977).
+
+        Parameters
+        ----------
+        rows : Tensor of shape (n_rows, n_columns)
+            Anything stands in cells that were not observed.
+        observed : bool Tensor of shape (n_rows, n_columns)
+            True where a cell was measured.
+        sample_weight : Tensor of shape (n_rows,), optional
+            Positive; what each row counts.
+        share : float, optional
+            Of shrinkage; see `best_share`. By default a fifth of columns over rows, at most 0.1.
+        start : Moments, optional
+            Of other rows, from which to go on where there are holes.
+        """
+        mean, covariance = moments(rows, observed, sample_weight, start)
+        return cls(mean, covariance.shrunk(_usual_share(rows) if share is None else share))
+
+    def rounded(self) -> NormalDistribution:
+        """Return it as float32, as model files keep it."""
+        return NormalDistribution(self.mean.float(), self.covariance.cast(torch.float32))
+
+
+Moments = tuple[Tensor, Covariance]
+
+
+def best_share(found: Moments, rows: Tensor, observed: Tensor, hidden: Tensor) -> float:
+    """Return the shrinkage under which hidden cells of other rows are expected best.
+
+    Parameters
+    ----------
+    found : Moments
+        Of rows that are not among these.
+    rows, observed : Tensor of shape (n_rows, n_columns)
+        Other rows, and which of their cells were measured.
+    hidden : bool Tensor of shape (n_rows, n_columns)
+        Which cells are hidden.
+    """
+    mean, covariance = found
+    judged = hidden & observed
+    errors = []
+    for share in SHARES:
+        normal = NormalDistribution(mean, covariance.shrunk(share))
+        said = normal.expect(rows, observed & ~hidden).rows
+        errors.append(float((said - rows).square()[judged].mean()))
+    return SHARES[min(range(len(SHARES)), key=errors.__getitem__)]
+
+
+def moments(
+    rows: Tensor,
+    observed: Tensor,
+    sample_weight: Tensor | None = None,
+    start: Moments | None = None,
+) -> Moments:
+    """Return mean and covariance of rows, the latter not shrunk; see `NormalDistribution.fit`."""
+    rows = rows.double()
+    weight = torch.ones_like(rows[:, 0]) if sample_weight is None else sample_weight.to(rows)
+    return _moments(rows, observed, weight / weight.sum(), _usual_share(rows), start)
+
+
+def _usual_share(rows: Tensor) -> float:
+    return min(0.1, 0.2 * rows.shape[1] / len(rows))
+
+
+def _moments(
+    rows: Tensor, observed: Tensor, weight: Tensor, share: float, start: Moments | None
+) -> Moments:
+    counted = observed * weight[:, None]
+    total = counted.sum(0).clamp(min=TINY)
+    mean = (rows.where(observed, 0.0) * counted).sum(0) / total
+    x = (rows - mean).where(observed, 0.0)
+    variance = (x.square() * counted).sum(0) / total
+    if rows.shape[1] > MOST_COLUMNS:
+        return mean, _factors(x, observed, weight, variance)
+    if bool(observed.all()):
+        return mean, FullCovariance(x.T @ (x * weight[:, None]))
+    x, observed, weight = _standing_for_all(x, observed, weight)
+    if start is not None and isinstance(start[1], FullCovariance):
+        return _maximised(*start, x + mean, observed, weight, share)
+    roots = weight[:, None].sqrt()
+    pairs, products = observed * roots, x * roots
+    both = (pairs.T @ pairs).clamp(min=TINY)
+    matrix = (products.T @ products) / both
+    matrix.diagonal().copy_(variance)
+    return _maximised(mean, _positive(matrix), x + mean, observed, weight, share)
+
+
+def _maximised(
+    mean: Tensor,
+    covariance: FullCovariance,
+    rows: Tensor,
+    observed: Tensor,
+    weight: Tensor,
+    share: float,
+) -> tuple[Tensor, Covariance]:
+    """Go on from a first guess by expectation-maximisation.
+
+    Of what the expectations leave open, the variances are added to the covariance, which is a lower
+    bound of them, and not how they vary together: that would have to be learned from holes, and
+    the more columns there are for the rows, the more is learned by heart.
+    """
+    missing = weight @ (~observed).to(rows.dtype)
+    for _ in range(ROUNDS):
+        shrunk = covariance.shrunk(share)
+        coarse = shrunk.cast(torch.float32)
+        filled = coarse.expect((rows - mean).float(), observed, variances=False).rows.to(rows)
+        step = weight @ filled
+        x = filled - step
+        matrix = x.T @ (x * weight[:, None])
+        matrix.diagonal().add_(missing * shrunk.conditional_variances())
+        change = (matrix - covariance.matrix).norm() / matrix.norm().clamp(min=TINY)
+        mean, covariance = mean + step, FullCovariance(matrix)
+        if change < CLOSE:
+            break
+    return mean, covariance
+
+
+def _standing_for_all(
+    x: Tensor, observed: Tensor, weight: Tensor
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Return as many rows, evenly spread, as a round of expectation-maximisation may take."""
+    most = max(4 * x.shape[1], 1000, int(MOST_WORK / (40 * x.shape[1] ** 2)))
+    if len(x) <= most:
+        return x, observed, weight
+    taken = torch.arange(most, device=x.device) * len(x) // most
+    weight = weight[taken]
+    return x[taken], observed[taken], weight / weight.sum()
+
+
+def _positive(matrix: Tensor) -> FullCovariance:
+    """Return a covariance of pairwise moments without negative directions."""
+    values, vectors = torch.linalg.eigh((matrix + matrix.T) / 2)
+    return FullCovariance((vectors * values.clamp(min=0)) @ vectors.T)
+
+
+def _factors(x: Tensor, observed: Tensor, weight: Tensor, variance: Tensor) -> FactorCovariance:
+    """Return the factors of many columns, holes filled by what the factors say."""
+    found = _factorised(x * weight[:, None].sqrt(), variance)
+    for _ in range(0 if bool(observed.all()) else ROUNDS):
+        filled = found.expect(x, observed, variances=False).rows
+        found = _factorised(filled * weight[:, None].sqrt(), variance)
+    return found
+
+
+def _factorised(x: Tensor, variance: Tensor) -> FactorCovariance:
+    count = min(N_FACTORS, min(x.shape) - 1)
+    gram = x @ x.T if x.shape[0] <= x.shape[1] else x.T @ x
+    values, vectors = torch.linalg.eigh(gram)
+    values, vectors = values.flip(0).clamp(min=0), vectors.flip(1)
+    rest = (values[count:].sum() / max(1, min(x.shape) - count)).clamp(min=0)
+    kept, left = values[:count], vectors[:, :count]
+    if x.shape[0] <= x.shape[1]:
+        directions = (left.T @ x) / kept.sqrt().clamp(min=1e-150)[:, None]
+    else:
+        directions = left.T
+    factors = directions * (kept - rest).clamp(min=0).sqrt()[:, None]
+    floor = FLOOR * variance.mean().clamp(min=TINY)
+    own = torch.maximum(variance - factors.square().sum(0), 0.01 * variance)
+    return FactorCovariance(factors, own.clamp(min=float(floor)))
+
+
+def _alike(observed: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
+    """Yield numbers of rows with holes, and their patterns: one for all, or one for each.
+
+    Rows of many patterns come in blocks of some that lack about as many cells.
+    """
+    incomplete = (~observed.all(1)).nonzero()[:, 0]
+    if not len(incomplete):
+        return
+    patterns, number = torch.unique(observed[incomplete], dim=0, return_inverse=True)
+    if len(patterns) <= max(8, len(incomplete) // 8):
+        for i in range(len(patterns)):
+            yield incomplete[number == i], patterns[i : i + 1]
+        return
+    n_missing = (~observed[incomplete]).sum(1)
+    order = incomplete[n_missing.argsort()]
+    start = 0
+    while start < len(order):
+        largest = observed.shape[1] - int(observed[order[start]].sum())
+        size = max(1, BLOCK_CELLS // max(1, largest * largest + observed.shape[1]))
+        chosen = order[start : start + size]
+        small = 2 * observed[chosen].sum(1) <= observed.shape[1]
+        if bool(small[0]) != bool(small[-1]):  # solved from one side or the other, not both
+            chosen = chosen[small == small[0]]
+        yield chosen, observed[chosen]
+        start += len(chosen)
+
+
+def _solve_pattern(
+    matrix: Tensor, filled: Tensor, spread: Tensor | None, rows: Tensor, observed: Tensor
+) -> None:
+    """Fill rows that lack the same cells."""
+    seen, gone = observed.nonzero()[:, 0], (~observed).nonzero()[:, 0]
+    across = matrix[seen][:, gone]
+    if not len(seen):
+        if spread is not None:
+            spread[rows] = matrix.diagonal()
+        return
+    root = _cholesky(matrix[seen][:, seen])
+    weights = torch.cholesky_solve(across, root)
+    filled[rows[:, None], gone] = filled[rows[:, None], seen] @ weights
+    if spread is not None:
+        left = matrix.diagonal()[gone] - (across * weights).sum(0)
+        spread[rows[:, None], gone] = left.clamp(min=0)
+
+
+def _solve_by_observed(
+    matrix: Tensor, filled: Tensor, spread: Tensor | None, rows: Tensor, observed: Tensor
+) -> None:
+    """Fill rows that have fewer cells than they lack."""
+    index, valid = _padded(observed)
+    root = _cholesky(_gathered(matrix, index, valid))
+    x = filled[rows]
+    told = x.gather(1, index) * valid
+    weights = torch.cholesky_solve(told[:, :, None], root)[:, :, 0] * valid
+    dense = torch.zeros_like(x).scatter_add_(1, index, weights)
+    filled[rows] = x.where(observed, dense @ matrix)
+    if spread is not None:
+        across = matrix[index] * valid[:, :, None]
+        explained = torch.linalg.solve_triangular(root, across, upper=False).square().sum(1)
+        spread[rows] = (matrix.diagonal() - explained).clamp(min=0).masked_fill(observed, 0)
+
+
+def _solve_by_missing(
+    precision: Tensor, filled: Tensor, spread: Tensor | None, rows: Tensor, observed: Tensor
+) -> None:
+    """Fill rows that lack fewer cells than they have."""
+    index, valid = _padded(~observed)
+    root = _cholesky(_gathered(precision, index, valid))
+    x = filled[rows]
+    told = -(x @ precision).gather(1, index) * valid
+    values = torch.cholesky_solve(told[:, :, None], root)[:, :, 0] * valid
+    filled[rows] = x + torch.zeros_like(x).scatter_add_(1, index, values)
+    if spread is not None:
+        left = torch.cholesky_inverse(root).diagonal(dim1=1, dim2=2) * valid
+        spread[rows] = torch.zeros_like(x).scatter_add_(1, index, left)
+
+
+def _by_conjugate_gradients(matrix: Tensor, x: Tensor, observed: Tensor) -> Tensor:
+    """Return rows, 0 where a cell was not observed, with these expected; all rows at once.
+
+    Hestenes & Stiefel, "Methods of conjugate gradients for solving linear systems", 1952, with the
+    diagonal as preconditioner; each step is one product of all rows with the covariance.
+    """
+    mask = observed.to(x.dtype)
+    diagonal = matrix.diagonal()
+    weights, residual = torch.zeros_like(x), x.clone()
+    direction = residual / diagonal
+    size = (residual * direction).sum(1, keepdim=True)
+    enough = (EXACT if x.dtype == torch.float64 else ROUGH) ** 2 * size
+    for _ in range(STEPS):
+        image = (direction @ matrix) * mask
+        step = size / (direction * image).sum(1, keepdim=True).clamp(min=TINY)
+        weights += step * direction
+        residual -= step * image
+        scaled = residual / diagonal
+        before, size = size, (residual * scaled).sum(1, keepdim=True)
+        if bool((size <= enough).all()):
+            break
+        direction = scaled + size / before.clamp(min=TINY) * direction
+    return x.where(observed, weights @ matrix)
+
+
+def _padded(chosen: Tensor) -> tuple[Tensor, Tensor]:
+    """Return the numbers of the chosen columns of each row, and which of them are no padding."""
+    count = chosen.sum(1)
+    most = max(1, int(count.max()))
+    index = (~chosen).to(torch.uint8).argsort(dim=1, stable=True)[:, :most]
+    valid = torch.arange(most, device=chosen.device) < count[:, None]
+    return index, valid
+
+
+def _gathered(matrix: Tensor, index: Tensor, valid: Tensor) -> Tensor:
+    """Return the part of a matrix that each row chooses, padded by the identity."""
+    part = matrix[index[:, :, None], index[:, None, :]]
+    part *= valid[:, :, None] & valid[:, None, :]
+    part.diagonal(dim1=1, dim2=2).add_((~valid).to(matrix.dtype))
+    return part
+
+
+def _inverse(matrix: Tensor) -> Tensor:
+    return torch.cholesky_inverse(_cholesky(matrix))
+
+
+def _cholesky(matrix: Tensor) -> Tensor:
+    """Return the Cholesky factor, of a matrix with a little more on its diagonal if need be."""
+    root, info = torch.linalg.cholesky_ex(matrix)
+    more = FLOOR
+    while bool(info.any()):
+        size = matrix.diagonal(dim1=-2, dim2=-1).abs().mean(-1)[..., None].clamp(min=TINY)
+        raised = matrix.clone()
+        raised.diagonal(dim1=-2, dim2=-1).add_(more * size)
+        root, info = torch.linalg.cholesky_ex(raised)
+        more *= 10
+    return root
+
+
+def _blocks(n_rows: int, n_columns: int) -> Iterator[slice]:
+    size = max(1, BLOCK_CELLS // max(1, n_columns))
+    for start in range(0, n_rows, size):
+        yield slice(start, min(start + size, n_rows))
