@@ -158,7 +158,7 @@ def paced(
         whole = budget.max_epochs("auto", n_rows, size, AdamW(), pace)
         made = {"batch_size": size, "max_epochs": whole, **settings}
         if "learning_rate" not in made and "optimizer" not in made:
-            made["learning_rate"] = OneCycle(budget.ahead_rate(n_rows, n_features))
+            made["learning_rate"] = OneCycle(4e-3 * budget.ahead(n_rows, n_features))
         return made
 
     return found

@@ -36,5 +36,7 @@ class Journal:
         self.found[key] = figures
         self.fresh.add(key)
         with self.path.open("a") as file:
-            file.write(json.dumps([*key, {k: float(f"{v:.5g}") for k, v in figures.items()}]) + "\n")
+            file.write(
+                json.dumps([*key, {k: float(f"{v:.5g}") for k, v in figures.items()}]) + "\n"
+            )
         return figures

@@ -198,6 +198,27 @@ class ColumnType(Spec, axis="type"):
         """Return the mean of the network inputs, shape (n_samples, n_columns * n_outputs)."""
         return self.reconstruction(columns, raw)
 
+    def from_inputs(self, columns: LikeColumns, inputs: Tensor) -> Tensor:
+        """Return what cells would be encoded as, for expected inputs, as `mean_inputs` has them.
+
+        By default the first of each column's, which is the value itself unless `inputs` says
+        otherwise.
+        """
+        return inputs.reshape(len(inputs), len(columns), -1)[:, :, 0]
+
+    def input_spread(self, columns: LikeColumns, inputs: Tensor, deviations: Tensor) -> Tensor:
+        """Return how far cells may be off, in the units of the table, shape (n_samples, n_columns).
+
+        Parameters
+        ----------
+        columns : LikeColumns
+            All of this type, and with as many places.
+        inputs, deviations : Tensor of shape (n_samples, n_columns * n_outputs)
+            Expected inputs, and their standard deviations.
+        """
+        first = deviations.reshape(len(inputs), len(columns), -1)[:, :, 0]
+        return first * columns.row(first, "scale", lambda column: column.scale)
+
     def restore(self, column: Column, values: Matrix) -> Any:
         """Return the values that numbers stand for: an array of numbers, or a list of levels."""
         return values

@@ -42,6 +42,7 @@ from narrows.errors import DataError, ParameterError
 
 __all__ = ["Angle", "Binary", "Categorical", "Count", "Numeric", "Ordinal", "Proportion"]
 
+LEAST_CHANCE = 1e-6  # of a level, where sums of expectations leave it less than none
 ONE_HOT = 32  # places up to which a category has a network input each
 
 
@@ -121,6 +122,11 @@ class Binary(_Share):
         if column.form == BOOLEAN:
             return replace(column, levels=(False, True), categories=())
         return replace(column, levels=tuple(levels))
+
+    def input_spread(self, columns: LikeColumns, inputs: Tensor, deviations: Tensor) -> Tensor:
+        """Return the probability of the other level."""
+        chance = columns.unscaled(inputs).clamp(0, 1)
+        return torch.minimum(chance, 1 - chance)
 
     def restore(self, column: Column, values: Matrix) -> Any:
         """Return the levels that are more probable."""
@@ -215,14 +221,32 @@ class Categorical(ColumnType):
 
     def reconstruction(self, columns: LikeColumns, raw: Tensor) -> Tensor:
         """Return the most probable place that stands for one level."""
-        logs = self._logs(columns, raw)
-        named = torch.tensor([len(column.levels) for column in columns.columns], device=raw.device)
-        rare = torch.arange(logs.shape[2], device=raw.device) >= named[:, None]
-        return (logs.masked_fill(rare, -math.inf).argmax(2) + 1).to(raw.dtype)
+        return self._likeliest(columns, self._logs(columns, raw))
 
     def mean_inputs(self, columns: LikeColumns, raw: Tensor) -> Tensor:
         """Return the probabilities minus the shares."""
         return (self._logs(columns, raw).exp() - self._shares(columns, raw)).flatten(1)
+
+    def from_inputs(self, columns: LikeColumns, inputs: Tensor) -> Tensor:
+        """Return the most probable place that stands for one level."""
+        return self._likeliest(columns, self._chances(columns, inputs))
+
+    def input_spread(self, columns: LikeColumns, inputs: Tensor, deviations: Tensor) -> Tensor:
+        """Return the probability of all levels but the most probable one."""
+        return 1 - self._chances(columns, inputs).amax(2)
+
+    def _chances(self, columns: LikeColumns, inputs: Tensor) -> Tensor:
+        """Return probabilities for expected inputs, shape (n_samples, n_columns, n_places)."""
+        places = inputs.reshape(len(inputs), len(columns), -1) + self._shares(columns, inputs)
+        positive = places.clamp(min=LEAST_CHANCE)
+        return positive / positive.sum(2, keepdim=True)
+
+    def _likeliest(self, columns: LikeColumns, chances: Tensor) -> Tensor:
+        named = torch.tensor(
+            [len(column.levels) for column in columns.columns], device=chances.device
+        )
+        rare = torch.arange(chances.shape[2], device=chances.device) >= named[:, None]
+        return (chances.masked_fill(rare, -math.inf).argmax(2) + 1).to(chances.dtype)
 
     def restore(self, column: Column, values: Matrix) -> Any:
         """Return the levels of places."""
@@ -331,6 +355,26 @@ class Ordinal(ColumnType):
             return beyond.flatten(1) * 0
         shares = columns.row(raw, "shares", lambda column: column.shares)
         return (beyond - (1 - shares.cumsum(1)[:, :-1])).flatten(1)
+
+    def from_inputs(self, columns: LikeColumns, inputs: Tensor) -> Tensor:
+        """Return the most probable level."""
+        return (self._expected_chances(columns, inputs).argmax(2) + 1).to(inputs.dtype)
+
+    def input_spread(self, columns: LikeColumns, inputs: Tensor, deviations: Tensor) -> Tensor:
+        """Return the probability of all levels but the most probable one."""
+        return 1 - self._expected_chances(columns, inputs).amax(2)
+
+    def _expected_chances(self, columns: LikeColumns, inputs: Tensor) -> Tensor:
+        """Return probabilities for expected inputs, shape (n_samples, n_columns, n_places)."""
+        places = inputs.reshape(len(inputs), len(columns), -1)
+        if _n_levels(columns) < 2:
+            return torch.ones_like(places)
+        shares = columns.row(inputs, "shares", lambda column: column.shares)
+        beyond = (places + (1 - shares.cumsum(1)[:, :-1])).clamp(0, 1).cummin(2).values
+        reached = torch.cat([torch.ones_like(beyond[:, :, :1]), beyond], 2)
+        chances = reached - torch.cat([beyond, torch.zeros_like(beyond[:, :, :1])], 2)
+        positive = chances.clamp(min=LEAST_CHANCE)
+        return positive / positive.sum(2, keepdim=True)
 
     def restore(self, column: Column, values: Matrix) -> Any:
         """Return the levels of places."""
@@ -462,6 +506,11 @@ class Count(ColumnType):
         above = -torch.expm1(-self._log_mean(columns, _pairs(raw)[0]).exp()) - 0.5
         return torch.stack([scaled, above], 2).flatten(1)
 
+    def input_spread(self, columns: LikeColumns, inputs: Tensor, deviations: Tensor) -> Tensor:
+        """Return standard deviations of the counts, by the slope of exp."""
+        count = columns.unscaled(self.from_inputs(columns, inputs)).clamp(max=60).exp()
+        return super().input_spread(columns, inputs, deviations) * count
+
     def restore(self, column: Column, values: Matrix) -> Any:
         """Return whole numbers from 0 up."""
         return np.rint(np.maximum(values, 0))
@@ -591,13 +640,26 @@ class Angle(ColumnType):
 
     def reconstruction(self, columns: LikeColumns, raw: Tensor) -> Tensor:
         """Return the direction of the point, in turns above 0 and up to 1."""
-        points = self._points(columns, raw)
-        turns = torch.atan2(points[..., 1], points[..., 0]) / (2 * math.pi)
-        return turns - turns.ceil() + 1
+        return _direction(self._points(columns, raw))
 
     def mean_inputs(self, columns: LikeColumns, raw: Tensor) -> Tensor:
         """Return the point relative to the mean point."""
         return (self._points(columns, raw) - self._means(columns, raw)).flatten(1)
+
+    def from_inputs(self, columns: LikeColumns, inputs: Tensor) -> Tensor:
+        """Return the direction of the expected point, in turns above 0 and up to 1."""
+        return _direction(self._expected_points(columns, inputs))
+
+    def input_spread(self, columns: LikeColumns, inputs: Tensor, deviations: Tensor) -> Tensor:
+        """Return what the point's deviation is in units of the table, seen from the middle."""
+        length = self._expected_points(columns, inputs).norm(dim=2).clamp(min=1e-6)
+        spread = deviations.reshape(len(inputs), len(columns), 2).square().mean(2).sqrt()
+        turns: Tensor = (spread / length / (2 * math.pi)).clamp(max=1 / math.sqrt(12))
+        return turns * self.period
+
+    def _expected_points(self, columns: LikeColumns, inputs: Tensor) -> Tensor:
+        means = self._means(columns, inputs)
+        return means + inputs.reshape(len(inputs), len(columns), 2)
 
     def restore(self, column: Column, values: Matrix) -> Any:
         """Return values from 0 up and below the period."""
@@ -625,6 +687,12 @@ PLAIN = Column(Numeric())
 def _circle(x: Tensor) -> Tensor:
     """Return turns as points on the circle, shape (n_samples, n_columns, 2)."""
     return torch.stack([_cosine(x), _sine(x)], 2)
+
+
+def _direction(points: Tensor) -> Tensor:
+    """Return the direction of points, shape (..., 2), in turns above 0 and up to 1."""
+    turns = torch.atan2(points[..., 1], points[..., 0]) / (2 * math.pi)
+    return turns - turns.ceil() + 1
 
 
 def _cosine(x: Tensor, argument: Tensor | None = None) -> Tensor:

@@ -148,6 +148,12 @@ class Layout:
         sources = [number for number, column in enumerate(shown) for _ in range(column.n_inputs)]
         return [*sources, *self.indicators]
 
+    @property
+    def source_outputs(self) -> list[int]:
+        """Which column of the table each of the network's outputs belongs to."""
+        shown = self.columns or (PLAIN,) * self.n_features
+        return [number for number, column in enumerate(shown) for _ in range(column.n_outputs)]
+
     def output_columns(self, columns: Sequence[int]) -> tuple[int, ...]:
         """Return the numbers of the network's outputs for some columns."""
         if self.schema is None:

@@ -15,12 +15,13 @@ from sklearn.utils import Tags, check_array, check_consistent_length, column_or_
 from narrows.core.fit_settings import copied_settings
 from narrows.core.randomness import Randomness, seed
 from narrows.core.types import Json, Matrix, Part, RandomState, TableLike, TargetLike
+from narrows.corruptions import Corruption
 from narrows.data import containers, reading, type_inference
 from narrows.data.fingerprint import Fingerprint
 from narrows.data.layout import Layout
 from narrows.data.reading import called, names_of, read_training_table
 from narrows.data.scaling import Rows, Scaling
-from narrows.data.table import Table
+from narrows.data.table import DenseTable, Table
 from narrows.data.views import View
 from narrows.errors import (
     DataError,
@@ -31,6 +32,7 @@ from narrows.errors import (
 )
 from narrows.estimators.methods import FittedMethods
 from narrows.inference import scoring
+from narrows.inference.calibration import calibrated
 from narrows.inference.fitted_model import FittedModel
 from narrows.losses.columnwise import ColumnGroup
 from narrows.losses.loss import Loss
@@ -39,7 +41,7 @@ from narrows.network.network import Network
 from narrows.persistence import autoencoder_state
 from narrows.persistence.model import State, Storable
 from narrows.training.optimizers.optimizer import OptimizerState
-from narrows.training.plan import resolve_composition, resolve_init
+from narrows.training.plan import left_open, resolve_composition, resolve_init
 from narrows.training.run import TrainingRun, prepare
 from narrows.training.runtime import resolve
 
@@ -152,7 +154,12 @@ class Autoencoder(
     n_iter_ : int
         Epochs that were run.
     stop_reason_ : str
-        "max_epochs", "early_stopping", "converged", "interrupted" or "diverged".
+        "max_epochs", "early_stopping", "converged", "interrupted" or "diverged"; "start" where
+        nothing that was tried did better on held-out rows than the PCA that training begins at.
+    trials_ : list of dict
+        What was compared on held-out rows before all were used: peak learning_rate, distance (0 is
+        the PCA, 1 where training ends), held_out_objective, and which was chosen. Empty where
+        settings of one's own leave nothing to choose.
     init_ : str
         Where training began: "pca" or "random".
     optimizer_ : Optimizer
@@ -272,9 +279,13 @@ class Autoencoder(
         """
         warm = bool(self.warm_start) and hasattr(self, "_fitted")
         job = self._prepare(X, y, sample_weight, fresh=not warm)
-        outcome = job.run.fit()
+        outcome = job.run.fit(hold_out=job.needs_trials and not warm)
+        stack = calibrated(
+            job.model, job.run.table, outcome.trials, job.run.trainer.randomness.split
+        )
         self.init_: str = self.init_ if warm else outcome.init
         self.trials_: list[Json] = outcome.comparison
+        job = replace(job, model=replace(job.model, stack=stack))
         self._finish(job, outcome.history, outcome.stop_reason)
         return self
 
@@ -313,6 +324,7 @@ class Autoencoder(
         row, stepper = job.run.one_pass(before)
         history = [row] if fresh else [*self.history_, row]
         self.init_ = "random" if fresh else self.init_
+        self.trials_ = []
         self._finish(job, history, "partial", stepper, job.run.trainer.randomness)
         return self
 
@@ -519,6 +531,7 @@ class Autoencoder(
             overwrite=overwrite,
             corruption=composition.corruption(layout),
             init=init,
+            hides=_hiding(settings, composition, layout, scaling, n_rows),
         )
         _check_domain(objective.loss, run.table, composition.column_groups(layout), names)
         model = FittedModel(network, composition, objective, scaling, layout, reader, fingerprint)
@@ -563,7 +576,7 @@ class Autoencoder(
         self._adopt(job.model)
         self.optimizer_ = job.run.trainer.settings.optimizer
         self.history_ = history
-        self.n_iter_ = len(history)
+        self.n_iter_ = sum(row["epoch"] > 0 for row in history)
         self.stop_reason_ = stop_reason
         # Only partial_fit leaves them, for its next call.
         self._stepper = stepper
@@ -609,6 +622,23 @@ class _Fit:
     settings: Json
     model: FittedModel  # its network not yet trained
     run: TrainingRun
+
+    @property
+    def needs_trials(self) -> bool:
+        """Whether cells or views are missing, or will be, so that rows are to be held out."""
+        several = len(self.model.layout.views) > 1
+        return isinstance(self.run.table, DenseTable) and (several or self.run.table.has_holes)
+
+
+def _hiding(
+    settings: Json, composition: Composition, layout: Layout, scaling: Scaling, n_rows: int
+) -> Corruption | None:
+    """Return what may be tried on a table with holes: not on wide ones, where it harms."""
+    if scaling.missing is None or n_rows <= layout.n_inputs:
+        return None
+    if not left_open(settings, "learning_rate", "max_epochs"):
+        return None
+    return composition.hiding(float(scaling.missing.mean()))
 
 
 def _classes(y: TargetLike, rows: Rows) -> Matrix:

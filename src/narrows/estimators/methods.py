@@ -43,6 +43,7 @@ class FittedMethods:
         self,
         X: TableLike,
         *,
+        method: str = "stack",
         return_std: bool = False,
         n_draws: int = 20,
         random_state: RandomState = None,
@@ -76,7 +77,12 @@ class FittedMethods:
             If a spread is asked of a code that is no distribution.
         """
         return imputation.impute(
-            self._model, X, return_std=return_std, n_draws=n_draws, random_state=random_state
+            self._model,
+            X,
+            method=method,
+            return_std=return_std,
+            n_draws=n_draws,
+            random_state=random_state,
         )
 
     def translate(
@@ -84,6 +90,7 @@ class FittedMethods:
         X: TableLike,
         to: str,
         *,
+        method: str = "stack",
         return_std: bool = False,
         n_draws: int = 20,
         random_state: RandomState = None,
@@ -119,7 +126,13 @@ class FittedMethods:
             If a spread is asked of a code that is no distribution.
         """
         return imputation.translate(
-            self._model, X, to, return_std=return_std, n_draws=n_draws, random_state=random_state
+            self._model,
+            X,
+            to,
+            method=method,
+            return_std=return_std,
+            n_draws=n_draws,
+            random_state=random_state,
         )
 
     def sample(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import functools
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -25,6 +26,8 @@ from narrows.data.reading import names_of
 from narrows.data.scaling import Rows, Scaling, blocks
 from narrows.data.table import as_tensor, fill_missing
 from narrows.errors import ParameterError
+from narrows.inference.stack import Stack
+from narrows.losses.columnwise import ColumnGroup
 from narrows.network.composition import Composition
 from narrows.network.input_layer import to_inputs
 from narrows.network.network import Network
@@ -57,6 +60,8 @@ class FittedModel:
         Knows how many columns there are, and their names, for scikit-learn's checks; nothing else.
     fingerprint : Fingerprint or None
         Of the rows of fit; None in files of versions that wrote none.
+    stack : Stack or None
+        The linear answer beside the network's; None where fit kept none.
     """
 
     network: Network
@@ -66,6 +71,7 @@ class FittedModel:
     layout: Layout
     reader: Any
     fingerprint: Fingerprint | None = None
+    stack: Stack | None = None
 
     @property
     def n_components(self) -> int:
@@ -159,17 +165,56 @@ class FittedModel:
 
     def decode_to_inputs(self, codes: Matrix) -> Matrix:
         """Return the mean of what the network would see of the rows that codes stand for."""
-        groups = self.composition.column_groups(self.layout)
-        width = len(self.layout.output_columns(range(self.n_features)))
 
         def decoded(network: Network, y: Tensor, observed: Tensor | None) -> Tensor:
-            raw = network.decode_raw(y)
-            means = torch.empty_like(raw)
-            for group in groups:
-                means[:, list(group.outputs)] = group.mean_inputs(raw)
-            return means
+            return self._mean_inputs(network.decode_raw(y))
 
-        return self.map(codes, decoded, width, of_codes=True)
+        return self.map(codes, decoded, self.n_outputs, of_codes=True)
+
+    def expected_inputs(self, rows: Rows) -> Matrix:
+        """Return the mean of what the network would see of rows that it encodes and decodes."""
+        return self.map(rows, self.said_inputs, self.n_outputs)
+
+    def said_inputs(self, network: Network, x: Tensor, observed: Tensor | None) -> Tensor:
+        """Return the same for scaled rows, by a network that may be another of its kind."""
+        return self._mean_inputs(network.decode_raw(network.encode(x, observed), observed))
+
+    def from_inputs(self, inputs: Tensor) -> Tensor:
+        """Return the scaled cells that expected inputs mean, shape (n_rows, n_features)."""
+        cells = inputs.new_empty(len(inputs), self.n_features)
+        for group in self.column_groups:
+            cells[:, list(group.columns)] = group.from_inputs(inputs)
+        return cells
+
+    def input_spread(self, inputs: Tensor, deviations: Tensor) -> Matrix:
+        """Return how far cells may be off, in units of the table, shape (n_rows, n_features)."""
+        spread = np.empty((len(inputs), self.n_features))
+        for group in self.column_groups:
+            columns = list(group.columns)
+            own = group.input_spread(inputs, deviations)
+            if own is not None:
+                spread[:, columns] = own.numpy()
+                continue
+            spread[:, columns] = deviations[:, list(group.outputs)].numpy()
+            if self.scaling.scale is not None:
+                spread[:, columns] *= self.scaling.scale[columns]
+        return spread
+
+    @functools.cached_property
+    def column_groups(self) -> list[ColumnGroup]:
+        """The columns with their losses and links."""
+        return self.composition.column_groups(self.layout)
+
+    @property
+    def n_outputs(self) -> int:
+        """How many numbers the network says of a row."""
+        return len(self.layout.output_columns(range(self.n_features)))
+
+    def _mean_inputs(self, raw: Tensor) -> Tensor:
+        means = torch.empty_like(raw)
+        for group in self.column_groups:
+            means[:, list(group.outputs)] = group.mean_inputs(raw)
+        return means
 
     def map(
         self,

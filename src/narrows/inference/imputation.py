@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import warnings
+from typing import NamedTuple
 
 import numpy as np
 import scipy.sparse
+import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from narrows.core import checks
@@ -13,15 +16,27 @@ from narrows.core.types import Matrix, RandomState, TableLike
 from narrows.data import containers, reading
 from narrows.data.frames import Frame, filled_array
 from narrows.data.reading import called
+from narrows.data.scaling import blocks
 from narrows.errors import CompositionError, DataError, MissingWarning, stacklevel
 from narrows.inference.fitted_model import FittedModel, index_of
+from narrows.inference.stack import Stack
 from narrows.network.network import Network
+
+METHODS = ("stack", "network", "linear")
+
+
+class _Answer(NamedTuple):
+    """Cells in the units of the table, and how far they may be off."""
+
+    values: Matrix
+    spread: Matrix | None
 
 
 def impute(
     model: FittedModel,
     X: TableLike,
     *,
+    method: str = "stack",
     return_std: bool = False,
     n_draws: int = 20,
     random_state: RandomState = None,
@@ -29,13 +44,12 @@ def impute(
     """Return X with its holes filled; see `Autoencoder.impute`."""
     rows = _dense(model, X)
     holes = np.isnan(rows)
-    values = _predicted(model, rows)
+    answer = _answer(model, rows, method, return_std, n_draws, random_state)
     _warn(model, rows, holes)
-    filled = _filled(model, X, values, holes)
-    if not return_std:
+    filled = _filled(model, X, answer.values, holes)
+    if answer.spread is None:
         return filled
-    spread = np.where(holes, _spread(model, rows, n_draws, random_state), 0.0)
-    return filled, _as_numbers(Frame.of(X), spread, X)
+    return filled, _as_numbers(Frame.of(X), np.where(holes, answer.spread, 0.0), X)
 
 
 def translate(
@@ -43,6 +57,7 @@ def translate(
     X: TableLike,
     to: str,
     *,
+    method: str = "stack",
     return_std: bool = False,
     n_draws: int = 20,
     random_state: RandomState = None,
@@ -52,7 +67,8 @@ def translate(
     complete = reading.add_missing_columns(X, model.n_features, columns, model.names)
     rows = _dense(model, complete).copy()
     rows[:, columns] = np.nan
-    values, frame = _predicted(model, rows), model.frame_for(X)
+    answer = _answer(model, rows, method, return_std, n_draws, random_state)
+    values, frame = answer.values, model.frame_for(X)
     part = None if frame is None else frame.select(columns)
     if part is None:
         view = model.as_array(values)[:, columns]
@@ -60,10 +76,69 @@ def translate(
         kinds, cells = model.columns, model.cells(values)
         own = [kinds[i] for i in columns], [cells[i] for i in columns]
         view = part.decoded(*own, index_of(X))
-    if not return_std:
+    if answer.spread is None:
         return view
-    spread = _spread(model, rows, n_draws, random_state)[:, columns]
-    return view, _as_numbers(part, spread, X)
+    return view, _as_numbers(part, answer.spread[:, columns], X)
+
+
+def _answer(
+    model: FittedModel,
+    rows: Matrix,
+    method: str,
+    return_std: bool,
+    n_draws: int,
+    random_state: RandomState,
+) -> _Answer:
+    """Return all cells as the model has them; NaN in columns that no row of fit had."""
+    checks.choice("method", method, METHODS)
+    if method == "linear" and model.stack is None:
+        raise CompositionError(
+            "method='linear' needs the normal distribution that fit keeps of complete rows in "
+            "memory; there is none after partial_fit, of sparse tables and in older model files"
+        )
+    if method == "network" or model.stack is None:
+        spread = _drawn_spread(model, rows, n_draws, random_state) if return_std else None
+        answer = _Answer(model.reconstruct(rows), spread)
+    else:
+        answer = _stacked(model, model.stack, rows, method, return_std=return_std)
+    empty = model.scaling.empty_columns
+    if not isinstance(empty, bool):
+        for cells in answer:
+            if cells is not None:
+                cells[:, empty] = np.nan
+    return answer
+
+
+def _stacked(
+    model: FittedModel, stack: Stack, rows: Matrix, method: str, *, return_std: bool
+) -> _Answer:
+    """Return what the normal distribution says, alone or joined with what the network says."""
+    values = np.empty_like(rows)
+    spread = np.empty_like(rows) if return_std else None
+    outputs = model.layout.source_outputs
+    for block in blocks(len(rows), 4 * model.n_outputs):
+        own = rows[block]
+        inputs, observed = map(torch.from_numpy, model.to_inputs(own))
+        found = stack.normal.expect(inputs, observed, variances=return_std)
+        whole = torch.from_numpy(_whole_views(model, own))[:, outputs]
+        said = found.rows
+        if method == "stack":
+            by_network = torch.from_numpy(model.expected_inputs(own)).double()
+            said = stack.join(by_network, found.rows, whole)
+        values[block] = model.scaling.decode(model.from_inputs(said).numpy())
+        if spread is not None:
+            assert found.variances is not None
+            spread[block] = model.input_spread(said, stack.spread(found.variances, whole))
+    return _Answer(values, spread)
+
+
+def _whole_views(model: FittedModel, rows: Matrix) -> NDArray[np.bool_]:
+    """Return which cells are of a view that a row lacks as a whole, where there are several."""
+    whole = np.zeros(rows.shape, dtype=bool)
+    views = model.layout.of_views
+    for columns in views if len(views) > 1 else []:
+        whole[:, columns] = np.all(np.isnan(rows[:, columns]), axis=1, keepdims=True)
+    return whole
 
 
 def _dense(model: FittedModel, X: TableLike) -> Matrix:
@@ -77,14 +152,6 @@ def _dense(model: FittedModel, X: TableLike) -> Matrix:
     return dense
 
 
-def _predicted(model: FittedModel, rows: Matrix) -> Matrix:
-    """Return all cells as the model has them; NaN in columns that no row of fit had."""
-    values = model.reconstruct(rows)
-    if model.scaling.empty_columns is not False:
-        values[:, model.scaling.empty_columns] = np.nan
-    return values
-
-
 def _filled(model: FittedModel, X: TableLike, values: Matrix, holes: Matrix) -> TableLike:
     """Return X with values in its holes, all other cells as they are."""
     frame = Frame.of(X)
@@ -94,12 +161,15 @@ def _filled(model: FittedModel, X: TableLike, values: Matrix, holes: Matrix) -> 
     return filled_array(array, model.as_array(values), holes)
 
 
-def _spread(model: FittedModel, rows: Matrix, n_draws: int, random_state: RandomState) -> Matrix:
+def _drawn_spread(
+    model: FittedModel, rows: Matrix, n_draws: int, random_state: RandomState
+) -> Matrix:
     """Return the standard deviation of what draws of the code are decoded to."""
     latent = model.composition.latent
     if not latent.is_distribution:
         raise CompositionError(
-            f"latent={latent!r} has no spread; use recipes.variational, or return_std=False"
+            f"latent={latent!r} has no spread of its own; set method='stack', use "
+            "recipes.variational, or set return_std=False"
         )
     count = checks.integer("n_draws", n_draws, low=2)
     generator = model.generator(random_state)

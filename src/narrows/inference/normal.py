@@ -47,6 +47,9 @@ class Covariance(Protocol):
     def shrunk(self, share: float) -> Covariance:
         """Return it with a share taken off what columns have in common."""
 
+    def variances(self) -> Tensor:
+        """Return the variance of each column."""
+
     def cast(self, dtype: torch.dtype) -> Covariance:
         """Return it in another precision."""
 
@@ -64,6 +67,10 @@ class FullCovariance:
         return FullCovariance(
             self.matrix * (1 - share) + torch.diag(share * diagonal + floor.clamp(min=TINY))
         )
+
+    def variances(self) -> Tensor:
+        """Return the variance of each column."""
+        return self.matrix.diagonal()
 
     def cast(self, dtype: torch.dtype) -> FullCovariance:
         """Return it in another precision."""
@@ -114,9 +121,11 @@ class FactorCovariance:
     def shrunk(self, share: float) -> FactorCovariance:
         """Return it with a share of what the factors explain made the columns' own."""
         explained = self.factors.square().sum(0)
-        return FactorCovariance(
-            self.factors * math.sqrt(1 - share), self.noise + share * explained
-        )
+        return FactorCovariance(self.factors * math.sqrt(1 - share), self.noise + share * explained)
+
+    def variances(self) -> Tensor:
+        """Return the variance of each column."""
+        return self.factors.square().sum(0) + self.noise
 
     def cast(self, dtype: torch.dtype) -> FactorCovariance:
         """Return it in another precision."""
@@ -269,7 +278,7 @@ def _moments(
         return mean, FullCovariance(x.T @ (x * weight[:, None]))
     x, observed, weight = _standing_for_all(x, observed, weight)
     if start is not None and isinstance(start[1], FullCovariance):
-        return _maximised(*start, x + mean, observed, weight, share)
+        return _maximised(start[0], start[1], x + mean, observed, weight, share)
     roots = weight[:, None].sqrt()
     pairs, products = observed * roots, x * roots
     both = (pairs.T @ pairs).clamp(min=TINY)
@@ -308,9 +317,7 @@ def _maximised(
     return mean, covariance
 
 
-def _standing_for_all(
-    x: Tensor, observed: Tensor, weight: Tensor
-) -> tuple[Tensor, Tensor, Tensor]:
+def _standing_for_all(x: Tensor, observed: Tensor, weight: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """Return as many rows, evenly spread, as a round of expectation-maximisation may take."""
     most = max(4 * x.shape[1], 1000, int(MOST_WORK / (40 * x.shape[1] ** 2)))
     if len(x) <= most:
@@ -477,6 +484,7 @@ def _inverse(matrix: Tensor) -> Tensor:
 
 def _cholesky(matrix: Tensor) -> Tensor:
     """Return the Cholesky factor, of a matrix with a little more on its diagonal if need be."""
+    root: Tensor
     root, info = torch.linalg.cholesky_ex(matrix)
     more = FLOOR
     while bool(info.any()):

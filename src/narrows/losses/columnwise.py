@@ -42,6 +42,15 @@ class ColumnGroup:
         """Return the mean of what the network would see of its columns, for all outputs."""
         return self.loss.mean_inputs(take(raw, self.of_outputs), self.link)
 
+    def from_inputs(self, inputs: Tensor) -> Tensor:
+        """Return what its cells would be encoded as, for expected inputs of all outputs."""
+        return self.loss.from_inputs(take(inputs, self.of_outputs))
+
+    def input_spread(self, inputs: Tensor, deviations: Tensor) -> Tensor | None:
+        """Return how far its cells may be off, in units of the table; None of scaled numbers."""
+        outputs = self.of_outputs
+        return self.loss.input_spread(take(inputs, outputs), take(deviations, outputs))
+
     @functools.cached_property
     def of_table(self) -> slice | list[int]:
         """Where its columns stand in the table."""
@@ -122,6 +131,14 @@ class _ColumnTypeLoss(Loss):
     def mean_inputs(self, raw: Tensor, link: Any) -> Tensor:
         """Return the mean of what the network would see, shape (n_samples, n_shown)."""
         return self.type.mean_inputs(self.columns, raw)
+
+    def from_inputs(self, inputs: Tensor) -> Tensor:
+        """Return what the table would hold, shape (n_samples, n_columns)."""
+        return self.type.from_inputs(self.columns, inputs)
+
+    def input_spread(self, inputs: Tensor, deviations: Tensor) -> Tensor | None:
+        """Return how far that may be off, in units of the table."""
+        return self.type.input_spread(self.columns, inputs, deviations)
 
     def cells(self, forward: ForwardPass) -> Tensor:
         """Return the loss of every cell, shape (n_samples, n_columns)."""

@@ -134,6 +134,16 @@ class Loss(Spec, axis="loss"):
         inputs: Tensor = link(raw)
         return inputs
 
+    def from_inputs(self, inputs: Tensor) -> Tensor:
+        """Return the cells that expected inputs mean, within what the loss is defined for."""
+        if math.isinf(self.low) and math.isinf(self.high):
+            return inputs
+        return inputs.clamp(self.low, self.high)
+
+    def input_spread(self, inputs: Tensor, deviations: Tensor) -> Tensor | None:
+        """Return how far cells may be off, in units of the table; None if that is the scaling's."""
+        return None
+
     def check(self, output_activation: str) -> None:
         """Refuse an output activation this loss cannot work with, and impossible settings.
 

@@ -13,7 +13,7 @@ from narrows.architectures.block import Architecture
 from narrows.core import activations, checks
 from narrows.core.activations import Activation
 from narrows.core.types import Named
-from narrows.corruptions import Corruption, GaussianNoise, ViewDropout
+from narrows.corruptions import Corruption, GaussianNoise, Masking, ViewDropout
 from narrows.data.column_types import PLAIN
 from narrows.data.layout import Layout
 from narrows.data.views import ResolvedView, View
@@ -32,6 +32,7 @@ from narrows.penalties.penalty import Penalty
 
 # Of several views, so that one may be missing; chosen by benchmarks/fusion.py over three data sets.
 AUTO = ViewDropout(0.05) + GaussianNoise(0.2)
+LEAST_MASKED, MOST_MASKED = 0.1, 0.5  # of the cells, where a table with holes is trained so
 BALANCES = ("root", "views", "columns")
 
 
@@ -100,6 +101,20 @@ class Composition:
         if isinstance(self.chosen_corruption, str):
             return AUTO if len(layout.views) > 1 else None
         return self.chosen_corruption
+
+    def hiding(self, missing: float) -> Corruption | None:
+        """Return what might help on a table with holes; None where that is not left open.
+
+        It hides further cells, so that cells are predicted that the encoder does not see.
+
+        Parameters
+        ----------
+        missing : float
+            Share of all cells that were not measured.
+        """
+        if not isinstance(self.chosen_corruption, str) or not missing:
+            return None
+        return Masking(min(max(missing, LEAST_MASKED), MOST_MASKED))
 
     def indicators(self, layout: Layout, missing: Sequence[int]) -> tuple[int, ...]:
         """Return the columns that get a missing-value indicator.

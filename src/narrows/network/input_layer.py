@@ -165,7 +165,15 @@ def to_inputs(rows: TableLike, scaling: Scaling, layout: Layout) -> tuple[Matrix
     scaled = torch.from_numpy(scaling.encode(rows, np.float64))
     observed = ~torch.isnan(scaled)
     x = scaled.where(observed, 0.0 if scaling.fill is None else torch.from_numpy(scaling.fill))
+    shown, measured = as_inputs(x, observed, layout)
+    return shown.numpy(), measured.numpy()
+
+
+def as_inputs(x: Tensor, observed: Tensor | None, layout: Layout) -> tuple[Tensor, Tensor]:
+    """Return scaled rows, shape (n_rows, n_features), as `to_inputs` does."""
+    if observed is None:
+        observed = torch.ones_like(x, dtype=torch.bool)
     if layout.schema is None:
-        return x.numpy(), observed.numpy()
-    indicators = InputLayer(layout.one_hot_columns)
-    return indicators(x, observed).numpy(), indicators.spread(observed).numpy()
+        return x, observed
+    one_hot = InputLayer(layout.one_hot_columns).to(x.device)
+    return one_hot(x.double(), observed), one_hot.spread(observed)

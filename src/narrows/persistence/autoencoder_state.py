@@ -19,7 +19,7 @@ from narrows.data.views import resolve_views
 from narrows.errors import CorruptFileError
 from narrows.inference.fitted_model import FittedModel
 from narrows.network.network import Network, kept_buffers
-from narrows.persistence import files, schema_state, stored
+from narrows.persistence import files, schema_state, stack_state, stored
 from narrows.training.plan import resolve_composition, resolve_optimizer
 
 ROWS = "fingerprint.rows"  # nor have those of versions before there was one
@@ -53,7 +53,9 @@ def describe(estimator: Estimator) -> tuple[Json, files.Arrays]:
         tensors[FILL] = model.scaling.fill
     if fingerprint is not None:
         tensors[ROWS] = fingerprint.marks
-    return fitted, tensors
+    fitted["stack"], of_stack = stack_state.describe(model.stack)
+    fitted["trials"] = stored.finite(estimator.trials_)
+    return fitted, tensors | of_stack
 
 
 def restore(estimator: Estimator, fitted: Named, tensors: files.Arrays) -> None:
@@ -87,7 +89,10 @@ def restore(estimator: Estimator, fitted: Named, tensors: files.Arrays) -> None:
         fingerprint = fitted.get("fingerprint")
         if fingerprint is not None:
             shapes[ROWS] = (checks.integer("n_marks", fingerprint["n_marks"], low=0, high=MOST),)
+        stack = fitted.get("stack")
+        shapes |= stack_state.shapes(stack, len(layout.output_columns(range(n_features))))
         stored.restore_columns(estimator, fitted, n_features)
+        estimator.trials_ = [stored.with_nan(row) for row in fitted.get("trials", [])]
         stored.restore_training(estimator, fitted)
         missing = _restored_missing(fitted.get("missing", []), n_features)
         # Models of versions before there was a choice began with drawn weights.
@@ -109,7 +114,10 @@ def restore(estimator: Estimator, fitted: Named, tensors: files.Arrays) -> None:
     )
     network = _filled(composition.network(layout, dtype), tensors)
     objective = composition.objective(layout)
-    estimator._adopt(FittedModel(network, composition, objective, scaled, layout, reader, rows))
+    linear = stack_state.restored(stack, tensors)
+    estimator._adopt(
+        FittedModel(network, composition, objective, scaled, layout, reader, rows, linear)
+    )
 
 
 def scaling_tensors(scaling: Scaling) -> files.Arrays:
@@ -153,7 +161,7 @@ def check_values(tensors: files.Arrays, dtype: str) -> None:
     """Refuse tensors of another precision than declared, and scales that undo no scaling."""
     for name, values in tensors.items():
         ours = name.startswith(("scaling.", "fingerprint."))
-        expected = "float64" if ours else dtype
+        expected = "float64" if ours else "float32" if name.startswith("stack.") else dtype
         if values.dtype != expected:
             raise CorruptFileError(
                 f"tensor {name!r} is {values.dtype} but must be {expected}; "

@@ -86,7 +86,7 @@ def training(estimator: Estimator) -> Json:
 def restore_training(estimator: Estimator, fitted: Named) -> None:
     """Give an estimator what `training` said of it."""
     estimator.history_ = [with_nan(row) for row in fitted["history"]]
-    estimator.n_iter_ = len(estimator.history_)
+    estimator.n_iter_ = sum(row["epoch"] > 0 for row in estimator.history_)
     (estimator.stop_reason_,) = strings("stop_reason", [fitted["stop_reason"]])
 
 

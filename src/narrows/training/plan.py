@@ -28,7 +28,9 @@ class TrainingPlan:
 
     ``patience`` is None without early stopping; ``rate`` is the base learning rate, already
     resolved against the optimiser's default. ``chooses`` says whether rows are held out to see how
-    far training should leave the PCA that it begins at; see `narrows.training.trials`.
+    far training should leave the PCA that it begins at, ``hidden`` what the encoder may not see of
+    them, and ``masked`` is a plan that hides it in training, tried beside this one; see
+    `narrows.training.trials`.
     """
 
     objective: TrainedObjective
@@ -44,6 +46,8 @@ class TrainingPlan:
     max_grad_norm: float | None = None
     init: str = "random"
     chooses: bool = False
+    hidden: Corruption | None = None
+    masked: TrainingPlan | None = None
 
     @classmethod
     def of(
@@ -98,7 +102,7 @@ class TrainingPlan:
         rate = learning_rate.rate
         if rate is None:
             rate = optimizer.default_rate(table.n_features)
-            if pace is budget.FROM_PCA:
+            if pace is budget.FROM_PCA and not optimizer.full_batch:
                 rate *= budget.ahead(table.n_rows, table.n_features)
         return cls(
             objective=objective,
@@ -116,14 +120,14 @@ class TrainingPlan:
             max_grad_norm=norm,
             init=init,
             chooses=init == "pca"
-            and left_open(parameters, "learning_rate", "max_epochs")
+            and left_open(parameters, "learning_rate", "max_epochs", "corruption")
             and not optimizer.full_batch,
         )
 
 
 def left_open(parameters: Named, *names: str) -> bool:
     """Return whether some settings are all ``"auto"``."""
-    return all(isinstance(v, str) and v == "auto" for v in map(parameters.__getitem__, names))
+    return all(isinstance(v, str) and v == "auto" for v in map(parameters.get, names))
 
 
 def resolve_composition(parameters: Named) -> Composition:

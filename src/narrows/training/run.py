@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from narrows.core.randomness import Randomness
 from narrows.core.types import Matrix, Named
@@ -57,6 +57,7 @@ def prepare(
     overwrite: bool = False,
     corruption: Corruption | None = None,
     init: str = "random",
+    hides: Corruption | None = None,
 ) -> TrainingRun:
     """Make a table of rows, and a plan of an estimator's parameters.
 
@@ -87,6 +88,8 @@ def prepare(
         What the encoder sees instead of x.
     init : {"pca", "random"}
         Where the network begins.
+    hides : Corruption, optional
+        What might be better on top of the corruption, if held-out rows say so.
 
     Raises
     ------
@@ -111,5 +114,9 @@ def prepare(
         schedule=Schedule.of(parameters.get("schedule", "joint")),
         init=init,
     )
+    if hides is not None:
+        both = hides if corruption is None else corruption + hides
+        masked = TrainingPlan.of(parameters, objective, table, corruption=both, init=init)
+        plan = replace(plan, hidden=hides, masked=masked)
     trainer = Trainer(plan, runtime, randomness, progress.make(parameters["verbose"]))
     return TrainingRun(network, table, trainer)

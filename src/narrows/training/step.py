@@ -181,12 +181,13 @@ class Step:
         return recorded(rows)
 
     @torch.no_grad()
-    def evaluate(self, rows: Tensor) -> dict[str, float]:
-        """Return the trained objective and its parts on clean rows, without noise."""
+    def evaluate(self, rows: Tensor, *, corrupted: bool = False) -> dict[str, float]:
+        """Return the trained objective and its parts, without noise unless it is asked for."""
         tally = EpochMeter(self.objective.names)
         self.network.train(mode=False)
         for part in batches.in_order(rows, self.micro_rows):
-            tally.add(self.objective(self._forward(part, training=False)).parts, len(part))
+            forward = self._forward(part, training=False, corrupted=corrupted)
+            tally.add(self.objective(forward).parts, len(part))
         self.network.train()
         return tally.means()
 
@@ -221,7 +222,7 @@ class Step:
     ) -> tuple[Value, ForwardPass | None]:
         if self.fused is not None:
             out = self.fused.buffer(len(rows), corrupted=self.corruption is not None)
-            look = self._look(rows, training=True, out=out)
+            look = self._look(rows, corrupted=True, out=out)
             return self.fused.backward(
                 *look, share=share, progress=progress, generator=self.noise, first=first
             )
@@ -237,19 +238,21 @@ class Step:
             return self.objective.diagnose(self._forward(rows, training=False))
 
     def _look(
-        self, rows: Tensor, *, training: bool, out: Tensor | None = None
+        self, rows: Tensor, *, corrupted: bool, out: Tensor | None = None
     ) -> tuple[Batch, Tensor | None, Tensor | None]:
         """Return rows, what the encoder sees instead if they are corrupted, what it may look at."""
         batch = self.table.take(rows, out)
-        if not training or self.corruption is None:
+        if not corrupted or self.corruption is None:
             return batch, None, batch.observed
         seen = self.corruption.of_measured(batch.x, batch.observed, self.table, self.noise)
         if not self.corruption.masks_cells:
             return batch, seen, batch.observed
         return batch, *revealed(seen, batch.observed, self.table.fill)
 
-    def _forward(self, rows: Tensor, *, training: bool, progress: float = 1.0) -> ForwardPass:
-        batch, seen, visible = self._look(rows, training=training)
+    def _forward(
+        self, rows: Tensor, *, training: bool, corrupted: bool = False, progress: float = 1.0
+    ) -> ForwardPass:
+        batch, seen, visible = self._look(rows, corrupted=training or corrupted)
         with self.runtime.products():
             forward: ForwardPass = self.network(
                 batch.x,

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from narrows.core.randomness import Randomness
 from narrows.core.types import Json
+from narrows.corruptions import Corruption
 from narrows.data import batches
 from narrows.data.table import Table
 from narrows.errors import (
@@ -158,23 +159,26 @@ class Trainer:
         rows = torch.arange(table.n_rows)
         return self._begin(network, _balanced(table, rows), rows)
 
-    def evaluate(self, network: Trainable, table: Table, rows: Tensor) -> float:
-        """Return the objective of some rows, without noise."""
-        value = self._measured(network, _balanced(table, rows), rows)["objective"]
-        return float(value)
+    def evaluate(
+        self, network: Trainable, table: Table, rows: Tensor, hidden: Corruption | None = None
+    ) -> float:
+        """Return the objective of some rows; the encoder may not see what ``hidden`` hides."""
+        phase = replace(self._whole("joint", network, _balanced(table, rows)), corruption=hidden)
+        step = self._step(phase, torch.Generator(self.runtime.device).manual_seed(0))
+        means = step.evaluate(rows, corrupted=True)
+        network.train(mode=False)
+        return float(means["objective"])
 
     def standstill(self, network: Trainable, table: Table) -> Row:
         """Return the row of the history of a network that is left where it began."""
         table = _balanced(table, torch.arange(table.n_rows))
-        means = self._measured(network, table, torch.arange(table.n_rows))
+        means = self._step(self._whole("joint", network, table)).evaluate(
+            torch.arange(table.n_rows)
+        )
+        network.train(mode=False)
         extras = self.settings.objective.history_extras(means, table.n_features)
         row = {"phase": "joint", "epoch": 0, **means, **extras}
         return {**row, "learning_rate": 0.0, "seconds": 0.0}
-
-    def _measured(self, network: Trainable, table: Table, rows: Tensor) -> dict[str, float]:
-        means = self._step(self._whole("joint", network, table)).evaluate(rows)
-        network.train(mode=False)
-        return means
 
     def _begin(self, network: Trainable, table: Table, rows: Tensor) -> str:
         """Put a network that was just drawn where training is to begin; return where that is."""
@@ -338,7 +342,7 @@ class Trainer:
                 break
         return self._row(phase, epoch, tally, stepper, started)
 
-    def _step(self, phase: Phase) -> Step:
+    def _step(self, phase: Phase, noise: torch.Generator | None = None) -> Step:
         settings = self.settings
         return Step(
             phase.network,
@@ -346,7 +350,7 @@ class Trainer:
             phase.objective,
             phase.corruption,
             self.runtime,
-            self.randomness.noise,
+            noise or self.randomness.noise,
             settings.max_grad_norm,
         )
 

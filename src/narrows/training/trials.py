@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
@@ -19,8 +19,9 @@ from narrows.core.randomness import Randomness
 from narrows.core.types import Json
 from narrows.data.table import Table
 from narrows.errors import DivergenceError
-from narrows.network.network import kept_buffers
+from narrows.network.network import Network, kept_buffers
 from narrows.training.phase import Trainable
+from narrows.training.plan import TrainingPlan
 from narrows.training.trainer import Outcome, Trainer
 
 FEWEST = 8  # rows below which nothing is tried
@@ -32,7 +33,7 @@ RATES = (1.0, 0.25, 0.0625)  # of the peak rate; lower ones while they do better
 WAYS = (0.0, 0.25, 0.5, 0.75, 1.0)  # of the way from the start to where training ends
 CLEAR = 0.9  # of the start's error; where training leaves less, no lower rate is tried
 DOUBT = 0.5  # standard errors that a candidate must be better than the start by
-TINY = 1e-30  # so that an objective of 0 has a logarithm
+TINY = 1e-30  # instead of 0, where something is divided by it
 
 
 class Trial(NamedTuple):
@@ -78,12 +79,16 @@ def fit(trainer: Trainer, network: Trainable, table: Table) -> Outcome:
     if trainer.settings.patience is not None:
         outcome = trainer.fit(network, table)
         return replace(outcome, trials=[Trial(network, outcome.held_out)])
-    folds = _folds(table.n_rows, trainer.randomness.split)
+    folds = _folds(table.n_rows, trainer.randomness.split, folded=trainer.settings.chooses)
     if folds is None:
         return trainer.fit(network, table)
+    fewest = min(len(rest) for rest, _ in folds)
+    if trainer.settings.chooses and fewest <= _n_components(network):
+        return _refitted(trainer, network, table, _Candidate(trainer.settings, 0.0, math.nan))
     chosen, paths = _chosen(trainer, network, table, folds)
     interrupted = next((p for p in paths if p.outcome.stop_reason == "interrupted"), None)
-    if interrupted is None and table.n_rows < KEPT_FROM:
+    failed = chosen.way > 0 and paths[0].outcome.stop_reason == "diverged"
+    if interrupted is None and (table.n_rows < KEPT_FROM or failed):
         outcome = _refitted(trainer, network, table, chosen)
     else:
         path = interrupted or paths[0]
@@ -102,7 +107,7 @@ def fit(trainer: Trainer, network: Trainable, table: Table) -> Outcome:
 class _Candidate:
     """A way to train, and what it leaves on held-out rows."""
 
-    rate: float
+    plan: TrainingPlan
     way: float
     objective: float
     doubt: float = 0.0
@@ -110,10 +115,11 @@ class _Candidate:
 
     def row(self, chosen: _Candidate) -> Json:
         return {
-            "learning_rate": self.rate,
+            "learning_rate": self.plan.rate,
+            "corruption": "none" if self.plan.corruption is None else repr(self.plan.corruption),
             "distance": self.way,
             "held_out_objective": self.objective,
-            "chosen": (self.rate, self.way) == (chosen.rate, chosen.way),
+            "chosen": self.plan is chosen.plan and self.way == chosen.way,
         }
 
 
@@ -122,73 +128,57 @@ def _chosen(
 ) -> tuple[_Candidate, list[_Path]]:
     """Return the best candidate, and where training went on each fold at its rate."""
     plan = trainer.settings
-    if not plan.chooses:
-        paths = _paths(trainer, network, table, folds, plan.rate)
-        return _Candidate(plan.rate, 1.0, math.nan), paths
-    tried: list[_Candidate] = []
-    best: _Candidate | None = None
-    kept: list[_Path] = []
-    start: list[float] = []
-    for factor in RATES if plan.corruption is None else RATES[:1]:
-        rate = plan.rate * factor
-        paths = _paths(trainer, network, table, folds, rate)
-        here = []
-        for way in WAYS if not tried else WAYS[1:]:  # the start is the same at each rate
-            values = _objectives(trainer, table, paths, way)
-            start = start or values
-            here.append(_Candidate(rate, way, _mean(values, paths), _doubt(values, start)))
-        tried += here
-        first = min(here, key=lambda candidate: candidate.doubt)
-        better = best is None or first.doubt < best.doubt
-        if better:
-            best, kept = first, paths
-        clear = first.way == 1 and first.doubt < math.log(CLEAR)
-        worse = not better and len(folds) == 1
-        if worse or clear or any(p.outcome.stop_reason == "interrupted" for p in paths):
+    if not plan.chooses and plan.masked is None:
+        paths = _paths(trainer, network, table, folds)
+        return _Candidate(plan, 1.0, math.nan), paths
+    search = _Search(trainer, table, len(folds))
+    for rate in _rates(plan):
+        paths = _paths(trainer.planned(replace(plan, rate=rate)), network, table, folds)
+        ways = WAYS if plan.chooses else WAYS[-1:]
+        if search.add(replace(plan, rate=rate), paths, ways):
             break
-    assert best is not None
-    return replace(best, others=tuple(tried)), kept
+    if plan.masked is not None and not search.interrupted:
+        paths = _paths(trainer.planned(plan.masked), network, table, folds)
+        search.add(plan.masked, paths, WAYS[-1:])
+    assert search.best is not None
+    if search.best.doubt == math.inf:  # a fit on all rows says why
+        return _Candidate(plan, 1.0, math.inf), search.kept
+    return replace(search.best, others=tuple(search.tried)), search.kept
 
 
-def _refitted(
-    trainer: Trainer, network: Trainable, table: Table, chosen: _Candidate
-) -> Outcome:
+def _rates(plan: TrainingPlan) -> list[float]:
+    """Return the peak rates to try, the usual one first."""
+    several = plan.chooses and plan.corruption is None
+    return [plan.rate * factor for factor in (RATES if several else RATES[:1])]
+
+
+def _refitted(trainer: Trainer, network: Trainable, table: Table, chosen: _Candidate) -> Outcome:
     """Train on all rows as chosen."""
-    at_rate = trainer.planned(replace(trainer.settings, rate=chosen.rate))
+    own = trainer.planned(chosen.plan)
     if chosen.way == 0:
-        outcome = Outcome(init=at_rate.begin(network, table))
-        outcome.history.append(at_rate.standstill(network, table))
-        outcome.stop_reason = "start"
+        outcome = Outcome(init=own.begin(network, table), stop_reason="start")
+        outcome.history.append(own.standstill(network, table))
         return outcome
     start: list[Tensor] = []
-    outcome = at_rate.fit(network, table, began=lambda: start.extend(_copies(network)))
+    outcome = own.fit(network, table, began=lambda: start.extend(_copies(network)))
     if chosen.way < 1 and outcome.stop_reason not in ("interrupted", "diverged"):
         _move(network, start, _copies(network), chosen.way)
     return outcome
 
 
 def _paths(
-    trainer: Trainer,
-    network: Trainable,
-    table: Table,
-    folds: list[tuple[Tensor, Tensor]],
-    rate: float,
+    trainer: Trainer, network: Trainable, table: Table, folds: list[tuple[Tensor, Tensor]]
 ) -> list[_Path]:
     """Train a copy of the network on each fold."""
     seed = int(torch.randint(2**62, (1,), generator=trainer.randomness.split))
-    paths = []
+    paths: list[_Path] = []
     for train, held_out in folds:
         own = copy.deepcopy(network)
         started: list[Tensor] = []
-        trial = trainer.planned(
-            replace(trainer.settings, rate=rate),
-            Randomness.seeded(seed, trainer.runtime.device),
-            shown=len(folds) == 1,
-        )
+        chance = Randomness.seeded(seed, trainer.runtime.device)
+        trial = trainer.planned(trainer.settings, chance, shown=len(folds) == 1)
         try:
-            outcome = trial.fit(
-                own, table, train, began=lambda: started.extend(_copies(own))  # noqa: B023
-            )
+            outcome = trial.fit(own, table, train, began=_noting(own, started))
         except DivergenceError:
             outcome = Outcome(stop_reason="diverged")
         paths.append(_Path(own, held_out, started, _copies(own), outcome))
@@ -197,14 +187,64 @@ def _paths(
     return paths
 
 
-def _objectives(trainer: Trainer, table: Table, paths: list[_Path], way: float) -> list[float]:
-    """Return the objective of the rows each trial held out, its network that far along its path."""
-    values = []
-    for path in paths:
-        failed = path.outcome.stop_reason == "diverged" and way
-        value = math.inf if failed else trainer.evaluate(path.go(way), table, path.held_out)
-        values.append(value if math.isfinite(value) else math.inf)
-    return values
+def _noting(network: Trainable, started: list[Tensor]) -> Callable[[], None]:
+    """Return what takes note of where a network begins."""
+    return lambda: started.extend(_copies(network))
+
+
+class _Search:
+    """Compares candidates; the first is what later ones are held against.
+
+    Parameters
+    ----------
+    trainer : Trainer
+        Measures.
+    table : Table
+        The rows.
+    n_folds : int
+        How often some are held out.
+    """
+
+    def __init__(self, trainer: Trainer, table: Table, n_folds: int) -> None:
+        self.trainer, self.table, self.n_folds = trainer, table, n_folds
+        self.hidden = trainer.settings.hidden
+        self.tried: list[_Candidate] = []
+        self.start: list[float] = []
+        self.best: _Candidate | None = None
+        self.kept: list[_Path] = []
+        self.interrupted = False
+
+    def add(self, plan: TrainingPlan, paths: list[_Path], ways: Sequence[float]) -> bool:
+        """Take a plan's paths, so far along each; return whether it is no use to look further."""
+        here = []
+        if any(path.outcome.init != "pca" for path in paths):
+            ways = WAYS[-1:]  # a start that was drawn is nowhere to stay
+        for way in ways:
+            if self.tried and way == 0:
+                continue  # the start is the same at each rate
+            values = self._objectives(paths, way)
+            self.start = self.start or values
+            here.append(_Candidate(plan, way, _mean(values, paths), _doubt(values, self.start)))
+        self.tried += here
+        first = min(here, key=lambda candidate: candidate.doubt)
+        better = self.best is None or first.doubt < self.best.doubt
+        if better:
+            self.best, self.kept = first, paths
+        self.interrupted = any(path.outcome.stop_reason == "interrupted" for path in paths)
+        clear = first.way == 1 and first.doubt < math.log(CLEAR)
+        return self.interrupted or clear or (not better and self.n_folds == 1)
+
+    def _objectives(self, paths: list[_Path], way: float) -> list[float]:
+        """Return the objective of each trial's held-out rows, its network so far along its path."""
+        values = []
+        for path in paths:
+            if path.outcome.stop_reason == "diverged" and way:
+                values.append(math.inf)
+                continue
+            rows = path.held_out
+            value = self.trainer.evaluate(path.go(way), self.table, rows, self.hidden)
+            values.append(value if math.isfinite(value) else math.inf)
+        return values
 
 
 def _mean(values: list[float], paths: list[_Path]) -> float:
@@ -221,21 +261,28 @@ def _doubt(values: list[float], start: list[float]) -> float:
     """
     if math.inf in values:
         return math.inf
-    logs = torch.tensor(
-        [math.log((v + TINY) / (s + TINY)) for v, s in zip(values, start, strict=True)],
-        dtype=torch.float64,
-    )
+    changes = [_change(value, first) for value, first in zip(values, start, strict=True)]
+    logs = torch.tensor(changes, dtype=torch.float64)
     if len(logs) < 2:
         return float(logs.mean())
     return float(logs.mean() + DOUBT * logs.std() / math.sqrt(len(logs)))
 
 
-def _folds(n_rows: int, generator: torch.Generator) -> list[tuple[Tensor, Tensor]] | None:
+def _change(value: float, start: float) -> float:
+    """Return the log of what is left, or, of objectives that may be below 0, the share added."""
+    if min(value, start) > 0 and math.isfinite(start):
+        return math.log(value / start)
+    return (value - start) / max(abs(start), TINY) if math.isfinite(start) else 0.0
+
+
+def _folds(
+    n_rows: int, generator: torch.Generator, *, folded: bool
+) -> list[tuple[Tensor, Tensor]] | None:
     """Return rows to train on and rows held out, several times where there are few."""
     if n_rows < FEWEST:
         return None
     order = torch.randperm(n_rows, generator=generator)
-    if n_rows < FOLDED_BELOW:
+    if n_rows < FOLDED_BELOW and folded:
         parts = order.chunk(N_FOLDS)
     else:
         share = HELD_OUT / 2 if n_rows >= KEPT_FROM else HELD_OUT
@@ -247,6 +294,10 @@ def _folds(n_rows: int, generator: torch.Generator) -> list[tuple[Tensor, Tensor
         train[part] = False
         folds.append((train.nonzero()[:, 0], part.sort().values))
     return folds
+
+
+def _n_components(network: Trainable) -> int:
+    return network.n_components if isinstance(network, Network) else 0
 
 
 def _values(network: Trainable) -> list[Tensor]:

@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 import torch
 from sklearn.datasets import load_breast_cancer, load_digits
+from sklearn.linear_model import Ridge
 
 import narrows
 from narrows import Autoencoder, Recurrent, recipes
@@ -180,14 +181,109 @@ def test_every_way_of_saying_missing_is_the_same() -> None:
     assert np.array_equal(model.transform(nullable), model.transform(frame))
 
 
-def test_a_spread_is_that_of_a_distribution() -> None:
+def test_the_network_alone_has_a_spread_where_its_code_is_a_distribution() -> None:
     model = recipes.variational(3, max_epochs=3, random_state=0).fit(HOLES)
-    filled, std = model.impute(HOLES, return_std=True, random_state=0)
+    filled, std = model.impute(HOLES, method="network", return_std=True, random_state=0)
     assert (std[HIDDEN] > 0).all()
     assert not std[~HIDDEN].any()
-    assert np.array_equal(filled, model.impute(HOLES))
-    with pytest.raises(CompositionError, match="has no spread"):
-        Autoencoder(2, max_epochs=1).fit(X).impute(HOLES, return_std=True)
+    assert np.array_equal(filled, model.impute(HOLES, method="network"))
+    with pytest.raises(CompositionError, match="has no spread of its own"):
+        Autoencoder(2, max_epochs=1).fit(X).impute(HOLES, method="network", return_std=True)
+
+
+@pytest.mark.parametrize("method", ["stack", "linear"])
+@pytest.mark.parametrize("latent", ["point", "gaussian"])
+def test_every_kind_has_a_spread(latent: str, method: str) -> None:
+    model = Autoencoder(3, latent=latent, max_epochs=2, random_state=0).fit(HOLES)
+    filled, std = model.impute(HOLES, method=method, return_std=True)
+    assert (std[HIDDEN] > 0).all()
+    assert not std[~HIDDEN].any()
+    assert np.array_equal(filled, model.impute(HOLES, method=method))
+
+
+def test_methods_that_cannot_be_are_refused() -> None:
+    model = Autoencoder(2, max_epochs=1, random_state=0).fit(X)
+    with pytest.raises(ParameterError, match="did you mean 'stack'"):
+        model.impute(HOLES, method="stak")
+    partly = Autoencoder(2, random_state=0).partial_fit(X)
+    assert np.array_equal(partly.impute(HOLES), partly.impute(HOLES, method="network"))
+    with pytest.raises(CompositionError, match="none after partial_fit"):
+        partly.impute(HOLES, method="linear")
+
+
+def _related(n_rows: int, seed: int) -> Any:
+    """Return rows of eight columns that four hidden ones make, and which cells to hide."""
+    mix = np.random.default_rng(0).normal(size=(4, 8))
+    rng = np.random.default_rng(seed)
+    rows = rng.normal(size=(n_rows, 4)) @ mix + 0.5 * rng.normal(size=(n_rows, 8))
+    return 10 * rows + 5, rng.random(rows.shape) < 0.25
+
+
+def test_the_stack_is_no_worse_than_the_better_of_both_and_its_intervals_cover() -> None:
+    train, gone = _related(400, 1)
+    rows, hidden = _related(2000, 2)
+    model = Autoencoder(2, random_state=0).fit(np.where(gone, np.nan, train))
+    holed = np.where(hidden, np.nan, rows)
+
+    def error(method: str) -> float:
+        return float(np.sqrt(((model.impute(holed, method=method) - rows)[hidden] ** 2).mean()))
+
+    assert error("linear") < 0.9 * error("network")  # two numbers cannot carry four
+    assert error("stack") < 1.02 * error("linear")
+    filled, std = model.impute(holed, return_std=True)
+    inside = np.abs(filled - rows)[hidden] <= 1.645 * std[hidden]
+    assert 0.86 < inside.mean() < 0.94
+
+
+def test_a_view_that_is_missing_is_translated_as_well_as_by_a_regression() -> None:
+    train, _ = _related(400, 1)
+    rows, _ = _related(2000, 2)
+    views = {"left": slice(0, 5), "right": slice(5, 8)}
+    model = Autoencoder(2, views=views, random_state=0).fit(train)
+    said, std = model.translate(rows, "right", return_std=True)
+    ridge = Ridge(1.0).fit(train[:, :5], train[:, 5:]).predict(rows[:, :5])
+    lost = ((said - rows[:, 5:]) ** 2).mean()
+    assert lost < 1.05 * ((ridge - rows[:, 5:]) ** 2).mean()
+    assert 0.86 < (np.abs(said - rows[:, 5:]) <= 1.645 * std).mean() < 0.94
+
+
+def test_types_of_all_kinds_have_expectations_and_a_spread() -> None:
+    rng = np.random.default_rng(0)
+    hidden = rng.normal(size=400)
+    frame = pd.DataFrame(
+        {
+            "number": 3 * hidden + rng.normal(size=400),
+            "second": hidden + 0.3 * rng.normal(size=400),
+            "level": np.array(["low", "middle", "high"])[np.digitize(hidden, (-0.5, 0.5))],
+            "flag": hidden > 0,
+            "rank": pd.Categorical.from_codes(
+                np.digitize(hidden, (-0.5, 0.5)), ["a", "b", "c"], ordered=True
+            ),
+            "count": rng.poisson(np.exp(hidden)),
+            "share": 1 / (1 + np.exp(-hidden)),
+            "angle": (40 * hidden) % 360,
+        }
+    )
+    types = {"count": "count", "share": "proportion", "angle": "angle"}
+    model = Autoencoder(2, types=types, max_epochs=30, random_state=0).fit(frame)
+    for column in frame.columns:
+        holed = frame.copy()
+        number = frame[column].dtype.kind in "if"
+        emptied = frame[column].astype("float" if number else "object")
+        holed[column] = emptied.where(np.zeros(len(frame), bool))
+        filled, std = model.impute(holed, return_std=True, method="linear")
+        spread = std[column].to_numpy(float)
+        assert np.isfinite(spread).all(), column
+        if column in ("level", "flag", "rank"):
+            right = (filled[column].astype(str) == frame[column].astype(str)).mean()
+            assert right > 0.7, column
+            assert (spread <= 0.7).all()
+            assert abs((1 - spread).mean() - right) < 0.15, column  # sure as often as right
+        elif column == "angle":
+            error = np.abs((filled[column] - frame[column] + 180) % 360 - 180)
+            assert error.median() < 30
+        else:
+            assert np.corrcoef(filled[column], frame[column])[0, 1] > 0.6, column
 
 
 def test_a_view_may_be_left_out_of_the_table_to_translate() -> None:

@@ -27,6 +27,7 @@ def test_early_stopping_restores_the_best_weights(breast_cancer: Any) -> None:
         n_iter_no_change=3,
         max_epochs=300,
         learning_rate=0.05,
+        init="random",
         random_state=0,
     ).fit(breast_cancer)
     assert model.stop_reason_ == "early_stopping"
@@ -38,9 +39,22 @@ def test_early_stopping_restores_the_best_weights(breast_cancer: Any) -> None:
         early_stopping=True,
         max_epochs=best + 1,
         learning_rate=0.05,
+        init="random",
         random_state=0,
     ).fit(breast_cancer)
     np.testing.assert_array_equal(model.transform(breast_cancer), again.transform(breast_cancer))
+
+
+def test_early_stopping_restores_the_start_where_nothing_beats_it() -> None:
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(60, 2)) @ rng.normal(size=(2, 40)) + rng.normal(size=(60, 40))
+    model = Autoencoder(2, early_stopping=True, learning_rate=0.05, random_state=0).fit(X)
+    lowest = min(row["valid_objective"] for row in model.history_)
+    started = Autoencoder(
+        2, early_stopping=True, learning_rate=1e-12, max_epochs=1, random_state=0
+    ).fit(X)
+    assert started.history_[0]["valid_objective"] < lowest
+    np.testing.assert_allclose(model.transform(X), started.transform(X), atol=1e-5)
 
 
 def test_early_stopping_restores_the_best_weights_when_the_epochs_run_out(

@@ -1,0 +1,177 @@
+"""Learn from held-out rows what a network's answer and the linear one are worth."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+
+from narrows.data.layout import Layout
+from narrows.data.table import Batch, DenseTable, Table, revealed
+from narrows.inference import normal
+from narrows.inference.fitted_model import FittedModel
+from narrows.inference.normal import NormalDistribution
+from narrows.inference.stack import Stack, fitted_factors, fitted_weights
+from narrows.network.input_layer import as_inputs
+from narrows.training.trials import Trial
+
+MOST_ROWS = 1000  # held-out rows that are looked at, of all trials together
+MOST_CELLS = 2_000_000  # cells of them
+HIDDEN = 0.2  # share of the cells that are hidden from both, where the table has no holes
+BOUNDS = 0.05, 0.5  # of that share, where it has
+
+
+class _Judged(NamedTuple):
+    """Both answers for cells of held-out rows, relative to the mean; ``cells`` are those hidden."""
+
+    network: Tensor
+    normal: Tensor
+    deviation: Tensor
+    truth: Tensor
+    cells: Tensor
+
+
+def calibrated(
+    model: FittedModel, table: Table, trials: Sequence[Trial], generator: torch.Generator
+) -> Stack | None:
+    """Return the normal distribution of a table, stacked with the model as held-out rows say.
+
+    Without trials the rows of fit themselves are asked, of which the model knows more than of
+    others.
+
+    Parameters
+    ----------
+    model : FittedModel
+        Trained on the table.
+    table : Table
+        Its scaled rows.
+    trials : sequence of Trial
+        Networks, and rows of these that they have not seen.
+    generator : torch.Generator
+        Draws the cells that are hidden.
+
+    Returns
+    -------
+    Stack or None
+        None of a sparse table, or of values that have no covariance.
+    """
+    if not isinstance(table, DenseTable) or table.n_rows < 2:
+        return None
+    inputs, observed = (part.cpu() for part in as_inputs(table.x, table.observed, model.layout))
+    if not bool(torch.isfinite(inputs.square().sum())):
+        return None
+    weight = None if table.sample_weight is None else table.sample_weight.cpu()
+    tried = [trial for trial in trials if len(trial.held_out)]
+    held_out = bool(tried)
+    if not held_out:
+        tried = [Trial(model.network, torch.arange(table.n_rows))]
+    share: float | None = None
+    start: normal.Moments | None = None
+    scattered: list[_Judged] = []
+    whole: list[_Judged] = []
+    for trial in tried:
+        rest = torch.ones(table.n_rows, dtype=torch.bool)
+        if held_out:
+            rest[trial.held_out] = False
+        own = None if weight is None else weight[rest]
+        start = normal.moments(inputs[rest], observed[rest], own, start)
+        taken = _some(trial.held_out, inputs.shape[1], len(tried))
+        hidden = _hidden(model.layout, observed[taken], generator)
+        if share is None:
+            share = normal.best_share(start, inputs[taken], observed[taken], hidden)
+        by_normal = NormalDistribution(start[0], start[1].shrunk(share))
+        judge = _Judge(model, trial.network, by_normal, table, taken)
+        scattered.append(judge(hidden))
+        whole += [judge(view) for view in _views(model.layout, hidden)]
+    final = NormalDistribution.fit(inputs, observed, weight, share=share, start=start).rounded()
+    groups = _groups(model.layout)
+    deviations = final.covariance.variances().double().sqrt()
+    weights, factors = _learned(scattered, deviations, groups)
+    of_views = _learned(whole, deviations, groups) if whole else (weights, factors)
+    return Stack(
+        final,
+        torch.stack([weights, of_views[0]]).float(),
+        torch.stack([factors, of_views[1]]).float(),
+    )
+
+
+def _learned(
+    judged: list[_Judged], deviations: Tensor, groups: list[list[int]]
+) -> tuple[Tensor, Tensor]:
+    """Return weights and factors of what was judged."""
+    both = _Judged(*(torch.cat(parts) for parts in zip(*judged, strict=True)))
+    weights = fitted_weights(both.network, both.normal, both.truth, both.cells, deviations, groups)
+    said = weights[0] * both.network + weights[1] * both.normal
+    return weights, fitted_factors(said - both.truth, both.deviation, both.cells)
+
+
+@dataclass(frozen=True)
+class _Judge:
+    """Asks a network and a normal distribution for hidden cells of rows."""
+
+    model: FittedModel
+    network: Any
+    by_normal: NormalDistribution
+    table: DenseTable
+    rows: Tensor
+
+    def __call__(self, hidden: Tensor) -> _Judged:
+        """Return both answers for cells, shape (n_rows, n_outputs), which neither sees."""
+        batch, layout = self.table.take(self.rows), self.model.layout
+        inputs, observed = (part.cpu() for part in as_inputs(batch.x, batch.observed, layout))
+        found = self.by_normal.expect(inputs, observed & ~hidden, variances=True)
+        assert found.variances is not None
+        with torch.no_grad():
+            seen = self._seen(batch, hidden)
+            said = self.model.said_inputs(self.network, *seen).cpu().double()
+        mean = self.by_normal.mean
+        return _Judged(
+            said - mean, found.rows - mean, found.variances.sqrt(), inputs - mean, hidden & observed
+        )
+
+    def _seen(self, batch: Batch, hidden: Tensor) -> tuple[Tensor, Tensor]:
+        """Return what is left of rows whose cells are hidden, and where."""
+        gone = torch.zeros(batch.x.shape, dtype=torch.bool)
+        rows, outputs = hidden.nonzero(as_tuple=True)
+        gone[rows, torch.tensor(self.model.layout.source_outputs)[outputs]] = True
+        x = batch.x.masked_fill(gone.to(batch.x.device), torch.nan)
+        return revealed(x, batch.observed, self.table.fill)
+
+
+def _views(layout: Layout, like: Tensor) -> Iterator[Tensor]:
+    """Yield the outputs of each view, where there are several, as cells to hide."""
+    views = layout.of_views
+    for columns in views if len(views) > 1 else []:
+        hidden = torch.zeros_like(like)
+        hidden[:, list(layout.output_columns(columns))] = True
+        yield hidden
+
+
+def _hidden(layout: Layout, observed: Tensor, generator: torch.Generator) -> Tensor:
+    """Return which cells to hide: as large a share of all as is missing; all inputs of a column."""
+    missing = 1 - float(observed.double().mean())
+    share = min(max(missing, BOUNDS[0]), BOUNDS[1]) if missing else HIDDEN
+    shape = len(observed), layout.n_features
+    drawn = torch.rand(shape, generator=generator, dtype=torch.float32) < share
+    return drawn[:, layout.source_outputs]
+
+
+def _groups(layout: Layout) -> list[list[int]]:
+    """Return which inputs share their weights: numbers and levels of each view."""
+    views = layout.of_views or [tuple(range(layout.n_features))]
+    levels = set(layout.level_columns)
+    groups = []
+    for columns in views:
+        numbers = [column for column in columns if column not in levels]
+        named = [column for column in columns if column in levels]
+        groups += [list(layout.output_columns(own)) for own in (numbers, named) if own]
+    return groups
+
+
+def _some(rows: Tensor, n_columns: int, n_trials: int) -> Tensor:
+    """Return as many rows, evenly spread, as may be looked at."""
+    most = max(10, min(MOST_ROWS, MOST_CELLS // n_columns) // n_trials)
+    return rows if len(rows) <= most else rows[torch.arange(most) * len(rows) // most]

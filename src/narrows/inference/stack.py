@@ -1,0 +1,162 @@
+"""A network's answer and the linear one, stacked: expected cells and how far they may be off.
+
+Stacked generalisation (Wolpert, "Stacked generalization", Neural Networks 5, 1992): both predict
+cells of rows that neither has seen, and least squares weighs them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from narrows.inference.normal import NormalDistribution
+
+INSIDE = 0.9  # of the cells that lie within what a spread says of a normal distribution
+NORMAL_QUANTILE = 1.6448536269514722  # of it, in standard deviations
+PRIOR_CELLS = 30  # held-out cells that the mean over the columns counts as, in a column's spread
+RIDGE = 1e-3  # of the squares of what is predicted, for weights that the data leave open
+FAR = 3.0  # standard deviations
+LEAST_SPREAD = 1e-3  # of a standard deviation that a spread is held against
+
+
+@dataclass(frozen=True, eq=False)
+class Stack:
+    """What each column makes of the network's answer and of the linear one.
+
+    Parameters
+    ----------
+    normal : NormalDistribution
+        Of what the network sees.
+    weights : Tensor of shape (2, 2, n_inputs)
+        Of network and normal distribution; first where cells are missing here and there, then where
+        all columns of a view are.
+    factors : Tensor of shape (2, n_inputs)
+        By which the normal distribution's standard deviations are multiplied, likewise.
+    """
+
+    normal: NormalDistribution
+    weights: Tensor
+    factors: Tensor
+
+    def join(self, network: Tensor, normal: Tensor, whole: Tensor) -> Tensor:
+        """Return both answers joined, shape (n_rows, n_inputs).
+
+        Parameters
+        ----------
+        network, normal : Tensor of shape (n_rows, n_inputs)
+            The answers.
+        whole : bool Tensor of shape (n_rows, n_inputs)
+            Where all columns of a view are missing.
+        """
+        mean = self.normal.mean.double()
+        weights = self.weights.double()
+        by_network = torch.where(whole, weights[1, 0], weights[0, 0])
+        by_normal = torch.where(whole, weights[1, 1], weights[0, 1])
+        return mean + by_network * (network - mean) + by_normal * (normal - mean)
+
+    def spread(self, variances: Tensor, whole: Tensor) -> Tensor:
+        """Return standard deviations of expected cells, shape (n_rows, n_inputs)."""
+        factors = self.factors.double()
+        return variances.clamp(min=0).sqrt() * torch.where(whole, factors[1], factors[0])
+
+
+def fitted_weights(
+    network: Tensor,
+    normal: Tensor,
+    truth: Tensor,
+    judged: Tensor,
+    deviations: Tensor,
+    groups: Sequence[Sequence[int]],
+) -> Tensor:
+    """Return the weights of two answers for each column, alike within a group.
+
+    Non-negative, by least squares on judged cells in units of their columns' deviation, of which
+    those beyond `FAR` count less the farther out they are.
+
+    Parameters
+    ----------
+    network, normal, truth : Tensor of shape (n_rows, n_inputs)
+        Relative to the mean.
+    judged : bool Tensor of shape (n_rows, n_inputs)
+        Which cells count.
+    deviations : Tensor of shape (n_inputs,)
+        Of the columns.
+    groups : sequence of sequence of int
+        Columns that share their weights; in a group without judged cells the network counts alone.
+
+    Returns
+    -------
+    Tensor of shape (2, n_inputs)
+    """
+    weights = torch.zeros(2, truth.shape[1], dtype=torch.float64)
+    for group in groups:
+        own = list(group)
+        cells = judged[:, own]
+        by_column = (deviations[own].clamp(min=1e-30)).expand_as(cells)[cells]
+        away = (truth[:, own][cells] / by_column).abs()
+        counted = (FAR / away.clamp(min=FAR)) / by_column
+        weights[:, own] = _two_weights(
+            *(values[:, own][cells] * counted for values in (network, normal, truth))
+        )[:, None]
+    return weights
+
+
+def fitted_factors(error: Tensor, deviation: Tensor, judged: Tensor) -> Tensor:
+    """Return by what each column's deviations are multiplied so that 90 % of the errors are inside.
+
+    A normal distribution's 90 % interval reaches 1.64 standard deviations to both sides. A column
+    with few judged cells is drawn to the mean over the columns.
+
+    Parameters
+    ----------
+    error, deviation : Tensor of shape (n_rows, n_inputs)
+        Of expected cells; the deviations are those of the normal distribution.
+    judged : bool Tensor of shape (n_rows, n_inputs)
+        Which cells count.
+    """
+    typical = deviation[judged]
+    if not len(typical):
+        return torch.ones(error.shape[1], dtype=torch.float64)
+    least = LEAST_SPREAD * typical.square().mean().sqrt().clamp(min=1e-30)
+    ratio = error.abs() / deviation.clamp(min=float(least))
+    common = _inside(ratio[judged])
+    logs, counts = [], judged.sum(0).double()
+    for column in range(error.shape[1]):
+        cells = ratio[judged[:, column], column]
+        logs.append(float(_inside(cells).log()) if len(cells) else 0.0)
+    own = torch.tensor(logs, dtype=torch.float64)
+    shared = common.log()
+    return ((counts * own + PRIOR_CELLS * shared) / (counts + PRIOR_CELLS)).exp()
+
+
+def _inside(ratio: Tensor) -> Tensor:
+    reached: Tensor = torch.quantile(_some(ratio), INSIDE) / NORMAL_QUANTILE
+    return reached.clamp(min=1e-3)
+
+
+def _some(values: Tensor, most: int = 1 << 20) -> Tensor:
+    """Return at most so many values, evenly spread: torch sorts no more at once."""
+    return values if len(values) <= most else values[:: -(-len(values) // most)]
+
+
+def _two_weights(first: Tensor, second: Tensor, truth: Tensor) -> Tensor:
+    """Return non-negative weights of two predictors of a truth."""
+    if not len(truth):
+        return torch.tensor([1.0, 0.0], dtype=torch.float64)
+    weights: Tensor
+    both = torch.stack([first, second]).double()
+    gram = both @ both.T
+    gram.diagonal().mul_(1 + RIDGE).add_(1e-12)
+    told = both @ truth.double()
+    weights = torch.linalg.solve(gram, told)
+    if bool((weights >= 0).all()):
+        return weights
+    alone = (told / gram.diagonal()).clamp(min=0)  # on an edge of the quadrant
+    gains = 2 * alone * told - alone.square() * gram.diagonal()
+    best = int(gains.argmax())
+    weights = torch.zeros(2, dtype=torch.float64)
+    weights[best] = alone[best]
+    return weights

@@ -1,0 +1,55 @@
+"""What a network and a normal distribution are worth is learned from rows that neither saw."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import scipy.sparse
+
+from narrows import Autoencoder
+from narrows.inference import calibration
+
+
+def test_a_network_that_knows_its_rows_by_heart_gets_little_weight() -> None:
+    rng = np.random.default_rng(0)
+    mix = rng.normal(size=(6, 12))
+    X = rng.normal(size=(80, 6)) @ mix + rng.normal(size=(80, 12))
+    X[rng.random(X.shape) < 0.2] = np.nan
+    settings = {"learning_rate": 4e-3, "max_epochs": 200, "random_state": 0}
+    held_out = Autoencoder(6, **settings).fit(X)._fitted.stack
+    assert held_out is not None
+    by_network, by_normal = held_out.weights[0, :, 0].tolist()
+    assert by_normal > 2 * by_network
+
+
+def test_sparse_tables_and_values_beyond_squares_have_none(
+    recwarn: pytest.WarningsRecorder,
+) -> None:
+    rows = scipy.sparse.random_array((60, 20), density=0.2, rng=np.random.default_rng(0))
+    assert Autoencoder(2, max_epochs=1).fit(rows.tocsr())._fitted.stack is None
+    assert Autoencoder(2, max_epochs=1).fit(np.ones((1, 3)))._fitted.stack is None
+
+
+def test_views_of_a_table_are_judged_as_wholes() -> None:
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(120, 3)) @ rng.normal(size=(3, 9)) + 0.3 * rng.normal(size=(120, 9))
+    views = {"a": slice(0, 4), "b": slice(4, 9)}
+    stack = Autoencoder(3, views=views, max_epochs=5, random_state=0).fit(X)._fitted.stack
+    assert stack is not None
+    assert stack.weights.shape == (2, 2, 9)
+    for own in (slice(0, 4), slice(4, 9)):  # one weight for all columns of a view
+        assert len(stack.weights[1, 0, own].unique()) == 1
+    assert not (stack.weights[0] == stack.weights[1]).all()
+
+
+def test_as_many_cells_are_hidden_as_are_missing() -> None:
+    import torch
+
+    from narrows.data.layout import Layout
+
+    observed = torch.from_numpy(np.random.default_rng(0).random((2000, 5)) > 0.4)
+    chance = torch.Generator().manual_seed(0)
+    hidden = calibration._hidden(Layout(5), observed, chance)
+    assert abs(float(hidden.double().mean()) - 0.4) < 0.03
+    whole = calibration._hidden(Layout(5), torch.ones_like(observed), chance)
+    assert abs(float(whole.double().mean()) - calibration.HIDDEN) < 0.03

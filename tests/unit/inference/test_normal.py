@@ -1,0 +1,149 @@
+"""The normal distribution of columns: known conditionals, holes, many columns."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from narrows.inference import normal
+from narrows.inference.normal import (
+    FactorCovariance,
+    FullCovariance,
+    NormalDistribution,
+    best_share,
+    moments,
+)
+
+
+def _drawn(n_rows: int, n_columns: int, seed: int = 0, n_hidden: int = 3) -> tuple[Tensor, Tensor]:
+    """Return rows of a factor model and its covariance."""
+    mix = np.random.default_rng(0).normal(size=(n_hidden, n_columns))
+    rng = np.random.default_rng(seed)
+    rows = rng.normal(size=(n_rows, n_hidden)) @ mix + 0.5 * rng.normal(size=(n_rows, n_columns))
+    return torch.from_numpy(rows + 2), torch.from_numpy(mix.T @ mix + 0.25 * np.eye(n_columns))
+
+
+def _by_hand(matrix: Tensor, row: Tensor, observed: Tensor) -> tuple[Tensor, Tensor]:
+    """Return the conditional mean and variance of a row relative to the mean, cell by cell."""
+    seen, gone = observed.nonzero()[:, 0], (~observed).nonzero()[:, 0]
+    filled, variance = row.clone(), torch.zeros_like(row)
+    weights = torch.linalg.solve(matrix[seen][:, seen], matrix[seen][:, gone])
+    filled[gone] = row[seen] @ weights
+    variance[gone] = matrix.diagonal()[gone] - (matrix[seen][:, gone] * weights).sum(0)
+    return filled, variance
+
+
+PATTERNS: dict[str, Any] = {
+    "each its own, few cells missing": lambda rng, shape: rng.random(shape) > 0.2,
+    "each its own, most cells missing": lambda rng, shape: rng.random(shape) > 0.8,
+    "one for all": lambda rng, shape: np.tile(np.arange(shape[1]) % 3 > 0, (shape[0], 1)),
+    "some rows complete": lambda rng, shape: (rng.random(shape) > 0.3) | (np.arange(shape[0]) < 9)[:, None],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("pattern", PATTERNS)
+@pytest.mark.parametrize("kind", ["full", "factors"])
+def test_expectations_and_variances_are_those_of_the_textbook(kind: str, pattern: str) -> None:
+    rows, matrix = _drawn(40, 12)
+    observed = torch.from_numpy(PATTERNS[pattern](np.random.default_rng(1), tuple(rows.shape)))
+    observed[:, 0] |= ~observed.any(1)
+    x = rows - 2
+    covariance: Any = FullCovariance(matrix)
+    if kind == "factors":
+        mix = torch.from_numpy(np.random.default_rng(0).normal(size=(3, 12)))
+        covariance = FactorCovariance(mix, torch.full((12,), 0.25, dtype=torch.float64))
+    found = covariance.expect(x, observed, variances=True)
+    assert found.variances is not None
+    for row, seen, filled, variance in zip(x, observed, *found, strict=True):
+        mean, spread = _by_hand(matrix, row, seen)
+        torch.testing.assert_close(filled, mean, rtol=1e-8, atol=1e-8)
+        torch.testing.assert_close(variance, spread, rtol=1e-8, atol=1e-8)
+
+
+def test_conjugate_gradients_give_what_equations_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    rows, matrix = _drawn(60, 30)
+    observed = torch.from_numpy(np.random.default_rng(1).random((60, 30)) > 0.4)
+    outright = FullCovariance(matrix).expect(rows - 2, observed, variances=False).rows
+    monkeypatch.setattr(normal, "MOST_DIRECT", 0)
+    monkeypatch.setattr(normal, "EXACT", 1e-9)
+    stepwise = FullCovariance(matrix).expect(rows - 2, observed, variances=False).rows
+    torch.testing.assert_close(stepwise, outright, rtol=1e-6, atol=1e-6)
+
+
+def test_a_row_without_any_cell_is_expected_to_be_the_mean() -> None:
+    rows, _ = _drawn(200, 6)
+    distribution = NormalDistribution.fit(rows, torch.ones_like(rows, dtype=torch.bool))
+    nothing = torch.zeros(2, 6, dtype=torch.bool)
+    found = distribution.expect(torch.full((2, 6), torch.nan).nan_to_num(), nothing, variances=True)
+    torch.testing.assert_close(found.rows, rows.mean(0).expand(2, 6))
+    assert found.variances is not None
+    torch.testing.assert_close(found.variances[0], rows.var(0, correction=0), rtol=1e-5, atol=0)
+
+
+def test_moments_of_rows_with_holes_are_nearly_those_of_complete_rows() -> None:
+    rows, _ = _drawn(3000, 10)
+    observed = torch.from_numpy(np.random.default_rng(1).random((3000, 10)) > 0.3)
+    whole = moments(rows, torch.ones_like(observed))
+    holed = moments(rows.masked_fill(~observed, 99.0), observed)
+    torch.testing.assert_close(holed[0], whole[0], rtol=0, atol=0.1)
+    for covariance in (whole[1], holed[1]):
+        assert isinstance(covariance, FullCovariance)
+    difference = (holed[1].matrix - whole[1].matrix).norm() / whole[1].matrix.norm()  # type: ignore[attr-defined]
+    assert difference < 0.05
+
+
+def test_weights_are_rows_that_are_there_several_times() -> None:
+    rows, _ = _drawn(50, 5)
+    seen = torch.from_numpy(np.random.default_rng(1).random((50, 5)) > 0.2)
+    counts = torch.from_numpy(np.random.default_rng(2).integers(1, 4, 50))
+    weighted = NormalDistribution.fit(rows, seen, counts.double(), share=0.1)
+    again = NormalDistribution.fit(
+        rows.repeat_interleave(counts, 0), seen.repeat_interleave(counts, 0), share=0.1
+    )
+    torch.testing.assert_close(weighted.mean, again.mean, rtol=0, atol=0.02)
+    for name, values in weighted.covariance.cast(torch.float64).__dict__.items():
+        torch.testing.assert_close(values, again.covariance.__dict__[name], rtol=0, atol=0.1)
+
+
+def test_few_rows_are_shrunk_more_than_many() -> None:
+    shares = []
+    for n_rows in (30, 3000):
+        rows, _ = _drawn(n_rows, 25)
+        others, _ = _drawn(500, 25, seed=1)
+        hidden = torch.from_numpy(np.random.default_rng(2).random((500, 25)) < 0.3)
+        everything = torch.ones_like(hidden)
+        found = moments(rows, torch.ones(n_rows, 25, dtype=torch.bool))
+        shares.append(best_share(found, others, everything, hidden))
+    assert shares[0] > shares[1]
+
+
+@pytest.mark.parametrize("holes", [False, True])
+def test_many_columns_share_factors(monkeypatch: pytest.MonkeyPatch, holes: bool) -> None:
+    rows, _ = _drawn(120, 200)
+    observed = torch.ones_like(rows, dtype=torch.bool)
+    if holes:
+        observed = torch.from_numpy(np.random.default_rng(1).random((120, 200)) > 0.2)
+    monkeypatch.setattr(normal, "MOST_COLUMNS", 100)
+    distribution = NormalDistribution.fit(rows, observed, share=0.01)
+    assert isinstance(distribution.covariance, FactorCovariance)
+    others, _ = _drawn(100, 200, seed=1)
+    hidden = torch.from_numpy(np.random.default_rng(2).random((100, 200)) < 0.3)
+    said = distribution.expect(others, ~hidden).rows
+    assert (said - others).square()[hidden].mean() < 0.15 * (others - 2).square()[hidden].mean()
+
+
+def test_columns_that_never_vary_do_no_harm() -> None:
+    rows, _ = _drawn(80, 6)
+    rows[:, 2] = 1.0
+    rows[:, 4] = rows[:, 3]
+    observed = torch.from_numpy(np.random.default_rng(1).random((80, 6)) > 0.3)
+    distribution = NormalDistribution.fit(rows, observed).rounded()
+    found = distribution.expect(rows, observed, variances=True)
+    assert torch.isfinite(found.rows).all()
+    torch.testing.assert_close(
+        found.rows[:, 2], torch.ones(80, dtype=torch.float64), rtol=0, atol=1e-4
+    )

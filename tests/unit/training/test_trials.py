@@ -1,0 +1,165 @@
+"""Trials: how far training leaves the PCA is what held-out rows say."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from sklearn.datasets import load_digits
+from sklearn.decomposition import PCA
+
+from narrows import AdamW, Autoencoder, Constant, Masking, load
+from narrows.errors import DivergenceError
+from narrows.training import trials
+
+
+def _linear(n_rows: int, n_columns: int, seed: int = 0) -> Any:
+    mix = np.random.default_rng(0).normal(size=(4, n_columns))
+    rng = np.random.default_rng(seed)
+    return rng.normal(size=(n_rows, 4)) @ mix + rng.normal(size=(n_rows, n_columns))
+
+
+def _lost(model: Autoencoder, X: Any, train: Any) -> float:
+    return float((((model.reconstruct(X) - X) / train.std(0)) ** 2).mean())
+
+
+def _pca_lost(k: int, X: Any, train: Any) -> float:
+    mean, scale = train.mean(0), train.std(0)
+    pca = PCA(k).fit((train - mean) / scale)
+    z = (X - mean) / scale
+    return float(((pca.inverse_transform(pca.transform(z)) - z) ** 2).mean())
+
+
+@pytest.mark.parametrize(("n_rows", "n_columns"), [(40, 200), (700, 30)])
+@pytest.mark.parametrize("k", [2, 8])
+def test_where_the_truth_is_linear_nothing_is_lost_to_a_pca(
+    n_rows: int, n_columns: int, k: int
+) -> None:
+    train, test = _linear(n_rows, n_columns), _linear(1000, n_columns, seed=1)
+    model = Autoencoder(k, random_state=0).fit(train)
+    assert _lost(model, test, train) < 1.01 * _pca_lost(k, test, train)
+
+
+def test_a_model_that_stays_at_the_start_is_the_pca_and_says_so() -> None:
+    train, test = _linear(700, 30), _linear(500, 30, seed=1)
+    model = Autoencoder(8, random_state=0).fit(train)
+    assert model.stop_reason_ == "start"
+    assert model.n_iter_ == 0
+    assert [row["epoch"] for row in model.history_] == [0]
+    assert _lost(model, test, train) == pytest.approx(_pca_lost(8, test, train), rel=1e-4)
+    (chosen,) = [row for row in model.trials_ if row["chosen"]]
+    assert chosen["distance"] == 0
+    assert chosen["held_out_objective"] == min(r["held_out_objective"] for r in model.trials_)
+
+
+def test_where_training_is_clearly_better_it_is_that_of_all_rows() -> None:
+    X = load_digits().data
+    model = Autoencoder(4, random_state=0).fit(X)
+    assert [row["distance"] for row in model.trials_] == list(trials.WAYS)  # of one rate
+    assert model.trials_[-1]["chosen"]
+    rate = model.trials_[-1]["learning_rate"]
+    assert max(row["learning_rate"] for row in model.history_) == pytest.approx(rate, rel=1e-2)
+
+
+def test_the_end_of_training_is_kept_bit_for_bit(monkeypatch: pytest.MonkeyPatch) -> None:
+    X = load_digits().data[:700]
+    monkeypatch.setattr(trials, "RATES", (1.0,))
+    monkeypatch.setattr(trials, "WAYS", (1.0,))
+    tried = Autoencoder(4, random_state=0).fit(X)
+    monkeypatch.setattr(trials, "FEWEST", 10**9)
+    plain = Autoencoder(4, random_state=0).fit(X)
+    assert tried.trials_
+    assert not plain.trials_
+    np.testing.assert_array_equal(tried.transform(X), plain.transform(X))
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"learning_rate": 1e-3},
+        {"max_epochs": 3},
+        {"init": "random", "max_epochs": 3},
+        {"corruption": Masking(0.1), "max_epochs": 3},
+        {"early_stopping": True, "max_epochs": 3},
+        {"optimizer": "lbfgs"},
+    ],
+    ids=str,
+)
+def test_settings_of_ones_own_leave_nothing_to_choose(settings: dict[str, Any]) -> None:
+    model = Autoencoder(2, random_state=0, **settings).fit(_linear(60, 6))
+    assert model.trials_ == []
+
+
+def test_another_optimiser_is_tried_as_well() -> None:
+    model = Autoencoder(2, optimizer=AdamW(weight_decay=1.0), random_state=0).fit(_linear(60, 6))
+    assert model.trials_
+    assert max(model.n_iter_, 0) <= 60
+
+
+def test_with_many_rows_the_trial_is_the_model(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(trials, "KEPT_FROM", 600)
+    X = load_digits().data
+    fits = []
+    plain = trials.Trainer.fit
+
+    def counted(self: Any, *args: Any, **options: Any) -> Any:
+        fits.append(self.trial)
+        return plain(self, *args, **options)
+
+    monkeypatch.setattr(trials.Trainer, "fit", counted)
+    model = Autoencoder(4, random_state=0).fit(X)
+    assert fits == [True]  # and no second fit to all rows
+    assert model.n_iter_ == len(model.history_) > 1
+
+
+def test_too_few_rows_to_tell_stay_at_the_pca() -> None:
+    X = _linear(30, 60)
+    model = Autoencoder(25, random_state=0).fit(X)  # three quarters of the rows have no such PCA
+    assert model.stop_reason_ == "start"
+    assert _lost(model, X, X) == pytest.approx(_pca_lost(25, X, X), rel=1e-3)
+
+
+def test_further_cells_are_hidden_where_that_helps() -> None:
+    X = load_digits().data.copy()
+    X[np.random.default_rng(0).random(X.shape) < 0.3] = np.nan
+    model = Autoencoder(20, random_state=0).fit(X)
+    corruptions = {row["corruption"] for row in model.trials_}
+    assert "none" in corruptions
+    assert any(name.startswith("Masking(") for name in corruptions)
+    (chosen,) = [row for row in model.trials_ if row["chosen"]]
+    assert chosen["corruption"] != "none"
+
+
+def test_generators_of_the_process_are_not_touched_and_fits_repeat() -> None:
+    import torch
+
+    before = torch.get_rng_state(), np.random.get_state()[1].copy()
+    X = _linear(60, 6)
+    first, second = (Autoencoder(2, random_state=3).fit(X) for _ in range(2))
+    np.testing.assert_array_equal(first.transform(X), second.transform(X))
+    assert first.trials_ == second.trials_
+    assert torch.equal(before[0], torch.get_rng_state())
+    np.testing.assert_array_equal(before[1], np.random.get_state()[1])
+
+
+def test_trials_are_in_the_model_folder(tmp_path: Any) -> None:
+    model = Autoencoder(2, random_state=0).fit(_linear(60, 6))
+    model.save(tmp_path / "model")
+    again = load(tmp_path / "model")
+    assert again.trials_ == model.trials_
+    assert again.n_iter_ == model.n_iter_
+    assert again.stop_reason_ == model.stop_reason_
+
+
+def test_a_fit_that_diverges_wherever_it_begins_is_an_error() -> None:
+    X = _linear(60, 3)
+    X[:, 1] *= 1e30
+    with pytest.raises(DivergenceError, match="column 1 reaches"):
+        Autoencoder(2, scaling="none", random_state=0).fit(X)
+
+
+def test_a_rate_that_ruins_everything_leaves_the_start() -> None:
+    X = _linear(60, 6)
+    tried = Autoencoder(2, optimizer="sgd", learning_rate=Constant(), random_state=0)
+    assert tried.fit(X).trials_ == []  # a rate of one's own is used as it is
