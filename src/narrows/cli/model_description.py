@@ -10,6 +10,7 @@ from rich.table import Table
 from narrows.cli import models, output, settings
 from narrows.core.types import Estimator, Json
 from narrows.persistence import config
+from narrows.training import trials
 
 
 def show(folder: str, *, as_json: bool) -> None:
@@ -42,6 +43,7 @@ def describe(model: Estimator, folder: str) -> Json:
         "bytes": _size(Path(folder)),
         "epochs": model.n_iter_,
         "stop_reason": model.stop_reason_,
+        "chosen": trials.in_words(getattr(model, "trials_", [])),
         "last_epoch": history[-1],
         "feature_names": models.names(model),
         "columns": getattr(model, "columns_", []),

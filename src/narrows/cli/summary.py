@@ -10,6 +10,7 @@ import pyarrow as pa
 
 from narrows.cli import models, output, tables
 from narrows.core.types import Estimator, Json
+from narrows.training import trials
 
 ROWS_EXAMINED = 10_000
 WORST_SHOWN = 3
@@ -42,6 +43,7 @@ def of_fit(model: Estimator, features: pa.Table, folder: str, seconds: float) ->
         "n_parameters": model.n_parameters_,
         "epochs": model.n_iter_,
         "stop_reason": model.stop_reason_,
+        "trials": model.trials_,
         "seconds": seconds,
         **{key: value for key, value in last.items() if key not in ("phase", "epoch", "seconds")},
         "rows_examined": examined.num_rows,
@@ -72,6 +74,7 @@ def show(outcome: Json, next_command: str) -> None:
     lines = {
         **_described(outcome),
         "trained": f"{outcome['epochs']} epochs in {outcome['seconds']:.1f} s ({why})",
+        **_chosen(outcome),
         "loss": _losses(outcome),
         "unexplained": _unexplained(outcome),
         "saved in": outcome["model"],
@@ -82,6 +85,11 @@ def show(outcome: Json, next_command: str) -> None:
         f"{outcome['n_components']} components, {outcome['n_parameters']:,} parameters\n"
         f"{output.aligned(lines)}"
     )
+
+
+def _chosen(outcome: Json) -> dict[str, str]:
+    said = trials.in_words(outcome["trials"])
+    return {} if said is None else {"chosen": said}
 
 
 def _described(outcome: Json) -> dict[str, str]:

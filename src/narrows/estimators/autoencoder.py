@@ -517,6 +517,12 @@ class Autoencoder(
             _warn(composition, layout, scaling, names)
             network.initialize(randomness.initial)
         network = network.to(runtime.device, runtime.dtype)
+
+        def drawn(n_columns: int) -> Network:
+            other = composition.network(Layout(n_columns), runtime.dtype)
+            other.initialize(randomness.initial)
+            return other.to(runtime.device)
+
         run = prepare(
             network,
             objective,
@@ -532,6 +538,7 @@ class Autoencoder(
             corruption=composition.corruption(layout),
             init=init,
             hides=_hiding(settings, composition, layout, scaling, n_rows),
+            make=drawn if fresh and whole else None,
         )
         _check_domain(objective.loss, run.table, composition.column_groups(layout), names)
         model = FittedModel(network, composition, objective, scaling, layout, reader, fingerprint)

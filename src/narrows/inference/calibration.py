@@ -20,6 +20,7 @@ from narrows.training.trials import Trial
 
 MOST_ROWS = 1000  # held-out rows that are looked at, of all trials together
 MOST_CELLS = 2_000_000  # cells of them
+MOST_CELLS_OF_WIDE = 400_000  # where columns share factors
 HIDDEN = 0.2  # share of the cells that are hidden from both, where the table has no holes
 BOUNDS = 0.05, 0.5  # of that share, where it has
 
@@ -173,5 +174,6 @@ def _groups(layout: Layout) -> list[list[int]]:
 
 def _some(rows: Tensor, n_columns: int, n_trials: int) -> Tensor:
     """Return as many rows, evenly spread, as may be looked at."""
-    most = max(10, min(MOST_ROWS, MOST_CELLS // n_columns) // n_trials)
+    cells = MOST_CELLS if n_columns <= normal.MOST_COLUMNS else MOST_CELLS_OF_WIDE
+    most = max(10, min(MOST_ROWS, cells // n_columns) // n_trials)
     return rows if len(rows) <= most else rows[torch.arange(most) * len(rows) // most]

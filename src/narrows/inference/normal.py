@@ -15,8 +15,9 @@ from typing import NamedTuple, Protocol
 import torch
 from torch import Tensor
 
-MOST_COLUMNS = 2048  # up to which all pairs of columns have a covariance of their own
-N_FACTORS = 64  # beyond it, so many directions are shared by the columns
+MOST_COLUMNS = 1024  # up to which all pairs of columns have a covariance of their own
+N_FACTORS = 64, 32  # beyond it, so many directions are shared by the columns, ...
+VERY_WIDE = 8192  # ... fewer from so many columns on
 SHARES = (0.003, 0.01, 0.03, 0.1, 0.2, 0.4, 0.7)  # of shrinkage, tried on held-out rows
 ROUNDS, CLOSE = 10, 3e-3  # of expectation-maximisation, and what ends it: change of the moments
 MOST_WORK = 2e10  # multiplications that a round may take; of more rows, some stand for all
@@ -343,7 +344,7 @@ def _factors(x: Tensor, observed: Tensor, weight: Tensor, variance: Tensor) -> F
 
 
 def _factorised(x: Tensor, variance: Tensor) -> FactorCovariance:
-    count = min(N_FACTORS, min(x.shape) - 1)
+    count = min(N_FACTORS[x.shape[1] > VERY_WIDE], min(x.shape) - 1)
     gram = x @ x.T if x.shape[0] <= x.shape[1] else x.T @ x
     values, vectors = torch.linalg.eigh(gram)
     values, vectors = values.flip(0).clamp(min=0), vectors.flip(1)

@@ -123,18 +123,17 @@ def fitted_factors(error: Tensor, deviation: Tensor, judged: Tensor) -> Tensor:
     least = LEAST_SPREAD * typical.square().mean().sqrt().clamp(min=1e-30)
     ratio = error.abs() / deviation.clamp(min=float(least))
     common = _inside(ratio[judged])
-    logs, counts = [], judged.sum(0).double()
-    for column in range(error.shape[1]):
-        cells = ratio[judged[:, column], column]
-        logs.append(float(_inside(cells).log()) if len(cells) else 0.0)
-    own = torch.tensor(logs, dtype=torch.float64)
+    counts = judged.sum(0).double()
+    cells = ratio.double().masked_fill(~judged, torch.nan)
+    reached = torch.cat([torch.nanquantile(p, INSIDE, dim=0) for p in cells.split(512, dim=1)])
+    own = (reached / NORMAL_QUANTILE).nan_to_num(1.0).clamp(min=LEAST_SPREAD).log()
     shared = common.log()
     return ((counts * own + PRIOR_CELLS * shared) / (counts + PRIOR_CELLS)).exp()
 
 
 def _inside(ratio: Tensor) -> Tensor:
     reached: Tensor = torch.quantile(_some(ratio), INSIDE) / NORMAL_QUANTILE
-    return reached.clamp(min=1e-3)
+    return reached.clamp(min=LEAST_SPREAD)
 
 
 def _some(values: Tensor, most: int = 1 << 20) -> Tensor:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from narrows.core.fit_settings import settings_of_fit
 from narrows.core.types import Estimator, Named
 from narrows.persistence.config import settings_in_code
+from narrows.training import trials
 
+MOST_COLUMNS, FIRST = 200, 20  # listed one by one; of more, so many are named
 _ADDRESS = re.compile(r" at 0x[0-9a-f]+")  # of a function, another one in every process
 
 
@@ -62,13 +64,40 @@ def _columns(estimator: Estimator, fitted: Named) -> str:
     names = fitted["feature_names_in"] or [f"x{i}" for i in range(fitted["n_features_in"])]
     known = getattr(estimator, "columns_", None)
     if known is None:
-        return _lines(f"- {_inert(name)}" for name in names)
+        listed = _lines(f"- {_inert(name)}" for name in names[:MOST_COLUMNS])
+        return f"{listed}{_and_more(names)}"
+    if len(names) > MOST_COLUMNS:
+        return f"{_summarised(known)}\n\n{_first(names)}{_and_more(names)}"
     rows = [
         f"| {_inert(name)} | {'' if column['view'] is None else _inert(column['view'])} "
         f"| {column['type']} | {column['missing']:.1%} |"
         for name, column in zip(names, known, strict=True)
     ]
     return _lines(["| column | view | type | missing in fit |", "|---|---|---|---|", *rows])
+
+
+def _summarised(columns: Sequence[Named]) -> str:
+    """Return how many columns each view has of each type, and what was missing there."""
+    groups: dict[tuple[str, str], list[float]] = {}
+    for column in columns:
+        groups.setdefault((column["view"] or "", column["type"]), []).append(column["missing"])
+    rows = [
+        f"| {_inert(view) if view else ''} | {kind} | {len(shares)} "
+        f"| {sum(shares) / len(shares):.1%} |"
+        for (view, kind), shares in list(groups.items())[:MOST_COLUMNS]
+    ]
+    return _lines(["| view | type | columns | missing in fit |", "|---|---|---|---|", *rows])
+
+
+def _first(names: Sequence[str]) -> str:
+    return f"They begin with {', '.join(_inert(name) for name in names[:FIRST])}"
+
+
+def _and_more(names: Sequence[str]) -> str:
+    """Say where the names of many columns are."""
+    if len(names) <= MOST_COLUMNS:
+        return ""
+    return f" and are {len(names)} in all; `config.json` has every name."
 
 
 def _title(config: Named) -> str:
@@ -82,9 +111,11 @@ def _made(estimator: Estimator, config: Named) -> str:
     made = f"Made with narrows {config['narrows_version']} and torch {config['torch_version']}"
     if "stop_reason" not in fitted:
         return made
+    chosen = trials.in_words(fitted.get("trials", []))
+    said = "" if chosen is None else f". Chosen was {chosen}"
     return (
         f"{made}; {estimator.n_parameters_} parameters; training ended with "
-        f"`{fitted['stop_reason']}` after {len(fitted['history'])} epochs"
+        f"`{fitted['stop_reason']}` after {estimator.n_iter_} epochs{said}"
     )
 
 

@@ -138,7 +138,7 @@ def _of_training(training: Section) -> Iterator[dict[str, str]]:
     if reason in ("diverged", "interrupted"):
         yield _alert("problem", "training", f"Training {reason}; the best weights were kept.")
     share = training["still_falling"]
-    if share is not None and reason == "max_epochs":
+    if share is not None and reason == "max_epochs" and training["chosen"] is None:
         yield _alert(
             "note",
             "training",

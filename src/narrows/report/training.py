@@ -6,6 +6,7 @@ import itertools
 import math
 
 from narrows.core.types import Estimator, Json
+from narrows.training import trials
 
 EPOCHS_SHOWN = 600
 NO_PART = {"phase", "epoch", "seconds", "learning_rate", "loss_per_feature"}
@@ -30,10 +31,11 @@ def curves(model: Estimator) -> Json:
     per_feature = [row.get("loss_per_feature") for row in kept]
     rates = [row.get("learning_rate") for row in kept]
     return {
-        "n_epochs": len(history),
+        "n_epochs": model.n_iter_,
         "n_shown": len(kept),
         "seconds": sum(row.get("seconds", 0.0) for row in history),
         "stop_reason": model.stop_reason_,
+        "chosen": trials.in_words(getattr(model, "trials_", [])),
         "epochs": _numbers(history, every),
         "phases": _phases(history),
         "parts": [

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from narrows.core.randomness import Randomness
@@ -10,6 +11,7 @@ from narrows.corruptions import Corruption
 from narrows.data.layout import Layout
 from narrows.data.scaling import Rows, Scaling
 from narrows.data.table import Table, make_table
+from narrows.network.network import Network
 from narrows.training import progress, trials
 from narrows.training.history import Row
 from narrows.training.optimizers.optimizer import OptimizerState
@@ -17,25 +19,38 @@ from narrows.training.phase import Trainable, TrainedObjective
 from narrows.training.plan import TrainingPlan
 from narrows.training.runtime import Runtime
 from narrows.training.schedules.schedule import Schedule
+from narrows.training.span import Span
 from narrows.training.trainer import Outcome, Trainer
 
 
 @dataclass(frozen=True)
 class TrainingRun:
-    """A network, the table it learns from, and the loop with its plan for both."""
+    """A network, the table it learns from, and the loop with its plan for both.
+
+    Where there is a ``span``, its network is trained on its table and then written into this one.
+    """
 
     network: Trainable
     table: Table
     trainer: Trainer
+    span: Span | None = None
 
     def fit(self, *, hold_out: bool = False) -> Outcome:
         """Train the network, in place, as planned.
 
         ``hold_out`` asks for trials on held-out rows whether or not the plan chooses by them.
         """
+        network, table = self.network, self.table
+        if self.span is not None:
+            network, table = self.span.network, self.span.table
         if hold_out or self.trainer.settings.chooses:
-            return trials.fit(self.trainer, self.network, self.table)
-        return self.trainer.fit(self.network, self.table)
+            outcome = trials.fit(self.trainer, network, table)
+        else:
+            outcome = self.trainer.fit(network, table)
+        if self.span is None:
+            return outcome
+        assert isinstance(self.network, Network)
+        return self.span.unfolded(outcome, self.network)
 
     def one_pass(self, stepper: OptimizerState | None) -> tuple[Row, OptimizerState]:
         """Train the network for one epoch, in place, with an optimiser that outlives the call."""
@@ -58,6 +73,7 @@ def prepare(
     corruption: Corruption | None = None,
     init: str = "random",
     hides: Corruption | None = None,
+    make: Callable[[int], Network] | None = None,
 ) -> TrainingRun:
     """Make a table of rows, and a plan of an estimator's parameters.
 
@@ -90,6 +106,9 @@ def prepare(
         Where the network begins.
     hides : Corruption, optional
         What might be better on top of the corruption, if held-out rows say so.
+    make : callable, optional
+        Returns a network like this one, its weights drawn, for another number of columns: of wide
+        tables it is trained instead; see `narrows.training.span`.
 
     Raises
     ------
@@ -119,4 +138,4 @@ def prepare(
         masked = TrainingPlan.of(parameters, objective, table, corruption=both, init=init)
         plan = replace(plan, hidden=hides, masked=masked)
     trainer = Trainer(plan, runtime, randomness, progress.make(parameters["verbose"]))
-    return TrainingRun(network, table, trainer)
+    return TrainingRun(network, table, trainer, Span.of(network, table, objective, plan, make))

@@ -25,7 +25,8 @@ from narrows.training.plan import TrainingPlan
 from narrows.training.trainer import Outcome, Trainer
 
 FEWEST = 8  # rows below which nothing is tried
-FOLDED_BELOW, N_FOLDS = 500, 4  # fewer rows are cut into folds, each held out once
+N_FOLDS = 4  # that few rows are cut into, ...
+ALL_BELOW, SOME_BELOW = 200, 500  # ... of which each is held out, or half of them, or one
 KEPT_FROM = 4000  # with so many rows, what a trial trained is kept: few rows are missing there
 HELD_OUT = 0.2  # share of the rows, between these bounds, half of it where the trial is kept
 MOST_HELD_OUT = 2000
@@ -101,6 +102,32 @@ def fit(trainer: Trainer, network: Trainable, table: Table) -> Outcome:
     outcome.comparison = [candidate.row(chosen) for candidate in chosen.others]
     outcome.trials = [Trial(path.go(chosen.way), path.held_out) for path in paths]
     return outcome
+
+
+def in_words(trials: Sequence[Json]) -> str | None:
+    """Return what was chosen on held-out rows and what it was compared with; None if nothing was.
+
+    Parameters
+    ----------
+    trials : sequence of dict
+        As ``Autoencoder.trials_`` has them.
+    """
+    chosen = next((row for row in trials if row["chosen"]), None)
+    if chosen is None:
+        return None
+    start = next((row for row in trials if row["distance"] == 0), None)
+    others = f"compared with {len(trials) - 1} others on held-out rows"
+    if chosen["distance"] == 0:
+        return f"the PCA that training begins at: nothing {others} was better"
+    told = f"training at a peak rate of {chosen['learning_rate']:.2g}"
+    if chosen["corruption"] != "none":
+        told += f" with {chosen['corruption']}"
+    if chosen["distance"] < 1:
+        told += f", {chosen['distance']:.0%} of the way from the PCA"
+    if start is not None and start["held_out_objective"] > 0:
+        share = chosen["held_out_objective"] / start["held_out_objective"]
+        told += f": {share:.3g} of the PCA's objective"
+    return f"{told}; {others}"
 
 
 @dataclass(frozen=True)
@@ -282,8 +309,8 @@ def _folds(
     if n_rows < FEWEST:
         return None
     order = torch.randperm(n_rows, generator=generator)
-    if n_rows < FOLDED_BELOW and folded:
-        parts = order.chunk(N_FOLDS)
+    if n_rows < SOME_BELOW and folded:
+        parts = order.chunk(N_FOLDS)[: N_FOLDS if n_rows < ALL_BELOW else N_FOLDS // 2]
     else:
         share = HELD_OUT / 2 if n_rows >= KEPT_FROM else HELD_OUT
         parts = (order[: min(MOST_HELD_OUT, round(share * n_rows))],)
