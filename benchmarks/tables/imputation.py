@@ -95,7 +95,7 @@ def _pca_filled(A: Matrix, k: int, rounds: int = 30) -> Matrix:
     F = np.where(gone, np.nan_to_num(np.nanmean(A, 0)), A)
     for _ in range(rounds):
         mean = F.mean(0)
-        values, vectors = np.linalg.eigh((F - mean).T @ (F - mean))
+        _, vectors = np.linalg.eigh((F - mean).T @ (F - mean))
         V = vectors[:, -k:]
         F = np.where(gone, (F - mean) @ V @ V.T + mean, A)
     return F
@@ -127,15 +127,14 @@ PEERS: dict[str, Method] = {
 
 def run(table: Table, seeds: int, journal: Journal, *, shares: tuple[float, ...] = SHARES) -> None:
     for seed, train, test in splits(table, seeds):
-        train, test = train[:MOST_ROWS], test[: MOST_ROWS // 3]
-        whole = table.X[np.concatenate([train, test])]
-        _, Z = standardised(whole, np.arange(len(train)), np.arange(len(whole)))
+        n = min(len(train), MOST_ROWS)
+        whole = table.X[np.concatenate([train[:n], test[: MOST_ROWS // 3]])]
+        _, Z = standardised(whole, np.arange(n), np.arange(len(whole)))
         for kind in ("completely at random", "at random"):
             for share in shares if kind == "completely at random" else (0.3,):
                 gone = holes(Z, share, kind, seed)
                 holed = np.where(gone, np.nan, Z)
-                A, B, hidden = holed[: len(train)], holed[len(train) :], gone[len(train) :]
-                truth = Z[len(train) :]
+                A, B, hidden, truth = holed[:n], holed[n:], gone[n:], Z[n:]
                 key = ("imputation", table.name, seed, f"{kind} {share}")
 
                 def judged(method: Method, A=A, B=B, hidden=hidden, truth=truth) -> Figures:

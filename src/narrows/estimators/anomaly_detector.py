@@ -1,4 +1,4 @@
-"""Label anomalies by their reconstruction error."""
+"""Label anomalies: rows that are reconstructed badly, or far from all others."""
 
 from __future__ import annotations
 
@@ -8,22 +8,27 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, OutlierMixin
-from sklearn.utils import Tags
+from sklearn.utils import Bunch, Tags
 from sklearn.utils.validation import check_is_fitted
 
 from narrows.core import checks
-from narrows.core.fit_settings import copied_settings
+from narrows.core.fit_settings import copied_settings, settings_of_fit
 from narrows.core.types import Estimator, Matrix, Part, RandomState, TableLike, TargetLike
 from narrows.data import reading
 from narrows.errors import DataError
 from narrows.estimators import nested
 from narrows.estimators.autoencoder import Autoencoder
-from narrows.persistence import files, stored
+from narrows.inference import strangeness
+from narrows.inference.strangeness import Student
+from narrows.persistence import files, stored, strangeness_state
 from narrows.persistence.model import State, Storable
 
 __all__ = ["AnomalyDetector"]
 
+METHODS = ("both", "reconstruction", "distance")
 THRESHOLDS = ("quantile", "deviations")
+# What the error counts beside the distance; by benchmarks/tables over labelled tables.
+ERROR_SHARE = 0.25
 
 
 class AnomalyDetector(
@@ -31,18 +36,23 @@ class AnomalyDetector(
     OutlierMixin,  # type: ignore[misc]
     BaseEstimator,  # type: ignore[misc]
 ):
-    """Anomalies: rows that an autoencoder, trained on all of them, reconstructs worse than most.
+    """Anomalies: rows that an autoencoder reconstructs badly, or that are far from all others.
 
-    A row's error is its loss, summed over scaled features. It is an anomaly if the error is above
-    the ``1 - contamination`` quantile of the training rows', or above their mean + ``n_deviations``
-    standard deviations.
+    A row's strangeness has two parts, each in units of the median row of fit: its squared
+    Mahalanobis distance under Student's t distribution of the scaled columns, which rows far out
+    pull less than others; and, counted a quarter, its reconstruction error, the loss summed over
+    scaled features. It is an anomaly if their sum is above the ``1 - contamination`` quantile of
+    the training rows', or above their mean + ``n_deviations`` standard deviations.
 
     Parameters
     ----------
     autoencoder : Autoencoder or FrozenEstimator, optional
         Never changed: an unfitted one is cloned and fitted; a fitted one in
-        `sklearn.frozen.FrozenEstimator` is used as it is, and X only sets the threshold, so rows
-        that it has not seen can. By default ``Autoencoder()``.
+        `sklearn.frozen.FrozenEstimator` is used as it is, and X sets the distances and the
+        threshold, so rows that it has not seen can. By default ``Autoencoder()``.
+    method : {"both", "reconstruction", "distance"}, default="both"
+        Which parts count; one alone is in its own units: the loss, or the squared distance. Sparse
+        tables have no distances: of them "both" is the reconstruction.
     threshold : {"quantile", "deviations"}, default="quantile"
         How the threshold is set.
     contamination : float, default=0.05
@@ -58,10 +68,14 @@ class AnomalyDetector(
         The fitted autoencoder.
     offset_ : float
         Minus the threshold: rows with `score_samples` below it are anomalies.
+    units_ : tuple of float
+        The median error and the median distance of the rows of fit, which "both" divides by.
 
     References
     ----------
-    Hawkins et al., "Outlier detection using replicator neural networks", DaWaK 2002.
+    Hawkins et al., "Outlier detection using replicator neural networks", DaWaK 2002, for the error;
+    Lange, Little & Taylor, "Robust statistical modeling using the t distribution", Journal of the
+    American Statistical Association 84 (1989), for the distance.
 
     Examples
     --------
@@ -78,16 +92,20 @@ class AnomalyDetector(
         self,
         autoencoder: Estimator = None,
         *,
+        method: str = "both",
         threshold: str = "quantile",
         contamination: float = 0.05,
         n_deviations: float = 3.0,
         random_state: RandomState = None,
     ) -> None:
         self.autoencoder = autoencoder
+        self.method = method
         self.threshold = threshold
         self.contamination = contamination
         self.n_deviations = n_deviations
         self.random_state = random_state
+
+    _student: Student | None
 
     def fit(self, X: TableLike, y: TargetLike = None, sample_weight: TargetLike = None) -> Self:
         """Learn what rows usually look like, and how far they are usually off.
@@ -112,6 +130,7 @@ class AnomalyDetector(
         DataError
             If X cannot be used as it is.
         """
+        checks.choice("method", self.method, METHODS)
         checks.choice("threshold", self.threshold, THRESHOLDS)
         share = checks.number(
             "contamination", self.contamination, low=0, high=0.5, include_low=False
@@ -125,20 +144,27 @@ class AnomalyDetector(
             frozen.fit(X, sample_weight=sample_weight)
         else:
             frozen = copy.deepcopy(frozen)  # later training of the given one does not reach it
+        errors = -frozen.score_samples(X).astype(np.float64)
+        measured = ~np.isnan(errors)
+        if not measured.any():
+            raise DataError("X has no row with a measured cell; give rows to set the threshold by")
+        student, distances = strangeness.fitted(frozen._fitted, X, sample_weight, self.method)
         self._fit_settings = copied_settings(self)
         self.autoencoder_ = frozen
-        errors = -frozen.score_samples(X).astype(np.float64)
-        errors = errors[~np.isnan(errors)]
-        if not errors.size:
-            raise DataError("X has no row with a measured cell; give rows to set the threshold by")
+        self._student = student
+        self.units_ = (
+            _median(errors[measured]),
+            1.0 if distances is None else _median(distances[measured]),
+        )
+        scores = self._joined(errors, distances)[measured]
         if self.threshold == "quantile":
-            self.offset_ = -float(np.quantile(errors, 1 - share))
+            self.offset_ = -float(np.quantile(scores, 1 - share))
         else:
-            self.offset_ = -float(errors.mean() + factor * errors.std())
+            self.offset_ = -float(scores.mean() + factor * scores.std())
         return self
 
     def score_samples(self, X: TableLike) -> Matrix:
-        """Return how well each row is reconstructed: minus its error; lower is stranger.
+        """Return minus how strange each row is; lower is stranger.
 
         Parameters
         ----------
@@ -153,7 +179,76 @@ class AnomalyDetector(
         check_is_fitted(self, "offset_")
         self._read(X, reset=False)
         scores: Matrix = self.autoencoder_.score_samples(X)
-        return scores
+        if self._student is None:
+            return scores
+        distances = strangeness.distances(self.autoencoder_._fitted, self._student, X)
+        joined = self._joined(-scores.astype(np.float64), distances)
+        return np.asarray(-joined, scores.dtype)
+
+    def explain(self, X: TableLike) -> Bunch:
+        """Return what makes rows strange: which columns, and whether the code itself is far.
+
+        Parameters
+        ----------
+        X : array or data frame of shape (n_samples, n_features)
+            Rows with the columns of fit.
+
+        Returns
+        -------
+        sklearn.utils.Bunch
+            ``scores``, ndarray of shape (n_samples,): minus the strangeness. ``reconstruction`` and
+            ``distance``, of the same shape: what the error and the distance add to it, lower is
+            stranger. ``columns``, ndarray of shape (n_samples, n_features): what each column does;
+            they add up to the scores, and one that makes up for others is above 0. ``code``,
+            ndarray of shape (n_samples,): how far the code is from those of fit, the squared
+            distance in units of their median; NaN where no distances were learned.
+
+        Examples
+        --------
+        >>> from narrows import AnomalyDetector, Autoencoder
+        >>> from sklearn.datasets import load_iris
+        >>> X = load_iris().data
+        >>> model = AnomalyDetector(Autoencoder(1, max_epochs=20), random_state=0).fit(X)
+        >>> strange = X[:1] + [[0, 0, 9, 0]]
+        >>> int(model.explain(strange).columns[0].argmin())
+        2
+        """
+        check_is_fitted(self, "offset_")
+        self._read(X, reset=False)
+        details = self.autoencoder_.score_samples(X, details=True)
+        errors = details.columns.astype(np.float64)
+        weights = self._weights()
+        parts, code = np.zeros_like(errors), np.full(len(errors), np.nan)
+        if self._student is not None:
+            found = strangeness.explained(self.autoencoder_._fitted, self._student, X)
+            parts, code = -found.columns, found.code
+        reconstruction, distance = weights[0] * errors.sum(1), weights[1] * parts.sum(1)
+        empty = np.isnan(details.scores)
+        scores = np.where(empty, np.nan, reconstruction + distance)
+        return Bunch(
+            scores=scores,
+            reconstruction=reconstruction,
+            distance=distance,
+            columns=weights[0] * errors + weights[1] * parts,
+            code=code,
+        )
+
+    def _weights(self) -> tuple[float, float]:
+        """Return what an error and a distance count."""
+        method = settings_of_fit(self)["method"]
+        if method == "distance":
+            return 0.0, 1.0
+        if self._student is None:
+            return 1.0, 0.0
+        return ERROR_SHARE / self.units_[0], 1 / self.units_[1]
+
+    def _joined(self, errors: Matrix, distances: Matrix | None) -> Matrix:
+        """Return the strangeness of rows; NaN where the error is."""
+        by_error, by_distance = self._weights()
+        joined: Matrix = by_error * errors
+        if distances is not None:
+            joined = joined + by_distance * distances
+        return joined
 
     def decision_function(self, X: TableLike) -> Matrix:
         """Return `score_samples` minus the offset: negative for anomalies.
@@ -193,8 +288,10 @@ class AnomalyDetector(
         reading.record(self, X, reset=reset)
 
     def _state(self) -> State:
-        fitted = {**stored.columns(self), "offset": self.offset_}
-        return State(fitted, {}, {"autoencoder": self.autoencoder_})
+        fitted = {**stored.columns(self), "offset": self.offset_, "units": list(self.units_)}
+        student, tensors = strangeness_state.describe(self._student)
+        fitted["student"] = student
+        return State(fitted, tensors, {"autoencoder": self.autoencoder_})
 
     def _restore(self, state: State) -> None:
         with stored.described():
@@ -202,8 +299,15 @@ class AnomalyDetector(
             if set(state.parts) != {"autoencoder"} or not isinstance(autoencoder, Autoencoder):
                 raise TypeError("the autoencoder is no Autoencoder")
             self.offset_ = checks.number("offset", state.fitted["offset"])
+            # Files of versions before there were distances judge by the error alone.
+            units = state.fitted.get("units", [1.0, 1.0])
+            error, distance = (checks.number("units", unit, low=0) for unit in units)
+            student = state.fitted.get("student")
+            shapes = strangeness_state.shapes(student, autoencoder._fitted.n_outputs)
             stored.restore_columns(self, state.fitted, autoencoder.n_features_in_)
-        files.check_tensors(state.tensors, {})
+        files.check_tensors(state.tensors, shapes)
+        self.units_ = error, distance
+        self._student = strangeness_state.restored(student, state.tensors)
         self.autoencoder_ = autoencoder
 
     def __sklearn_tags__(self) -> Tags:
@@ -211,3 +315,9 @@ class AnomalyDetector(
         tags.input_tags.sparse = True
         tags.input_tags.allow_nan = True
         return tags
+
+
+def _median(values: Matrix) -> float:
+    """Return a median to divide by: 1 where it is as good as 0."""
+    median = float(np.median(values))
+    return median if median > 1e-12 else 1.0

@@ -93,18 +93,24 @@ class Autoencoder(
         Further terms of the objective; add several with ``+``.
     corruption : Corruption, str or None, default="auto"
         What the encoder sees instead of x while training. "auto" is nothing for one table, and
-        ``ViewDropout(0.05) + GaussianNoise(0.2)`` for several views.
+        ``ViewDropout(0.05) + GaussianNoise(0.2)`` for several views. Of a table with holes it also
+        tries to hide as large a share of further cells (`Masking`), and keeps that if rows held out
+        are then reconstructed better; not where there are more columns than rows.
     schedule : Schedule or str, default="joint"
         In which phases the layers are trained.
     optimizer : Optimizer, str or class, default="auto"
-        How the weights move. "auto" is `AdamW`; where learning_rate is "auto" too, training begins
-        at a PCA (see ``init``) and nothing is corrupted, it goes with a pace of its own: some 1,500
-        steps of up to 64 rows, or fewer of more rows where there are many, in 10 to 60 epochs, at
-        a peak rate of 0.006, times sqrt(rows / columns) if that is below 1. Chosen by a study of
-        optimisers over many tables.
+        How the weights move. "auto" is `AdamW`.
     learning_rate : float, LearningRate, str, default="auto"
         A number stays constant; ``"auto"`` is `OneCycle` up to the optimiser's own rate, or
-        constant for optimisers with a line search.
+        constant for optimisers with a line search. Where it is "auto", training begins at a PCA
+        (see ``init``) and nothing is corrupted, the pace is another: some 1,500 steps of up to 64
+        rows, or fewer of more rows where there are many, in 10 to 60 epochs, at a peak of 1.5 times
+        the optimiser's own rate, times sqrt(rows / columns) if that is below 1. If max_epochs is
+        "auto", too, rows are held out first: training is tried on the others, at this peak and at
+        lower ones, and what is kept is the place between the PCA and where training ends that has
+        the lowest objective on the rows held out; see ``trials_``. Of fewer than 500 rows several
+        parts are held out in turn, and the chosen training is then repeated on all rows; from 4,000
+        rows on a tenth is held out, 2,000 at most, and what was trained on the others is kept.
     batch_size : int or "auto", default="auto"
         Rows per step. "auto" gives some 16 to 32 steps per epoch, of 16 to 256
         rows.

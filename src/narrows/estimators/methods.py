@@ -48,16 +48,21 @@ class FittedMethods:
         n_draws: int = 20,
         random_state: RandomState = None,
     ) -> TableLike:
-        """Return X with its holes filled by what the model says; no other cell is touched.
+        """Return X with its holes filled; no other cell is touched.
 
         Parameters
         ----------
         X : array or data frame of shape (n_samples, n_features)
             Rows with the columns of fit; NaN (None, pd.NA, null) is a hole.
+        method : {"stack", "network", "linear"}, default="stack"
+            Whose answer. "linear" is the conditional expectation under the normal distribution that
+            fit keeps of what the network sees; "stack" weighs both as rows held out of the training
+            rows say (Wolpert, "Stacked generalization", Neural Networks 5, 1992), and is the
+            network's where fit kept none: of sparse tables, after `partial_fit`, in older files.
         return_std : bool, default=False
-            Whether to return how far draws of a variational code spread, too.
+            Whether to return how far the filled cells may be off, too.
         n_draws : int, default=20
-            How many draws that takes.
+            How many draws of a variational code method="network" takes for that.
         random_state : int, RandomState or None, default=None
             Seed of the draws.
 
@@ -67,14 +72,18 @@ class FittedMethods:
             As X is, with its dtypes; empty only where a column was never seen in fit. Measured
             cells are those of X, bit for bit; whole numbers are filled with whole numbers.
         std : ndarray or data frame of shape (n_samples, n_features)
-            If asked for; 0 in cells that were measured. The spread of the means that the draws are
-            decoded to: the noise of single cells comes on top. Of levels, the share of draws that
-            are not the most frequent one.
+            If asked for; 0 in cells that were measured. The conditional standard deviation, scaled
+            so that 1.64 of it to both sides held 90 % of hidden cells of held-out rows. Of levels,
+            the probability of all but the one that was filled in. Of method="network", the spread
+            of the means that draws of the code are decoded to, without the noise of single cells.
 
         Raises
         ------
+        ParameterError
+            If there is no such method.
         CompositionError
-            If a spread is asked of a code that is no distribution.
+            If a spread is asked of method="network" and a code that is no distribution, or
+            method="linear" where fit kept no normal distribution.
         """
         return imputation.impute(
             self._model,
@@ -104,10 +113,13 @@ class FittedMethods:
             looked at, or be left out.
         to : str
             The view.
+        method : {"stack", "network", "linear"}, default="stack"
+            Whose answer, as in `impute`; views that are missing as a whole have weights of their
+            own.
         return_std : bool, default=False
-            Whether to return how far draws of a variational code spread, too.
+            Whether to return how far the cells may be off, too, as in `impute`.
         n_draws : int, default=20
-            How many draws that takes.
+            How many draws of a variational code method="network" takes for that.
         random_state : int, RandomState or None, default=None
             Seed of the draws.
 
@@ -121,9 +133,9 @@ class FittedMethods:
         Raises
         ------
         ParameterError
-            If the model has no such view, or no other one.
+            If there is no such method, or the model has no such view, or no other one.
         CompositionError
-            If a spread is asked of a code that is no distribution.
+            As of `impute`.
         """
         return imputation.translate(
             self._model,

@@ -45,6 +45,9 @@ class Covariance(Protocol):
     def expect(self, rows: Tensor, observed: Tensor, *, variances: bool) -> Expectation:
         """Return expectations of cells that were not observed; rows are relative to the mean."""
 
+    def solve(self, rows: Tensor) -> Tensor:
+        """Return rows times its inverse."""
+
     def shrunk(self, share: float) -> Covariance:
         """Return it with a share taken off what columns have in common."""
 
@@ -61,12 +64,17 @@ class FullCovariance:
 
     matrix: Tensor
 
+    def solve(self, rows: Tensor) -> Tensor:
+        """Return rows times its inverse."""
+        return torch.cholesky_solve(rows.T, _cholesky(self.matrix)).T
+
     def shrunk(self, share: float) -> FullCovariance:
         """Return it with a share of all that is not on its diagonal taken off."""
         diagonal = self.matrix.diagonal()
         floor = diagonal.mean() * FLOOR
+        both = (self.matrix + self.matrix.T) / 2  # files keep one half
         return FullCovariance(
-            self.matrix * (1 - share) + torch.diag(share * diagonal + floor.clamp(min=TINY))
+            both * (1 - share) + torch.diag(share * diagonal + floor.clamp(min=TINY))
         )
 
     def variances(self) -> Tensor:
@@ -118,6 +126,14 @@ class FactorCovariance:
 
     factors: Tensor
     noise: Tensor
+
+    def solve(self, rows: Tensor) -> Tensor:
+        """Return rows times its inverse, by the matrix inversion lemma."""
+        scaled = rows / self.noise
+        one = torch.eye(len(self.factors), dtype=rows.dtype, device=rows.device)
+        root = _cholesky((self.factors / self.noise) @ self.factors.T + one)
+        scores = torch.cholesky_solve((scaled @ self.factors.T).T, root).T
+        return scaled - (scores @ self.factors) / self.noise
 
     def shrunk(self, share: float) -> FactorCovariance:
         """Return it with a share of what the factors explain made the columns' own."""

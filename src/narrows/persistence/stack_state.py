@@ -1,4 +1,4 @@
-"""The linear answer beside a network's as plain data and tensors, and back."""
+"""The linear answer beside a network's, and distributions, as plain data and tensors, and back."""
 
 from __future__ import annotations
 
@@ -18,48 +18,29 @@ from narrows.inference.normal import (
 from narrows.inference.stack import Stack
 from narrows.persistence import files
 
-MEAN, COVARIANCE, WEIGHTS, SPREAD = (
-    "stack.mean",
-    "stack.covariance",
-    "stack.weights",
-    "stack.spread",
-)
-LOADINGS, NOISE = "stack.loadings", "stack.noise"
+STACK = "stack"
+WEIGHTS, SPREAD = "stack.weights", "stack.spread"
 MOST_FACTORS = 4096
 
 
 def describe(stack: Stack | None) -> tuple[Json | None, files.Arrays]:
-    """Return what the config says of a stack, and its tensors; a covariance is stored as half."""
+    """Return what the config says of a stack, and its tensors."""
     if stack is None:
         return None, {}
-    covariance, tensors = stack.normal.covariance, {MEAN: stack.normal.mean}
-    if isinstance(covariance, FullCovariance):
-        n_factors = None
-        first, second = np.triu_indices(stack.normal.n_columns)
-        tensors[COVARIANCE] = covariance.matrix[first, second]
-    else:
-        assert isinstance(covariance, FactorCovariance)
-        n_factors = len(covariance.factors)
-        tensors |= {LOADINGS: covariance.factors, NOISE: covariance.noise}
-    tensors |= {WEIGHTS: stack.weights, SPREAD: stack.factors}
-    return {"n_factors": n_factors}, {name: t.numpy() for name, t in tensors.items()}
+    described, tensors = describe_distribution(STACK, stack.normal)
+    return described, {
+        **tensors,
+        WEIGHTS: stack.weights.numpy(),
+        SPREAD: stack.factors.numpy(),
+    }
 
 
 def shapes(described: Named | None, n_columns: int) -> dict[str, tuple[int, ...]]:
     """Return the shapes that the tensors of a stack of so many columns must have."""
     if described is None:
         return {}
-    expected: dict[str, tuple[int, ...]] = {
-        MEAN: (n_columns,),
-        WEIGHTS: (2, 2, n_columns),
-        SPREAD: (2, n_columns),
-    }
-    if described["n_factors"] is None:
-        if n_columns > MOST_COLUMNS:
-            raise ValueError(f"a covariance of {n_columns} columns is not kept whole")
-        return {**expected, COVARIANCE: (n_columns * (n_columns + 1) // 2,)}
-    n_factors = checks.integer("n_factors", described["n_factors"], low=0, high=MOST_FACTORS)
-    return {**expected, LOADINGS: (n_factors, n_columns), NOISE: (n_columns,)}
+    expected = distribution_shapes(STACK, described, n_columns)
+    return {**expected, WEIGHTS: (2, 2, n_columns), SPREAD: (2, n_columns)}
 
 
 def restored(described: Named | None, tensors: files.Arrays) -> Stack | None:
@@ -72,21 +53,80 @@ def restored(described: Named | None, tensors: files.Arrays) -> Stack | None:
     """
     if described is None:
         return None
-    own = {name: torch.from_numpy(t) for name, t in tensors.items() if name.startswith("stack.")}
-    for name, values in own.items():
-        if not bool(torch.isfinite(values).all()):
-            raise CorruptFileError(f"tensor {name!r} has a value that is no number")
-    covariance: Covariance
-    if COVARIANCE in own:
-        n_columns = len(own[MEAN])
-        whole = np.empty((n_columns, n_columns), np.float32)
-        first, second = np.triu_indices(n_columns)
-        whole[first, second] = whole[second, first] = tensors[COVARIANCE]
-        matrix = torch.from_numpy(whole)
-        covariance, variances = FullCovariance(matrix), matrix.diagonal()
+    normal = restored_distribution(STACK, tensors)
+    weights, spread = (_finite(name, tensors) for name in (WEIGHTS, SPREAD))
+    _check_positive(SPREAD, spread)
+    return Stack(normal, weights, spread)
+
+
+def describe_distribution(
+    prefix: str, distribution: NormalDistribution
+) -> tuple[Json, files.Arrays]:
+    """Return what the config says of a distribution, and its tensors: of a covariance, half."""
+    covariance, tensors = distribution.covariance, {"mean": distribution.mean.numpy()}
+    n_factors = None
+    if isinstance(covariance, FullCovariance):
+        first, second = np.triu_indices(distribution.n_columns)
+        tensors["covariance"] = covariance.matrix.numpy()[first, second]
     else:
-        covariance, variances = FactorCovariance(own[LOADINGS], own[NOISE]), own[NOISE]
-    for name, values in ((COVARIANCE, variances), (SPREAD, own[SPREAD])):
-        if not bool((values > 0).all()):
-            raise CorruptFileError(f"tensor {name!r} has a variance that is not above 0")
-    return Stack(NormalDistribution(own[MEAN], covariance), own[WEIGHTS], own[SPREAD])
+        assert isinstance(covariance, FactorCovariance)
+        n_factors = len(covariance.factors)
+        tensors |= {"loadings": covariance.factors.numpy(), "noise": covariance.noise.numpy()}
+    return {"n_factors": n_factors}, {f"{prefix}.{key}": value for key, value in tensors.items()}
+
+
+def distribution_shapes(
+    prefix: str, described: Named, n_columns: int
+) -> dict[str, tuple[int, ...]]:
+    """Return the shapes that the tensors of a distribution of so many columns must have."""
+    mean = {f"{prefix}.mean": (n_columns,)}
+    if described["n_factors"] is None:
+        if n_columns > MOST_COLUMNS:
+            raise ValueError(f"a covariance of {n_columns} columns is not kept whole")
+        return {**mean, f"{prefix}.covariance": (n_columns * (n_columns + 1) // 2,)}
+    n_factors = checks.integer("n_factors", described["n_factors"], low=0, high=MOST_FACTORS)
+    loadings = {f"{prefix}.loadings": (n_factors, n_columns)}
+    return {**mean, **loadings, f"{prefix}.noise": (n_columns,)}
+
+
+def restored_distribution(prefix: str, tensors: files.Arrays) -> NormalDistribution:
+    """Return the distribution that tensors of the right shapes hold.
+
+    Raises
+    ------
+    CorruptFileError
+        If a value cannot be.
+    """
+    mean = _finite(f"{prefix}.mean", tensors)
+    covariance: Covariance
+    name = f"{prefix}.covariance"
+    if name in tensors:
+        half = _finite(name, tensors).numpy()
+        whole = np.empty((len(mean), len(mean)), half.dtype)
+        first, second = np.triu_indices(len(mean))
+        whole[first, second] = whole[second, first] = half
+        covariance = FullCovariance(torch.from_numpy(whole))
+        _check_positive(name, covariance.matrix.diagonal())
+    else:
+        loadings, noise = (_finite(f"{prefix}.{key}", tensors) for key in ("loadings", "noise"))
+        _check_positive(f"{prefix}.noise", noise)
+        covariance = FactorCovariance(loadings, noise)
+    return NormalDistribution(mean, covariance)
+
+
+def _finite(name: str, tensors: files.Arrays) -> torch.Tensor:
+    values = torch.from_numpy(tensors[name])
+    if not bool(torch.isfinite(values).all()):
+        raise CorruptFileError(
+            f"tensor {name!r} has a value that is no number; copy the model folder again from "
+            "where it was made"
+        )
+    return values
+
+
+def _check_positive(name: str, values: torch.Tensor) -> None:
+    if not bool((values > 0).all()):
+        raise CorruptFileError(
+            f"tensor {name!r} has {float(values.min()):g}, but must be above 0; copy the model "
+            "folder again from where it was made"
+        )

@@ -37,6 +37,7 @@ from narrows.training.progress import Progress, Silent
 from narrows.training.runtime import Runtime
 from narrows.training.step import Step
 
+LEAST_FACTOR = 1e-8  # of the rate of a line search, which divides by its first step
 AT_REST = 0.01  # of the base rate
 REMARKED_ROWS = 4096  # rows of training that a finished network is looked at with
 
@@ -333,7 +334,7 @@ class Trainer:
         still = self.settings.optimizer.full_batch
         for number, rows in enumerate(order, start=epoch * n_steps):
             progress = 1.0 if settled else min(1.0, number / last_step)
-            factor = course.factor(progress)
+            factor = max(course.factor(progress), LEAST_FACTOR if still else 0.0)
             for group, rate in zip(stepper.param_groups, base, strict=True):
                 group["lr"] = rate * factor
             step.train(rows, stepper, tally, progress=progress, still=still)

@@ -7,13 +7,16 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
+import scipy.sparse
 from sklearn.frozen import FrozenEstimator
+from sklearn.metrics import roc_auc_score
 from sklearn.utils.estimator_checks import check_estimator
 
 import narrows
-from narrows import AnomalyDetector, Autoencoder
-from narrows.errors import ModelFileError, ParameterError
+from narrows import AnomalyDetector, Autoencoder, load
+from narrows.errors import CompositionError, MissingWarning, ModelFileError, ParameterError
 
 STOCHASTIC = "mini-batches draw rows, so a row of weight 2 is not the same as the row twice"
 WEIGHTS = {
@@ -108,3 +111,98 @@ def test_a_config_without_its_autoencoder_is_refused(digits: Any, tmp_path: Path
 def test_what_cannot_be_is_refused(settings: dict[str, Any], words: str, digits: Any) -> None:
     with pytest.raises(ParameterError, match=words):
         a_detector(**settings).fit(digits[:50])
+
+
+def _with_strange_rows() -> tuple[Any, Any]:
+    """Return rows of fit, one in ten far out, and such rows as fit has not seen."""
+    rng = np.random.default_rng(0)
+    mix = rng.normal(size=(3, 8))
+    X = rng.normal(size=(400, 3)) @ mix + 0.3 * rng.normal(size=(400, 8))
+    X[:40] = 6 * rng.normal(size=(40, 8))
+    new = rng.normal(size=(200, 3)) @ mix + 0.3 * rng.normal(size=(200, 8))
+    new[:20] = 6 * rng.normal(size=(20, 8))
+    return X, new
+
+
+@pytest.mark.parametrize("method", ["both", "distance"])
+def test_rows_far_out_among_those_of_fit_do_not_hide_others(method: str) -> None:
+    X, new = _with_strange_rows()
+    strange = np.arange(200) < 20
+    areas = {}
+    for way in (method, "reconstruction"):
+        detector = AnomalyDetector(method=way, contamination=0.1, random_state=0).fit(X)
+        areas[way] = roc_auc_score(strange, -detector.score_samples(new))
+    assert areas[method] > 0.98
+    assert areas[method] >= areas["reconstruction"]
+
+
+def test_one_part_alone_is_in_its_own_units() -> None:
+    X, new = _with_strange_rows()
+    inner = Autoencoder(2, max_epochs=5, random_state=0)
+    error = AnomalyDetector(inner, method="reconstruction").fit(X)
+    np.testing.assert_array_equal(error.score_samples(new), error.autoencoder_.score_samples(new))
+    both = AnomalyDetector(inner).fit(X)
+    distance = AnomalyDetector(inner, method="distance").fit(X)
+    joined = 0.25 * error.score_samples(new) / both.units_[0]
+    joined += distance.score_samples(new) / both.units_[1]
+    np.testing.assert_allclose(both.score_samples(new), joined)
+
+
+@pytest.mark.parametrize("method", ["both", "reconstruction", "distance"])
+def test_explanations_add_up_to_the_scores_and_name_the_column(method: str) -> None:
+    X, _ = _with_strange_rows()
+    usual = X[100:140].copy()
+    usual[:, 5] += 8
+    detector = AnomalyDetector(Autoencoder(3, max_epochs=30), method=method, random_state=0).fit(
+        X[40:]
+    )
+    found = detector.explain(usual)
+    np.testing.assert_allclose(found.scores, detector.score_samples(usual), rtol=1e-6)
+    np.testing.assert_allclose(found.columns.sum(1), found.scores, rtol=1e-6)
+    np.testing.assert_allclose(found.reconstruction + found.distance, found.scores, rtol=1e-9)
+    assert (found.columns.argmin(1) == 5).mean() > 0.8
+    assert np.isnan(found.code).all() == (method == "reconstruction")
+
+
+def test_a_row_whose_code_is_far_is_told_by_its_code() -> None:
+    X, _ = _with_strange_rows()
+    mix = np.random.default_rng(0).normal(size=(3, 8))
+    detector = AnomalyDetector(Autoencoder(3, max_epochs=30), random_state=0).fit(X[40:])
+    far = np.full((1, 3), 9.0) @ mix  # in line with the columns, but nobody is there
+    assert detector.explain(far).code[0] > 10
+    assert np.median(detector.explain(X[40:]).code) == pytest.approx(1, rel=0.05)
+
+
+def test_types_and_holes_have_distances() -> None:
+    rng = np.random.default_rng(0)
+    frame = pd.DataFrame({"a": rng.normal(size=120), "b": rng.choice(["x", "y", "z"], 120)})
+    frame["c"] = frame["a"] * 2 + 0.1 * rng.normal(size=120)
+    frame.loc[::7, "c"] = np.nan
+    frame.loc[3, ["a", "b", "c"]] = None
+    detector = AnomalyDetector(Autoencoder(2, max_epochs=3), random_state=0)
+    with pytest.warns(MissingWarning):
+        scores = detector.fit(frame).score_samples(frame)
+    assert np.isnan(scores).sum() == 1
+    with pytest.warns(MissingWarning):
+        assert detector.explain(frame).columns.shape == (120, 3)
+
+
+def test_sparse_tables_have_no_distances() -> None:
+    rows = scipy.sparse.random_array((60, 20), density=0.2, rng=np.random.default_rng(0)).tocsr()
+    detector = AnomalyDetector(Autoencoder(2, max_epochs=2), random_state=0).fit(rows)
+    np.testing.assert_array_equal(
+        detector.score_samples(rows), detector.autoencoder_.score_samples(rows)
+    )
+    with pytest.raises(CompositionError, match="X is sparse"):
+        AnomalyDetector(Autoencoder(2, max_epochs=2), method="distance").fit(rows)
+
+
+@pytest.mark.parametrize("method", ["both", "reconstruction", "distance"])
+def test_a_detector_explains_the_same_after_a_file(method: str, tmp_path: Any) -> None:
+    X, new = _with_strange_rows()
+    detector = AnomalyDetector(Autoencoder(2, max_epochs=2), method=method, random_state=0).fit(X)
+    detector.save(tmp_path / "detector")
+    again = load(tmp_path / "detector")
+    np.testing.assert_array_equal(again.score_samples(new), detector.score_samples(new))
+    for name, values in detector.explain(new).items():
+        np.testing.assert_array_equal(again.explain(new)[name], values)

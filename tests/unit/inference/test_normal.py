@@ -41,8 +41,10 @@ PATTERNS: dict[str, Any] = {
     "each its own, few cells missing": lambda rng, shape: rng.random(shape) > 0.2,
     "each its own, most cells missing": lambda rng, shape: rng.random(shape) > 0.8,
     "one for all": lambda rng, shape: np.tile(np.arange(shape[1]) % 3 > 0, (shape[0], 1)),
-    "some rows complete": lambda rng, shape: (rng.random(shape) > 0.3) | (np.arange(shape[0]) < 9)[:, None],
-}  # fmt: skip
+    "some rows complete": lambda rng, shape: (
+        (rng.random(shape) > 0.3) | (np.arange(shape[0]) < 9)[:, None]
+    ),
+}
 
 
 @pytest.mark.parametrize("pattern", PATTERNS)

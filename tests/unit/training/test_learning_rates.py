@@ -101,3 +101,11 @@ def test_rates_that_cannot_be_are_refused_by_name(
 ) -> None:
     with pytest.raises(ParameterError, match=message):
         rates(breast_cancer, given)
+
+
+def test_a_line_search_survives_a_rate_that_falls_to_nothing(breast_cancer: Any) -> None:
+    for optimizer in ("lbfgs", "cg"):
+        model = Autoencoder(
+            2, optimizer=optimizer, learning_rate=Cosine(), max_epochs=3, random_state=0
+        ).fit(breast_cancer)
+        assert np.isfinite(model.history_[-1]["objective"])

@@ -127,4 +127,6 @@ def test_the_optimiser_remembers_no_more_than_there_are_rows(made: list[Span | N
     Autoencoder(3, max_epochs=1, random_state=0).fit(_wide(20, 4000))
     span = made[0]
     assert span is not None
-    assert sum(p.numel() for p in span.network.parameters()) < 3 * 256 * 20  # and not 2 * 256 * 4000
+    assert (
+        sum(p.numel() for p in span.network.parameters()) < 3 * 256 * 20
+    )  # and not 2 * 256 * 4000

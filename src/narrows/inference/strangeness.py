@@ -1,0 +1,92 @@
+"""How strange rows are beside what their reconstruction says: far from all others."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+import scipy.sparse
+import torch
+
+from narrows.core.types import Matrix, TableLike, TargetLike
+from narrows.data.scaling import blocks
+from narrows.errors import CompositionError
+from narrows.inference.fitted_model import FittedModel
+from narrows.inference.student import StudentDistribution
+
+
+class Explained(NamedTuple):
+    """What each column adds to the distance of rows, and how far their codes are."""
+
+    columns: Matrix
+    code: Matrix
+
+
+class Student(NamedTuple):
+    """The distribution of what the network sees, and of the codes, whose median distance is 1."""
+
+    inputs: StudentDistribution
+    codes: StudentDistribution
+    code_unit: float
+
+
+def fitted(
+    model: FittedModel, X: TableLike, sample_weight: TargetLike, method: str
+) -> tuple[Student | None, Matrix | None]:
+    """Return the distribution of rows and the distance of each; None where none is asked for.
+
+    Parameters
+    ----------
+    model : FittedModel
+        What scales the rows and gives their codes.
+    X : array, CSR array or data frame of shape (n_samples, n_features)
+        The rows.
+    sample_weight : array of shape (n_samples,), optional
+        What each row counts.
+    method : {"both", "reconstruction", "distance"}
+        Sparse tables have no distances, so "distance" is refused of them.
+    """
+    rows = model.read(X)
+    sparse = scipy.sparse.issparse(rows)
+    if method == "distance" and sparse:
+        raise CompositionError(
+            "method='distance' needs the covariance of all columns, but X is sparse; choose "
+            "method='reconstruction', or give a dense array"
+        )
+    if method == "reconstruction" or sparse:
+        return None, None
+    inputs, observed = map(torch.from_numpy, model.to_inputs(rows))
+    weight = None
+    if sample_weight is not None:
+        weight = torch.as_tensor(np.asarray(sample_weight, np.float64)).clamp(min=1e-12)
+    distribution, distances = StudentDistribution.fit(inputs, observed, weight)
+    codes = torch.from_numpy(np.asarray(model.encode(rows), np.float64))
+    of_codes, away = StudentDistribution.fit(
+        codes, torch.ones_like(codes, dtype=torch.bool), weight
+    )
+    unit = max(float(away.median()), 1e-12)
+    return Student(distribution, of_codes, unit), distances.numpy()
+
+
+def distances(model: FittedModel, student: Student, X: TableLike) -> Matrix:
+    """Return squared Mahalanobis distances of rows, shape (n_samples,)."""
+    rows = model.read(X)
+    away = np.empty(rows.shape[0])
+    for block in blocks(rows.shape[0], 4 * model.n_outputs):
+        inputs, observed = map(torch.from_numpy, model.to_inputs(rows[block]))
+        away[block] = student.inputs.distances(inputs, observed).numpy()
+    return away
+
+
+def explained(model: FittedModel, student: Student, X: TableLike) -> Explained:
+    """Return what each column adds to the distance of rows, and how far their codes are."""
+    rows = model.read(X)
+    columns = np.zeros((rows.shape[0], model.n_features))
+    owners = np.array(model.layout.source_outputs)
+    for block in blocks(rows.shape[0], 4 * model.n_outputs):
+        inputs, observed = map(torch.from_numpy, model.to_inputs(rows[block]))
+        parts = student.inputs.contributions(inputs, observed).numpy()
+        np.add.at(columns[block].T, owners, parts.T)
+    codes = torch.from_numpy(np.asarray(model.encode(rows), np.float64))
+    away = student.codes.distances(codes, torch.ones_like(codes, dtype=torch.bool))
+    return Explained(columns, away.numpy() / student.code_unit)
