@@ -1,8 +1,8 @@
 """How good the defaults are on many tables, beside the best simple methods.
 
-    make tables                             all that is not in the journal yet, then the page
-    make tables ONLY="imputation" TABLES="wdbc digits" SEEDS=1
-    make tables AGAIN=1                     narrows' figures anew, the others' from the journal
+make tables                             all that is not in the journal yet, then the page
+make tables ONLY="imputation" TABLES="wdbc digits" SEEDS=1
+make tables AGAIN=1                     narrows' figures anew, the others' from the journal
 """
 
 from __future__ import annotations

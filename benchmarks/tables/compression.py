@@ -39,7 +39,7 @@ def kernel_pca(k: int, seed: int, A: Matrix, B: Matrix) -> Matrix:
 
 
 def mlp(k: int, seed: int, A: Matrix, B: Matrix) -> Matrix:
-    return MLPRegressor((256, k, 256), random_state=seed).fit(A, A).predict(B)
+    return MLPRegressor(hidden_layer_sizes=(256, k, 256), random_state=seed).fit(A, A).predict(B)
 
 
 def by_hand(k: int, seed: int, A: Matrix, B: Matrix) -> Matrix:

@@ -79,7 +79,8 @@ def _ratios(ratios: dict[str, list[float]], what: str, most: float) -> list[str]
 def imputation(journal: Journal) -> list[str]:
     found = by_setting(journal, "imputation")
     peers = ["normal", "iterative PCA", "MICE", "kNN", "mean"]
-    lines = _head("table", "", "missing", "/ best", "narrows", "network", "linear", *peers, "in 90 %")
+    own = ("narrows", "network", "linear")
+    lines = _head("table", "", "missing", "/ best", *own, *peers, "in 90 %")
     ratios: dict[str, list[float]] = defaultdict(list)
     inside = []
     for (table, setting), methods in found.items():
@@ -106,12 +107,13 @@ def mixed(journal: Journal) -> list[str]:
 
 
 def views(journal: Journal) -> list[str]:
-    lines = _head("table", "view", "narrows", "network", "linear", "ridge", "kernel ridge", "in 90 %")
+    peers = ("ridge", "kernel ridge")
+    lines = _head("table", "view", "narrows", "network", "linear", *peers, "in 90 %")
     for (table, view), methods in by_setting(journal, "views").items():
         ours = methods["narrows"]
         own = ("unexplained", "unexplained_network", "unexplained_linear")
         cells = [f"{ours[name]:.3f}" for name in own]
-        cells += [f"{methods[name]['unexplained']:.3f}" for name in ("ridge", "kernel ridge")]
+        cells += [f"{methods[name]['unexplained']:.3f}" for name in peers]
         lines.append(_row(table, view, *cells, f"{ours['inside_90']:.1%}"))
     return lines
 

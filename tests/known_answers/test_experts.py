@@ -129,7 +129,13 @@ def test_a_table_made_of_a_table_keeps_all_it_knows() -> None:
         "fill": torch.ones(3),
     }
     table = DenseTable(x, **known)  # type: ignore[arg-type]
-    assert set(vars(table)) == {"x", "n_rows", "n_features", *known}  # a new one is tested, too
+    assert set(vars(table)) == {
+        "x",
+        "n_rows",
+        "n_features",
+        "n_spanned",
+        *known,
+    }  # a new one is tested, too
     assert float(table.high.max()) < 1
     for made in (table.with_values(x + 9), table.with_sample_weight(torch.zeros(5))):
         assert {**vars(made), "x": 0, "sample_weight": 0}.keys() == vars(DenseTable(x)).keys()

@@ -93,6 +93,10 @@ class _Share(ColumnType):
         """Return r."""
         return columns.scaled(torch.sigmoid(raw + self._odds(columns, raw)))
 
+    def from_inputs(self, columns: LikeColumns, inputs: Tensor) -> Tensor:
+        """Return what is expected, between 0 and 1."""
+        return columns.scaled(columns.unscaled(inputs).clamp(0, 1))
+
     def _odds(self, columns: LikeColumns, raw: Tensor) -> Tensor:
         return columns.row(raw, "odds", lambda column: _log_odds(column.shares[0]))
 

@@ -55,17 +55,22 @@ def fitted(
         )
     if method == "reconstruction" or sparse:
         return None, None
+    known = ~np.isnan(rows).all(1)  # the others have nothing to say, nor a distance
+    rows, every = rows[known], len(rows)
     inputs, observed = map(torch.from_numpy, model.to_inputs(rows))
     weight = None
     if sample_weight is not None:
-        weight = torch.as_tensor(np.asarray(sample_weight, np.float64)).clamp(min=1e-12)
+        own = np.asarray(sample_weight, np.float64)[known]
+        weight = torch.from_numpy(own).clamp(min=1e-12)
     distribution, distances = StudentDistribution.fit(inputs, observed, weight)
     codes = torch.from_numpy(np.asarray(model.encode(rows), np.float64))
     of_codes, away = StudentDistribution.fit(
         codes, torch.ones_like(codes, dtype=torch.bool), weight
     )
     unit = max(float(away.median()), 1e-12)
-    return Student(distribution, of_codes, unit), distances.numpy()
+    away_of_all = np.full(every, np.nan)
+    away_of_all[known] = distances
+    return Student(distribution, of_codes, unit), away_of_all
 
 
 def distances(model: FittedModel, student: Student, X: TableLike) -> Matrix:
