@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import os
 import warnings
 from collections.abc import Callable
 from typing import Any
@@ -17,6 +18,7 @@ from narrows import AnomalyDetector
 from tables.journal import Figures, Journal
 from tables.sources import Table, splits
 
+os.environ.setdefault("TQDM_DISABLE", "1")  # PyOD's bars
 Matrix = NDArray[Any]
 Method = Callable[[Matrix, Matrix, int], Matrix]
 

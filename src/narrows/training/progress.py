@@ -54,6 +54,8 @@ class Silent:
 class Lines(Silent):
     """One plain line per epoch, for logs and pipes."""
 
+    _name = "trials"
+
     def phase(self, name: str, n_epochs: int, n_rows: int) -> None:
         """Remember what is being counted."""
         self._name, self._n_epochs, self._n_rows = name, n_epochs, n_rows
@@ -91,7 +93,11 @@ class Bar(Silent):
 
     def note(self, text: str) -> None:
         """Show the note above the bar, where lines are shown."""
-        if self._lines and self._bar is not None:
+        if not self._lines:
+            return
+        if self._bar is None:
+            sys.stderr.write(f"{text}\n")
+        else:
             self._bar.console.print(text, highlight=False)
 
     def batch(self, n_rows: int) -> None:
@@ -114,6 +120,7 @@ class Bar(Silent):
         if self._bar is not None:
             self._show(time.perf_counter())
             self._bar.stop()
+            self._bar = None
 
     def _show(self, now: float) -> None:
         assert self._bar is not None and self._task is not None

@@ -87,6 +87,10 @@ def fit(trainer: Trainer, network: Trainable, table: Table) -> Outcome:
     if trainer.settings.chooses and fewest <= _n_components(network):
         return _refitted(trainer, network, table, _Candidate(trainer.settings, 0.0, math.nan))
     chosen, paths = _chosen(trainer, network, table, folds)
+    comparison = [candidate.row(chosen) for candidate in chosen.others]
+    said = in_words(comparison)
+    if said is not None:
+        trainer.progress.note(f"chosen: {said}")
     interrupted = next((p for p in paths if p.outcome.stop_reason == "interrupted"), None)
     failed = chosen.way > 0 and paths[0].outcome.stop_reason == "diverged"
     if interrupted is None and (table.n_rows < KEPT_FROM or failed):
@@ -99,7 +103,7 @@ def fit(trainer: Trainer, network: Trainable, table: Table) -> Outcome:
         if chosen.way == 0 and interrupted is None:
             outcome.history[:] = [trainer.standstill(network, table)]
             outcome.stop_reason = "start"
-    outcome.comparison = [candidate.row(chosen) for candidate in chosen.others]
+    outcome.comparison = comparison
     outcome.trials = [Trial(path.go(chosen.way), path.held_out) for path in paths]
     return outcome
 
@@ -115,19 +119,20 @@ def in_words(trials: Sequence[Json]) -> str | None:
     chosen = next((row for row in trials if row["chosen"]), None)
     if chosen is None:
         return None
-    start = next((row for row in trials if row["distance"] == 0), None)
-    others = f"compared with {len(trials) - 1} others on held-out rows"
+    first = next((row for row in trials if row["distance"] == 0), None)
+    n_others = len(trials) - 1
     if chosen["distance"] == 0:
-        return f"the PCA that training begins at: nothing {others} was better"
+        start = "the PCA that training begins at"
+        return f"{start}: none of {n_others} others did better on held-out rows"
     told = f"training at a peak rate of {chosen['learning_rate']:.2g}"
     if chosen["corruption"] != "none":
         told += f" with {chosen['corruption']}"
     if chosen["distance"] < 1:
         told += f", {chosen['distance']:.0%} of the way from the PCA"
-    if start is not None and start["held_out_objective"] > 0:
-        share = chosen["held_out_objective"] / start["held_out_objective"]
+    if first is not None and first["held_out_objective"] > 0:
+        share = chosen["held_out_objective"] / first["held_out_objective"]
         told += f": {share:.3g} of the PCA's objective"
-    return f"{told}; {others}"
+    return f"{told}; compared with {n_others} others on held-out rows"
 
 
 @dataclass(frozen=True)

@@ -162,3 +162,29 @@ def test_a_rate_that_ruins_everything_leaves_the_start() -> None:
     X = _linear(60, 6)
     tried = Autoencoder(2, optimizer="sgd", learning_rate=Constant(), random_state=0)
     assert tried.fit(X).trials_ == []  # a rate of one's own is used as it is
+
+
+@pytest.mark.parametrize(
+    ("X", "said"),
+    [
+        (_linear(700, 30), "the PCA that training begins at: none of"),
+        (load_digits().data[:700], "of the PCA's objective; compared with"),
+    ],
+    ids=["linear", "digits"],
+)
+def test_what_was_chosen_is_said_in_words_wherever_a_model_is_described(
+    X: Any, said: str, tmp_path: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    model = Autoencoder(8, random_state=0, verbose=2).fit(X)
+    words = trials.in_words(model.trials_)
+    assert words is not None
+    assert said in words
+    assert f"chosen: {words}" in capsys.readouterr().err
+    model.save(tmp_path / "model")
+    assert words in (tmp_path / "model" / "README.md").read_text()
+    model.report(tmp_path / "report.html", X)
+    assert said in (tmp_path / "report.html").read_text().replace("&#39;", "'")
+
+
+def test_nothing_chosen_is_not_spoken_of() -> None:
+    assert trials.in_words([]) is None
