@@ -69,7 +69,7 @@ def calibrated(
     held_out = bool(tried)
     if not held_out:
         tried = [Trial(model.network, torch.arange(table.n_rows))]
-    share: float | None = None
+    share, fewer = None, 1.0
     start: normal.Moments | None = None
     scattered: list[_Judged] = []
     whole: list[_Judged] = []
@@ -83,11 +83,15 @@ def calibrated(
         hidden = _hidden(model.layout, observed[taken], generator)
         if share is None:
             share = normal.best_share(start, inputs[taken], observed[taken], hidden)
+            fewer = float(rest.double().mean())  # what all rows say is to be trusted the more
         by_normal = NormalDistribution(start[0], start[1].shrunk(share))
         judge = _Judge(model, trial.network, by_normal, table, taken)
         scattered.append(judge(hidden))
         whole += [judge(view) for view in _views(model.layout, hidden)]
-    final = NormalDistribution.fit(inputs, observed, weight, share=share, start=start).rounded()
+    assert share is not None
+    final = NormalDistribution.fit(
+        inputs, observed, weight, share=share * fewer, start=start
+    ).rounded()
     groups = _groups(model.layout)
     deviations = final.covariance.variances().double().sqrt()
     weights, factors = _learned(scattered, deviations, groups)

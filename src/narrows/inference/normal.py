@@ -18,7 +18,8 @@ from torch import Tensor
 MOST_COLUMNS = 1024  # up to which all pairs of columns have a covariance of their own
 N_FACTORS = 64, 32  # beyond it, so many directions are shared by the columns, ...
 VERY_WIDE = 8192  # ... fewer from so many columns on
-SHARES = (0.003, 0.01, 0.03, 0.1, 0.2, 0.4, 0.7)  # of shrinkage, tried on held-out rows
+# Of shrinkage, tried on held-out rows.
+SHARES = (0.001, 0.003, 0.01, 0.02, 0.03, 0.05, 0.07, 0.1, 0.2, 0.4, 0.7)
 ROUNDS, CLOSE = 10, 3e-3  # of expectation-maximisation, and what ends it: change of the moments
 MOST_WORK = 2e10  # multiplications that a round may take; of more rows, some stand for all
 MOST_DIRECT = 128  # columns up to which each row's own equations are solved outright

@@ -33,6 +33,7 @@ MOST_HELD_OUT = 2000
 RATES = (1.0, 0.25, 0.0625)  # of the peak rate; lower ones while they do better
 WAYS = (0.0, 0.25, 0.5, 0.75, 1.0)  # of the way from the start to where training ends
 CLEAR = 0.9  # of the start's error; where training leaves less, no lower rate is tried
+WORTH = 1.05  # of the start's error on complete rows, to do without views that are missing
 DOUBT = 0.5  # standard errors that a candidate must be better than the start by
 TINY = 1e-30  # instead of 0, where something is divided by it
 
@@ -166,7 +167,7 @@ def _chosen(
     search = _Search(trainer, table, len(folds))
     for rate in _rates(plan):
         paths = _paths(trainer.planned(replace(plan, rate=rate)), network, table, folds)
-        ways = WAYS if plan.chooses else WAYS[-1:]
+        ways = _ways(plan)
         if search.add(replace(plan, rate=rate), paths, ways):
             break
     if plan.masked is not None and not search.interrupted:
@@ -176,6 +177,16 @@ def _chosen(
     if search.best.doubt == math.inf:  # a fit on all rows says why
         return _Candidate(plan, 1.0, math.inf), search.kept
     return replace(search.best, others=tuple(search.tried)), search.kept
+
+
+def _ways(plan: TrainingPlan) -> tuple[float, ...]:
+    """Return how far along the way from the start to look.
+
+    What several views are trained for, to do without one, is learned at the end of it.
+    """
+    if not plan.chooses:
+        return WAYS[-1:]
+    return WAYS if plan.corruption is None else (WAYS[0], WAYS[-1])
 
 
 def _rates(plan: TrainingPlan) -> list[float]:
@@ -256,7 +267,10 @@ class _Search:
                 continue  # the start is the same at each rate
             values = self._objectives(paths, way)
             self.start = self.start or values
-            here.append(_Candidate(plan, way, _mean(values, paths), _doubt(values, self.start)))
+            doubt = _doubt(values, self.start)
+            if way == 0 and plan.corruption is not None:
+                doubt += math.log(WORTH)
+            here.append(_Candidate(plan, way, _mean(values, paths), doubt))
         self.tried += here
         first = min(here, key=lambda candidate: candidate.doubt)
         better = self.best is None or first.doubt < self.best.doubt
