@@ -133,7 +133,6 @@ def test_a_table_made_of_a_table_keeps_all_it_knows() -> None:
         "x",
         "n_rows",
         "n_features",
-        "n_spanned",
         *known,
     }  # a new one is tested, too
     assert float(table.high.max()) < 1

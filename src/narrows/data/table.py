@@ -34,14 +34,12 @@ class Table(Protocol):
     """What training needs of its data: how many rows, and any of them by number.
 
     Data that do not fit in memory would be one more class with these members. ``resident`` says
-    whether all rows are where the network is, so that the processor has no part in taking some;
-    ``n_spanned`` how many columns the rows had before they were described by fewer coordinates.
+    whether all rows are where the network is, so that the processor has no part in taking some.
     """
 
     resident: bool
     n_rows: int
     n_features: int
-    n_spanned: int
     sample_weight: Tensor | None
     target: Tensor | None
     views: Sequence[Sequence[int]]
@@ -137,8 +135,6 @@ class DenseTable(_KnownRows):
         Which columns hold plain numbers; None if all do.
     fill : Tensor of shape (n_features,), optional
         What stands in cells that were not measured; 0 if None.
-    n_spanned : int, optional
-        How many columns these stand for, if they are coordinates; as many as there are if None.
     """
 
     resident = True
@@ -153,7 +149,6 @@ class DenseTable(_KnownRows):
         without_noise: Sequence[int] = (),
         numbers: Sequence[int] | None = None,
         fill: Tensor | None = None,
-        n_spanned: int | None = None,
     ) -> None:
         self.x = x
         self.views = views
@@ -164,7 +159,6 @@ class DenseTable(_KnownRows):
         self.observed = observed
         self.target = target
         self.n_rows, self.n_features = x.shape
-        self.n_spanned = n_spanned or self.n_features
 
     def take(self, rows: Tensor, out: Tensor | None = None) -> Batch:
         """Return the rows of the given numbers, ``x`` in ``out`` where that is given."""
@@ -256,7 +250,6 @@ class SparseTable(_KnownRows):
         self.device = device
         self.sample_weight = sample_weight
         self.n_rows, self.n_features = matrix.shape
-        self.n_spanned = self.n_features
 
     def take(self, rows: Tensor, out: Tensor | None = None) -> Batch:
         """Return the rows of the given numbers, densified and scaled."""

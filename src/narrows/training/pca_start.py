@@ -175,7 +175,7 @@ def _components(
         mean = (seen * batch.x).sum(0) / seen.sum(0).clamp(min=torch.finfo(weight.dtype).tiny)
         x = (batch.x - mean) * batch.observed
     x *= (weight / weight.sum()).sqrt()
-    spread = (x.square().sum() / table.n_spanned).sqrt()
+    spread = (x.square().sum() / x.shape[1]).sqrt()
     if not bool(torch.isfinite(spread)):
         return None
     exact = min(x.shape) <= EXACT

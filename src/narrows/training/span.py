@@ -79,9 +79,7 @@ class Span:
         assert isinstance(table, DenseTable)
         mean = table.x.mean(0)
         basis, coordinates = torch.linalg.qr((table.x - mean).T)
-        rows = DenseTable(
-            coordinates.T.contiguous(), table.sample_weight, n_spanned=table.n_features
-        )
+        rows = DenseTable(coordinates.T.contiguous(), table.sample_weight)
         return cls(make(table.n_rows), rows, basis, mean)
 
     def unfold(self, small: Trainable, whole: Network) -> Network:
