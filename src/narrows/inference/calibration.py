@@ -21,6 +21,7 @@ from narrows.training.trials import Trial
 MOST_ROWS = 1000  # held-out rows that are looked at, of all trials together
 MOST_CELLS = 2_000_000  # cells of them
 MOST_CELLS_OF_WIDE = 400_000  # where columns share factors
+MOST_LEARNED = 20_000_000  # cells that the distribution is learned from
 HIDDEN = 0.2  # share of the cells that are hidden from both, where the table has no holes
 BOUNDS = 0.05, 0.5  # of that share, where it has
 
@@ -61,10 +62,11 @@ def calibrated(
     """
     if not isinstance(table, DenseTable) or table.n_rows < 2:
         return None
-    inputs, observed = (part.cpu() for part in as_inputs(table.x, table.observed, model.layout))
+    rows = _evenly(torch.arange(table.n_rows), MOST_LEARNED // model.n_outputs)
+    inputs, observed = _inputs(model, table, rows)
     if not bool(torch.isfinite(inputs.square().sum())):
         return None
-    weight = None if table.sample_weight is None else table.sample_weight.cpu()
+    weight = None if table.sample_weight is None else table.sample_weight.cpu()[rows]
     tried = [trial for trial in trials if len(trial.held_out)]
     held_out = bool(tried)
     if not held_out:
@@ -74,15 +76,14 @@ def calibrated(
     scattered: list[_Judged] = []
     whole: list[_Judged] = []
     for trial in tried:
-        rest = torch.ones(table.n_rows, dtype=torch.bool)
-        if held_out:
-            rest[trial.held_out] = False
+        rest = ~torch.isin(rows, trial.held_out) if held_out else torch.ones_like(rows) > 0
         own = None if weight is None else weight[rest]
         start = normal.moments(inputs[rest], observed[rest], own, start)
-        taken = _some(trial.held_out, inputs.shape[1], len(tried))
-        hidden = _hidden(model.layout, observed[taken], generator)
+        taken = _evenly(trial.held_out, _most_judged(model.n_outputs) // len(tried))
+        asked, measured = _inputs(model, table, taken)
+        hidden = _hidden(model.layout, measured, generator)
         if share is None:
-            share = normal.best_share(start, inputs[taken], observed[taken], hidden)
+            share = normal.best_share(start, asked, measured, hidden)
             fewer = float(rest.double().mean())  # what all rows say is to be trusted the more
         by_normal = NormalDistribution(start[0], start[1].shrunk(share))
         judge = _Judge(model, trial.network, by_normal, table, taken)
@@ -125,8 +126,8 @@ class _Judge:
 
     def __call__(self, hidden: Tensor) -> _Judged:
         """Return both answers for cells, shape (n_rows, n_outputs), which neither sees."""
-        batch, layout = self.table.take(self.rows), self.model.layout
-        inputs, observed = (part.cpu() for part in as_inputs(batch.x, batch.observed, layout))
+        batch = self.table.take(self.rows)
+        inputs, observed = _inputs(self.model, self.table, self.rows)
         found = self.by_normal.expect(inputs, observed & ~hidden, variances=True)
         assert found.variances is not None
         with torch.no_grad():
@@ -176,8 +177,20 @@ def _groups(layout: Layout) -> list[list[int]]:
     return groups
 
 
-def _some(rows: Tensor, n_columns: int, n_trials: int) -> Tensor:
-    """Return as many rows, evenly spread, as may be looked at."""
-    cells = MOST_CELLS if n_columns <= normal.MOST_COLUMNS else MOST_CELLS_OF_WIDE
-    most = max(10, min(MOST_ROWS, cells // n_columns) // n_trials)
+def _inputs(model: FittedModel, table: DenseTable, rows: Tensor) -> tuple[Tensor, Tensor]:
+    """Return rows of a table as the network sees them, and what was measured of it."""
+    batch = table.take(rows)
+    inputs, observed = as_inputs(batch.x, batch.observed, model.layout)
+    return inputs.cpu(), observed.cpu()
+
+
+def _most_judged(n_outputs: int) -> int:
+    """Return how many held-out rows are looked at."""
+    cells = MOST_CELLS if n_outputs <= normal.MOST_COLUMNS else MOST_CELLS_OF_WIDE
+    return min(MOST_ROWS, cells // n_outputs)
+
+
+def _evenly(rows: Tensor, most: int) -> Tensor:
+    """Return as many rows, evenly spread, and at least ten."""
+    most = max(10, most)
     return rows if len(rows) <= most else rows[torch.arange(most) * len(rows) // most]
