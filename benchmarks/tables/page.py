@@ -17,15 +17,16 @@ Found = dict[tuple[Any, ...], dict[str, Figures]]
 
 
 def by_setting(journal: Journal, task: str) -> Found:
-    """Return figures by table and setting, each method's mean over the seeds."""
+    """Return figures by table and setting: each method's mean over the splits that narrows had."""
+    own = [(key, figures) for key, figures in journal.found.items() if key[0] == task]
+    ours = {key[1:4] for key, _ in own if key[4].startswith("narrows")}
     values: dict[tuple[Any, ...], dict[str, list[Figures]]] = defaultdict(lambda: defaultdict(list))
-    for (what, table, _, setting, method), figures in journal.found.items():
-        if what == task:
+    for (_, table, seed, setting, method), figures in own:
+        if (table, seed, setting) in ours:
             values[table, setting][method].append(figures)
     return {
         key: {name: _mean(found) for name, found in methods.items()}
         for key, methods in sorted(values.items(), key=lambda item: list(map(str, item[0])))
-        if any(name.startswith("narrows") for name in methods)
     }
 
 
