@@ -223,7 +223,7 @@ def _paths(
         try:
             outcome = trial.fit(own, table, train, began=_noting(own, started))
         except DivergenceError:
-            outcome = Outcome(stop_reason="diverged")
+            outcome = Outcome(stop_reason="diverged", init=trainer.settings.init)
         paths.append(_Path(own, held_out, started, _copies(own), outcome))
         if outcome.stop_reason == "interrupted":
             break
