@@ -106,8 +106,11 @@ class FineTuned(
         rows = model.read(X)
         overwrite = model.layout.schema is not None or reading.is_copy(rows, X)
         rows, weight, kept = reading.apply_sample_weight(rows, sample_weight, target)
-        if model.fingerprint is not None:  # a frozen one has seen other rows before
-            encoder._adopt(replace(model, fingerprint=model.fingerprint.including(rows)))
+        known = model.fingerprint  # a frozen one has seen other rows before
+        if known is not None:
+            known = known.including(rows)
+        # What the network's answer was worth is not what it will be.
+        encoder._adopt(replace(model, fingerprint=known, stack=None))
         runtime = resolve(encoder.device, encoder.precision)
         randomness = Randomness.seeded(start, runtime.device)
         network = model.network.to(runtime.device, runtime.dtype)
@@ -157,7 +160,7 @@ class FineTuned(
             )
         if self.pretrain:
             return autoencoder.fit(X, sample_weight=sample_weight)
-        autoencoder.init_ = "random"
+        autoencoder.init_, autoencoder.trials_ = "random", []
         autoencoder._finish(
             autoencoder._prepare(X, None, sample_weight, fresh=True), [], "untrained"
         )

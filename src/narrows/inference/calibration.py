@@ -16,7 +16,7 @@ from narrows.inference.fitted_model import FittedModel
 from narrows.inference.normal import NormalDistribution
 from narrows.inference.stack import Stack, fitted_factors, fitted_weights
 from narrows.network.input_layer import as_inputs
-from narrows.training.trials import Trial
+from narrows.training.trainer import Trial
 
 MOST_ROWS = 1000  # held-out rows that are looked at, of all trials together
 MOST_CELLS = 2_000_000  # cells of them
@@ -63,7 +63,7 @@ def calibrated(
     if not isinstance(table, DenseTable) or table.n_rows < 2:
         return None
     rows = _evenly(torch.arange(table.n_rows), MOST_LEARNED // model.n_outputs)
-    inputs, observed = _inputs(model, table, rows)
+    inputs, observed = _inputs(model, table.take(rows))
     if not bool(torch.isfinite(inputs.square().sum())):
         return None
     weight = None if table.sample_weight is None else table.sample_weight.cpu()[rows]
@@ -80,19 +80,22 @@ def calibrated(
         own = None if weight is None else weight[rest]
         start = normal.moments(inputs[rest], observed[rest], own, start)
         taken = _evenly(trial.held_out, _most_judged(model.n_outputs) // len(tried))
-        asked, measured = _inputs(model, table, taken)
+        batch = table.take(taken)
+        x, measured = _inputs(model, batch)
         hidden = _hidden(model.layout, measured, generator)
         if share is None:
-            share = normal.best_share(start, asked, measured, hidden)
+            share = normal.best_share(start, x, measured, hidden)
             fewer = float(rest.double().mean())  # what all rows say is to be trusted the more
         by_normal = NormalDistribution(start[0], start[1].shrunk(share))
-        judge = _Judge(model, trial.network, by_normal, table, taken)
+        judge = _Judge(model, trial.network, by_normal, batch, table.fill)
         scattered.append(judge(hidden))
         whole += [judge(view) for view in _views(model.layout, hidden)]
     assert share is not None
     final = NormalDistribution.fit(
         inputs, observed, weight, share=share * fewer, start=start
     ).rounded()
+    if not bool(torch.isfinite(final.covariance.variances()).all()):
+        return None
     groups = _groups(model.layout)
     deviations = final.covariance.variances().double().sqrt()
     weights, factors = _learned(scattered, deviations, groups)
@@ -121,30 +124,33 @@ class _Judge:
     model: FittedModel
     network: Any
     by_normal: NormalDistribution
-    table: DenseTable
-    rows: Tensor
+    batch: Batch
+    fill: Tensor | None
 
     def __call__(self, hidden: Tensor) -> _Judged:
         """Return both answers for cells, shape (n_rows, n_outputs), which neither sees."""
-        batch = self.table.take(self.rows)
-        inputs, observed = _inputs(self.model, self.table, self.rows)
+        inputs, observed = _inputs(self.model, self.batch)
         found = self.by_normal.expect(inputs, observed & ~hidden, variances=True)
         assert found.variances is not None
         with torch.no_grad():
-            seen = self._seen(batch, hidden)
-            said = self.model.said_inputs(self.network, *seen).cpu().double()
+            answer = self.model.said_inputs(self.network, *self._left(hidden)).cpu().double()
         mean = self.by_normal.mean
         return _Judged(
-            said - mean, found.rows - mean, found.variances.sqrt(), inputs - mean, hidden & observed
+            answer - mean,
+            found.rows - mean,
+            found.variances.sqrt(),
+            inputs - mean,
+            hidden & observed,
         )
 
-    def _seen(self, batch: Batch, hidden: Tensor) -> tuple[Tensor, Tensor]:
-        """Return what is left of rows whose cells are hidden, and where."""
+    def _left(self, hidden: Tensor) -> tuple[Tensor, Tensor]:
+        """Return what is left of the rows when cells are hidden, and where."""
+        batch = self.batch
         gone = torch.zeros(batch.x.shape, dtype=torch.bool)
         rows, outputs = hidden.nonzero(as_tuple=True)
         gone[rows, torch.tensor(self.model.layout.source_outputs)[outputs]] = True
         x = batch.x.masked_fill(gone.to(batch.x.device), torch.nan)
-        return revealed(x, batch.observed, self.table.fill)
+        return revealed(x, batch.observed, self.fill)
 
 
 def _views(layout: Layout, like: Tensor) -> Iterator[Tensor]:
@@ -177,9 +183,8 @@ def _groups(layout: Layout) -> list[list[int]]:
     return groups
 
 
-def _inputs(model: FittedModel, table: DenseTable, rows: Tensor) -> tuple[Tensor, Tensor]:
-    """Return rows of a table as the network sees them, and what was measured of it."""
-    batch = table.take(rows)
+def _inputs(model: FittedModel, batch: Batch) -> tuple[Tensor, Tensor]:
+    """Return rows as the network sees them, and what was measured of it."""
     inputs, observed = as_inputs(batch.x, batch.observed, model.layout)
     return inputs.cpu(), observed.cpu()
 

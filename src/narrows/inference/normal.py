@@ -26,7 +26,8 @@ MOST_DIRECT = 128  # columns up to which each row's own equations are solved out
 STEPS = 60  # of conjugate gradients
 EXACT, ROUGH = 1e-3, 2e-2  # size of the residual that ends them, in float64 and in float32
 BLOCK_CELLS = 1 << 22  # numbers handled at a time
-FLOOR = 1e-6  # least variance, as a share of the mean variance
+FLOOR = 1e-6  # added to each variance, as a share of it
+MOST_RAISED = 12  # times that the diagonal of a matrix is raised tenfold until it has a root
 TINY = 1e-30  # instead of 0, where something is divided by it
 
 
@@ -72,15 +73,16 @@ class FullCovariance:
     def shrunk(self, share: float) -> FullCovariance:
         """Return it with a share of all that is not on its diagonal taken off."""
         diagonal = self.matrix.diagonal()
-        floor = diagonal.mean() * FLOOR
         both = (self.matrix + self.matrix.T) / 2  # files keep one half
-        return FullCovariance(
-            both * (1 - share) + torch.diag(share * diagonal + floor.clamp(min=TINY))
-        )
+        return FullCovariance(both * (1 - share) + torch.diag((share + FLOOR) * diagonal + TINY))
 
     def variances(self) -> Tensor:
         """Return the variance of each column."""
         return self.matrix.diagonal()
+
+    def scaled(self, unit: Tensor) -> FullCovariance:
+        """Return that of columns times numbers, shape (n_columns,)."""
+        return FullCovariance(self.matrix * unit * unit[:, None])
 
     def cast(self, dtype: torch.dtype) -> FullCovariance:
         """Return it in another precision."""
@@ -144,6 +146,10 @@ class FactorCovariance:
     def variances(self) -> Tensor:
         """Return the variance of each column."""
         return self.factors.square().sum(0) + self.noise
+
+    def scaled(self, unit: Tensor) -> FactorCovariance:
+        """Return that of columns times numbers, shape (n_columns,)."""
+        return FactorCovariance(self.factors * unit, self.noise * unit.square())
 
     def cast(self, dtype: torch.dtype) -> FactorCovariance:
         """Return it in another precision."""
@@ -258,6 +264,8 @@ def best_share(found: Moments, rows: Tensor, observed: Tensor, hidden: Tensor) -
     """
     mean, covariance = found
     judged = hidden & observed
+    if not bool(judged.any()):
+        return _usual_share(rows)
     errors = []
     for share in SHARES:
         normal = NormalDistribution(mean, covariance.shrunk(share))
@@ -290,19 +298,30 @@ def _moments(
     mean = (rows.where(observed, 0.0) * counted).sum(0) / total
     x = (rows - mean).where(observed, 0.0)
     variance = (x.square() * counted).sum(0) / total
+    unit = variance.sqrt().where(variance > 0, 1.0)  # columns may have units of their own
+    x = x / unit
     if rows.shape[1] > MOST_COLUMNS:
-        return mean, _factors(x, observed, weight, variance)
+        return mean, _factors(x, observed, weight, variance / unit.square()).scaled(unit)
     if bool(observed.all()):
-        return mean, FullCovariance(x.T @ (x * weight[:, None]))
+        return mean, FullCovariance(x.T @ (x * weight[:, None])).scaled(unit)
     x, observed, weight = _standing_for_all(x, observed, weight)
     if start is not None and isinstance(start[1], FullCovariance):
-        return _maximised(start[0], start[1], x + mean, observed, weight, share)
+        guess = (start[0] - mean) / unit, start[1].scaled(1 / unit)
+    else:
+        guess = torch.zeros_like(mean), _pairwise(x, observed, weight, variance / unit.square())
+    center, covariance = _maximised(*guess, x, observed, weight, share)
+    return mean + center * unit, covariance.scaled(unit)
+
+
+def _pairwise(x: Tensor, observed: Tensor, weight: Tensor, variance: Tensor) -> FullCovariance:
+    """Return a first guess: of each pair of columns, from the rows that have both."""
     roots = weight[:, None].sqrt()
     pairs, products = observed * roots, x * roots
     both = (pairs.T @ pairs).clamp(min=TINY)
     matrix = (products.T @ products) / both
     matrix.diagonal().copy_(variance)
-    return _maximised(mean, _positive(matrix), x + mean, observed, weight, share)
+    values, vectors = torch.linalg.eigh((matrix + matrix.T) / 2)
+    return FullCovariance((vectors * values.clamp(min=0)) @ vectors.T)
 
 
 def _maximised(
@@ -312,7 +331,7 @@ def _maximised(
     observed: Tensor,
     weight: Tensor,
     share: float,
-) -> tuple[Tensor, Covariance]:
+) -> tuple[Tensor, FullCovariance]:
     """Go on from a first guess by expectation-maximisation.
 
     Of what the expectations leave open, the variances are added to the covariance, which is a lower
@@ -345,12 +364,6 @@ def _standing_for_all(x: Tensor, observed: Tensor, weight: Tensor) -> tuple[Tens
     return x[taken], observed[taken], weight / weight.sum()
 
 
-def _positive(matrix: Tensor) -> FullCovariance:
-    """Return a covariance of pairwise moments without negative directions."""
-    values, vectors = torch.linalg.eigh((matrix + matrix.T) / 2)
-    return FullCovariance((vectors * values.clamp(min=0)) @ vectors.T)
-
-
 def _factors(x: Tensor, observed: Tensor, weight: Tensor, variance: Tensor) -> FactorCovariance:
     """Return the factors of many columns, holes filled by what the factors say."""
     found = _factorised(x * weight[:, None].sqrt(), variance)
@@ -372,9 +385,8 @@ def _factorised(x: Tensor, variance: Tensor) -> FactorCovariance:
     else:
         directions = left.T
     factors = directions * (kept - rest).clamp(min=0).sqrt()[:, None]
-    floor = FLOOR * variance.mean().clamp(min=TINY)
     own = torch.maximum(variance - factors.square().sum(0), 0.01 * variance)
-    return FactorCovariance(factors, own.clamp(min=float(floor)))
+    return FactorCovariance(factors, own + TINY)
 
 
 def _alike(observed: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
@@ -504,13 +516,13 @@ def _cholesky(matrix: Tensor) -> Tensor:
     """Return the Cholesky factor, of a matrix with a little more on its diagonal if need be."""
     root: Tensor
     root, info = torch.linalg.cholesky_ex(matrix)
-    more = FLOOR
-    while bool(info.any()):
-        size = matrix.diagonal(dim1=-2, dim2=-1).abs().mean(-1)[..., None].clamp(min=TINY)
+    size = matrix.diagonal(dim1=-2, dim2=-1).abs() + TINY
+    for power in range(MOST_RAISED):
+        if not bool(info.any()):
+            break
         raised = matrix.clone()
-        raised.diagonal(dim1=-2, dim2=-1).add_(more * size)
+        raised.diagonal(dim1=-2, dim2=-1).add_(FLOOR * 10**power * size)
         root, info = torch.linalg.cholesky_ex(raised)
-        more *= 10
     return root
 
 

@@ -23,8 +23,7 @@ from narrows.network.network import Network
 from narrows.network.objective import Objective
 from narrows.training.phase import Trainable, TrainedObjective
 from narrows.training.plan import TrainingPlan
-from narrows.training.trainer import Outcome
-from narrows.training.trials import Trial
+from narrows.training.trainer import Outcome, Trial
 
 WIDER = 2  # times as many columns as rows, from which it pays
 

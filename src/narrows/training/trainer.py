@@ -6,7 +6,7 @@ import time
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -42,16 +42,27 @@ AT_REST = 0.01  # of the base rate
 REMARKED_ROWS = 4096  # rows of training that a finished network is looked at with
 
 
+class Trial(NamedTuple):
+    """A network and rows of the table that it was not trained on."""
+
+    network: Trainable
+    held_out: Tensor
+
+
 @dataclass
 class Outcome:
-    """What training leaves beside the weights."""
+    """What training leaves beside the weights.
+
+    ``held_out`` are the rows of early stopping; ``comparison`` and ``trials`` what comes of rows
+    held out before, see `narrows.training.trials`.
+    """
 
     history: list[Row] = field(default_factory=list)
     stop_reason: str = "max_epochs"
     init: str = "random"
     held_out: Tensor = field(default_factory=lambda: torch.arange(0))
     comparison: list[Json] = field(default_factory=list)
-    trials: list[Any] = field(default_factory=list)
+    trials: list[Trial] = field(default_factory=list)
 
 
 class Trainer:

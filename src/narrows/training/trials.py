@@ -10,7 +10,6 @@ import copy
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -22,7 +21,7 @@ from narrows.errors import DivergenceError
 from narrows.network.network import Network, kept_buffers
 from narrows.training.phase import Trainable
 from narrows.training.plan import TrainingPlan
-from narrows.training.trainer import Outcome, Trainer
+from narrows.training.trainer import Outcome, Trainer, Trial
 
 FEWEST = 8  # rows below which nothing is tried
 N_FOLDS = 4  # that few rows are cut into, ...
@@ -36,13 +35,6 @@ CLEAR = 0.9  # of the start's error; where training leaves less, no lower rate i
 WORTH = 1.05  # of the start's error on complete rows, to do without views that are missing
 DOUBT = 0.5  # standard errors that a candidate must be better than the start by
 TINY = 1e-30  # instead of 0, where something is divided by it
-
-
-class Trial(NamedTuple):
-    """A network and rows of the table that it was not trained on."""
-
-    network: Trainable
-    held_out: Tensor
 
 
 @dataclass
@@ -63,6 +55,8 @@ class _Path:
 
 def fit(trainer: Trainer, network: Trainable, table: Table) -> Outcome:
     """Train a network on a table, in place, as trials on held-out rows say.
+
+    An interrupt ends the search: the best of what was compared is kept as the trial left it.
 
     Where the plan ``chooses``, at which of `RATES`, and how far along the line from the PCA that
     training begins at to where it ends, is what does best on rows that the trial has not seen. The
@@ -87,23 +81,22 @@ def fit(trainer: Trainer, network: Trainable, table: Table) -> Outcome:
     fewest = min(len(rest) for rest, _ in folds)
     if trainer.settings.chooses and fewest <= _n_components(network):
         return _refitted(trainer, network, table, _Candidate(trainer.settings, 0.0, math.nan))
-    chosen, paths = _chosen(trainer, network, table, folds)
+    chosen, paths, interrupted = _chosen(trainer, network, table, folds)
     comparison = [candidate.row(chosen) for candidate in chosen.others]
     said = in_words(comparison)
     if said is not None:
         trainer.progress.note(f"chosen: {said}")
-    interrupted = next((p for p in paths if p.outcome.stop_reason == "interrupted"), None)
     failed = chosen.way > 0 and paths[0].outcome.stop_reason == "diverged"
-    if interrupted is None and (table.n_rows < KEPT_FROM or failed):
+    if not interrupted and (table.n_rows < KEPT_FROM or failed):
         outcome = _refitted(trainer, network, table, chosen)
     else:
-        path = interrupted or paths[0]
-        path.go(1.0 if interrupted else chosen.way)
-        network.load_state_dict(path.network.state_dict())
-        outcome = path.outcome
-        if chosen.way == 0 and interrupted is None:
+        network.load_state_dict(paths[0].go(chosen.way).state_dict())
+        outcome = paths[0].outcome
+        if chosen.way == 0:
             outcome.history[:] = [trainer.standstill(network, table)]
             outcome.stop_reason = "start"
+        if interrupted:
+            outcome.stop_reason = "interrupted"
     outcome.comparison = comparison
     outcome.trials = [Trial(path.go(chosen.way), path.held_out) for path in paths]
     return outcome
@@ -158,25 +151,33 @@ class _Candidate:
 
 def _chosen(
     trainer: Trainer, network: Trainable, table: Table, folds: list[tuple[Tensor, Tensor]]
-) -> tuple[_Candidate, list[_Path]]:
-    """Return the best candidate, and where training went on each fold at its rate."""
+) -> tuple[_Candidate, list[_Path], bool]:
+    """Return the best candidate, where training went on each fold, and whether it was stopped."""
     plan = trainer.settings
-    if not plan.chooses and plan.masked is None:
-        paths = _paths(trainer, network, table, folds)
-        return _Candidate(plan, 1.0, math.nan), paths
+    compares = plan.chooses or plan.masked is not None
     search = _Search(trainer, table, len(folds))
-    for rate in _rates(plan):
-        paths = _paths(trainer.planned(replace(plan, rate=rate)), network, table, folds)
-        ways = _ways(plan)
-        if search.add(replace(plan, rate=rate), paths, ways):
+    interrupted = enough = False
+    for tried in _plans(plan):
+        if enough and tried is not plan.masked:
+            continue
+        paths = _paths(trainer.planned(tried), network, table, folds)
+        interrupted = paths[-1].outcome.stop_reason == "interrupted"
+        if search.best is None and (interrupted or not compares):
+            return _Candidate(tried, 1.0, math.nan), paths, interrupted
+        if interrupted:
             break
-    if plan.masked is not None and not search.interrupted:
-        paths = _paths(trainer.planned(plan.masked), network, table, folds)
-        search.add(plan.masked, paths, WAYS[-1:])
+        enough = search.add(tried, paths, WAYS[-1:] if tried is plan.masked else _ways(plan))
     assert search.best is not None
     if search.best.doubt == math.inf:  # a fit on all rows says why
-        return _Candidate(plan, 1.0, math.inf), search.kept
-    return replace(search.best, others=tuple(search.tried)), search.kept
+        return _Candidate(plan, 1.0, math.inf), search.kept, interrupted
+    return replace(search.best, others=tuple(search.tried)), search.kept, interrupted
+
+
+def _plans(plan: TrainingPlan) -> list[TrainingPlan]:
+    """Return the plans to try: peak rates, the usual one first, and what hides further cells."""
+    several = plan.chooses and plan.corruption is None
+    plans = [replace(plan, rate=plan.rate * factor) for factor in (RATES if several else RATES[:1])]
+    return plans if plan.masked is None else [*plans, plan.masked]
 
 
 def _ways(plan: TrainingPlan) -> tuple[float, ...]:
@@ -189,19 +190,14 @@ def _ways(plan: TrainingPlan) -> tuple[float, ...]:
     return WAYS if plan.corruption is None else (WAYS[0], WAYS[-1])
 
 
-def _rates(plan: TrainingPlan) -> list[float]:
-    """Return the peak rates to try, the usual one first."""
-    several = plan.chooses and plan.corruption is None
-    return [plan.rate * factor for factor in (RATES if several else RATES[:1])]
-
-
 def _refitted(trainer: Trainer, network: Trainable, table: Table, chosen: _Candidate) -> Outcome:
     """Train on all rows as chosen."""
     own = trainer.planned(chosen.plan)
     if chosen.way == 0:
         outcome = Outcome(init=own.begin(network, table), stop_reason="start")
-        outcome.history.append(own.standstill(network, table))
-        return outcome
+        if outcome.init == "pca":
+            outcome.history.append(own.standstill(network, table))
+            return outcome
     start: list[Tensor] = []
     outcome = own.fit(network, table, began=lambda: start.extend(_copies(network)))
     if chosen.way < 1 and outcome.stop_reason not in ("interrupted", "diverged"):
@@ -255,7 +251,6 @@ class _Search:
         self.start: list[float] = []
         self.best: _Candidate | None = None
         self.kept: list[_Path] = []
-        self.interrupted = False
 
     def add(self, plan: TrainingPlan, paths: list[_Path], ways: Sequence[float]) -> bool:
         """Take a plan's paths, so far along each; return whether it is no use to look further."""
@@ -276,9 +271,8 @@ class _Search:
         better = self.best is None or first.doubt < self.best.doubt
         if better:
             self.best, self.kept = first, paths
-        self.interrupted = any(path.outcome.stop_reason == "interrupted" for path in paths)
         clear = first.way == 1 and first.doubt < math.log(CLEAR)
-        return self.interrupted or clear or (not better and self.n_folds == 1)
+        return clear or (not better and self.n_folds == 1)
 
     def _objectives(self, paths: list[_Path], way: float) -> list[float]:
         """Return the objective of each trial's held-out rows, its network so far along its path."""

@@ -345,3 +345,18 @@ def test_a_frozen_autoencoder_of_a_frame_takes_frames_without_a_warning(estimato
     frozen = FrozenEstimator(Autoencoder(2, max_epochs=1, random_state=0).fit(frame))
     model = estimator(frozen).fit(frame, y)
     assert len(model.predict(frame)) == 150
+
+
+@pytest.mark.parametrize("pretrain", [True, False])
+def test_an_encoder_is_saved_with_all_it_has_and_keeps_no_answer_of_before(
+    pretrain: bool, tmp_path: Path
+) -> None:
+    X, y = load_iris(return_X_y=True)
+    model = AutoencoderClassifier(
+        Autoencoder(2, max_epochs=1), pretrain=pretrain, max_epochs=1, random_state=0
+    ).fit(X, y)
+    assert model.encoder_._fitted.stack is None  # it was weighed with another network
+    model.save(tmp_path / "model")
+    again = narrows.load(tmp_path / "model")
+    assert again.encoder_.trials_ == model.encoder_.trials_ == []
+    np.testing.assert_array_equal(again.predict(X), model.predict(X))

@@ -149,3 +149,42 @@ def test_columns_that_never_vary_do_no_harm() -> None:
     torch.testing.assert_close(
         found.rows[:, 2], torch.ones(80, dtype=torch.float64), rtol=0, atol=1e-4
     )
+
+
+@pytest.mark.parametrize("most_columns", [1024, 4])
+@pytest.mark.parametrize("holes", [False, True])
+def test_units_of_columns_do_not_matter(
+    holes: bool, most_columns: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(normal, "MOST_COLUMNS", most_columns)
+    rows, _ = _drawn(300, 8)
+    observed = torch.from_numpy(np.random.default_rng(1).random((300, 8)) > 0.2 * holes)
+    asked = torch.from_numpy(np.random.default_rng(2).random((300, 8)) > 0.3)
+    unit = 10.0 ** torch.arange(-6, 10, 2, dtype=torch.float64)
+    start = moments(rows[:150], observed[:150])
+    plain = NormalDistribution.fit(rows, observed, share=0.02, start=start)
+    start = moments((rows * unit)[:150], observed[:150])
+    scaled = NormalDistribution.fit(rows * unit, observed, share=0.02, start=start)
+    expected = plain.expect(rows, asked, variances=True)
+    found = scaled.expect(rows * unit, asked, variances=True)
+    assert expected.variances is not None
+    assert found.variances is not None
+    torch.testing.assert_close(found.rows / unit, expected.rows, rtol=1e-4, atol=1e-4)
+    torch.testing.assert_close(
+        found.variances / unit.square(), expected.variances, rtol=1e-3, atol=1e-6
+    )
+
+
+def test_a_matrix_that_has_no_root_is_not_sought_for_ever() -> None:
+    root = normal._cholesky(torch.full((3, 3), torch.nan, dtype=torch.float64))
+    assert root.isnan().any()
+    nearly = torch.tensor([[1.0, 1.0], [1.0, 1.0 - 1e-12]], dtype=torch.float64)
+    root = normal._cholesky(nearly)
+    torch.testing.assert_close(root @ root.T, nearly, rtol=0, atol=1e-4)
+
+
+def test_without_a_hidden_cell_the_usual_shrinkage_serves() -> None:
+    rows, _ = _drawn(40, 8)
+    everything = torch.ones_like(rows, dtype=torch.bool)
+    share = best_share(moments(rows, everything), rows, everything, ~everything)
+    assert share == pytest.approx(0.2 * 8 / 40)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import signal
+from contextlib import nullcontext
 from typing import Any
 
 import numpy as np
@@ -10,7 +12,7 @@ from sklearn.datasets import load_digits
 from sklearn.decomposition import PCA
 
 from narrows import AdamW, Autoencoder, Masking, load
-from narrows.errors import DivergenceError
+from narrows.errors import DivergenceError, InterruptedWarning
 from narrows.training import trials
 
 
@@ -189,3 +191,35 @@ def test_what_was_chosen_is_said_in_words_wherever_a_model_is_described(
 
 def test_nothing_chosen_is_not_spoken_of() -> None:
     assert trials.in_words([]) is None
+
+
+@pytest.mark.parametrize("number", [1, 3, 6, 14])
+def test_an_interrupt_in_any_trial_leaves_a_model_no_worse_than_the_start(
+    number: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of fourteen trainings (four folds at three rates, and one of all rows)."""
+    fits = []
+    plain = trials.Trainer._epochs
+
+    def counted(self: Any, *arguments: Any) -> Any:
+        fits.append(self)
+        if len(fits) == number:
+            signal.raise_signal(signal.SIGINT)
+        return plain(self, *arguments)
+
+    monkeypatch.setattr(trials.Trainer, "_epochs", counted)
+    X = _linear(60, 6)
+    with pytest.warns(InterruptedWarning) if number < 14 else nullcontext():
+        model = Autoencoder(2, random_state=0).fit(X)
+    if number < 14:
+        assert model.stop_reason_ == "interrupted"
+        assert len(fits) == number  # and no training after it
+    if number >= 5:  # the first rate was compared as a whole
+        assert _lost(model, X, X) < 1.2 * _pca_lost(2, X, X)
+    assert model.transform(X).shape == (60, 2)
+
+
+def test_a_network_that_cannot_stay_at_the_pca_is_trained(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(trials.Trainer, "begin", lambda self, network, table: "random")
+    model = Autoencoder(8, random_state=0).fit(_linear(700, 30))
+    assert model.n_iter_ > 0
