@@ -14,9 +14,9 @@ from narrows.core.types import Named
 from narrows.data import reading
 from narrows.errors import DataError, DivergenceError, NarrowsWarning, ParameterError
 from narrows.estimators.autoencoder import Autoencoder
-from narrows.training import budget
+from narrows.training import budget, trials
 from narrows.training.optimizers.optimizer import Optimizer
-from narrows.training.plan import foresee_init, resolve_composition
+from narrows.training.plan import chooses_by_trials, foresee_init, resolve_composition
 
 TIMED_EPOCHS = 3  # the first of which is not counted
 TIMED_BATCHES = 32
@@ -25,7 +25,7 @@ TIMED_BATCHES = 32
 def measured(table: Profile, settings: Named) -> Remark:
     """Return how long a fit to the whole table would take, or what would stop it."""
     try:
-        size, epochs, at_once = _planned(table, settings)
+        size, epochs, at_once, chooses = _planned(table, settings)
     except ParameterError as error:
         return _refused(error)
     n_timed = table.n_looked_at
@@ -53,13 +53,15 @@ def measured(table: Profile, settings: Named) -> Remark:
         )
     )
     rate = n_timed / max(per_epoch, 1e-9)
-    seconds = epochs * table.n_rows / rate
+    trainings = trials.n_trainings(table.n_rows) if chooses else 1.0
+    seconds = trainings * epochs * table.n_rows / rate
     return Remark(
         "time",
         "advice",
         f"a fit takes about {in_words(seconds)}: at most {epochs} epochs of {table.n_rows:,} rows, "
         f"{rate:,.0f} rows/s here",
-        f"measured in {TIMED_EPOCHS} epochs of {n_timed:,} rows on this machine, and extrapolated.",
+        f"measured in {TIMED_EPOCHS} epochs of {n_timed:,} rows on this machine, and extrapolated"
+        + (", with what is tried on held-out rows first." if chooses else "."),
         "early_stopping=True ends sooner where nothing more is gained; max_epochs= sets the limit",
         details={
             "seconds": seconds,
@@ -70,8 +72,11 @@ def measured(table: Profile, settings: Named) -> Remark:
     )
 
 
-def _planned(table: Profile, settings: Named) -> tuple[int, int, bool]:
-    """Return rows of a step and epochs of a fit, and whether a step has all rows instead."""
+def _planned(table: Profile, settings: Named) -> tuple[int, int, bool, bool]:
+    """Return rows of a step and epochs of a fit, and what else there is to know of it.
+
+    Whether a step has all rows instead, and whether held-out rows decide first.
+    """
     optimizer = Optimizer.of(settings.get("optimizer", "auto"))
     parameters = {**Autoencoder().get_params(deep=False), **settings}
     composition = resolve_composition(parameters)
@@ -81,7 +86,8 @@ def _planned(table: Profile, settings: Named) -> tuple[int, int, bool]:
     asked, wanted = settings.get("batch_size", "auto"), settings.get("max_epochs", "auto")
     size = budget.batch_size(asked, table.n_rows, pace)
     epochs = budget.max_epochs(wanted, table.n_rows, size, optimizer, pace)
-    return size, epochs, optimizer.full_batch
+    chooses = begins == "pca" and chooses_by_trials(parameters, optimizer)
+    return size, epochs, optimizer.full_batch, chooses
 
 
 def _refused(error: Exception) -> Remark:

@@ -14,6 +14,8 @@ from narrows.errors import CompositionError
 from narrows.inference.fitted_model import FittedModel
 from narrows.inference.student import StudentDistribution
 
+MOST_LEARNED = 20_000_000  # cells that the distributions are learned from, of rows evenly spread
+
 
 class Explained(NamedTuple):
     """What each column adds to the distance of rows, and how far their codes are."""
@@ -55,22 +57,22 @@ def fitted(
         )
     if method == "reconstruction" or sparse:
         return None, None
-    known = ~np.isnan(rows).all(1)  # the others have nothing to say, nor a distance
-    rows, every = rows[known], len(rows)
-    inputs, observed = map(torch.from_numpy, model.to_inputs(rows))
+    measured = np.flatnonzero(~np.isnan(rows).all(1))  # the others have nothing to say
+    learned = measured[:: max(1, len(measured) * model.n_outputs // MOST_LEARNED)]
+    inputs, observed = map(torch.from_numpy, model.to_inputs(rows[learned]))
     weight = None
     if sample_weight is not None:
-        own = np.asarray(sample_weight, np.float64)[known]
-        weight = torch.from_numpy(own).clamp(min=1e-12)
-    distribution, distances = StudentDistribution.fit(inputs, observed, weight)
-    codes = torch.from_numpy(np.asarray(model.encode(rows), np.float64))
-    of_codes, away = StudentDistribution.fit(
-        codes, torch.ones_like(codes, dtype=torch.bool), weight
-    )
-    unit = max(float(away.median()), 1e-12)
-    away_of_all = np.full(every, np.nan)
-    away_of_all[known] = distances
-    return Student(distribution, of_codes, unit), away_of_all
+        weight = torch.from_numpy(np.asarray(sample_weight, np.float64)[learned]).clamp(min=1e-12)
+    of_inputs, away = StudentDistribution.fit(inputs, observed, weight)
+    codes = torch.from_numpy(np.asarray(model.encode(rows[learned]), np.float64))
+    every = torch.ones_like(codes, dtype=torch.bool)
+    of_codes, code_away = StudentDistribution.fit(codes, every, weight)
+    student = Student(of_inputs, of_codes, max(float(code_away.median()), 1e-12))
+    if len(learned) < len(measured):  # so many that each is as far with as without it
+        return student, distances(model, student, X)
+    away_of_all = np.full(len(rows), np.nan)
+    away_of_all[measured] = away
+    return student, away_of_all
 
 
 def distances(model: FittedModel, student: Student, X: TableLike) -> Matrix:

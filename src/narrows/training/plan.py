@@ -119,10 +119,15 @@ class TrainingPlan:
             patience=patience if parameters["early_stopping"] else None,
             max_grad_norm=norm,
             init=init,
-            chooses=init == "pca"
-            and left_open(parameters, "learning_rate", "max_epochs", "corruption")
-            and not optimizer.full_batch,
+            chooses=init == "pca" and chooses_by_trials(parameters, optimizer),
         )
+
+
+def chooses_by_trials(parameters: Named, optimizer: Optimizer) -> bool:
+    """Return whether a fit that begins at a PCA asks held-out rows how far to leave it."""
+    if parameters.get("early_stopping") or optimizer.full_batch:
+        return False
+    return left_open(parameters, "learning_rate", "max_epochs", "corruption")
 
 
 def left_open(parameters: Named, *names: str) -> bool:

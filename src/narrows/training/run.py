@@ -38,12 +38,14 @@ class TrainingRun:
     def fit(self, *, hold_out: bool = False) -> Outcome:
         """Train the network, in place, as planned.
 
-        ``hold_out`` asks for trials on held-out rows whether or not the plan chooses by them.
+        ``hold_out`` asks for rows that the network has not seen, whether or not the plan chooses by
+        them or stops by them.
         """
         network, table = self.network, self.table
         if self.span is not None:
             network, table = self.span.network, self.span.table
-        if hold_out or self.trainer.settings.chooses:
+        plan = self.trainer.settings
+        if hold_out or plan.chooses or plan.patience is not None:
             outcome = trials.fit(self.trainer, network, table)
         else:
             outcome = self.trainer.fit(network, table)

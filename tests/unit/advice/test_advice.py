@@ -31,6 +31,7 @@ from narrows.advice import size
 from narrows.advice.duration import in_words
 from narrows.advice.remark import SEVERITIES
 from narrows.errors import DataError, ParameterError
+from narrows.training import trials
 
 Case = tuple[Any, dict[str, Any]]
 
@@ -542,6 +543,18 @@ def test_looking_leaves_table_and_global_generators_alone() -> None:
 )
 def test_durations_are_told_in_words(seconds: float, words: str) -> None:
     assert in_words(seconds) == words
+
+
+def test_the_time_foreseen_counts_what_is_tried_first() -> None:
+    chosen = advise(related(), quick=True).about("time")
+    epochs = chosen.details["epochs"]
+    given = advise(related(), quick=True, max_epochs=epochs).about("time")
+    assert "tried on held-out rows first" in chosen.why
+    assert "tried" not in given.why
+    per_epoch = [
+        said.details["seconds"] * said.details["rows_per_second"] for said in (chosen, given)
+    ]
+    assert per_epoch[0] == pytest.approx(trials.n_trainings(300) * per_epoch[1])
 
 
 def test_the_time_foreseen_is_that_of_the_pace_a_fit_would_have() -> None:

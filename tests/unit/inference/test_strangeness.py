@@ -32,3 +32,19 @@ def test_columns_are_those_of_the_table_and_add_up(model: Autoencoder) -> None:
         found.columns.sum(1), strangeness.distances(model._fitted, student, X)
     )
     assert np.median(found.code) == pytest.approx(1, rel=0.05)
+
+
+def test_of_many_rows_some_stand_for_all(
+    model: Autoencoder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    X = np.random.default_rng(1).normal(size=(4000, 4))
+    X[7] = np.nan
+    _, exact = strangeness.fitted(model._fitted, X, None, "both")
+    monkeypatch.setattr(strangeness, "MOST_LEARNED", 4 * 1000)
+    _, some = strangeness.fitted(model._fitted, X, np.ones(4000), "both")
+    assert exact is not None
+    assert some is not None
+    assert np.isnan(exact[7])
+    others = np.arange(4000) != 7
+    assert np.corrcoef(some[others], exact[others])[0, 1] > 0.99
+    assert np.median(some[others] / exact[others]) == pytest.approx(1, rel=0.1)

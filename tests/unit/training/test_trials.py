@@ -223,3 +223,19 @@ def test_a_network_that_cannot_stay_at_the_pca_is_trained(monkeypatch: pytest.Mo
     monkeypatch.setattr(trials.Trainer, "begin", lambda self, network, table: "random")
     model = Autoencoder(8, random_state=0).fit(_linear(700, 30))
     assert model.n_iter_ > 0
+
+
+def test_how_many_trainings_a_fit_is_worth() -> None:
+    assert trials.n_trainings(7) == 1
+    assert trials.n_trainings(100) == pytest.approx(4 * 0.75 + 1)
+    assert trials.n_trainings(400) == pytest.approx(2 * 0.75 + 1)
+    assert trials.n_trainings(1000) == pytest.approx(1.8)
+    assert trials.n_trainings(10_000) == pytest.approx(0.9)
+
+
+def test_rows_of_early_stopping_weigh_the_answers() -> None:
+    X = _linear(200, 12)
+    stopped = Autoencoder(8, early_stopping=True, max_epochs=40, random_state=0).fit(X)
+    plain = Autoencoder(8, max_epochs=40, random_state=0).fit(X)
+    weights = [m._fitted.stack.weights[0, 0, 0] for m in (stopped, plain)]  # type: ignore[union-attr]
+    assert weights[0] != weights[1]
