@@ -88,8 +88,8 @@ def show(outcome: Json, next_command: str) -> None:
 
 
 def _chosen(outcome: Json) -> dict[str, str]:
-    said = trials.in_words(outcome["trials"])
-    return {} if said is None else {"chosen": said}
+    choice = trials.in_words(outcome["trials"])
+    return {} if choice is None else {"chosen": choice}
 
 
 def _described(outcome: Json) -> dict[str, str]:

@@ -220,8 +220,8 @@ class AnomalyDetector(
         weights = self._weights()
         parts, code = np.zeros_like(errors), np.full(len(errors), np.nan)
         if self._student is not None:
-            found = strangeness.explained(self.autoencoder_._fitted, self._student, X)
-            parts, code = -found.columns, found.code
+            explanation = strangeness.explained(self.autoencoder_._fitted, self._student, X)
+            parts, code = -explanation.columns, explanation.code
         reconstruction, distance = weights[0] * errors.sum(1), weights[1] * parts.sum(1)
         empty = np.isnan(details.scores)
         scores = np.where(empty, np.nan, reconstruction + distance)

@@ -106,11 +106,11 @@ class FineTuned(
         rows = model.read(X)
         overwrite = model.layout.schema is not None or reading.is_copy(rows, X)
         rows, weight, kept = reading.apply_sample_weight(rows, sample_weight, target)
-        known = model.fingerprint  # a frozen one has seen other rows before
-        if known is not None:
-            known = known.including(rows)
+        fingerprint = model.fingerprint  # a frozen one has seen other rows before
+        if fingerprint is not None:
+            fingerprint = fingerprint.including(rows)
         # What the network's answer was worth is not what it will be.
-        encoder._adopt(replace(model, fingerprint=known, stack=None))
+        encoder._adopt(replace(model, fingerprint=fingerprint, stack=None))
         runtime = resolve(encoder.device, encoder.precision)
         randomness = Randomness.seeded(start, runtime.device)
         network = model.network.to(runtime.device, runtime.dtype)

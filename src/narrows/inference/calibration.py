@@ -74,7 +74,7 @@ def calibrated(
     share, fewer = None, 1.0
     start: normal.Moments | None = None
     scattered: list[_Judged] = []
-    whole: list[_Judged] = []
+    by_view: list[_Judged] = []
     for trial in tried:
         rest = ~torch.isin(rows, trial.held_out) if held_out else torch.ones_like(rows) > 0
         own = None if weight is None else weight[rest]
@@ -89,7 +89,7 @@ def calibrated(
         by_normal = NormalDistribution(start[0], start[1].shrunk(share))
         judge = _Judge(model, trial.network, by_normal, batch, table.fill)
         scattered.append(judge(hidden))
-        whole += [judge(view) for view in _views(model.layout, hidden)]
+        by_view += [judge(view) for view in _views(model.layout, hidden)]
     assert share is not None
     final = NormalDistribution.fit(
         inputs, observed, weight, share=share * fewer, start=start
@@ -99,7 +99,7 @@ def calibrated(
     groups = _groups(model.layout)
     deviations = final.covariance.variances().double().sqrt()
     weights, factors = _learned(scattered, deviations, groups)
-    of_views = _learned(whole, deviations, groups) if whole else (weights, factors)
+    of_views = _learned(by_view, deviations, groups) if by_view else (weights, factors)
     return Stack(
         final,
         torch.stack([weights, of_views[0]]).float(),
@@ -113,8 +113,8 @@ def _learned(
     """Return weights and factors of what was judged."""
     both = _Judged(*(torch.cat(parts) for parts in zip(*judged, strict=True)))
     weights = fitted_weights(both.network, both.normal, both.truth, both.cells, deviations, groups)
-    said = weights[0] * both.network + weights[1] * both.normal
-    return weights, fitted_factors(said - both.truth, both.deviation, both.cells)
+    joint = weights[0] * both.network + weights[1] * both.normal
+    return weights, fitted_factors(joint - both.truth, both.deviation, both.cells)
 
 
 @dataclass(frozen=True)
@@ -130,15 +130,15 @@ class _Judge:
     def __call__(self, hidden: Tensor) -> _Judged:
         """Return both answers for cells, shape (n_rows, n_outputs), which neither sees."""
         inputs, observed = _inputs(self.model, self.batch)
-        found = self.by_normal.expect(inputs, observed & ~hidden, variances=True)
-        assert found.variances is not None
+        expectation = self.by_normal.expect(inputs, observed & ~hidden, variances=True)
+        assert expectation.variances is not None
         with torch.no_grad():
             answer = self.model.said_inputs(self.network, *self._left(hidden)).cpu().double()
         mean = self.by_normal.mean
         return _Judged(
             answer - mean,
-            found.rows - mean,
-            found.variances.sqrt(),
+            expectation.rows - mean,
+            expectation.variances.sqrt(),
             inputs - mean,
             hidden & observed,
         )

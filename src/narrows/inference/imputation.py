@@ -119,26 +119,28 @@ def _stacked(
     for block in blocks(len(rows), 4 * model.n_outputs):
         own = rows[block]
         inputs, observed = map(torch.from_numpy, model.to_inputs(own))
-        found = stack.normal.expect(inputs, observed, variances=return_std)
-        whole = torch.from_numpy(_whole_views(model, own))[:, outputs]
-        said = found.rows
+        expectation = stack.normal.expect(inputs, observed, variances=return_std)
+        in_whole_views = torch.from_numpy(_whole_views(model, own))[:, outputs]
+        answer = expectation.rows
         if method == "stack":
             by_network = torch.from_numpy(model.expected_inputs(own)).double()
-            said = stack.join(by_network, found.rows, whole)
-        values[block] = model.scaling.decode(model.from_inputs(said).numpy())
+            answer = stack.join(by_network, expectation.rows, in_whole_views)
+        values[block] = model.scaling.decode(model.from_inputs(answer).numpy())
         if spread is not None:
-            assert found.variances is not None
-            spread[block] = model.input_spread(said, stack.spread(found.variances, whole))
+            assert expectation.variances is not None
+            spread[block] = model.input_spread(
+                answer, stack.spread(expectation.variances, in_whole_views)
+            )
     return _Answer(values, spread)
 
 
 def _whole_views(model: FittedModel, rows: Matrix) -> NDArray[np.bool_]:
     """Return which cells are of a view that a row lacks as a whole, where there are several."""
-    whole = np.zeros(rows.shape, dtype=bool)
+    in_whole_views = np.zeros(rows.shape, dtype=bool)
     views = model.layout.of_views
     for columns in views if len(views) > 1 else []:
-        whole[:, columns] = np.all(np.isnan(rows[:, columns]), axis=1, keepdims=True)
-    return whole
+        in_whole_views[:, columns] = np.all(np.isnan(rows[:, columns]), axis=1, keepdims=True)
+    return in_whole_views
 
 
 def _dense(model: FittedModel, X: TableLike) -> Matrix:

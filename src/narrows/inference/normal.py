@@ -163,10 +163,10 @@ class FactorCovariance:
         filled = rows.where(observed, 0.0)
         spread = torch.zeros_like(filled) if variances else None
         for block in _blocks(len(rows), max(rows.shape[1], n_factors**2)):
-            seen = observed[block].to(rows.dtype)
-            root = _cholesky((seen @ outer.T).unflatten(1, (n_factors, n_factors)) + one)
-            told = (filled[block] / self.noise) @ self.factors.T
-            scores = torch.cholesky_solve(told[:, :, None], root)[:, :, 0]
+            mask = observed[block].to(rows.dtype)
+            root = _cholesky((mask @ outer.T).unflatten(1, (n_factors, n_factors)) + one)
+            evidence = (filled[block] / self.noise) @ self.factors.T
+            scores = torch.cholesky_solve(evidence[:, :, None], root)[:, :, 0]
             filled[block] = filled[block].where(observed[block], scores @ self.factors)
             if spread is not None:
                 posterior = torch.cholesky_inverse(root).flatten(1)
@@ -209,8 +209,8 @@ class NormalDistribution:
         """
         mean = self.mean.double()
         covariance = self.covariance.cast(torch.float64)
-        found = covariance.expect(rows.double() - mean, observed, variances=variances)
-        return Expectation(found.rows.add_(mean), found.variances)
+        expectation = covariance.expect(rows.double() - mean, observed, variances=variances)
+        return Expectation(expectation.rows.add_(mean), expectation.variances)
 
     @classmethod
     def fit(
@@ -250,27 +250,27 @@ class NormalDistribution:
 Moments = tuple[Tensor, Covariance]
 
 
-def best_share(found: Moments, rows: Tensor, observed: Tensor, hidden: Tensor) -> float:
+def best_share(estimate: Moments, rows: Tensor, observed: Tensor, hidden: Tensor) -> float:
     """Return the shrinkage under which hidden cells of other rows are expected best.
 
     Parameters
     ----------
-    found : Moments
+    estimate : Moments
         Of rows that are not among these.
     rows, observed : Tensor of shape (n_rows, n_columns)
         Other rows, and which of their cells were measured.
     hidden : bool Tensor of shape (n_rows, n_columns)
         Which cells are hidden.
     """
-    mean, covariance = found
+    mean, covariance = estimate
     judged = hidden & observed
     if not bool(judged.any()):
         return _usual_share(rows)
     errors = []
     for share in SHARES:
         normal = NormalDistribution(mean, covariance.shrunk(share))
-        said = normal.expect(rows, observed & ~hidden).rows
-        errors.append(float((said - rows).square()[judged].mean()))
+        answer = normal.expect(rows, observed & ~hidden).rows
+        errors.append(float((answer - rows).square()[judged].mean()))
     return SHARES[min(range(len(SHARES)), key=errors.__getitem__)]
 
 
@@ -366,11 +366,11 @@ def _standing_for_all(x: Tensor, observed: Tensor, weight: Tensor) -> tuple[Tens
 
 def _factors(x: Tensor, observed: Tensor, weight: Tensor, variance: Tensor) -> FactorCovariance:
     """Return the factors of many columns, holes filled by what the factors say."""
-    found = _factorised(x * weight[:, None].sqrt(), variance)
+    covariance = _factorised(x * weight[:, None].sqrt(), variance)
     for _ in range(0 if bool(observed.all()) else ROUNDS):
-        filled = found.expect(x, observed, variances=False).rows
-        found = _factorised(filled * weight[:, None].sqrt(), variance)
-    return found
+        filled = covariance.expect(x, observed, variances=False).rows
+        covariance = _factorised(filled * weight[:, None].sqrt(), variance)
+    return covariance
 
 
 def _factorised(x: Tensor, variance: Tensor) -> FactorCovariance:
@@ -420,18 +420,18 @@ def _solve_pattern(
     matrix: Tensor, filled: Tensor, spread: Tensor | None, rows: Tensor, observed: Tensor
 ) -> None:
     """Fill rows that lack the same cells."""
-    seen, gone = observed.nonzero()[:, 0], (~observed).nonzero()[:, 0]
-    across = matrix[seen][:, gone]
-    if not len(seen):
+    present, absent = observed.nonzero()[:, 0], (~observed).nonzero()[:, 0]
+    across = matrix[present][:, absent]
+    if not len(present):
         if spread is not None:
             spread[rows] = matrix.diagonal()
         return
-    root = _cholesky(matrix[seen][:, seen])
+    root = _cholesky(matrix[present][:, present])
     weights = torch.cholesky_solve(across, root)
-    filled[rows[:, None], gone] = filled[rows[:, None], seen] @ weights
+    filled[rows[:, None], absent] = filled[rows[:, None], present] @ weights
     if spread is not None:
-        left = matrix.diagonal()[gone] - (across * weights).sum(0)
-        spread[rows[:, None], gone] = left.clamp(min=0)
+        left = matrix.diagonal()[absent] - (across * weights).sum(0)
+        spread[rows[:, None], absent] = left.clamp(min=0)
 
 
 def _solve_by_observed(
@@ -441,8 +441,8 @@ def _solve_by_observed(
     index, valid = _padded(observed)
     root = _cholesky(_gathered(matrix, index, valid))
     x = filled[rows]
-    told = x.gather(1, index) * valid
-    weights = torch.cholesky_solve(told[:, :, None], root)[:, :, 0] * valid
+    right_side = x.gather(1, index) * valid
+    weights = torch.cholesky_solve(right_side[:, :, None], root)[:, :, 0] * valid
     dense = torch.zeros_like(x).scatter_add_(1, index, weights)
     filled[rows] = x.where(observed, dense @ matrix)
     if spread is not None:
@@ -458,8 +458,8 @@ def _solve_by_missing(
     index, valid = _padded(~observed)
     root = _cholesky(_gathered(precision, index, valid))
     x = filled[rows]
-    told = -(x @ precision).gather(1, index) * valid
-    values = torch.cholesky_solve(told[:, :, None], root)[:, :, 0] * valid
+    right_side = -(x @ precision).gather(1, index) * valid
+    values = torch.cholesky_solve(right_side[:, :, None], root)[:, :, 0] * valid
     filled[rows] = x + torch.zeros_like(x).scatter_add_(1, index, values)
     if spread is not None:
         left = torch.cholesky_inverse(root).diagonal(dim1=1, dim2=2) * valid

@@ -149,12 +149,12 @@ def _two_weights(first: Tensor, second: Tensor, truth: Tensor) -> Tensor:
     both = torch.stack([first, second]).double()
     gram = both @ both.T
     gram.diagonal().mul_(1 + RIDGE).add_(1e-12)
-    told = both @ truth.double()
-    weights = torch.linalg.solve(gram, told)
+    right_side = both @ truth.double()
+    weights = torch.linalg.solve(gram, right_side)
     if bool((weights >= 0).all()):
         return weights
-    alone = (told / gram.diagonal()).clamp(min=0)  # on an edge of the quadrant
-    gains = 2 * alone * told - alone.square() * gram.diagonal()
+    alone = (right_side / gram.diagonal()).clamp(min=0)  # on an edge of the quadrant
+    gains = 2 * alone * right_side - alone.square() * gram.diagonal()
     best = int(gains.argmax())
     weights = torch.zeros(2, dtype=torch.float64)
     weights[best] = alone[best]

@@ -64,20 +64,20 @@ class StudentDistribution:
         every = torch.ones_like(observed)
         own = torch.ones_like(filled[:, 0]) if sample_weight is None else sample_weight.double()
         weight = own
-        found = cls._of(filled, every, weight)
+        distribution = cls._of(filled, every, weight)
         for _ in range(ROUNDS):
-            squared = found._squared(filled, every)
+            squared = distribution._squared(filled, every)
             after = own * (FREEDOM + filled.shape[1]) / (FREEDOM + squared)
             moved = float((after - weight).abs().max() / after.max().clamp(min=1e-30))
             weight = after
-            found = cls._of(filled, every, weight)
+            distribution = cls._of(filled, every, weight)
             if moved < CLOSE:
                 break
-        squared = found._squared(rows.double(), observed)
+        squared = distribution._squared(rows.double(), observed)
         if len(rows) >= MANY * filled.shape[1]:
-            return found, _per_column(squared, observed)
+            return distribution, _per_column(squared, observed)
         leverage = (squared * weight / weight.sum()).clamp(max=MOST_LEVERAGE)
-        return found, _per_column(squared / (1 - leverage), observed)
+        return distribution, _per_column(squared / (1 - leverage), observed)
 
     @classmethod
     def _of(cls, rows: Tensor, observed: Tensor, weight: Tensor) -> StudentDistribution:

@@ -62,16 +62,16 @@ model = narrows.load("this folder"{given})
 def _columns(estimator: Estimator, fitted: Named) -> str:
     """Return the columns as a table, with what was decided about each where anything was."""
     names = fitted["feature_names_in"] or [f"x{i}" for i in range(fitted["n_features_in"])]
-    known = getattr(estimator, "columns_", None)
-    if known is None:
+    columns = getattr(estimator, "columns_", None)
+    if columns is None:
         listed = _lines(f"- {_inert(name)}" for name in names[:MOST_COLUMNS])
         return f"{listed}{_and_more(names)}"
     if len(names) > MOST_COLUMNS:
-        return f"{_summarised(known)}\n\n{_first(names)}{_and_more(names)}"
+        return f"{_summarised(columns)}\n\n{_first(names)}{_and_more(names)}"
     rows = [
         f"| {_inert(name)} | {'' if column['view'] is None else _inert(column['view'])} "
         f"| {column['type']} | {column['missing']:.1%} |"
-        for name, column in zip(names, known, strict=True)
+        for name, column in zip(names, columns, strict=True)
     ]
     return _lines(["| column | view | type | missing in fit |", "|---|---|---|---|", *rows])
 
@@ -112,10 +112,10 @@ def _made(estimator: Estimator, config: Named) -> str:
     if "stop_reason" not in fitted:
         return made
     chosen = trials.in_words(fitted.get("trials", []))
-    said = "" if chosen is None else f". Chosen was {chosen}"
+    choice = "" if chosen is None else f". Chosen was {chosen}"
     return (
         f"{made}; {estimator.n_parameters_} parameters; training ended with "
-        f"`{fitted['stop_reason']}` after {estimator.n_iter_} epochs{said}"
+        f"`{fitted['stop_reason']}` after {estimator.n_iter_} epochs{choice}"
     )
 
 

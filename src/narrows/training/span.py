@@ -81,32 +81,32 @@ class Span:
         rows = DenseTable(coordinates.T.contiguous(), table.sample_weight)
         return cls(make(table.n_rows), rows, basis, mean)
 
-    def unfold(self, small: Trainable, whole: Network) -> Network:
+    def unfold(self, small: Trainable, full: Network) -> Network:
         """Write a network of coordinates into one of the table's columns; return that."""
         assert isinstance(small, Network)
         first, last = _ends(small)
-        first_whole, last_whole = _ends(whole)
+        first_full, last_full = _ends(full)
         own = dict(small.named_parameters())
         with torch.no_grad():
-            for name, value in whole.named_parameters():
+            for name, value in full.named_parameters():
                 if value.shape == own[name].shape:
                     value.copy_(own[name])
-            weight, bias = _weights(first_whole)
+            weight, bias = _weights(first_full)
             weight.copy_(_weights(first)[0] @ self.basis.T)
             bias.copy_(_weights(first)[1] - weight @ self.mean)
-            weight, bias = _weights(last_whole)
+            weight, bias = _weights(last_full)
             weight.copy_(self.basis @ _weights(last)[0])
             bias.copy_(self.basis @ _weights(last)[1] + self.mean)
-        return whole
+        return full
 
-    def unfolded(self, outcome: Outcome, whole: Network) -> Outcome:
+    def unfolded(self, outcome: Outcome, full: Network) -> Outcome:
         """Return the outcome of training on coordinates as one of training on the columns."""
-        self.unfold(self.network, whole)
-        share = self.table.n_features / whole.n_features
+        self.unfold(self.network, full)
+        share = self.table.n_features / full.n_features
         for row in outcome.history:
             row["loss_per_feature"] *= share
         outcome.trials = [
-            Trial(self.unfold(trial.network, copy.deepcopy(whole)), trial.held_out)
+            Trial(self.unfold(trial.network, copy.deepcopy(full)), trial.held_out)
             for trial in outcome.trials
         ]
         return outcome

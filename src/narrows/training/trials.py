@@ -83,9 +83,9 @@ def fit(trainer: Trainer, network: Trainable, table: Table) -> Outcome:
         return _refitted(trainer, network, table, _Candidate(trainer.settings, 0.0, math.nan))
     chosen, paths, interrupted = _chosen(trainer, network, table, folds)
     comparison = [candidate.row(chosen) for candidate in chosen.others]
-    said = in_words(comparison)
-    if said is not None:
-        trainer.progress.note(f"chosen: {said}")
+    text = in_words(comparison)
+    if text is not None:
+        trainer.progress.note(f"chosen: {text}")
     failed = chosen.way > 0 and paths[0].outcome.stop_reason == "diverged"
     if not interrupted and (table.n_rows < KEPT_FROM or failed):
         outcome = _refitted(trainer, network, table, chosen)
@@ -130,15 +130,15 @@ def in_words(trials: Sequence[Json]) -> str | None:
     if chosen["distance"] == 0:
         start = "the PCA that training begins at"
         return f"{start}: none of {n_others} others did better on held-out rows"
-    told = f"training at a peak rate of {chosen['learning_rate']:.2g}"
+    text = f"training at a peak rate of {chosen['learning_rate']:.2g}"
     if chosen["corruption"] != "none":
-        told += f" with {chosen['corruption']}"
+        text += f" with {chosen['corruption']}"
     if chosen["distance"] < 1:
-        told += f", {chosen['distance']:.0%} of the way from the PCA"
+        text += f", {chosen['distance']:.0%} of the way from the PCA"
     if first is not None and first["held_out_objective"] > 0:
         share = chosen["held_out_objective"] / first["held_out_objective"]
-        told += f": {share:.3g} of the PCA's objective"
-    return f"{told}; compared with {n_others} others on held-out rows"
+        text += f": {share:.3g} of the PCA's objective"
+    return f"{text}; compared with {n_others} others on held-out rows"
 
 
 @dataclass(frozen=True)
@@ -339,10 +339,10 @@ def _folds(
     else:
         share = HELD_OUT / 2 if n_rows >= KEPT_FROM else HELD_OUT
         parts = (order[: min(MOST_HELD_OUT, round(share * n_rows))],)
-    whole = torch.ones(n_rows, dtype=torch.bool)
+    every = torch.ones(n_rows, dtype=torch.bool)
     folds = []
     for part in parts:
-        train = whole.clone()
+        train = every.clone()
         train[part] = False
         folds.append((train.nonzero()[:, 0], part.sort().values))
     return folds
