@@ -14,7 +14,7 @@ from sklearn.neural_network import MLPRegressor
 
 from narrows import Autoencoder
 from tables.journal import Figures, Journal
-from tables.sources import Table, splits, standardised
+from tables.sources import Split, Table, splits
 
 Matrix = NDArray[Any]
 SIZES = (2, 8, 32)
@@ -72,16 +72,18 @@ def by_hand(k: int, seed: int, A: Matrix, B: Matrix) -> Matrix:
         return network(torch.tensor(B, dtype=torch.float32)).numpy()
 
 
-def narrows(k: int, seed: int, A: Matrix, B: Matrix) -> Matrix:
-    return Autoencoder(k, random_state=seed).fit(A.astype(np.float32)).reconstruct(B)
-
-
 PEERS: dict[str, Method] = {"PCA": pca, "kernel PCA": kernel_pca, "MLP": mlp, "by hand": by_hand}
 
 
 def run(table: Table, seeds: int, journal: Journal, *, peers: bool = True) -> None:
     for seed, train, test in splits(table, seeds):
-        A, B = standardised(table.X, train, test)
+        split = Split.of(table.X, train, test)
+        A, B = split.scaled
+
+        def narrows(k: int, seed: int, A: Matrix, B: Matrix, split: Split = split) -> Matrix:
+            X, new = split.raw
+            return split.in_units(Autoencoder(k, random_state=seed).fit(X).reconstruct(new))
+
         for k in SIZES:
             if k >= min(A.shape):
                 continue

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from machine import machine
+from pages import replace_part
 from tables.journal import Figures, Journal
 from tables.sources import CHOSEN_ON
 
@@ -157,13 +157,8 @@ PARTS = {
 
 def write(journal: Journal, page: Path, picture: Path) -> None:
     """Replace the tables between the page's marks by those of the journal."""
-    text = page.read_text()
     for name, part in PARTS.items():
-        start, end = f"<!-- {name} -->", f"<!-- end of {name} -->"
-        before, rest = text.split(start)
-        body = "\n".join(["", machine(), "", *part(journal), ""])
-        text = before + start + body + end + rest.split(end)[1]
-    page.write_text(text)
+        replace_part(page, name, part(journal))
     draw(journal, picture)
 
 

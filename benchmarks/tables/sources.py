@@ -18,6 +18,8 @@ import pandas as pd
 from numpy.typing import NDArray
 from sklearn import datasets
 
+from narrows.data.scaling import Scaling
+
 Matrix = NDArray[Any]
 DATA = Path(os.environ.get("NARROWS_DATA", "../shared/data"))
 VIEWS = ("fou", "fac", "kar", "pix", "zer", "mor")
@@ -309,3 +311,27 @@ def standardised(X: Matrix, train: Matrix, test: Matrix) -> tuple[Matrix, Matrix
     kept = scale > 1e-9 * np.abs(X[train]).max(0).clip(1e-300)
     Z = (X[:, kept] - X[train][:, kept].mean(0)) / scale[kept]
     return Z[train], Z[test]
+
+
+@dataclass(frozen=True)
+class Split:
+    """Both parts of a table as they are, and in the units that ``scaling="auto"`` gives them.
+
+    Columns that are constant in the training rows are dropped.
+    """
+
+    raw: tuple[Matrix, Matrix]
+    scaling: Scaling
+
+    @classmethod
+    def of(cls, X: Matrix, train: Matrix, test: Matrix) -> Split:
+        kept = X[train].std(0) > 1e-9 * np.abs(X[train]).max(0).clip(1e-300)
+        raw = X[train][:, kept], X[test][:, kept]
+        return cls(raw, Scaling.fit("auto", raw[0]))
+
+    @property
+    def scaled(self) -> tuple[Matrix, Matrix]:
+        return self.in_units(self.raw[0]), self.in_units(self.raw[1])
+
+    def in_units(self, rows: Matrix) -> Matrix:
+        return self.scaling.encode(np.asarray(rows, float), np.float64)

@@ -15,7 +15,7 @@ from sklearn.neighbors import KNeighborsClassifier
 from narrows import Autoencoder
 from tables.compression import unexplained
 from tables.journal import Figures, Journal
-from tables.sources import Table, splits, standardised
+from tables.sources import Split, Table, splits, standardised
 
 Matrix = NDArray[Any]
 
@@ -107,23 +107,21 @@ def codes(table: Table, sizes: tuple[int, ...], seeds: int, journal: Journal) ->
     from sklearn.decomposition import PCA
 
     for seed, train, test in splits(table, seeds, 0.75):
-        A, B = table.X[train], table.X[test]
-        raw = table.name.startswith("mnist")
-        if not raw:
-            A, B = standardised(table.X, train, test)
+        split = Split.of(table.X, train, test)
         for k in sizes:
 
             def accuracy(code_a: Matrix, code_b: Matrix, train=train, test=test) -> Figures:
                 model = KNeighborsClassifier(5).fit(code_a, table.y[train])
                 return {"accuracy": float(model.score(code_b, table.y[test]))}
 
-            def pca(k: int = k, A: Matrix = A, B: Matrix = B) -> Figures:
+            def pca(k: int = k, split: Split = split) -> Figures:
+                A, B = split.scaled
                 model = PCA(k, random_state=seed).fit(A)
                 return accuracy(model.transform(A), model.transform(B))
 
-            def narrows(k: int = k, A: Matrix = A, B: Matrix = B) -> Figures:
-                views = table.views or None
-                model = Autoencoder(k, views=views, random_state=seed).fit(A.astype(np.float32))
+            def narrows(k: int = k, split: Split = split) -> Figures:
+                A, B = split.raw
+                model = Autoencoder(k, views=table.views or None, random_state=seed).fit(A)
                 return accuracy(model.transform(A), model.transform(B))
 
             journal.measure(("codes", table.name, seed, k, "PCA"), pca)

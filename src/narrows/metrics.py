@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
+import narwhals as nw
 import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial.distance import pdist
 from sklearn import manifold
 from sklearn.utils import check_array, check_consistent_length
 
+from narrows.core.types import Estimator, TableLike
+from narrows.data import containers
+from narrows.data.scaling import Scaling
+from narrows.data.schema import floats, frame_of
 from narrows.errors import DataError
 
 __all__ = [
     "active_units",
     "continuity",
     "distance_correlation",
+    "explained_variance_scorer",
     "jacobian_norm",
     "trustworthiness",
     "unexplained",
@@ -54,6 +61,84 @@ def unexplained(x: Any, reconstruction: Any, observed: Any = None, *, center: An
     lost = np.where(seen, (rows - back) ** 2, 0.0).sum()
     spread = np.where(seen, (rows - center) ** 2, 0.0).sum()
     return float(lost / spread) if spread else float("nan")
+
+
+def explained_variance_scorer(estimator: Estimator, X: TableLike, y: Any = None) -> float:
+    """Return the share of the variance of rows that their reconstruction keeps.
+
+    A scorer for searches, where `Autoencoder.score` would compare losses of different units: it
+    looks at the table as it came and at what comes back, and depends on no setting of the
+    estimator. Each column of numbers has the unit that ``scaling="auto"`` gives it in these rows.
+    A column of levels counts as one of them, and loses the share of its cells that are wrong
+    against those that the most frequent level has wrong. Cells that were not measured are left out.
+
+    Parameters
+    ----------
+    estimator : estimator or Pipeline
+        Fitted; with ``reconstruct``, or ``transform`` and ``inverse_transform``.
+    X : array, CSR array or data frame of shape (n_samples, n_features)
+        Rows it was not fitted to.
+    y : ignored
+        There for scikit-learn.
+
+    Returns
+    -------
+    float
+        1 is perfect, 0 as good as the means of these rows, below 0 worse; NaN where nothing varies.
+
+    Examples
+    --------
+    >>> from narrows import Autoencoder
+    >>> from narrows.metrics import explained_variance_scorer
+    >>> from sklearn.datasets import load_iris
+    >>> X = load_iris().data
+    >>> model = Autoencoder(2, max_epochs=5, random_state=0).fit(X[::2])
+    >>> round(explained_variance_scorer(model, X[1::2]), 2)
+    0.96
+    """
+    if hasattr(estimator, "reconstruct"):
+        back = estimator.reconstruct(X)
+    else:
+        back = estimator.inverse_transform(estimator.transform(X))
+    numbers: list[tuple[Matrix, Matrix]] = []
+    named: list[tuple[Matrix, Matrix]] = []
+    for x, r in zip(_columns(X), _columns(back), strict=True):
+        (numbers if x.dtype == np.float64 and r.dtype == np.float64 else named).append((x, r))
+    lost, spread = _of_numbers(numbers) if numbers else (0.0, 0.0)
+    for x, r in named:
+        measured = np.array([cell is not None and cell == cell for cell in x])
+        values, counts = np.unique(x[measured].astype(str), return_counts=True)
+        if len(values) > 1:
+            n_wrong = np.sum(x[measured].astype(str) != r[measured].astype(str))
+            lost += measured.sum() * n_wrong / (measured.sum() - counts.max())
+            spread += measured.sum()
+    return 1 - lost / spread if spread else float("nan")
+
+
+def _of_numbers(columns: Sequence[tuple[Matrix, Matrix]]) -> tuple[float, float]:
+    """Return the squared error and the sum of squares of columns, in units of their scaling."""
+    rows, back = (np.column_stack(side) for side in zip(*columns, strict=True))
+    scaling = Scaling.fit("auto", rows)
+    x, r = (scaling.encode(side, np.float64) for side in (rows, back))
+    return float(np.nansum((x - r) ** 2)), float(np.nansum((x - np.nanmean(x, axis=0)) ** 2))
+
+
+def _columns(X: TableLike) -> list[NDArray[Any]]:
+    """Return the columns of a table: numbers as float64, anything else as it is."""
+    table = containers.opened(X)
+    if nw.dependencies.is_into_dataframe(table):
+        frame = frame_of(table)
+    else:
+        array = np.asarray(table.toarray() if hasattr(table, "toarray") else table)
+        if array.dtype != object:
+            return list(array.astype(np.float64).T)
+        frame = frame_of(containers.columns_of(array))
+    return [
+        floats(series.name, series)
+        if series.dtype.is_numeric()
+        else np.array(series.to_list(), dtype=object)
+        for series in frame.iter_columns()
+    ]
 
 
 def trustworthiness(x: Any, code: Any, *, n_neighbors: int = 10) -> float:

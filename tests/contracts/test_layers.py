@@ -18,9 +18,9 @@ SOURCE = Path(__file__).parents[2] / "src" / "narrows"
 # circle. Folders on one layer do not know each other.
 LAYERS = (
     ("errors",),
-    ("core", "metrics"),
+    ("core",),
     ("data", "architectures", "latents", "priors", "corruptions", "codes"),
-    ("losses", "penalties", "fusions"),
+    ("losses", "penalties", "fusions", "metrics"),
     ("network",),
     ("training",),
     ("inference",),

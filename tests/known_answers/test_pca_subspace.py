@@ -16,6 +16,7 @@ def fitted(X: NDArray[np.float64], n_components: int, *, tied: bool) -> Autoenco
     return Autoencoder(
         n_components,
         architecture=Dense((), tied=tied),
+        scaling="standard",
         optimizer=LBFGS(iterations=50, memory=20, tolerance=1e-12),
         max_epochs=40,
         precision="float64",

@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
+import pandas as pd
+import polars as pl
+import pyarrow as pa
 import pytest
 from scipy.stats import rankdata
+from sklearn.decomposition import PCA
+from sklearn.model_selection import GridSearchCV
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 
-from narrows import metrics
+from narrows import Autoencoder, metrics
 from narrows.errors import DataError
+from narrows.metrics import explained_variance_scorer, unexplained
 
 RANDOM = np.random.default_rng(0)
 ROWS = RANDOM.normal(size=(60, 5))
@@ -83,3 +93,70 @@ def test_the_jacobian_is_in_units_of_the_spread_of_the_code() -> None:
 def test_too_many_neighbours_are_refused() -> None:
     with pytest.raises(DataError, match="choose at most 29"):
         metrics.trustworthiness(ROWS, ROWS, n_neighbors=30)
+
+
+def test_the_scorer_is_the_share_of_variance_that_a_pca_keeps(breast_cancer: Any) -> None:
+    train, test = breast_cancer[::2], breast_cancer[1::2]
+    pipeline = make_pipeline(StandardScaler(), PCA(3)).fit(train)
+    back = pipeline.inverse_transform(pipeline.transform(test))
+    shares = ((test - back) ** 2).sum(0) / ((test - test.mean(0)) ** 2).sum(0)
+    assert explained_variance_scorer(pipeline, test) == pytest.approx(1 - shares.mean())
+
+
+def test_the_scorer_knows_no_units(breast_cancer: Any) -> None:
+    units = 10.0 ** np.arange(-15, 15)
+
+    class Copy:
+        """Gives back rows that lost every second column."""
+
+        def reconstruct(self, X: Any) -> Any:
+            return np.where(np.arange(X.shape[1]) % 2, X, X.mean(0))
+
+    score = explained_variance_scorer(Copy(), breast_cancer)
+    assert score == pytest.approx(0.5)
+    assert explained_variance_scorer(Copy(), breast_cancer * units) == pytest.approx(score)
+
+
+@pytest.mark.parametrize("scaling", ["auto", "standard", "minmax", "robust", "none"])
+def test_the_scorer_does_not_ask_how_the_model_scales(scaling: str, digits: Any) -> None:
+    model = Autoencoder(4, scaling=scaling, max_epochs=2, random_state=0).fit(digits)
+    lost = unexplained(digits, model.reconstruct(digits), center=digits.mean(0))  # of one unit
+    assert explained_variance_scorer(model, digits) == pytest.approx(1 - lost)
+
+
+@pytest.mark.parametrize("library", ["pandas", "polars", "pyarrow", "objects"])
+def test_the_scorer_counts_wrong_levels_against_the_most_frequent(library: str) -> None:
+    frame = pd.DataFrame(
+        {"size": [1.0, 2.0, np.nan, 4.0], "kind": ["a", "a", "b", "c"], "same": ["x"] * 4}
+    )
+
+    class Wrong:
+        """Right about all but the last row."""
+
+        def reconstruct(self, X: Any) -> Any:
+            back = frame.copy()
+            back["kind"] = ["a", "a", "b", "a"]
+            return as_given(back)
+
+    def as_given(table: pd.DataFrame) -> Any:
+        if library == "pandas":
+            return table
+        if library == "objects":
+            return table.to_numpy(dtype=object)
+        made = pa.Table.from_pandas(table)
+        return pl.from_arrow(made) if library == "polars" else made
+
+    # Of the levels, 2 of 4 rows would be wrong by the most frequent one, and 1 is.
+    numbers = 3.0  # three measured cells, in units of their standard deviation
+    expected = 1 - (4 * 1 / 2) / (numbers + 4)
+    assert explained_variance_scorer(Wrong(), as_given(frame)) == pytest.approx(expected)
+
+
+def test_the_scorer_searches(breast_cancer: Any) -> None:
+    search = GridSearchCV(
+        Autoencoder(2, max_epochs=1, random_state=0),
+        {"scaling": ["auto", "minmax"]},
+        scoring=explained_variance_scorer,
+        cv=2,
+    ).fit(breast_cancer)
+    assert (search.cv_results_["mean_test_score"] < 1).all()

@@ -307,7 +307,7 @@ def _comparable(plan: _Plan) -> Json:
     """
     if "loss" in plan.asked:
         return plan.settings
-    scaling = plan.settings.get("scaling", "standard")
+    scaling = plan.settings.get("scaling", "auto")
     if scaling == "robust" and "scaling" not in plan.asked:
-        scaling = "standard"  # under robust scaling, squares are those of the tails
+        scaling = "auto"  # under robust scaling, squares are those of the tails
     return {**plan.settings, "loss": "squared_error", "scaling": scaling}

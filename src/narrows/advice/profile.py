@@ -12,9 +12,10 @@ import numpy as np
 
 from narrows.core.types import Matrix, Part, TableLike
 from narrows.data import containers, reading, type_inference
+from narrows.data.column_statistics import dense
 from narrows.data.layout import Layout
 from narrows.data.reading import names_of, read_training_table
-from narrows.data.scaling import Scaling, dense
+from narrows.data.scaling import Scaling
 from narrows.data.schema import frame_of, library_of
 from narrows.data.views import View, resolve_views
 from narrows.estimators.autoencoder import Autoencoder
@@ -123,11 +124,11 @@ class Profile:
 
     @functools.cached_property
     def seen(self) -> Matrix:
-        """The rows as the network sees them after standard scaling, a column per level.
+        """The rows as the network sees them with scaling="auto", a column per level.
 
         Shape (n_looked_at, n_seen); 0 where a cell was not measured.
         """
-        scaling = Scaling.fit("standard", self.values, columns=self.layout.columns)
+        scaling = Scaling.fit("auto", self.values, columns=self.layout.columns)
         return to_inputs(self.values, scaling, self.layout)[0]
 
 

@@ -18,6 +18,7 @@ from narrows.architectures.recurrent import Recurrent
 from narrows.core.activations import ACTIVATIONS
 from narrows.core.types import Named
 from narrows.corruptions import Masking
+from narrows.data.automatic_scaling import alike
 from narrows.data.scaling import Scaling
 from narrows.errors import ParameterError
 from narrows.estimators.autoencoder import Autoencoder
@@ -50,7 +51,7 @@ def domain(table: Profile, settings: Named) -> Remark | None:
     bounded = math.isfinite(loss.low) and math.isfinite(loss.high)
     if not bounded:
         return _possible(low, high) if inside and settings.get("loss") is None else None
-    scaling = settings.get("scaling", "none" if inside else "standard")
+    scaling = settings.get("scaling", "none" if inside else "auto")
     if _within(table, scaling, loss.low, loss.high):
         return Remark(
             "loss",
@@ -107,9 +108,9 @@ def spreads(table: Profile, settings: Named) -> Remark | None:
         return None
     spread = np.nanstd(values, axis=0)
     ratio = float(spread.max() / max(spread.min(), 1e-300))
-    if ratio < FAR_APART:
+    if ratio < FAR_APART or alike(np.nanmin(values, axis=0), np.nanmax(values, axis=0)):
         return None
-    scaling = settings.get("scaling", "standard")
+    scaling = settings.get("scaling", "auto")
     unscaled = scaling in (None, "none")
     return Remark(
         "scaling",
@@ -117,7 +118,7 @@ def spreads(table: Profile, settings: Named) -> Remark | None:
         f"the widest column spreads {ratio:,.0f} times as far as the narrowest"
         + (f", and scaling={scaling!r} is asked for" if unscaled else ""),
         "the loss adds up squared errors, so without scaling the widest columns are all it sees.",
-        f"scaling={'standard' if unscaled else scaling!r}",
+        f"scaling={'auto' if unscaled else scaling!r}",
         details={"ratio": ratio},
     )
 
@@ -173,18 +174,14 @@ def declared(table: Profile, image: tuple[int, ...] | None, steps: int | None) -
     else:
         part = Recurrent((size, channels))
         what, why = "a sequence", "its steps have an order, and rows may be of any length"
-    low, high = _ends(table)
-    # Pixels are all in one unit, and scaled one by one those of the margin would weigh the most.
-    alike = image is not None and bool(low.size and (low >= 0).all() and (high <= 1).all())
-    scaling = {"scaling": "none"} if alike else {}
     return Remark(
         "architecture",
         "advice",
         f"a row is {what}: {name}={image if image is not None else steps!r}, "
         f"{channels} channel{'s' * (channels > 1)}",
         f"{why}, which {type(part).__name__} knows and Dense has to learn.",
-        f"architecture={part!r}" + ", scaling='none'" * alike,
-        {"architecture": part, **scaling},
+        f"architecture={part!r}",
+        {"architecture": part},
     )
 
 

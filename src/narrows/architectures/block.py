@@ -244,6 +244,13 @@ class Architecture(Spec, axis="architecture"):
         """
         return None
 
+    def channel_columns(self, n_features: int) -> NDArray[np.int64] | None:
+        """Return the numbers of the columns of each channel, shape (channels, n_in_each).
+
+        None where no shape was declared, so that columns may be of any kind.
+        """
+        return None
+
     @classmethod
     def of(cls, value: Any) -> Self:
         """Return a spec for a spec, a name, or a tuple of widths (a `Dense` stack).

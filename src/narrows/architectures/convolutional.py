@@ -354,6 +354,13 @@ class Convolutional(Architecture):
         numbers = np.arange(n_features).reshape(channels, *size)
         return numbers if len(size) < 3 else numbers[:, size[0] // 2]
 
+    def channel_columns(self, n_features: int) -> NDArray[np.int64] | None:
+        """Return the columns of each channel; None where ``input_shape`` is not given."""
+        if self.input_shape is None:
+            return None
+        channels, _ = self._input(n_features)
+        return np.arange(n_features).reshape(channels, -1)
+
     def _convolutions(self, n_features: int) -> list[Convolution]:
         """Return the encoder's convolutions, each of the size that the one before leaves."""
         if self.pooling is not None:

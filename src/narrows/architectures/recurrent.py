@@ -374,6 +374,10 @@ class Recurrent(Architecture):
         """Return the numbers of the columns as (channels, steps)."""
         return np.arange(n_features).reshape(self._shape(n_features)).T
 
+    def channel_columns(self, n_features: int) -> NDArray[np.int64] | None:
+        """Return the columns of each channel; None where ``input_shape`` is not given."""
+        return None if self.input_shape is None else self.drawn(n_features)
+
     def _layout(self, n_features: int) -> SequenceShape:
         n_steps, n_channels = self._shape(n_features)
         return SequenceShape(

@@ -10,6 +10,7 @@ import pyarrow as pa
 
 from narrows.cli import models, output, tables
 from narrows.core.types import Estimator, Json
+from narrows.data.automatic_scaling import in_words
 from narrows.training import trials
 
 ROWS_EXAMINED = 10_000
@@ -38,6 +39,7 @@ def of_fit(model: Estimator, features: pa.Table, folder: str, seconds: float) ->
         "columns": features.num_columns,
         "missing": sum(map(tables.missing_cells, features.columns)),
         "views": {view.name: len(view.columns) for view in model.layout_.views},
+        "scaling": in_words([column["scaling"] for column in model.columns_]),
         "types": dict(Counter(column["type"] for column in model.columns_)),
         "n_components": model.n_components,
         "n_parameters": model.n_parameters_,
@@ -47,21 +49,30 @@ def of_fit(model: Estimator, features: pa.Table, folder: str, seconds: float) ->
         "seconds": seconds,
         **{key: value for key, value in last.items() if key not in ("phase", "epoch", "seconds")},
         "rows_examined": examined.num_rows,
-        "unexplained_variance": unexplained_variance(model, examined),
+        **unexplained_variance(model, examined),
     }
 
 
-def unexplained_variance(model: Estimator, features: pa.Table) -> dict[str, float]:
-    """Return 1 - R^2 of each number's reconstruction; columns that never vary are left out."""
+def unexplained_variance(model: Estimator, features: pa.Table) -> Json:
+    """Return 1 - R^2 of each number's reconstruction, and of all in the units they are scaled to.
+
+    Those that lose the most of all come first; columns that never vary are left out.
+    """
     said = model.reconstruct(models.accepted(model, features))
     names = models.output_names(model)
-    shares = {}
+    scale = model.scaling_.scale
+    lost, spreads = {}, {}
     for number in model.layout_.numbers(range(features.num_columns)):
         x = _floats(features.column(number))
         r = said[:, number] if isinstance(said, np.ndarray) else _floats(said.column(number))
         if np.isfinite(x).any() and (spread := np.nansum(np.square(x - np.nanmean(x)))) > 0:
-            shares[names[number]] = float(np.nansum(np.square(r - x)) / spread)
-    return shares
+            unit = 1.0 if scale is None else scale[number]
+            lost[names[number]] = float(np.nansum(np.square((r - x) / unit)))
+            spreads[names[number]] = float(spread / unit**2)
+    total = sum(lost.values()) / sum(spreads.values()) if lost else None
+    most_first = sorted(lost, key=lost.__getitem__, reverse=True)
+    shares = {name: lost[name] / spreads[name] for name in most_first}
+    return {"unexplained": total, "unexplained_variance": shares}
 
 
 def _floats(column: pa.ChunkedArray) -> np.ndarray[Any, Any]:
@@ -99,6 +110,7 @@ def _described(outcome: Json) -> dict[str, str]:
         lines["views"] = ", ".join(f"{name} ({n})" for name, n in outcome["views"].items())
     if set(outcome["types"]) != {"numeric"}:
         lines["types"] = ", ".join(f"{n} {name}" for name, n in outcome["types"].items())
+    lines["scaling"] = "; ".join(outcome["scaling"])
     if outcome["missing"]:
         share = outcome["missing"] / (outcome["rows"] * outcome["columns"])
         lines["missing"] = f"{outcome['missing']:,} cells ({share:.1%}) were not measured"
@@ -116,12 +128,12 @@ def _unexplained(outcome: Json) -> str:
     shares = outcome["unexplained_variance"]
     if not shares:
         return "nothing: no column varies"
-    worst = sorted(shares, key=shares.__getitem__, reverse=True)[:WORST_SHOWN]
-    listed = ", ".join(f"{name} {shares[name]:.1%}" for name in worst)
-    mean = sum(shares.values()) / len(shares)
-    part = f", {outcome['rows_examined']:,} rows" * (outcome["rows_examined"] < outcome["rows"])
-    of = f"of the variance of the training rows (mean of the columns{part})"
-    return f"{mean:.1%} {of}; most in {listed}"
+    listed = ", ".join(f"{name} {shares[name]:.1%}" for name in list(shares)[:WORST_SHOWN])
+    part = f" ({outcome['rows_examined']:,} of them)"
+    of = "of the variance of the training rows" + part * (
+        outcome["rows_examined"] < outcome["rows"]
+    )
+    return f"{outcome['unexplained']:.1%} {of}; most is lost in {listed}"
 
 
 def _evenly(n_rows: int) -> np.ndarray[Any, Any]:

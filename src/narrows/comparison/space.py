@@ -75,7 +75,7 @@ class Space(BaseEstimator):  # type: ignore[misc]
             raise DataError("X is sparse, which most methods cannot use; give X.toarray()")
         rows, layout = read_training_table(self, X, views=self.views, types=self.types)
         self.layout_ = layout.measured(rows, None)
-        self.scaling_ = Scaling.fit("standard", rows, columns=self.layout_.columns)
+        self.scaling_ = Scaling.fit("auto", rows, columns=self.layout_.columns)
         width, columns = self.layout_.n_features, self.layout_.one_hot_columns
         widths = [column.n_inputs for column in columns] or [1] * width
         self.owners_ = np.repeat(np.arange(width), widths)

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from narrows.core import checks
 from narrows.core.types import Json, TableLike
-from narrows.data.scaling import dense
+from narrows.data.column_statistics import dense
 
 MOST = 1 << 14  # rows that a fingerprint keeps a mark of
 CELLS = 1 << 16  # looked at together: they stay in the processor's cache

@@ -54,8 +54,10 @@ class Layout:
         """What each column is; empty where all are plain numbers."""
         return () if self.schema is None else self.schema.columns
 
-    def described(self, names: Sequence[str] | None, missing: Any) -> list[Json]:
-        """Return a row for each column: what it is called, its view, its type, what is missing.
+    def described(
+        self, names: Sequence[str] | None, missing: Any, rules: Sequence[str] = ()
+    ) -> list[Json]:
+        """Return a row for each column: name, view, type, scaling, what is missing.
 
         Parameters
         ----------
@@ -63,6 +65,8 @@ class Layout:
             Of the columns.
         missing : ndarray of shape (n_features,) or None
             Share of the cells of each; None if there were none.
+        rules : sequence of str
+            By which each was scaled; empty where that is not known.
         """
         view = {column: placed.name for placed in self.views for column in placed.columns}
         columns = self.columns or (PLAIN,) * self.n_features
@@ -73,6 +77,7 @@ class Layout:
                 "type": column.type.name,
                 "levels": list(column.levels),
                 "rare_levels": column.pooled,
+                "scaling": rules[number] if rules else None,
                 "missing": 0.0 if missing is None else float(missing[number]),
             }
             for number, column in enumerate(columns)

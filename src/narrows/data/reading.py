@@ -14,9 +14,9 @@ from sklearn.utils.validation import _check_sample_weight, check_array, validate
 
 from narrows.core.types import DTypeLike, Estimator, Matrix, Part, TableLike, TargetLike
 from narrows.data import containers, type_inference
+from narrows.data.column_statistics import Rows
 from narrows.data.frames import Frame
 from narrows.data.layout import Layout
-from narrows.data.scaling import Rows
 from narrows.data.schema import Schema, floats, frame_of
 from narrows.data.views import resolve_views
 from narrows.errors import DataError

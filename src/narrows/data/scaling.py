@@ -3,88 +3,27 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
-import scipy.sparse
 from numpy.typing import NDArray
-from sklearn.preprocessing import MinMaxScaler, RobustScaler, StandardScaler
 
 from narrows.core import checks
 from narrows.core.types import DTypeLike, Matrix
+from narrows.data.automatic_scaling import STANDARD, Unit, automatic
 from narrows.data.column import Column
+from narrows.data.column_statistics import (
+    Rows,
+    Statistics,
+    dense,
+    mean_of_columns,
+    minmax,
+    missing_shares,
+    robust,
+    standard,
+)
 from narrows.errors import DataError
-
-Rows = Any  # a float ndarray or CSR array of shape (n_samples, n_features)
-Statistics = tuple[NDArray[np.float64], NDArray[np.float64]]
-
-BLOCK_CELLS = 1 << 22  # cells handled at a time, so that temporaries stay near 32 MB
-
-
-def blocks(n_rows: int, n_columns: int) -> Iterator[slice]:
-    """Yield slices that cut ``n_rows`` rows into blocks of at most `BLOCK_CELLS` cells."""
-    size = max(1, BLOCK_CELLS // max(1, n_columns))
-    for start in range(0, n_rows, size):
-        yield slice(start, min(start + size, n_rows))
-
-
-def dense(rows: Rows) -> Matrix:
-    """Return rows as an ndarray, which a block of a sparse table becomes."""
-    array: Matrix = rows.toarray() if scipy.sparse.issparse(rows) else rows
-    return array
-
-
-def _running(scaler: Any, X: Rows, sample_weight: Matrix | None) -> Any:
-    for block in blocks(*X.shape):
-        rows = dense(X[block]).astype(np.float64, copy=False)
-        weight = {} if sample_weight is None else {"sample_weight": sample_weight[block]}
-        scaler.partial_fit(rows, **weight)
-    return scaler
-
-
-def _standard(X: Rows, sample_weight: Matrix | None) -> Statistics:
-    scaler = _running(StandardScaler(), X, sample_weight)
-    return scaler.mean_, scaler.scale_
-
-
-def _minmax(X: Rows, sample_weight: Matrix | None) -> Statistics:
-    scaler = _running(MinMaxScaler(), X, None)
-    return scaler.data_min_, 1 / scaler.scale_
-
-
-def _robust(X: Rows, sample_weight: Matrix | None) -> Statistics:
-    columns = X.tocsc() if scipy.sparse.issparse(X) else X
-    centers, scales = [], []
-    for block in blocks(X.shape[1], X.shape[0]):
-        scaler = RobustScaler().fit(dense(columns[:, block]))
-        centers.append(scaler.center_)
-        scales.append(scaler.scale_)
-    return np.concatenate(centers), np.concatenate(scales)
-
-
-def _mean(X: Rows, sample_weight: Matrix | None) -> NDArray[np.float64]:
-    """Return the weighted mean of each column's measured cells."""
-    if scipy.sparse.issparse(X):
-        weight = np.ones(X.shape[0]) if sample_weight is None else sample_weight
-        total: NDArray[np.float64] = np.asarray(weight @ X, dtype=np.float64)
-        return total / float(weight.sum())
-    mean: NDArray[np.float64] = _running(StandardScaler(with_std=False), X, sample_weight).mean_
-    return mean
-
-
-def _missing(X: Rows) -> NDArray[np.float64] | None:
-    """Return the share of each column that was not measured; None if every cell was."""
-    if scipy.sparse.issparse(X):
-        return None
-    counts = np.zeros(X.shape[1])
-    for block in blocks(*X.shape):
-        with np.errstate(over="ignore", invalid="ignore"):
-            clean = not np.isnan(X[block].sum())  # the sum is NaN for opposite infinities too
-        if not clean:
-            counts += np.isnan(X[block]).sum(0)
-    return counts / len(X) if counts.any() else None
 
 
 def log_columns(columns: Sequence[Column]) -> tuple[int, ...]:
@@ -93,9 +32,9 @@ def log_columns(columns: Sequence[Column]) -> tuple[int, ...]:
 
 
 SCALINGS: dict[str, Callable[[Rows, Matrix | None], Statistics]] = {
-    "standard": _standard,
-    "minmax": _minmax,
-    "robust": _robust,
+    "standard": standard,
+    "minmax": minmax,
+    "robust": robust,
 }
 
 
@@ -113,6 +52,10 @@ class Scaling:
         Columns of which log(1 + x) takes the place of x.
     fill : ndarray of shape (n_features,), or None
         Mean of each scaled column, which stands in cells that were not measured; None if all are 0.
+    rules : tuple of str
+        What the scale of each column is: "standard", "common" to columns of the same bounds or
+        to a "channel", "bounded", "minmax", "robust", "none", or what its "type" needs. Empty in
+        files of versions that did not say so.
     """
 
     center: NDArray[np.float64] | None = None
@@ -120,6 +63,7 @@ class Scaling:
     missing: NDArray[np.float64] | None = None
     logs: tuple[int, ...] = ()
     fill: NDArray[np.float64] | None = None
+    rules: tuple[str, ...] = ()
 
     @property
     def empty_columns(self) -> NDArray[np.bool_] | bool:
@@ -141,21 +85,24 @@ class Scaling:
         sample_weight: Matrix | None = None,
         *,
         columns: Sequence[Column] = (),
+        units: Sequence[Unit] | None = None,
     ) -> Scaling:
         """Learn the scaling of each column.
 
         Parameters
         ----------
-        scaling : {"standard", "minmax", "robust"} or None
-            Mean and standard deviation; smallest value and range; median and interquartile range.
-            A constant column keeps scale 1.
+        scaling : {"auto", "standard", "minmax", "robust", "none"} or None
+            What suits each column (see `automatic_scaling`); mean and standard deviation; smallest
+            value and range; median and interquartile range. A constant column keeps scale 1.
         X : ndarray or CSR array of shape (n_samples, n_features)
             The table, never densified whole. NaN is left out; a column without any other value
             keeps its units.
         sample_weight : ndarray of shape (n_samples,), optional
-            Positive weights of the rows; only "standard" uses them.
+            Positive weights of the rows; only "auto" and "standard" use them.
         columns : sequence of Column
             Where some are not plain numbers: these are scaled as their type needs.
+        units : sequence of Unit, optional
+            Which columns may share a unit, for "auto"; by default all that are plain numbers.
 
         Raises
         ------
@@ -164,17 +111,25 @@ class Scaling:
         DataError
             If the values of a column are too large for its spread to be a number.
         """
-        missing = _missing(X)
+        missing = missing_shares(X)
         if scaling is None or scaling == "none":
-            fitted = cls(missing=missing)
+            rules = ("none",) * X.shape[1]
+            fitted = cls(missing=missing, rules=rules)
             if columns:
-                fitted = cls(np.zeros(X.shape[1]), np.ones(X.shape[1]), missing)
+                fitted = cls(np.zeros(X.shape[1]), np.ones(X.shape[1]), missing, rules=rules)
             return fitted._typed(columns)._with_fill(X, sample_weight, columns)
-        checks.choice("scaling", scaling, [*SCALINGS, "none"])
+        checks.choice("scaling", scaling, ["auto", *SCALINGS, "none"])
+        rules = [scaling] * X.shape[1]
         with warnings.catch_warnings(), np.errstate(over="ignore", invalid="ignore"):
             # Overflow is reported below, with the column that caused it.
             warnings.simplefilter("ignore", RuntimeWarning)
-            center, scale = SCALINGS[scaling](X, sample_weight)
+            if scaling == "auto":
+                plain = [i for i in range(X.shape[1]) if not columns or columns[i].type.is_plain]
+                center, scale, rules = automatic(
+                    X, sample_weight, [Unit(plain)] if units is None else units
+                )
+            else:
+                center, scale = SCALINGS[scaling](X, sample_weight)
         if missing is not None:
             center[missing == 1], scale[missing == 1] = 0.0, 1.0
         largest = np.finfo(np.float32).max / 4  # what training in float32 can subtract
@@ -184,9 +139,13 @@ class Scaling:
                 f"column {bad[0]} has values too large to scale (around {center[bad[0]]:.3g}, "
                 f"spread {scale[bad[0]]:.3g}); divide it by a power of ten first"
             )
-        fitted = cls(center.astype(np.float64), scale.astype(np.float64), missing)
-        fitted = fitted._typed(columns)
-        return fitted if scaling == "standard" else fitted._with_fill(X, sample_weight, columns)
+        center, scale = center.astype(np.float64), scale.astype(np.float64)
+        fitted = cls(center, scale, missing, rules=tuple(rules))._typed(columns)
+        return (
+            fitted
+            if scaling in ("auto", STANDARD)
+            else fitted._with_fill(X, sample_weight, columns)
+        )
 
     def _with_fill(
         self, X: Rows, sample_weight: Matrix | None, columns: Sequence[Column]
@@ -194,7 +153,7 @@ class Scaling:
         """Return the encoding with the mean of each column of numbers as its fill."""
         with warnings.catch_warnings(), np.errstate(over="ignore", invalid="ignore"):
             warnings.simplefilter("ignore", RuntimeWarning)  # training says what is too large
-            mean = _mean(X, sample_weight)
+            mean = mean_of_columns(X, sample_weight)
             if self.center is not None and self.scale is not None:
                 mean = (mean - self.center) / self.scale
         mean = np.nan_to_num(mean, posinf=0.0, neginf=0.0)  # of columns that were never measured
@@ -212,7 +171,11 @@ class Scaling:
         for number, column in enumerate(columns):
             if not column.type.is_plain:
                 self.center[number], self.scale[number] = column.center, column.scale
-        return replace(self, logs=log_columns(columns))
+        rules = tuple(
+            rule if column.type.is_plain else "type"
+            for rule, column in zip(self.rules, columns, strict=True)
+        )
+        return replace(self, logs=log_columns(columns), rules=rules)
 
     def encode(self, rows: Rows, dtype: DTypeLike, out: Matrix | None = None) -> Matrix:
         """Return scaled rows in ``dtype``, computed in float64 if the rows are; ``out`` is filled.

@@ -13,8 +13,9 @@ import torch
 from torch import Tensor
 
 from narrows.core.types import Matrix
+from narrows.data.column_statistics import Rows, blocks
 from narrows.data.layout import Layout
-from narrows.data.scaling import Rows, Scaling, blocks
+from narrows.data.scaling import Scaling
 
 
 class Batch(NamedTuple):

@@ -17,10 +17,11 @@ from narrows.core.randomness import Randomness, seed
 from narrows.core.types import Json, Matrix, Part, RandomState, TableLike, TargetLike
 from narrows.corruptions import Corruption
 from narrows.data import containers, reading, type_inference
+from narrows.data.column_statistics import Rows
 from narrows.data.fingerprint import Fingerprint
 from narrows.data.layout import Layout
 from narrows.data.reading import called, names_of, read_training_table
-from narrows.data.scaling import Rows, Scaling
+from narrows.data.scaling import Scaling
 from narrows.data.table import DenseTable, Table
 from narrows.data.views import View
 from narrows.errors import (
@@ -85,8 +86,13 @@ class Autoencoder(
     add_indicator : bool, default=False
         Whether the encoder also sees, for each column with missing cells in fit, where they are. It
         sees their mean anyway; that they are missing helps where this itself says something.
-    scaling : {"standard", "minmax", "robust", "none"} or None, default="standard"
-        How numbers are scaled before the network, and back after it.
+    scaling : {"auto", "standard", "minmax", "robust", "none"} or None, default="auto"
+        How numbers are scaled before the network, and back after it. "auto" gives each column its
+        mean and standard deviation, but one scale to columns that share a unit: those of one
+        channel of an image or sequence whose shape the architecture was given, and those of a table
+        or view where at least nine tenths have one bound in common and half the other, as pixels,
+        percentages and answers from 1 to 5 have. Where 95 % of the rows have one value, the scale
+        is bounded so that no cell seen is more than 10 from the mean. ``columns_`` says which.
     loss : Loss or str, default="squared_error"
         Distance of x and its reconstruction, for numbers; other types have a likelihood.
     penalty : Penalty, str or None, default=None
@@ -177,7 +183,8 @@ class Autoencoder(
     layout_ : Layout
         How wide the table is, which columns each view has, and what each column is.
     columns_ : list of dict
-        One row per column: name, view, type, its levels, the share of cells that was missing.
+        One row per column: name, view, type, its levels, by which rule it was scaled, the share of
+        cells that was missing.
     n_features_in_ : int
         Columns seen in fit.
     feature_names_in_ : ndarray of str
@@ -209,7 +216,7 @@ class Autoencoder(
         balance: str = "root",
         types: Part = None,
         add_indicator: bool = False,
-        scaling: str | None = "standard",
+        scaling: str | None = "auto",
         loss: Part = "squared_error",
         penalty: Part = None,
         corruption: Part = "auto",
@@ -500,7 +507,13 @@ class Autoencoder(
         rows, weight, target = reading.apply_sample_weight(rows, sample_weight, target)
         if before is None:
             layout = layout.measured(rows, weight)
-            scaling = Scaling.fit(self.scaling, rows, weight, columns=layout.columns)
+            scaling = Scaling.fit(
+                self.scaling,
+                rows,
+                weight,
+                columns=layout.columns,
+                units=composition.units(layout),
+            )
             layout = replace(
                 layout, indicators=composition.indicators(layout, scaling.columns_with_missing)
             )
@@ -614,7 +627,7 @@ class Autoencoder(
     def columns_(self) -> list[Json]:
         """What was decided about each column."""
         model = self._model
-        return model.layout.described(model.names, model.scaling.missing)
+        return model.layout.described(model.names, model.scaling.missing, model.scaling.rules)
 
     @property
     def _n_features_out(self) -> int:

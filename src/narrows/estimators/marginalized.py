@@ -19,7 +19,8 @@ from narrows.core import checks
 from narrows.core.fit_settings import copied_settings
 from narrows.core.types import Matrix, TableLike, TargetLike
 from narrows.data import reading
-from narrows.data.scaling import Rows, Scaling, blocks, dense
+from narrows.data.column_statistics import Rows, blocks, dense
+from narrows.data.scaling import Scaling
 from narrows.errors import DataError, ParameterError
 from narrows.persistence import autoencoder_state, files, stored
 from narrows.persistence.model import State, Storable
@@ -59,8 +60,9 @@ class MarginalizedDenoisingAutoencoder(
     output : {"all", "last"}, default="all"
         What `transform` returns: the scaled input beside the activations of every layer, as in
         the paper, or the last layer alone.
-    scaling : {"standard", "minmax", "robust", "none"} or None, default="standard"
-        How columns are scaled before the first layer, and back after `reconstruct`. A cell that
+    scaling : {"auto", "standard", "minmax", "robust", "none"} or None, default="standard"
+        How columns are scaled before the first layer, and back after `reconstruct`, as
+        `Autoencoder` has it. A cell that
         is set to 0 is 0 in these units: the mean of a standardised column. Sparse counts or
         words, where 0 says absent, go with "none".
     ridge : float, default=1e-5
@@ -342,7 +344,9 @@ class MarginalizedDenoisingAutoencoder(
     def _state(self) -> State:
         tensors = {"weights": self.weights_, **autoencoder_state.scaling_tensors(self.scaling_)}
         scaled = self.scaling_.center is not None
-        return State({**stored.columns(self), "scaled": scaled}, tensors, {})
+        rules = autoencoder_state.rules_to_save(self.scaling_)
+        fitted = {**stored.columns(self), "scaled": scaled, "scaling_rules": rules}
+        return State(fitted, tensors, {})
 
     def _restore(self, state: State) -> None:
         with stored.described():
@@ -352,10 +356,11 @@ class MarginalizedDenoisingAutoencoder(
             if stored.boolean("scaled", state.fitted["scaled"]):
                 shapes |= {"scaling.center": (n_features,), "scaling.scale": (n_features,)}
             stored.restore_columns(self, state.fitted, n_features)
+            rules = autoencoder_state.restored_rules(state.fitted, n_features)
         files.check_tensors(state.tensors, shapes)
         autoencoder_state.check_values(state.tensors, "float64")
         self.weights_ = state.tensors["weights"]
-        self.scaling_ = autoencoder_state.restored_scaling(state.tensors)
+        self.scaling_ = autoencoder_state.restored_scaling(state.tensors, rules)
 
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()

@@ -18,12 +18,13 @@ from narrows.core.randomness import seed
 from narrows.core.types import Matrix, RandomState, TableLike
 from narrows.data import reading
 from narrows.data.column import Column
+from narrows.data.column_statistics import Rows, blocks
 from narrows.data.column_types import PLAIN
 from narrows.data.fingerprint import Fingerprint, Seen
 from narrows.data.frames import Frame
 from narrows.data.layout import Layout
 from narrows.data.reading import names_of
-from narrows.data.scaling import Rows, Scaling, blocks
+from narrows.data.scaling import Scaling
 from narrows.data.table import as_tensor, fill_missing
 from narrows.errors import ParameterError
 from narrows.inference.stack import Stack

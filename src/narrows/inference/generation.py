@@ -12,7 +12,7 @@ from torch import Tensor
 
 from narrows.core import checks
 from narrows.core.types import Matrix, RandomState, TableLike, TargetLike
-from narrows.data.scaling import Rows
+from narrows.data.column_statistics import Rows
 from narrows.errors import CompositionError, DataError
 from narrows.inference.fitted_model import FittedModel
 from narrows.network.network import Network

@@ -14,9 +14,9 @@ from torch import Tensor
 from narrows.core import checks
 from narrows.core.types import Matrix, RandomState, TableLike
 from narrows.data import containers, reading
+from narrows.data.column_statistics import blocks
 from narrows.data.frames import Frame, filled_array
 from narrows.data.reading import called
-from narrows.data.scaling import blocks
 from narrows.errors import CompositionError, DataError, MissingWarning, stacklevel
 from narrows.inference.fitted_model import FittedModel, index_of
 from narrows.inference.stack import Stack

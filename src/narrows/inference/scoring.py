@@ -11,7 +11,7 @@ from sklearn.utils import Bunch
 from torch import Tensor
 
 from narrows.core.types import TableLike, TargetLike
-from narrows.data.scaling import Rows
+from narrows.data.column_statistics import Rows
 from narrows.errors import MissingWarning, stacklevel
 from narrows.inference.fitted_model import FittedModel
 from narrows.network.network import Network

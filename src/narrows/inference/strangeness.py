@@ -9,7 +9,7 @@ import scipy.sparse
 import torch
 
 from narrows.core.types import Matrix, TableLike, TargetLike
-from narrows.data.scaling import blocks
+from narrows.data.column_statistics import blocks
 from narrows.errors import CompositionError
 from narrows.inference.fitted_model import FittedModel
 from narrows.inference.student import StudentDistribution

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -14,6 +15,7 @@ from narrows.core import activations, checks
 from narrows.core.activations import Activation
 from narrows.core.types import Named
 from narrows.corruptions import Corruption, GaussianNoise, Masking, ViewDropout
+from narrows.data.automatic_scaling import Unit
 from narrows.data.column_types import PLAIN
 from narrows.data.layout import Layout
 from narrows.data.views import ResolvedView, View
@@ -151,6 +153,21 @@ class Composition:
         corruption = self.corruption(layout)
         hidden = corruption is not None and corruption.masks_cells
         return tuple(sorted(taking if hidden else taking & set(missing)))
+
+    def units(self, layout: Layout) -> list[Unit]:
+        """Return which columns may share a unit: those of a view, or of one channel of it."""
+        whole = (self.architecture, tuple(range(layout.n_features)))
+        parts = [(self._architecture(placed.view), placed.columns) for placed in layout.views]
+        units = []
+        for architecture, columns in parts or [whole]:
+            channels = None
+            if len(layout.numbers(columns)) == len(columns):
+                channels = architecture.channel_columns(len(columns))
+            if channels is None:
+                units.append(Unit(layout.numbers(columns)))
+            else:
+                units += [Unit(np.asarray(columns)[own], is_channel=True) for own in channels]
+        return units
 
     def _architecture(self, view: View) -> Architecture:
         own = view.architecture

@@ -11,6 +11,7 @@ from narrows.core import checks
 from narrows.core.fit_settings import copied_settings
 from narrows.core.types import Estimator, Json, JsonValue, Matrix, Named
 from narrows.data import reading
+from narrows.data.automatic_scaling import IN_WORDS
 from narrows.data.fingerprint import MOST, Fingerprint
 from narrows.data.frames import Frame
 from narrows.data.layout import Layout
@@ -38,6 +39,7 @@ def describe(estimator: Estimator) -> tuple[Json, files.Arrays]:
         "scaled": model.scaling.center is not None,
         "init": estimator.init_,
         "missing": [] if missing is None else missing.tolist(),
+        "scaling_rules": rules_to_save(model.scaling),
         "schema": schema_state.describe(model.layout.schema),
         "told": list(model.layout.indicators),
         "frame": None if model.layout.frame is None else model.layout.frame.described(),
@@ -94,6 +96,7 @@ def restore(estimator: Estimator, fitted: Named, tensors: files.Arrays) -> None:
         stored.restore_columns(estimator, fitted, n_features)
         estimator.trials_ = [stored.with_nan(row) for row in fitted.get("trials", [])]
         stored.restore_training(estimator, fitted)
+        rules = restored_rules(fitted, n_features)
         missing = _restored_missing(fitted.get("missing", []), n_features)
         # Models of versions before there was a choice began with drawn weights.
         estimator.init_ = checks.choice("init", fitted.get("init", "random"), ("pca", "random"))
@@ -107,7 +110,7 @@ def restore(estimator: Estimator, fitted: Named, tensors: files.Arrays) -> None:
     reader = reading.reader_for(estimator)
     reading.copy_columns(estimator, reader)
     scaled = replace(
-        restored_scaling(tensors),
+        restored_scaling(tensors, rules),
         missing=missing,
         logs=log_columns(layout.columns),
         fill=tensors.get(FILL),
@@ -125,6 +128,23 @@ def scaling_tensors(scaling: Scaling) -> files.Arrays:
     if scaling.center is None or scaling.scale is None:
         return {}
     return {"scaling.center": scaling.center, "scaling.scale": scaling.scale}
+
+
+def rules_to_save(scaling: Scaling) -> list[str]:
+    """Return by which rule each column was scaled: one where all are the same."""
+    rules = list(scaling.rules)
+    return rules[:1] if len(set(rules)) == 1 else rules
+
+
+def restored_rules(fitted: Named, n_features: int) -> tuple[str, ...]:
+    """Return by which rule each column was scaled; nothing of versions that did not say so."""
+    rules = fitted.get("scaling_rules", [])
+    known = tuple(checks.choice("scaling_rules", rule, list(IN_WORDS)) for rule in rules)
+    if len(known) == 1:
+        known *= n_features
+    if known and len(known) != n_features:
+        raise ValueError(f"scaling_rules has {len(known)} rules for {n_features} columns")
+    return known
 
 
 def _restored_missing(shares: JsonValue, n_features: int) -> Matrix | None:
@@ -152,9 +172,9 @@ def _restored_frame(data: JsonValue, n_features: int) -> Frame | None:
     return frame
 
 
-def restored_scaling(tensors: files.Arrays) -> Scaling:
+def restored_scaling(tensors: files.Arrays, rules: tuple[str, ...]) -> Scaling:
     """Return the scaling that tensors hold."""
-    return Scaling(tensors.get("scaling.center"), tensors.get("scaling.scale"))
+    return Scaling(tensors.get("scaling.center"), tensors.get("scaling.scale"), rules=rules)
 
 
 def check_values(tensors: files.Arrays, dtype: str) -> None:

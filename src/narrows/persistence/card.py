@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 
 from narrows.core.fit_settings import settings_of_fit
 from narrows.core.types import Estimator, Named
+from narrows.data.automatic_scaling import in_words
 from narrows.persistence.config import settings_in_code
 from narrows.training import trials
 
@@ -66,14 +67,22 @@ def _columns(estimator: Estimator, fitted: Named) -> str:
     if columns is None:
         listed = _lines(f"- {_inert(name)}" for name in names[:MOST_COLUMNS])
         return f"{listed}{_and_more(names)}"
+    scaled = _scaled(columns)
     if len(names) > MOST_COLUMNS:
-        return f"{_summarised(columns)}\n\n{_first(names)}{_and_more(names)}"
+        return f"{scaled}{_summarised(columns)}\n\n{_first(names)}{_and_more(names)}"
     rows = [
         f"| {_inert(name)} | {'' if column['view'] is None else _inert(column['view'])} "
         f"| {column['type']} | {column['missing']:.1%} |"
         for name, column in zip(names, columns, strict=True)
     ]
-    return _lines(["| column | view | type | missing in fit |", "|---|---|---|---|", *rows])
+    table = _lines(["| column | view | type | missing in fit |", "|---|---|---|---|", *rows])
+    return scaled + table
+
+
+def _scaled(columns: Sequence[Named]) -> str:
+    """Return how columns were scaled; nothing of models whose files do not say so."""
+    rules = [column["scaling"] for column in columns if column["scaling"] is not None]
+    return f"Scaling: {'; '.join(in_words(rules))}.\n\n" if rules else ""
 
 
 def _summarised(columns: Sequence[Named]) -> str:

@@ -8,8 +8,9 @@ from dataclasses import dataclass, replace
 from narrows.core.randomness import Randomness
 from narrows.core.types import Matrix, Named
 from narrows.corruptions import Corruption
+from narrows.data.column_statistics import Rows
 from narrows.data.layout import Layout
-from narrows.data.scaling import Rows, Scaling
+from narrows.data.scaling import Scaling
 from narrows.data.table import Table, make_table
 from narrows.network.network import Network
 from narrows.training import progress, trials

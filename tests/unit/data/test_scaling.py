@@ -9,8 +9,9 @@ import pytest
 from scipy import sparse
 from sklearn.preprocessing import MinMaxScaler, RobustScaler, StandardScaler
 
-from narrows.data import scaling
-from narrows.data.scaling import Scaling, blocks
+from narrows.data import column_statistics
+from narrows.data.column_statistics import blocks
+from narrows.data.scaling import Scaling
 from narrows.errors import DataError, ParameterError
 
 SCALERS = {"standard": StandardScaler, "minmax": MinMaxScaler, "robust": RobustScaler}
@@ -18,7 +19,7 @@ SCALERS = {"standard": StandardScaler, "minmax": MinMaxScaler, "robust": RobustS
 
 @pytest.fixture
 def small_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(scaling, "BLOCK_CELLS", 700)
+    monkeypatch.setattr(column_statistics, "BLOCK_CELLS", 700)
 
 
 @pytest.mark.usefixtures("small_blocks")

@@ -74,7 +74,7 @@ INPUTS = {
 }
 
 
-@pytest.mark.parametrize("scaling", ["standard", "minmax", "robust", "none"])
+@pytest.mark.parametrize("scaling", ["auto", "standard", "minmax", "robust", "none"])
 @pytest.mark.parametrize("kind", INPUTS)
 def test_every_kind_of_input_gives_the_same_codes(
     kind: str, scaling: str, whole_numbers: NDArray[np.int64]
@@ -121,7 +121,7 @@ def test_the_table_is_never_changed(breast_cancer: Table) -> None:
         np.testing.assert_array_equal(X, before)
 
 
-@pytest.mark.parametrize("scaling", ["standard", "minmax", "robust", "none"])
+@pytest.mark.parametrize("scaling", ["auto", "standard", "minmax", "robust", "none"])
 def test_a_sparse_table_is_never_densified_whole(
     scaling: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -141,7 +141,7 @@ def test_a_sparse_table_is_never_densified_whole(
         for name in ("toarray", "todense"):
             monkeypatch.setattr(kind, name, counted(getattr(kind, name)))
     cells = 5000
-    monkeypatch.setattr("narrows.data.scaling.BLOCK_CELLS", cells)
+    monkeypatch.setattr("narrows.data.column_statistics.BLOCK_CELLS", cells)
     monkeypatch.setattr("narrows.data.batches.ROWS_AT_ONCE", cells // X.shape[1])
     monkeypatch.setattr("narrows.data.fingerprint.CELLS", cells)
     model = quick(scaling=scaling, batch_size=100, max_epochs=1, early_stopping=True).fit(X)
@@ -441,7 +441,7 @@ HOSTILE = {
 @pytest.mark.filterwarnings("ignore::narrows.errors.DivergenceWarning")
 # scikit-learn sums the whole table to look for NaN, and that sum may overflow.
 @pytest.mark.filterwarnings("ignore:invalid value encountered in reduce:RuntimeWarning")
-@pytest.mark.parametrize("scaling", ["standard", "minmax", "robust", "none"])
+@pytest.mark.parametrize("scaling", ["auto", "standard", "minmax", "robust", "none"])
 @pytest.mark.parametrize("name", HOSTILE)
 def test_a_hostile_table_works_or_is_refused_by_name(name: str, scaling: str) -> None:
     X = HOSTILE[name]

@@ -22,7 +22,7 @@ from sklearn.utils.estimator_checks import check_estimator
 
 import narrows
 from narrows import MarginalizedDenoisingAutoencoder
-from narrows.data import scaling
+from narrows.data import column_statistics
 from narrows.errors import DataError, ParameterError
 
 Table = NDArray[np.float64]
@@ -107,7 +107,7 @@ def test_blocks_give_what_the_whole_gives(
     weight = np.linspace(0.5, 2, len(breast_cancer))
     whole = Model().fit(breast_cancer, sample_weight=weight)
     expected = whole.transform(breast_cancer)
-    monkeypatch.setattr(scaling, "BLOCK_CELLS", 30 * 50)
+    monkeypatch.setattr(column_statistics, "BLOCK_CELLS", 30 * 50)
     for X in (breast_cancer, sparse.csr_array(breast_cancer)):
         pieces = Model().fit(X, sample_weight=weight)
         np.testing.assert_allclose(pieces.weights_, whole.weights_, rtol=1e-7, atol=1e-9)
@@ -116,7 +116,7 @@ def test_blocks_give_what_the_whole_gives(
 
 def test_a_sparse_table_is_never_dense_as_a_whole(monkeypatch: pytest.MonkeyPatch) -> None:
     X = sparse.random_array((1000, 20), density=0.1, rng=np.random.default_rng(0), format="csr")
-    monkeypatch.setattr(scaling, "BLOCK_CELLS", 2000)
+    monkeypatch.setattr(column_statistics, "BLOCK_CELLS", 2000)
     largest = []
     toarray = type(X).toarray
 

@@ -349,7 +349,7 @@ def test_a_table_is_read_as_in_fit_when_training_goes_on() -> None:
     scaling = model.scaling_
     model.set_params(scaling="minmax").partial_fit(X)
     same(scaling, model.scaling_)
-    same(model._fit_settings["scaling"], "standard")
+    same(model._fit_settings["scaling"], "auto")
 
 
 @pytest.mark.parametrize(

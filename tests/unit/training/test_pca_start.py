@@ -134,7 +134,7 @@ def test_views_begin_at_the_pca_of_all_of_them(
 
 
 def test_without_hidden_layers_the_first_codes_are_scaled_scores(digits: Any) -> None:
-    model = still(3, architecture=Dense(()), precision="float64").fit(digits)
+    model = still(3, architecture=Dense(()), scaling="standard", precision="float64").fit(digits)
     scores = PCA(3).fit_transform(StandardScaler().fit_transform(digits))
     codes = model.transform(digits)
     between = np.abs(np.corrcoef(codes.T, scores.T)[:3, 3:])

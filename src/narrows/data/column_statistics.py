@@ -1,0 +1,91 @@
+"""Statistics of columns, taken block by block so that no table is copied or densified whole."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import scipy.sparse
+from numpy.typing import NDArray
+from sklearn.preprocessing import MinMaxScaler, RobustScaler, StandardScaler
+
+from narrows.core.types import Matrix
+
+Rows = Any  # a float ndarray or CSR array of shape (n_samples, n_features)
+Statistics = tuple[NDArray[np.float64], NDArray[np.float64]]
+
+BLOCK_CELLS = 1 << 22  # cells handled at a time, so that temporaries stay near 32 MB
+
+
+def blocks(n_rows: int, n_columns: int) -> Iterator[slice]:
+    """Yield slices that cut ``n_rows`` rows into blocks of at most `BLOCK_CELLS` cells."""
+    size = max(1, BLOCK_CELLS // max(1, n_columns))
+    for start in range(0, n_rows, size):
+        yield slice(start, min(start + size, n_rows))
+
+
+def dense(rows: Rows) -> Matrix:
+    """Return rows as an ndarray, which a block of a sparse table becomes."""
+    array: Matrix = rows.toarray() if scipy.sparse.issparse(rows) else rows
+    return array
+
+
+def _running(scaler: Any, X: Rows, sample_weight: Matrix | None) -> Any:
+    for block in blocks(*X.shape):
+        rows = dense(X[block]).astype(np.float64, copy=False)
+        weight = {} if sample_weight is None else {"sample_weight": sample_weight[block]}
+        scaler.partial_fit(rows, **weight)
+    return scaler
+
+
+def standard(X: Rows, sample_weight: Matrix | None) -> Statistics:
+    """Return the weighted mean and standard deviation of each column, 1 where it is constant."""
+    scaler = _running(StandardScaler(), X, sample_weight)
+    return scaler.mean_, scaler.scale_
+
+
+def minmax(X: Rows, sample_weight: Matrix | None) -> Statistics:
+    """Return the smallest value and the range of each column."""
+    scaler = _running(MinMaxScaler(), X, None)
+    return scaler.data_min_, 1 / scaler.scale_
+
+
+def robust(X: Rows, sample_weight: Matrix | None) -> Statistics:
+    """Return the median and the interquartile range of each column."""
+    columns = X.tocsc() if scipy.sparse.issparse(X) else X
+    centers, scales = [], []
+    for block in blocks(X.shape[1], X.shape[0]):
+        scaler = RobustScaler().fit(dense(columns[:, block]))
+        centers.append(scaler.center_)
+        scales.append(scaler.scale_)
+    return np.concatenate(centers), np.concatenate(scales)
+
+
+def extremes(X: Rows) -> Statistics:
+    """Return the smallest and the largest value of each column; NaN where there is none."""
+    scaler = _running(MinMaxScaler(), X, None)
+    return scaler.data_min_, scaler.data_max_
+
+
+def mean_of_columns(X: Rows, sample_weight: Matrix | None) -> NDArray[np.float64]:
+    """Return the weighted mean of each column's measured cells."""
+    if scipy.sparse.issparse(X):
+        weight = np.ones(X.shape[0]) if sample_weight is None else sample_weight
+        total: NDArray[np.float64] = np.asarray(weight @ X, dtype=np.float64)
+        return total / float(weight.sum())
+    mean: NDArray[np.float64] = _running(StandardScaler(with_std=False), X, sample_weight).mean_
+    return mean
+
+
+def missing_shares(X: Rows) -> NDArray[np.float64] | None:
+    """Return the share of each column that was not measured; None if every cell was."""
+    if scipy.sparse.issparse(X):
+        return None
+    counts = np.zeros(X.shape[1])
+    for block in blocks(*X.shape):
+        with np.errstate(over="ignore", invalid="ignore"):
+            clean = not np.isnan(X[block].sum())  # the sum is NaN for opposite infinities too
+        if not clean:
+            counts += np.isnan(X[block]).sum(0)
+    return counts / len(X) if counts.any() else None
