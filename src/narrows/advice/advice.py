@@ -214,8 +214,8 @@ def advise(
     >>> advice = advise(load_breast_cancer().data, quick=True)
     >>> advice.about("size").finding
     'rule of thumb 5, from 30 columns and 569 rows; knee of a PCA 5'
-    >>> advice.settings["scaling"], advice.settings["loss"]
-    ('robust', 'huber')
+    >>> advice.call
+    'Autoencoder(n_components=5, random_state=0)'
     """
     checks.number("seconds", seconds, low=0)
     if max_rows is not None:
@@ -293,21 +293,7 @@ def _choose_size(plan: _Plan, table: Profile, *, quick: bool, seconds: float, se
         return
     if duration.measured(table, plan.settings).severity == "error":
         return  # no fit would go well; it is said at the end
-    settings = _comparable(plan)
     for remark in size.by_curve(
-        table, settings, guesses, asked, seconds=seconds, random_state=seed
+        table, plan.settings, guesses, asked, seconds=seconds, random_state=seed
     ):
         plan.add(remark)
-
-
-def _comparable(plan: _Plan) -> Json:
-    """Return settings under which shares of variance can be held against those of a PCA.
-
-    Unless another loss was asked for, that is squared error of columns scaled as asked for.
-    """
-    if "loss" in plan.asked:
-        return plan.settings
-    scaling = plan.settings.get("scaling", "auto")
-    if scaling == "robust" and "scaling" not in plan.asked:
-        scaling = "auto"  # under robust scaling, squares are those of the tails
-    return {**plan.settings, "loss": "squared_error", "scaling": scaling}

@@ -8,7 +8,7 @@ import numpy as np
 
 from narrows.advice.profile import Profile
 from narrows.advice.remark import Remark, number_of, some
-from narrows.core.types import Json, Matrix, Named
+from narrows.core.types import Matrix, Named
 from narrows.data.column import TEXT, WHOLE
 
 Check = Callable[[Profile, Named], Remark | None]
@@ -197,17 +197,15 @@ def outliers(table: Profile, settings: Named) -> Remark | None:
     rows = np.flatnonzero(gross[:, columns].any(1))
     named = table.numeric[columns]
     where = f"rows {some(rows)}; " * (table.n_looked_at == table.n_rows)
-    adopted = {} if settings.get("loss", "squared_error") != "squared_error" else {"loss": "huber"}
     return Remark(
         "outliers",
         "warning",
         f"{int(gross[:, columns].sum()):,} cells lie more than {GROSS:g} robust standard "
         f"deviations from the median: {where}columns {some(map(table.called, named))}",
-        "squared, one such cell weighs as much as hundreds of others; Huber's loss counts it by "
-        "its distance alone.",
-        "look at them first; loss='huber' if they are real",
-        adopted,
-        {"columns": _named(table, named), "rows": rows[:100].tolist()},
+        "squared, one such cell weighs as much as hundreds of others. Huber's loss counts it by "
+        "its distance alone: the others are then reconstructed better, and it worse.",
+        "look at them first: errors are better mended; loss='huber' where they cannot be",
+        details={"columns": _named(table, named), "rows": rows[:100].tolist()},
     )
 
 
@@ -221,29 +219,18 @@ def heavy_tails(table: Profile, settings: Named) -> Remark | None:
         return None
     named = table.numeric[columns[np.argsort(-share[columns], kind="stable")]]
     positive = bool((table.extremes[0][named] >= 0).all())
-    adopted: Json = {"scaling": "robust", "loss": "huber"}
-    if _flat(table) or not adopted.keys().isdisjoint(settings):
-        adopted = {}
-    call = "scaling='robust', loss='huber'" if adopted else "loss='huber'"
+    logarithm = "np.log1p of these columns, all of them positive" if positive else ""
     return Remark(
         "tails",
         "advice",
         f"{number_of(len(named), 'column')} of heavy tails, at least {HEAVY_SHARE:.0%} of the "
         f"cells, and {HEAVY_CELLS}, beyond {HEAVY:g} robust standard deviations: "
         f"{some(map(table.called, named))}",
-        "tails set the standard deviation, and squared they set the loss; quartiles do not move "
-        "with them, and Huber's loss does not square them.",
-        call + (", or np.log1p of these columns, all of them positive" if positive else ""),
-        adopted,
-        {"columns": _named(table, named)},
+        "tails set the standard deviation, and squared they set the loss. Huber's loss does not "
+        "square them: typical cells are then reconstructed better, the tails worse.",
+        " or ".join(filter(None, [logarithm, "loss='huber' where typical cells matter most"])),
+        details={"columns": _named(table, named)},
     )
-
-
-def _flat(table: Profile) -> bool:
-    """Return whether quartiles of some column are equal, which robust scaling cannot divide by."""
-    values = table.values[:, np.setdiff1d(table.numeric, table.empty_columns)]
-    low, high = np.nanquantile(values, (0.25, 0.75), axis=0)
-    return bool((low == high).any())
 
 
 def missing(table: Profile, settings: Named) -> Remark | None:

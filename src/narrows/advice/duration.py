@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import statistics
 import warnings
+from typing import NamedTuple
 
 import numpy as np
 
@@ -22,10 +23,31 @@ TIMED_EPOCHS = 3  # the first of which is not counted
 TIMED_BATCHES = 32
 
 
+class FitLength(NamedTuple):
+    """How long a fit goes on.
+
+    Parameters
+    ----------
+    batch_size : int
+        Rows of a step.
+    max_epochs : int
+        Passes over the rows, at most.
+    full_batch : bool
+        Whether a step has all rows instead.
+    chooses : bool
+        Whether held-out rows decide first how far to go.
+    """
+
+    batch_size: int
+    max_epochs: int
+    full_batch: bool
+    chooses: bool
+
+
 def measured(table: Profile, settings: Named) -> Remark:
     """Return how long a fit to the whole table would take, or what would stop it."""
     try:
-        size, epochs, at_once, chooses = _planned(table, settings)
+        size, epochs, at_once, chooses = foreseen(table, settings)
     except ParameterError as error:
         return _refused(error)
     n_timed = table.n_looked_at
@@ -72,11 +94,8 @@ def measured(table: Profile, settings: Named) -> Remark:
     )
 
 
-def _planned(table: Profile, settings: Named) -> tuple[int, int, bool, bool]:
-    """Return rows of a step and epochs of a fit, and what else there is to know of it.
-
-    Whether a step has all rows instead, and whether held-out rows decide first.
-    """
+def foreseen(table: Profile, settings: Named) -> FitLength:
+    """Return how long a fit to the whole table would go on."""
     optimizer = Optimizer.of(settings.get("optimizer", "auto"))
     parameters = {**Autoencoder().get_params(deep=False), **settings}
     composition = resolve_composition(parameters)
@@ -87,7 +106,7 @@ def _planned(table: Profile, settings: Named) -> tuple[int, int, bool, bool]:
     size = budget.batch_size(asked, table.n_rows, pace)
     epochs = budget.max_epochs(wanted, table.n_rows, size, optimizer, pace)
     chooses = begins == "pca" and chooses_by_trials(parameters, optimizer)
-    return size, epochs, optimizer.full_batch, chooses
+    return FitLength(size, epochs, optimizer.full_batch, chooses)
 
 
 def _refused(error: Exception) -> Remark:

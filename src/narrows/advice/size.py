@@ -10,9 +10,11 @@ from collections.abc import Sequence
 import numpy as np
 import scipy.linalg
 
+from narrows.advice import duration
 from narrows.advice.profile import Profile
 from narrows.advice.remark import Remark
-from narrows.core.types import Matrix, Named
+from narrows.architectures.dense import Dense
+from narrows.core.types import Matrix, Named, TableLike
 from narrows.data import reading
 from narrows.errors import DataError, DivergenceError, NarrowsWarning
 from narrows.estimators.autoencoder import Autoencoder
@@ -95,7 +97,8 @@ def curve(
 ) -> list[dict[str, float]]:
     """Return the share of held-out variance that autoencoder and PCA leave, by size of the code.
 
-    Quick fits of some 1,000 steps on four fifths of at most 4,000 rows.
+    Fits to four fifths of at most 4,000 rows: as they would be where held-out rows decide how far
+    they go, else quick ones of some 1,000 steps.
 
     Parameters
     ----------
@@ -115,14 +118,7 @@ def curve(
     DataError
         If the rows cannot be split: too few, or all alike.
     """
-    if table.n_looked_at < MIN_CURVE_ROWS:
-        raise DataError(f"{table.n_looked_at} rows are too few to hold some out")
-    order = np.random.default_rng(random_state).permutation(table.n_looked_at)[:CURVE_ROWS]
-    end = int(HELD_OUT * len(order))
-    test, train = (
-        reading.select_rows(table.sample, np.sort(part)) for part in (order[:end], order[end:])
-    )
-    quick = {**settings, **quick_budget(settings, len(order) - end)}
+    train, test = _parts(table, random_state)
     points: list[dict[str, float]] = []
     started = last = time.perf_counter()
     for size in tried:
@@ -132,17 +128,38 @@ def curve(
         ):  # the next takes as long as the last
             break
         last = now
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", NarrowsWarning)  # of quick fits of many
-            model = Autoencoder(**{**quick, "n_components": size}).fit(train)
-            total = model.explained_variance(test, train=train)
-        row = next(r for r in total if (r["view"], r["component"]) == ("all", "total"))
-        if not math.isfinite(row["explained"]):
-            raise DataError("the held-out rows do not vary")
-        points.append(
-            {"n_components": size, "autoencoder": 1 - row["explained"], "pca": 1 - row["pca"]}
-        )
+        autoencoder, pca = _lost(table, {**settings, "n_components": size}, train, test)
+        points.append({"n_components": size, "autoencoder": autoencoder, "pca": pca})
     return points
+
+
+def _parts(table: Profile, random_state: int) -> tuple[TableLike, TableLike]:
+    """Return rows to train on and rows to judge by."""
+    if table.n_looked_at < MIN_CURVE_ROWS:
+        raise DataError(f"{table.n_looked_at} rows are too few to hold some out")
+    order = np.random.default_rng(random_state).permutation(table.n_looked_at)[:CURVE_ROWS]
+    end = int(HELD_OUT * len(order))
+    train, test = (
+        reading.select_rows(table.sample, np.sort(part)) for part in (order[end:], order[:end])
+    )
+    return train, test
+
+
+def _lost(
+    table: Profile, settings: Named, train: TableLike, test: TableLike
+) -> tuple[float, float]:
+    """Return the share of the variance of ``test`` that an autoencoder and a PCA leave."""
+    quick = dict(settings)
+    if not duration.foreseen(table, settings).chooses:
+        kept = min(table.n_looked_at, CURVE_ROWS)
+        quick |= quick_budget(settings, kept - int(HELD_OUT * kept))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", NarrowsWarning)  # of quick fits of many
+        total = Autoencoder(**quick).fit(train).explained_variance(test, train=train)
+    row = next(r for r in total if (r["view"], r["component"]) == ("all", "total"))
+    if not math.isfinite(row["explained"]):
+        raise DataError("the held-out rows do not vary")
+    return 1 - row["explained"], 1 - row["pca"]
 
 
 def quick_budget(settings: Named, n_rows: int) -> dict[str, int]:
@@ -214,13 +231,17 @@ def by_curve(
         "held-out size",
         "advice",
         f"variance of held-out rows that is lost, by size: {_points(rows)}{short}",
-        f"the shortest code that keeps {ENOUGH:.0%} of what the best keeps; quick fits, so a whole "
-        "one loses less.",
+        f"the shortest code that keeps {ENOUGH:.0%} of what the best keeps, on rows held out.",
         f"n_components={size}",
         {"n_components": size},
         {"curve": rows},
     )
-    return [remark, _against_pca(rows, size)]
+    row = min(rows, key=lambda row: abs(row["n_components"] - size))
+    linear = None
+    if row["autoencoder"] - row["pca"] > ALIKE and "architecture" not in settings:
+        straight = {**settings, "n_components": int(row["n_components"]), "architecture": Dense(())}
+        linear, _ = _lost(table, straight, *_parts(table, random_state))
+    return [remark, _against_pca(row, linear)]
 
 
 def _points(rows: list[dict[str, float]]) -> str:
@@ -240,8 +261,8 @@ def _nothing_kept(rows: list[dict[str, float]], settings: Named) -> Remark:
     )
 
 
-def _against_pca(rows: list[dict[str, float]], size: int) -> Remark:
-    row = min(rows, key=lambda row: abs(row["n_components"] - size))
+def _against_pca(row: dict[str, float], linear: float | None) -> Remark:
+    """Say which keeps more, and take layers without a bend where these do."""
     gain = row["pca"] - row["autoencoder"]
     n = int(row["n_components"])
     numbers = (
@@ -258,15 +279,17 @@ def _against_pca(rows: list[dict[str, float]], size: int) -> Remark:
             f"Autoencoder({n})",
             details=details,
         )
-    worse = gain < -ALIKE
+    adopted = linear is not None and row["autoencoder"] - linear > ALIKE
     return Remark(
         "pca",
         "warning",
-        f"a PCA keeps {'more' if worse else 'as much'} here: {numbers}",
+        f"a PCA keeps {'more' if gain < -ALIKE else 'as much'} here: {numbers}"
+        + (f", Dense(()) {linear:.1%}" if adopted else ""),
         "where straight lines do, a PCA is quicker and easier to explain; an autoencoder is then "
         "worth it for holes, mixed types, views or a loss of its own.",
-        f"sklearn.decomposition.PCA({n}), or Dense(()), which is its equal",
-        details=details,
+        f"sklearn.decomposition.PCA({n})" + ", or architecture=Dense(())" * adopted,
+        {"architecture": Dense(())} if adopted else {},
+        {**details, "linear": linear} if adopted else details,
     )
 
 
