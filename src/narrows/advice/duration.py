@@ -75,7 +75,10 @@ def measured(table: Profile, settings: Named) -> Remark:
         )
     )
     rate = n_timed / max(per_epoch, 1e-9)
-    trainings = trials.n_trainings(table.n_rows) if chooses else 1.0
+    trainings = 1.0
+    if chooses:
+        typed = table.layout.schema is not None
+        trainings = trials.n_trainings(table.n_rows, typed=typed)
     seconds = trainings * epochs * table.n_rows / rate
     return Remark(
         "time",

@@ -12,9 +12,12 @@ from torch.nn import functional as F
 
 from narrows.core.activations import glorot_uniform
 from narrows.core.types import Matrix, TableLike
-from narrows.data.column import Column
+from narrows.data.column import Column, LikeColumns
 from narrows.data.layout import Layout
 from narrows.data.scaling import Scaling
+
+LEAST_VARIANCE = 0.01  # of the levels of a column, by which they are divided
+FLATTEST = 0.1  # least slope of an expected input along an output that is divided by
 
 InputFunction = Callable[[Tensor, Tensor], Tensor]
 
@@ -61,6 +64,7 @@ class InputLayer(nn.Module):
                 self.vectors[key] = nn.Parameter(torch.empty(column.n_places + 1, width))
                 self.biases[key] = nn.Parameter(torch.empty(column.n_places))
                 self._vectors.append((number, start, start + width))
+        self._columns = tuple(columns)
         self._n_shown = len(owner)
         self.n_in, self.n_out = len(columns), len(owner) + len(indicators)
         self._functions = tuple(places)
@@ -130,6 +134,50 @@ class InputLayer(nn.Module):
             at = end
         return torch.cat([*parts, said[:, at:]], 1)
 
+    @property
+    def type_names(self) -> set[str]:
+        """The names of the types of its columns."""
+        return {column.type.name for column in self._columns}
+
+    def unit_scales(self, variances: Tensor) -> Tensor:
+        """Return by what to multiply what the network sees so that columns of a type count 1.
+
+        0 where no straight line leads: to learned vectors, and to what says that cells are missing.
+
+        Parameters
+        ----------
+        variances : Tensor of shape (n_out,)
+            Of what the network sees.
+        """
+        scales = torch.zeros_like(variances)
+        at = 0
+        for column in self._columns:
+            own = slice(at, at + column.n_inputs)
+            if column.type.is_plain:
+                scales[own] = 1.0
+            elif not column.type.vector_length(column.n_places):
+                scales[own] = variances[own].sum().clamp(min=LEAST_VARIANCE) ** -0.5
+            at += column.n_inputs
+        return scales
+
+    def slopes(self) -> Tensor:
+        """Return what is to be said so that inputs are expected, to first order.
+
+        Shape (n_out, n_out): a matrix for columns of inputs, less their centers. Where an output
+        hardly moves what is expected, as that of a rare level, the slope is bounded.
+        """
+        matrix = torch.zeros(self.n_out, self.n_out, dtype=torch.float64)
+        at = 0
+        for column in self._columns:
+            width = column.n_inputs
+            own = slice(at, at + width)
+            if column.type.is_plain:
+                matrix[own, own] = 1.0
+            elif not column.type.vector_length(column.n_places):
+                matrix[own, own] = _inverse_slopes(column)
+            at += width
+        return matrix
+
     def initialize(self, generator: torch.Generator) -> None:
         """Draw the vectors; that of a missing level is 0, and stays so."""
         for vectors in self.vectors.values():
@@ -141,6 +189,25 @@ class InputLayer(nn.Module):
     def weights(self) -> list[nn.Parameter]:
         """Return the vectors."""
         return list(self.vectors.values())
+
+
+def _inverse_slopes(column: Column) -> Tensor:
+    """Return the outputs of a column that raise its expected inputs by 1 from their centers."""
+    like = LikeColumns([column])
+    raw = torch.zeros(column.n_outputs, dtype=torch.float64, requires_grad=True)
+    with torch.enable_grad():
+        expected = column.type.mean_inputs(like, raw[None])[0]
+        rows = [
+            torch.autograd.grad(value, raw, retain_graph=True, allow_unused=True)[0]
+            for value in expected
+            if value.requires_grad
+        ]
+    if len(rows) < len(expected) or any(row is None for row in rows):
+        return torch.zeros(column.n_outputs, column.n_inputs, dtype=torch.float64)
+    slope = torch.stack(rows)
+    bounded = slope.T @ slope + FLATTEST**2 * torch.eye(len(raw), dtype=slope.dtype)
+    inverse: Tensor = torch.linalg.solve(bounded, slope.T)
+    return inverse.nan_to_num()
 
 
 def to_inputs(rows: TableLike, scaling: Scaling, layout: Layout) -> tuple[Matrix, Matrix]:

@@ -83,7 +83,7 @@ def initialize_at_pca(
     if len(rows) <= network.n_components:
         return False
     with torch.no_grad():
-        components = _components(table, rows, network.n_components, generator)
+        components = _components(network, table, rows, generator)
         if components is None:
             return False
         _write(network, components)
@@ -93,10 +93,11 @@ def initialize_at_pca(
 def reason(network: Network, n_rows: int) -> str | None:
     """Return why a network cannot begin at a PCA of so many rows; None if it can."""
     n_components = network.n_components
-    if not network.is_feedforward:
-        return "the code or the columns are of another kind"
-    if network.link.name not in ("linear", "sigmoid"):
-        return f"the output is {network.link.name}"
+    if not network.latent.is_identity or network.experts is not None:
+        return "the code is of another kind"
+    link = _unfit_link(network)
+    if link is not None:
+        return f"the output is {link}"
     if n_components >= min(n_rows, network.n_features):
         return f"there are not more than {n_components} rows and columns"
     layers = _Layers.of(network)
@@ -109,6 +110,16 @@ def reason(network: Network, n_rows: int) -> str | None:
         if width < 2 * n_components:
             return f"a hidden layer of {width} units is not twice as wide as the code"
     return None if network.head_activation.name == "linear" else "the code is not linear"
+
+
+def _unfit_link(network: Network) -> str | None:
+    """Return the output activation of numbers where a PCA cannot be written before it."""
+    links = {network.link.name}
+    fit = {"linear", "sigmoid"}
+    if network.input_layer is not None:
+        links = set(network.link.name.split("|")) - network.input_layer.type_names
+        fit = {"linear"}
+    return None if links <= fit else ", ".join(sorted(links - fit))
 
 
 class _Layers(NamedTuple):
@@ -142,39 +153,46 @@ class _Layers(NamedTuple):
 
 
 class _Linear(NamedTuple):
-    """A PCA: ``components`` has shape (n_components, n_features).
+    """A PCA: ``components`` has shape (n_components, n_features), of columns times ``unit``.
 
     ``deviation`` is that of the scores, in units of the root of the columns' mean variance: so
     weights are of one size whatever the units of the columns.
     """
 
     mean: Tensor
+    unit: Tensor
     components: Tensor
     deviation: Tensor
 
 
 def _components(
-    table: Table, rows: Tensor, n_components: int, generator: torch.Generator
+    network: Network, table: Table, rows: Tensor, generator: torch.Generator
 ) -> _Linear | None:
-    """Return the PCA of rows; None where they are too large to be squared.
+    """Return the PCA of rows as the network sees them; None where they are too large to be squared.
 
     By a randomised range finder with power iterations (Halko, Martinsson & Tropp, 2011), of no more
     rows than pass through a network at once, evenly spread.
     """
-    most = batches.rows_at_once(table.n_features)
+    n_components = network.n_components
+    most = batches.rows_at_once(network.n_features)
     n_taken = min(len(rows), max(n_components + 1, most))
     batch = table.take(rows[torch.arange(n_taken) * len(rows) // n_taken])
-    weight = torch.ones_like(batch.x[:, :1])
+    x, observed = network.to_inputs(batch.x, batch.observed)
+    weight = torch.ones_like(x[:, :1])
     if batch.sample_weight is not None:
         weight = batch.sample_weight[:, None]
-    if batch.observed is None:
-        mean = (weight * batch.x).sum(0) / weight.sum()
-        x = batch.x.sub_(mean)
+    if observed is None:
+        mean = (weight * x).sum(0) / weight.sum()
+        x = x.sub_(mean)
     else:
-        seen = weight * batch.observed
-        mean = (seen * batch.x).sum(0) / seen.sum(0).clamp(min=torch.finfo(weight.dtype).tiny)
-        x = (batch.x - mean) * batch.observed
+        seen = weight * observed
+        mean = (seen * x).sum(0) / seen.sum(0).clamp(min=torch.finfo(weight.dtype).tiny)
+        x = (x - mean) * observed
     x *= (weight / weight.sum()).sqrt()
+    unit = x.new_ones(x.shape[1])
+    if network.input_layer is not None:
+        unit = network.input_layer.unit_scales(x.square().sum(0))
+        x *= unit
     spread = (x.square().sum() / x.shape[1]).sqrt()
     if not bool(torch.isfinite(spread)):
         return None
@@ -188,7 +206,7 @@ def _components(
     components = (turn @ basis.T)[:n_components]
     largest = components.gather(1, components.abs().argmax(1, keepdim=True))
     deviation = deviation[:n_components] / spread.clamp(min=torch.finfo(x.dtype).tiny)
-    return _Linear(mean, components * largest.sign(), deviation.clamp(min=FLATTEST))
+    return _Linear(mean, unit, components * largest.sign(), deviation.clamp(min=FLATTEST))
 
 
 def _write(network: Network, pca: _Linear) -> None:
@@ -199,14 +217,10 @@ def _write(network: Network, pca: _Linear) -> None:
     """
     layers = _Layers.of(network)
     assert layers is not None
-    mean, components, deviation = pca
-    down, up = components / deviation[:, None], (components * deviation[:, None]).T
-    base = mean
-    if network.link.name == "sigmoid":  # the output that a sigmoid makes of it, to first order
-        inside = mean.clamp(FLATTEST, 1 - FLATTEST)
-        base, slope = inside.logit(), inside * (1 - inside)
-        up = up / slope[:, None]
-    one = torch.eye(len(components), dtype=mean.dtype, device=mean.device)
+    mean = pca.mean
+    down = pca.components * pca.unit / pca.deviation[:, None]
+    up, base = _said(network, pca)
+    one = torch.eye(len(down), dtype=mean.dtype, device=mean.device)
     if layers.hidden:
         down, up, one = torch.cat([down, -down]), torch.cat([up, -up], 1), torch.cat([one, -one])
     columns = torch.arange(len(mean), device=mean.device)
@@ -225,6 +239,19 @@ def _write(network: Network, pca: _Linear) -> None:
             _cancel(layers.decoder[-2], weight, _takes(part), len(one))
         weight[:, : len(one)] = up[columns[part.gives]]
         bias.copy_(base[columns[part.gives]])
+
+
+def _said(network: Network, pca: _Linear) -> tuple[Tensor, Tensor]:
+    """Return what to say of each component, and of a row at the mean, to first order."""
+    up, mean = (pca.components * pca.deviation[:, None]).T, pca.mean
+    if network.input_layer is not None:
+        slopes = network.input_layer.slopes().to(mean)
+        return slopes @ (up / pca.unit.where(pca.unit > 0, 1.0)[:, None]), slopes @ mean
+    if network.link.name == "sigmoid":
+        inside = mean.clamp(FLATTEST, 1 - FLATTEST)
+        slope = inside * (1 - inside)
+        return up / slope[:, None], inside.logit()
+    return up, mean
 
 
 def _write_between(layers: _Layers, one: Tensor) -> None:

@@ -75,7 +75,8 @@ def fit(trainer: Trainer, network: Trainable, table: Table) -> Outcome:
     if trainer.settings.patience is not None:
         outcome = trainer.fit(network, table)
         return replace(outcome, trials=[Trial(network, outcome.held_out)])
-    folds = _folds(table.n_rows, trainer.randomness.split, folded=trainer.settings.chooses)
+    n_folds = _n_folds(table.n_rows, typed=_is_typed(network)) if trainer.settings.chooses else 1
+    folds = _folds(table.n_rows, trainer.randomness.split, n_folds)
     if folds is None:
         return trainer.fit(network, table)
     fewest = min(len(rest) for rest, _ in folds)
@@ -102,12 +103,13 @@ def fit(trainer: Trainer, network: Trainable, table: Table) -> Outcome:
     return outcome
 
 
-def n_trainings(n_rows: int) -> float:
+def n_trainings(n_rows: int, *, typed: bool = False) -> float:
     """Return how many trainings on all rows a fit that chooses is worth, where the first is clear.
 
-    Where lower rates are tried, too, it is up to three times as many.
+    Where lower rates are tried, too, it is up to three times as many. ``typed`` says that columns
+    are not all plain numbers.
     """
-    folds = _folds(n_rows, torch.Generator().manual_seed(0), folded=True)
+    folds = _folds(n_rows, torch.Generator().manual_seed(0), _n_folds(n_rows, typed=typed))
     if folds is None:
         return 1.0
     tried = sum(len(rest) for rest, _ in folds) / n_rows
@@ -327,15 +329,27 @@ def _change(value: float, start: float) -> float:
     return (value - start) / max(abs(start), TINY) if math.isfinite(start) else 0.0
 
 
+def _is_typed(network: Trainable) -> bool:
+    return isinstance(network, Network) and network.input_layer is not None
+
+
+def _n_folds(n_rows: int, *, typed: bool) -> int:
+    """Return how often rows are held out; less often where columns of types make steps slow."""
+    if n_rows >= SOME_BELOW:
+        return 1
+    most = N_FOLDS if n_rows < ALL_BELOW else N_FOLDS // 2
+    return most // 2 if typed else most
+
+
 def _folds(
-    n_rows: int, generator: torch.Generator, *, folded: bool
+    n_rows: int, generator: torch.Generator, n_folds: int
 ) -> list[tuple[Tensor, Tensor]] | None:
     """Return rows to train on and rows held out, several times where there are few."""
     if n_rows < FEWEST:
         return None
     order = torch.randperm(n_rows, generator=generator)
-    if n_rows < SOME_BELOW and folded:
-        parts = order.chunk(N_FOLDS)[: N_FOLDS if n_rows < ALL_BELOW else N_FOLDS // 2]
+    if n_folds > 1:
+        parts = order.chunk(N_FOLDS)[:n_folds]
     else:
         share = HELD_OUT / 2 if n_rows >= KEPT_FROM else HELD_OUT
         parts = (order[: min(MOST_HELD_OUT, round(share * n_rows))],)

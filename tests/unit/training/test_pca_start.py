@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 import scipy.sparse
 from sklearn.base import clone
@@ -16,6 +17,7 @@ import narrows
 from narrows import (
     SGD,
     AdamW,
+    Angle,
     Autoencoder,
     AutoencoderClassifier,
     Dense,
@@ -27,6 +29,7 @@ from narrows import (
     View,
 )
 from narrows.errors import CompositionError, ParameterError
+from narrows.network.input_layer import to_inputs
 from narrows.training import budget
 
 HALVES = {"left": range(32), "right": range(32, 64)}
@@ -172,7 +175,6 @@ def test_a_sigmoid_output_begins_near_the_pca(digits: Any) -> None:
         {"architecture": "recurrent"},
         {"latent": "gaussian"},
         {"latent": KSparse(2)},
-        {"types": {0: "count"}},
         {"views": HALVES, "fusion": SharedPrivate(1)},
         {"views": HALVES, "fusion": "product_of_experts"},
         {"views": {"left": View(range(32), architecture=(64, 32)), "right": range(32, 64)}},
@@ -310,3 +312,72 @@ def test_steps_take_more_rows_and_are_fewer_where_there_are_many() -> None:
 def test_ten_thousand_rows_are_gone_through_thirteen_times() -> None:
     epochs = budget.max_epochs("auto", 10_000, 128, AdamW(), budget.FROM_PCA)
     assert epochs == 1061 // 79 == 13
+
+
+def mixed(n_rows: int = 400) -> tuple[pd.DataFrame, dict[str, Any]]:
+    """Return columns of all types that follow two hidden variables, and the types."""
+    rng = np.random.default_rng(0)
+    u, v = rng.normal(size=(2, n_rows))
+    noise = rng.normal(size=(6, n_rows))
+    frame = pd.DataFrame(
+        {
+            "size": 3 * u + noise[0],
+            "mass": u - v + 0.5 * noise[1],
+            "ill": u + 0.5 * noise[2] > 0,
+            "kind": pd.cut(v + 0.5 * noise[3], [-9, -0.5, 0.5, 9], labels=list("abc")).astype(str),
+            "stage": pd.cut(u + 0.5 * noise[4], [-9, -1, 0, 1, 9], labels=[1, 2, 3, 4]).astype(int),
+            "visits": rng.poisson(np.exp(1 + 0.3 * v)),
+            "share": 1 / (1 + np.exp(-u - 0.3 * noise[5])),
+            "hour": (12 + 3 * v) % 24,
+        }
+    )
+    types = {"stage": "ordinal", "visits": "count", "share": "proportion", "hour": Angle(24)}
+    return frame, types
+
+
+def test_columns_of_all_types_begin_at_the_pca_of_what_the_network_sees() -> None:
+    frame, types = mixed()
+    model = still(3, types=types, precision="float64").fit(frame)
+    assert model.init_ == "pca"
+    fitted = model._fitted
+    x, _ = to_inputs(fitted.read(frame), model.scaling_, model.layout_)
+    owner = fitted.network.input_layer.owner.numpy()
+    unit = np.array([x[:, owner == number].var(0).sum() ** -0.5 for number in owner])
+    unit[:2] = 1  # size and mass are plain numbers
+    pca = PCA(3).fit(x * unit)
+    linear = pca.inverse_transform(pca.transform(x * unit)) / unit - x.mean(0)
+    small = 1e-3  # where what is said is expected to first order
+    middle = np.asarray(fitted.decode_to_inputs(np.zeros((1, 3))))
+    ours = (fitted.decode_to_inputs(small * model.transform(frame)) - middle) / small
+    for column in range(x.shape[1]):
+        slope = (ours[:, column] @ linear[:, column]) / (linear[:, column] @ linear[:, column])
+        assert np.corrcoef(ours[:, column], linear[:, column])[0, 1] > 0.99
+        assert 0.7 < slope < 1.1  # less where a level is rare
+
+
+@pytest.mark.parametrize("n_components", [1, 3])
+def test_columns_of_all_types_are_not_learned_by_heart(n_components: int) -> None:
+    frame, types = mixed()
+    shuffled = frame.apply(lambda column: column.sample(frac=1, random_state=1).to_numpy())
+    for table in (frame, shuffled):  # of unrelated columns the best code says nothing
+        train, test = table[:200], table[200:]
+        model = Autoencoder(n_components, types=types, random_state=0).fit(train)
+        assert model.trials_
+        assert -model.score(test) < 1.1 * frame.shape[1]
+
+
+def test_levels_with_learned_vectors_begin_at_their_shares() -> None:
+    frame, types = mixed()
+    without = still(3, types=types).fit(frame)
+    frame["town"] = [f"town {number % 50}" for number in range(len(frame))]
+    model = still(3, types=types).fit(frame)
+    assert model.init_ == without.init_ == "pca"
+    assert model.score(frame) == pytest.approx(without.score(frame.iloc[:, :-1]) - 1, abs=0.02)
+
+
+def test_indicators_do_not_keep_a_table_from_its_pca(digits: Any) -> None:
+    X = digits.astype(np.float64)
+    X[np.random.default_rng(0).random(X.shape) < 0.05] = np.nan
+    told, plain = (still(5, add_indicator=told).fit(X) for told in (True, False))
+    assert told.init_ == plain.init_ == "pca"
+    assert told.score(X) == pytest.approx(plain.score(X), rel=1e-3)
