@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import copy
+import os
+from collections.abc import Sequence
 from typing import Self
 
 import numpy as np
@@ -231,6 +233,77 @@ class AnomalyDetector(
             distance=distance,
             columns=weights[0] * errors + weights[1] * parts,
             code=code,
+        )
+
+    def report(
+        self,
+        path: str | os.PathLike[str],
+        X: TableLike,
+        *,
+        y: TargetLike = None,
+        train: TableLike = None,
+        ids: TargetLike = None,
+        image_shape: Sequence[int] | None = None,
+        sequence_shape: Sequence[int] | None = None,
+        title: str = "What is strange",
+    ) -> None:
+        """Write a report about rows and the autoencoder, the strangest rows by this detector.
+
+        The page is that of `Autoencoder.report`; its section of strange rows has the strangeness of
+        this detector, its threshold, and what `explain` says of each row.
+
+        Parameters
+        ----------
+        path : path
+            Of the page; it ends in .html, and its data go beside it in a file ending in .json.
+        X : array or data frame of shape (n_samples, n_features)
+            Rows to report on.
+        y : array of shape (n_samples,), optional
+            A class or a number for each row, to colour by.
+        train : array or data frame, optional
+            The rows of fit, for a PCA beside the code and for what strangeness is usual.
+        ids : array of shape (n_samples,), optional
+            What the rows are called; by default their numbers, from 0.
+        image_shape, sequence_shape : tuple of int, optional
+            As of `Autoencoder.report`.
+        title : str, default="What is strange"
+            The heading.
+
+        Raises
+        ------
+        ParameterError
+            If a shape does not fit the columns, or the path does not end in .html.
+        DataError
+            If X cannot be used as it is, or y or ids have another length.
+        SourceError
+            If the file cannot be written.
+
+        Examples
+        --------
+        >>> import tempfile
+        >>> from narrows import AnomalyDetector, Autoencoder
+        >>> from sklearn.datasets import load_iris
+        >>> X = load_iris().data
+        >>> model = AnomalyDetector(Autoencoder(1, max_epochs=5), random_state=0).fit(X)
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     model.report(f"{folder}/strange.html", X)
+        """
+        check_is_fitted(self, "offset_")
+        self._read(X, reset=False)
+        from narrows.report import report  # jinja2 is for those who want a report
+
+        report.write(
+            self.autoencoder_,
+            self.autoencoder_._fitted,
+            path,
+            X,
+            y=y,
+            train=train,
+            ids=ids,
+            image_shape=image_shape,
+            sequence_shape=sequence_shape,
+            title=title,
+            detector=self,
         )
 
     def _weights(self) -> tuple[float, float]:

@@ -178,12 +178,13 @@ def _of_data(subject: ReportInput, data: Section) -> Iterator[dict[str, str]]:
 
 def _of_errors(anomalies: Section) -> Iterator[dict[str, str]]:
     alone, share = anomalies["share_of_worst"], anomalies["histogram"]
+    measure = anomalies["measure"]
     if alone is not None and alone > ALONE and len(anomalies["rows"]) > 1:
         yield _alert(
             "problem",
             "anomalies",
-            f"Row {anomalies['rows'][0]['name']} alone has {alone:.0%} of all error: look at it, "
-            "and do not trust means that it is part of, the variance kept among them.",
+            f"Row {anomalies['rows'][0]['name']} alone has {alone:.0%} of all {measure}: look at "
+            "it, and do not trust means that it is part of, the variance kept among them.",
         )
     if "beyond" not in share:
         return
@@ -191,15 +192,15 @@ def _of_errors(anomalies: Section) -> Iterator[dict[str, str]]:
         yield _alert(
             "problem",
             "anomalies",
-            f"{share['beyond']:.1%} of the rows have an error that only 1% of the rows of fit "
-            "have: these rows are unlike them, or the model is overfitted.",
+            f"{share['beyond']:.1%} of the rows have a degree of {measure} that only 1% of the "
+            "rows of fit have: these rows are unlike them, or the model is overfitted.",
         )
     median, usual = anomalies["median"], share["train_median"]
     if usual > 0 and median > OVERFIT * usual:
         yield _alert(
             "note",
             "anomalies",
-            f"The median error is {median / usual:.1f} times that of the rows of fit; fewer "
+            f"The median {measure} is {median / usual:.1f} times that of the rows of fit; fewer "
             "epochs, early_stopping=True or a penalty may help.",
         )
 

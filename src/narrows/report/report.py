@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -36,16 +37,17 @@ def write(
     sequence_shape: Sequence[int] | None = None,
     title: str,
     command: str | None = None,
+    detector: Estimator = None,
 ) -> Json:
     """Write a report as `Autoencoder.report` does, and return its data.
 
     ``model`` is what ``estimator`` has fitted; ``command`` is the command line that asked for the
-    report, if one did.
+    report, if one did; ``detector`` says how strange rows are, if that is not their error.
     """
     target = page.check_path(path)
     shape = _shape(model, image_shape, sequence_shape)
     data = sections.build_sections(
-        _subject(estimator, model, X, y, train, ids, shape),
+        replace(_subject(estimator, model, X, y, train, ids, shape), detector=detector),
         title=str(title),
         call=_call(path, y, train, ids, comparison, image_shape, sequence_shape),
         command=command,

@@ -34,27 +34,31 @@ def gallery(subject: ReportInput) -> Json:
 
 
 def anomalies(subject: ReportInput) -> Json:
-    """Return the rows of greatest error, what they are off in, and how errors are spread."""
-    numbers = subject.order[::-1][:STRANGEST]
-    median = float(np.nanmedian(subject.errors))
-    judged = Judged.of(subject, numbers)
+    """Return the strangest rows, what they are off in, and how strangeness is spread."""
+    strange = subject.errors if subject.detector is None else subject.strangeness(subject.X)
+    numbers = np.argsort(-strange, kind="stable")[: min(STRANGEST, len(subject.order))]
+    median = float(np.nanmedian(strange))
+    judged = Judged.of(subject, numbers, by_detector=subject.detector is not None)
     rows = []
     for place, number in enumerate(numbers):
         rows.append(
             {
                 **_named(subject, int(number)),
-                "times_median": float(subject.errors[number]) / median if median > 0 else None,
+                "strangeness": float(strange[number]),
+                "times_median": float(strange[number]) / median if median > 0 else None,
                 "reasons": [judged.reason(place, c) for c in judged.deviating(place, REASONS)],
                 "views": [judged.share_of(place, view) for view in subject.views],
             }
         )
-    total = float(np.nansum(subject.errors))
+    total = float(np.nansum(strange))
     return {
+        "measure": "error" if subject.detector is None else "strangeness",
+        **_labelled(subject, strange),
         "rows": rows,
         "views": subject.views,
         "median": median,
-        "share_of_worst": float(np.nanmax(subject.errors)) / total if total > 0 else None,
-        **_spread(subject),
+        "share_of_worst": float(np.nanmax(strange)) / total if total > 0 else None,
+        **_spread(subject, strange),
     }
 
 
@@ -66,10 +70,14 @@ class Judged:
         self.mean, self.deviation = subject.reference.spread()
 
     @classmethod
-    def of(cls, subject: ReportInput, numbers: Matrix) -> Judged:
-        """Judge the rows of these numbers."""
-        given = subject.read(numbers)
-        details = subject.model.score_samples(select_rows(subject.X, numbers), details=True)
+    def of(cls, subject: ReportInput, numbers: Matrix, *, by_detector: bool = False) -> Judged:
+        """Judge the rows of these numbers by their error, or by what the detector says."""
+        given, rows = subject.read(numbers), select_rows(subject.X, numbers)
+        if by_detector:
+            assert subject.detector is not None
+            details = subject.detector.explain(rows)
+        else:
+            details = subject.model.score_samples(rows, details=True)
         loss = -np.asarray(details.columns, np.float64)
         return cls(subject, given, subject.given_back(numbers, given), loss)
 
@@ -170,15 +178,23 @@ def _named(subject: ReportInput, number: int) -> Json:
     }
 
 
-def _spread(subject: ReportInput) -> Json:
-    """Return how many rows have which error; on a logarithmic scale where all are positive."""
-    errors = subject.errors[np.isfinite(subject.errors)]
+def _labelled(subject: ReportInput, strange: Matrix) -> Json:
+    """Return from where on rows are anomalies, and how many are; nothing without a detector."""
+    if subject.detector is None:
+        return {}
+    threshold = -float(subject.detector.offset_)
+    return {"threshold": threshold, "n_anomalies": int((strange > threshold).sum())}
+
+
+def _spread(subject: ReportInput, strange: Matrix) -> Json:
+    """Return how strange how many rows are; on a logarithmic scale where all are positive."""
+    errors = strange[np.isfinite(strange)]
     log = bool(errors.min() > 0 and errors.max() > 20 * errors.min())
     known = [errors]
     if subject.train is not None:
         numbers = np.linspace(0, n_rows(subject.train) - 1, min(n_rows(subject.train), 10_000))
         rows = select_rows(subject.train, np.unique(numbers.astype(int)))
-        trained = -np.asarray(subject.model.score_samples(rows), np.float64)
+        trained = subject.strangeness(rows)
         known.append(trained[~np.isnan(trained)])
     scaled = [np.log10(np.maximum(values, errors.min())) if log else values for values in known]
     low = min(float(values.min()) for values in scaled)

@@ -45,6 +45,8 @@ class ReportInput:
     shape : int ndarray or None
         Column numbers as they lie in what a row holds: (channels, steps) of curves, (channels,
         height, width) of an image.
+    detector : AnomalyDetector or None
+        What says how strange rows are; the error of the model if there is none.
     """
 
     model: Estimator
@@ -55,6 +57,7 @@ class ReportInput:
     seen: Seen = field(default_factory=Seen.unknown)
     known: NDArray[np.bool_] | None = None
     shape: NDArray[np.int64] | None = None
+    detector: Estimator | None = None
 
     @property
     def n_rows(self) -> int:
@@ -92,6 +95,12 @@ class ReportInput:
         if np.isnan(errors).all():
             raise DataError("X has no row with a measured cell, so there is nothing to report")
         return errors
+
+    def strangeness(self, X: TableLike) -> Matrix:
+        """Return how strange rows are: their error, or what the detector says."""
+        judge = self.model if self.detector is None else self.detector
+        scores: Matrix = -np.asarray(judge.score_samples(X), np.float64)
+        return scores
 
     @cached_property
     def order(self) -> Matrix:

@@ -15,10 +15,11 @@ import pytest
 import scipy.sparse
 from sklearn.datasets import load_breast_cancer, load_digits
 from sklearn.decomposition import PCA
+from sklearn.frozen import FrozenEstimator
 from sklearn.model_selection import train_test_split
 
 import narrows
-from narrows import Autoencoder, Convolutional, Recurrent
+from narrows import AnomalyDetector, Autoencoder, Convolutional, Recurrent
 from narrows.errors import DataError, ParameterError, SourceError
 from narrows.report import comparison as comparing
 from narrows.report import overview, training
@@ -405,3 +406,22 @@ def test_how_to_get_the_same_again_is_told(made: Made, fitted: Any, table: Any) 
     assert again.get_params() == fitted.get_params()
     assert found["versions"]["narrows"] == narrows.__version__
     assert found["seed"] == "0"
+
+
+def test_a_detector_ranks_rows_by_its_own_strangeness(made: Made, fitted: Any, table: Any) -> None:
+    detector = AnomalyDetector(FrozenEstimator(fitted), contamination=0.02).fit(table[:160])
+    X = table[160:].reset_index(drop=True)
+    X.loc[17, "column 3"] += 25
+    page, data = made(detector, X=X, train=table[:160])
+    strange, scores = data["anomalies"], detector.score_samples(X)
+    assert [row["row"] for row in strange["rows"]] == np.argsort(scores)[:20].tolist()
+    assert strange["rows"][0]["row"] == 17
+    assert strange["rows"][0]["strangeness"] == pytest.approx(-scores[17], rel=1e-4)
+    assert strange["rows"][0]["reasons"][0]["column"] == "column 3"
+    assert strange["threshold"] == pytest.approx(-detector.offset_, rel=1e-4)
+    assert strange["n_anomalies"] == (detector.predict(X) == -1).sum() > 0
+    assert strange["histogram"]["train_median"] > 0
+    assert "Rows of greatest strangeness" in page
+    assert f"{strange['n_anomalies']} of the 80 rows are anomalies" in page
+    order = np.argsort(-fitted.score_samples(X))  # reconstructions stay ordered by their error
+    assert data["gallery"]["groups"][2]["rows"][0]["row"] == order[-1]

@@ -106,7 +106,7 @@ def command(
     if not hasattr(fitted, "report"):
         raise ModelFileError(
             f"{model} holds {type(fitted).__name__}, which has no report; give the folder of an "
-            "Autoencoder"
+            "Autoencoder or an AnomalyDetector"
         )
     wanted = [] if target is None else [target]
     carried = {**selection, "ids": (*selection["ids"], *wanted)}
@@ -117,9 +117,11 @@ def command(
         named = models.names(fitted) is not None
         chosen = {key: selection[key] for key in ("on", "header")} if named else carried
         known = apply.read(fitted, train, quiet=True, **chosen).rows
+    detector = fitted if hasattr(fitted, "autoencoder_") else None
+    described = fitted if detector is None else detector.autoencoder_
     said = report.write(
-        fitted,
-        fitted._fitted,
+        described,
+        described._fitted,
         output,
         models.accepted(fitted, source.rows),
         y=None if target is None else tables.values(join.carried(source.ids, target)),
@@ -128,6 +130,7 @@ def command(
         comparison=comparison,
         title=TITLE if title is None else title,
         command=shlex.join(["narrows", *sys.argv[1:]]),
+        detector=detector,
         **shapes,
     )
     _tell(said, output, as_json=as_json, quiet=quiet)

@@ -96,3 +96,11 @@ def test_a_model_without_a_report_is_refused(run, features, tmp_path: Path) -> N
     done = run("report", tmp_path / "other", "wdbc.csv", "-o", tmp_path / "page.html")
     assert done.exit_code == 4
     assert "which has no report" in done.stderr
+
+
+def test_a_detector_has_a_report_of_what_is_strange(run, features, tmp_path: Path) -> None:
+    model = narrows.AnomalyDetector(narrows.Autoencoder(2, max_epochs=2), random_state=0)
+    model.fit(features).save(tmp_path / "detector")
+    done = run("report", tmp_path / "detector", "wdbc.csv", "-o", tmp_path / "page.html")
+    assert done.exit_code == 0, done.stderr
+    assert "Rows of greatest strangeness" in (tmp_path / "page.html").read_text()
