@@ -14,6 +14,7 @@ from sklearn.utils import check_array, check_consistent_length
 
 from narrows.core.types import Estimator, TableLike
 from narrows.data import containers
+from narrows.data.automatic_scaling import COMMON
 from narrows.data.scaling import Scaling
 from narrows.data.schema import floats, frame_of
 from narrows.errors import DataError
@@ -68,7 +69,8 @@ def explained_variance_scorer(estimator: Estimator, X: TableLike, y: Any = None)
 
     A scorer for searches, where `Autoencoder.score` would compare losses of different units: it
     looks at the table as it came and at what comes back, and depends on no setting of the
-    estimator. Each column of numbers has the unit that ``scaling="auto"`` gives it in these rows.
+    estimator. Each column of numbers has the unit that ``scaling="auto"`` gives it in these rows;
+    one with a unit of its own counts at most as lost, because among few rows it may hardly vary.
     A column of levels counts as one of them, and loses the share of its cells that are wrong
     against those that the most frequent level has wrong. Cells that were not measured are left out.
 
@@ -84,7 +86,7 @@ def explained_variance_scorer(estimator: Estimator, X: TableLike, y: Any = None)
     Returns
     -------
     float
-        1 is perfect, 0 as good as the means of these rows, below 0 worse; NaN where nothing varies.
+        1 is perfect, 0 as good as the means of these rows; NaN where nothing varies.
 
     Examples
     --------
@@ -120,7 +122,11 @@ def _of_numbers(columns: Sequence[tuple[Matrix, Matrix]]) -> tuple[float, float]
     rows, back = (np.column_stack(side) for side in zip(*columns, strict=True))
     scaling = Scaling.fit("auto", rows)
     x, r = (scaling.encode(side, np.float64) for side in (rows, back))
-    return float(np.nansum((x - r) ** 2)), float(np.nansum((x - np.nanmean(x, axis=0)) ** 2))
+    lost = np.nansum((x - r) ** 2, axis=0)
+    spread = np.nansum((x - np.nanmean(x, axis=0)) ** 2, axis=0)
+    own = np.array(scaling.rules) != COMMON
+    lost[own] = np.minimum(lost, spread)[own]
+    return float(lost.sum()), float(spread.sum())
 
 
 def _columns(X: TableLike) -> list[NDArray[Any]]:

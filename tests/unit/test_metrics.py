@@ -160,3 +160,16 @@ def test_the_scorer_searches(breast_cancer: Any) -> None:
         cv=2,
     ).fit(breast_cancer)
     assert (search.cv_results_["mean_test_score"] < 1).all()
+
+
+def test_a_column_that_hardly_varies_in_the_rows_counts_at_most_as_lost() -> None:
+    X = np.random.default_rng(0).normal(size=(50, 4))
+    X[:, 0] *= 1e-9
+
+    class Off:
+        """Right, but for the first column, which it moves by 1."""
+
+        def reconstruct(self, X: Any) -> Any:
+            return X + np.array([1.0, 0, 0, 0])
+
+    assert explained_variance_scorer(Off(), X) == pytest.approx(0.75)

@@ -214,8 +214,8 @@ def advise(
     >>> advice = advise(load_breast_cancer().data, quick=True)
     >>> advice.about("size").finding
     'rule of thumb 5, from 30 columns and 569 rows; knee of a PCA 5'
-    >>> advice.call
-    'Autoencoder(n_components=5, random_state=0)'
+    >>> advice.estimator()
+    Autoencoder(n_components=5, random_state=0)
     """
     checks.number("seconds", seconds, low=0)
     if max_rows is not None:
@@ -224,13 +224,15 @@ def advise(
     _check_known(settings)
     table = profile(X, views=views, types=types, max_rows=max_rows, random_state=seed)
     plan = _Plan(settings)
-    shaped = setting_checks.declared(table, image, steps)
-    if shaped is not None:
-        plan.add(shaped)
+    part = setting_checks.declared(table, image, steps)
     plan.run((*cell_checks.CHECKS, *setting_checks.BEFORE_SIZE), table)
     plan.settings.update({key: value for key, value in _given(table).items() if value is not None})
     plan.settings["random_state"] = seed
     _choose_size(plan, table, quick=quick, seconds=seconds, seed=seed)
+    if part is not None:
+        own = {**plan.settings, "architecture": part}
+        both = None if quick else size.compared(table, own, plan.settings, random_state=seed)
+        plan.add(setting_checks.shaped(part, both))
     plan.run(setting_checks.AFTER_SIZE, table)
     if not setting_checks.composed(plan.settings).supervised:  # a fit would ask for classes
         plan.add(duration.measured(table, plan.settings))

@@ -146,8 +146,10 @@ def order(table: Profile, settings: Named) -> Remark | None:
     return None
 
 
-def declared(table: Profile, image: tuple[int, ...] | None, steps: int | None) -> Remark | None:
-    """Advise the architecture for images or sequences that a row was said to be.
+def declared(
+    table: Profile, image: tuple[int, ...] | None, steps: int | None
+) -> Architecture | None:
+    """Return the architecture for images or sequences that a row was said to be.
 
     Raises
     ------
@@ -167,21 +169,43 @@ def declared(table: Profile, image: tuple[int, ...] | None, steps: int | None) -
             f"but the table has {table.n_features}; give the shape without its channels"
         )
     channels = table.n_features // size
-    part: Architecture
     if image is not None:
-        part = Convolutional(tuple(image), in_channels=channels)
-        what, why = "an image", "neighbouring pixels go together wherever they are"
-    else:
-        part = Recurrent((size, channels))
-        what, why = "a sequence", "its steps have an order, and rows may be of any length"
+        return Convolutional(tuple(image), in_channels=channels)
+    return Recurrent((size, channels))
+
+
+def shaped(part: Architecture, lost: tuple[float, float] | None) -> Remark:
+    """Say whether the layers made for what a row is do better than dense ones.
+
+    Parameters
+    ----------
+    part : Architecture
+        Made for it.
+    lost : tuple of float or None
+        Shares of held-out variance that it and the settings without it lose; None where they were
+        not compared.
+    """
+    name = type(part).__name__
+    what, why = (
+        ("an image", "neighbouring pixels go together wherever they are")
+        if isinstance(part, Convolutional)
+        else ("a sequence", "its steps have an order, and rows may be of any length")
+    )
+    finding, better = f"a row is {what}", False
+    if lost is not None:
+        better = lost[0] < lost[1]
+        finding += (
+            f"; {name} loses {lost[0]:.1%} of the variance of held-out rows, Dense {lost[1]:.1%}"
+        )
+    written = f"architecture={part!r}"
     return Remark(
         "architecture",
         "advice",
-        f"a row is {what}: {name}={image if image is not None else steps!r}, "
-        f"{channels} channel{'s' * (channels > 1)}",
-        f"{why}, which {type(part).__name__} knows and Dense has to learn.",
-        f"architecture={part!r}",
-        {"architecture": part},
+        finding,
+        f"{why}, which {name} knows and Dense has to learn; on small ones Dense learns it sooner.",
+        written if better else f"{written}, to compare with Dense",
+        {"architecture": part} if better else {},
+        {} if lost is None else {"own": lost[0], "dense": lost[1]},
     )
 
 

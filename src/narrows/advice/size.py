@@ -18,6 +18,7 @@ from narrows.core.types import Matrix, Named, TableLike
 from narrows.data import reading
 from narrows.errors import DataError, DivergenceError, NarrowsWarning
 from narrows.estimators.autoencoder import Autoencoder
+from narrows.metrics import unexplained
 from narrows.training import budget
 from narrows.training.optimizers.optimizer import Optimizer
 
@@ -145,17 +146,22 @@ def _parts(table: Profile, random_state: int) -> tuple[TableLike, TableLike]:
     return train, test
 
 
+def _fitted(table: Profile, settings: Named, train: TableLike) -> Autoencoder:
+    """Return an autoencoder fitted as the call would be, or quickly where that takes longer."""
+    given = dict(settings)
+    if not duration.foreseen(table, settings).chooses:
+        kept = min(table.n_looked_at, CURVE_ROWS)
+        given |= quick_budget(settings, kept - int(HELD_OUT * kept))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", NarrowsWarning)  # of quick fits of many
+        return Autoencoder(**given).fit(train)
+
+
 def _lost(
     table: Profile, settings: Named, train: TableLike, test: TableLike
 ) -> tuple[float, float]:
     """Return the share of the variance of ``test`` that an autoencoder and a PCA leave."""
-    quick = dict(settings)
-    if not duration.foreseen(table, settings).chooses:
-        kept = min(table.n_looked_at, CURVE_ROWS)
-        quick |= quick_budget(settings, kept - int(HELD_OUT * kept))
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", NarrowsWarning)  # of quick fits of many
-        total = Autoencoder(**quick).fit(train).explained_variance(test, train=train)
+    total = _fitted(table, settings, train).explained_variance(test, train=train)
     row = next(r for r in total if (r["view"], r["component"]) == ("all", "total"))
     if not math.isfinite(row["explained"]):
         raise DataError("the held-out rows do not vary")
@@ -242,6 +248,31 @@ def by_curve(
         straight = {**settings, "n_components": int(row["n_components"]), "architecture": Dense(())}
         linear, _ = _lost(table, straight, *_parts(table, random_state))
     return [remark, _against_pca(row, linear)]
+
+
+def compared(
+    table: Profile, one: Named, other: Named, *, random_state: int
+) -> tuple[float, float] | None:
+    """Return the shares of held-out variance that two fits lose, in units of the first's scaling.
+
+    None if no rows can be held out.
+    """
+    try:
+        train, test = _parts(table, random_state)
+        models = [_fitted(table, settings, train) for settings in (one, other)]
+    except (DataError, DivergenceError):
+        return None  # what the curve says of such rows stands
+    fitted = models[0]._fitted
+    x = fitted.scaling.encode(fitted.read(test), np.float64)
+    first, second = (
+        unexplained(
+            x,
+            fitted.scaling.encode(fitted.read(model.reconstruct(test)), np.float64),
+            ~np.isnan(x),
+        )
+        for model in models
+    )
+    return first, second
 
 
 def _points(rows: list[dict[str, float]]) -> str:

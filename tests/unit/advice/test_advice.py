@@ -29,7 +29,9 @@ from narrows import (
 )
 from narrows.advice import size
 from narrows.advice.duration import in_words
+from narrows.advice.profile import profile
 from narrows.advice.remark import SEVERITIES
+from narrows.advice.setting_checks import declared
 from narrows.errors import DataError, ParameterError
 from narrows.training import trials
 
@@ -355,9 +357,34 @@ def test_a_size_that_keeps_nothing_of_new_rows_is_not_recommended() -> None:
 def test_pixels_of_an_image_keep_one_scale() -> None:
     advice = look(shares(120, 16), {"image": (4, 4)})
     assert "scaling" not in advice.settings
-    model = advice.estimator().fit(shares(120, 16))
-    assert {column["scaling"] for column in model.columns_} == {"channel"}
     assert look(shares(), {"image": (6,), "scaling": "minmax"}).settings["scaling"] == "minmax"
+
+
+def blobs(n_rows: int = 300) -> Any:
+    """Return pictures of 12 x 12 of a spot that wanders, which convolutions see at once."""
+    rng = np.random.default_rng(0)
+    x, y = rng.uniform(1, 10, (2, n_rows, 1, 1))
+    across, down = np.meshgrid(np.arange(12), np.arange(12))
+    return np.exp(-((across - x) ** 2 + (down - y) ** 2) / 2).reshape(n_rows, -1)
+
+
+def scattered(n_rows: int = 300) -> Any:
+    """Return rows of pixels that follow four hidden variables, neighbours or not."""
+    rng = np.random.default_rng(0)
+    return rng.normal(size=(n_rows, 4)) @ rng.normal(size=(4, 144)) + rng.normal(size=(n_rows, 144))
+
+
+@pytest.mark.parametrize(("X", "better"), [(blobs(), True), (scattered(), False)])
+def test_held_out_rows_decide_whether_layers_for_images_are_advised(X: Any, better: bool) -> None:
+    side = int(np.sqrt(X.shape[1]))
+    advice = advise(X, image=(side, side), n_components=4, seconds=0)
+    said = advice.about("architecture")
+    assert (said.details["own"] < said.details["dense"]) == better
+    assert ("architecture" in advice.settings) == better
+    assert "Convolutional loses" in said.finding
+    quick = advise(X, image=(side, side), n_components=4, quick=True)
+    assert "architecture" not in quick.settings
+    assert quick.about("architecture").call.endswith("to compare with Dense")
 
 
 def test_where_layers_without_a_bend_keep_more_the_call_has_them() -> None:
@@ -424,14 +451,17 @@ def test_what_is_asked_for_is_kept_unless_a_fit_would_be_refused() -> None:
     assert relu.code_activation == "relu"
 
 
+def looked_at(X: Any) -> Any:
+    return profile(X, views=None, types=None, max_rows=None, random_state=0)
+
+
 def test_the_architecture_follows_from_what_a_row_is() -> None:
-    image = look(pixels(), {"image": (4, 2)}).settings["architecture"]
+    image = declared(looked_at(pixels()), (4, 2), None)
     assert isinstance(image, Convolutional)
     assert (tuple(image.input_shape), image.in_channels) == ((4, 2), 2)
-    steps = look(padded(), {"steps": 6}).settings
-    assert isinstance(steps["architecture"], Recurrent)
-    assert tuple(steps["architecture"].input_shape) == (6, 2)
-    assert "corruption" not in steps  # an end is no hole
+    steps = declared(looked_at(padded()), None, 6)
+    assert isinstance(steps, Recurrent)
+    assert tuple(steps.input_shape) == (6, 2)
 
 
 def test_what_fit_decides_by_held_out_rows_is_left_to_it() -> None:
