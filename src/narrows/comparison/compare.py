@@ -73,7 +73,7 @@ def compare(
 
     Everything that learns, scaling and columns for levels included, learns from the training rows
     of a fold. Autoencoders get the table as it is, with its missing cells, levels and views. All
-    other methods get standardised numbers and a column for each level, missing cells at their
+    other methods get scaled numbers and a column for each level, missing cells at their
     mean; reconstructions are compared in that space.
 
     Parameters
@@ -102,7 +102,7 @@ def compare(
     anomaly : label, optional
         The value of y that marks anomalies, for their AUC.
     noise : float, default=0.5
-        Of the noise that methods are tried with, in standard deviations of each number.
+        Of the noise that methods are tried with, in units of each number.
     extension : bool, default=False
         Whether baselines do by kernel regression what they cannot do; the result says which.
     time_budget : float, optional

@@ -31,7 +31,7 @@ class Rows(NamedTuple):
     table : array or data frame
         As a person has them.
     shown : ndarray of shape (n_samples, n_shown)
-        Standardised numbers and a column per level; 0, the mean, where nothing was measured.
+        Scaled numbers and a column per level; 0, the mean, where nothing was measured.
     observed : ndarray of bool of shape (n_samples, n_shown)
         True where a cell was measured.
     """
@@ -48,7 +48,7 @@ class Rows(NamedTuple):
 
 
 class Space(BaseEstimator):  # type: ignore[misc]
-    """Numbers standardised, and a column per level less its share, by what the rows of fit say.
+    """Numbers as ``scaling="auto"`` has them, and a column per level less its share.
 
     Parameters
     ----------
@@ -60,7 +60,7 @@ class Space(BaseEstimator):  # type: ignore[misc]
     layout_ : Layout
         The columns of the table.
     scaling_ : Scaling
-        Means and standard deviations.
+        Means and units, by what the rows of fit say.
     owners_ : ndarray of int of shape (n_shown,)
         The column of the table that each column here belongs to.
     """
@@ -101,7 +101,7 @@ class Space(BaseEstimator):  # type: ignore[misc]
         return np.flatnonzero(np.isin(self.owners_, list(columns)))
 
     def spreads(self) -> Matrix:
-        """Return the standard deviations of `numbers`, in the units of the table."""
+        """Return the units of `numbers`, most of them standard deviations."""
         assert self.scaling_.scale is not None
         return self.scaling_.scale[list(self.numbers)]
 
@@ -111,7 +111,7 @@ class Space(BaseEstimator):  # type: ignore[misc]
         return Rows(X, *to_inputs(np.asarray(codes, np.float64), self.scaling_, self.layout_))
 
     def noisy(self, X: TableLike, size: float, generator: np.random.Generator) -> Any:
-        """Return rows with normal noise on plain numbers, ``size`` of their standard deviation."""
+        """Return rows with normal noise on plain numbers, its deviation ``size`` of their units."""
         shape = (len(X), len(self.numbers))
         noise = size * self.spreads() * generator.normal(size=shape)
         if not nw.dependencies.is_into_dataframe(X):

@@ -116,7 +116,7 @@ class Composition:
         """
         if not isinstance(self.chosen_corruption, str) or not missing:
             return None
-        return Masking(min(max(missing, LEAST_MASKED), MOST_MASKED))
+        return Masking(round(min(max(missing, LEAST_MASKED), MOST_MASKED), 2))
 
     def indicators(self, layout: Layout, missing: Sequence[int]) -> tuple[int, ...]:
         """Return the columns that get a missing-value indicator.
