@@ -46,7 +46,7 @@ def seasons() -> Table:
 TAILS = ("heavy", "segment", "college", "boston", "spambase", "texture", "magic", "wdbc")
 GROSS = ("wdbc", "vehicle", "ionosphere", "wine", "college", "boston", "segment", "spambase")
 SHARES = ("digits", "mnist3k", "movement_libras", "sonar")
-LONG = ("digits", "mnist3k", "mfeat", "satimage", "texture")
+LONG = ("digits", "mnist3k", "satimage", "texture")
 SHORT = ("wine", "vehicle", "segment", "magic")
 
 RULES: dict[str, tuple[Sequence[str], Callable[[Table], Pair]]] = {

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shlex
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
@@ -61,10 +62,13 @@ def test_rows_can_be_images_or_sequences(run, tmp_path: Path) -> None:
     table = pd.DataFrame({f"x{i}": [0.1 * i * j % 7 for j in range(60)] for i in range(12)})
     table.to_csv(tmp_path / "t.csv", index=False)
     quick = ("advise", tmp_path / "t.csv", "--quick", "--set", "max_epochs=1", "--json")
-    image = json.loads(run(*quick, "--image", "3x4").stdout)["settings"]["architecture"]
-    assert "input_shape=(3, 4)" in image
-    steps = json.loads(run(*quick, "--steps", 6).stdout)["settings"]["architecture"]
-    assert "input_shape=(6, 2)" in steps
+
+    def call(*options: Any) -> str:
+        remarks = json.loads(run(*quick, *options).stdout)["remarks"]
+        return next(remark["call"] for remark in remarks if remark["topic"] == "architecture")
+
+    assert "input_shape=(3, 4)" in call("--image", "3x4")
+    assert "input_shape=(6, 2)" in call("--steps", 6)
 
 
 def test_the_command_is_given_where_fit_takes_the_table(run, tmp_path: Path) -> None:
