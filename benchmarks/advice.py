@@ -40,13 +40,13 @@ def seasons() -> Table:
     waves = np.sin(steps * (0.15 + 0.1 * kind[:, None]) + phase)
     trend = steps / 15 * rng.normal(size=(600, 1))
     series = np.stack([waves, trend + 0.5 * waves**2], axis=2)
-    return Table("seasons", (series + 0.2 * rng.normal(size=series.shape)).reshape(1200, -1), kind)
+    return Table("seasons", (series + 0.2 * rng.normal(size=series.shape)).reshape(600, -1), kind)
 
 
 TAILS = ("heavy", "segment", "college", "boston", "spambase", "texture", "magic", "wdbc")
 GROSS = ("wdbc", "vehicle", "ionosphere", "wine", "college", "boston", "segment", "spambase")
 SHARES = ("digits", "mnist3k", "movement_libras", "sonar")
-LONG = ("digits", "mnist3k", "satimage", "texture")
+LONG = ("digits", "mnist3k")
 SHORT = ("wine", "vehicle", "segment", "magic")
 
 RULES: dict[str, tuple[Sequence[str], Callable[[Table], Pair]]] = {
