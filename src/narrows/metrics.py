@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
@@ -12,11 +13,11 @@ from scipy.spatial.distance import pdist
 from sklearn import manifold
 from sklearn.utils import check_array, check_consistent_length
 
-from narrows.core.types import Estimator, TableLike
+from narrows.core.types import Estimator, SeriesLike, TableLike
 from narrows.data import containers
 from narrows.data.automatic_scaling import COMMON
 from narrows.data.scaling import Scaling
-from narrows.data.schema import floats, frame_of
+from narrows.data.schema import floats, frame_of, holes
 from narrows.errors import DataError
 
 __all__ = [
@@ -102,19 +103,24 @@ def explained_variance_scorer(estimator: Estimator, X: TableLike, y: Any = None)
         back = estimator.reconstruct(X)
     else:
         back = estimator.inverse_transform(estimator.transform(X))
-    numbers: list[tuple[Matrix, Matrix]] = []
-    named: list[tuple[Matrix, Matrix]] = []
-    for x, r in zip(_columns(X), _columns(back), strict=True):
-        (numbers if x.dtype == np.float64 and r.dtype == np.float64 else named).append((x, r))
+    columns = list(zip(_columns(X), _columns(back), strict=True))
+    numbers = [(x, r) for x, r in columns if x.dtype != object]
     lost, spread = _of_numbers(numbers) if numbers else (0.0, 0.0)
-    for x, r in named:
-        measured = np.array([cell is not None and cell == cell for cell in x])
-        values, counts = np.unique(x[measured].astype(str), return_counts=True)
-        if len(values) > 1:
-            n_wrong = np.sum(x[measured].astype(str) != r[measured].astype(str))
-            lost += measured.sum() * n_wrong / (measured.sum() - counts.max())
-            spread += measured.sum()
+    for x, r in columns:
+        if x.dtype == object:
+            of_levels = _of_levels(x, r)
+            lost, spread = lost + of_levels[0], spread + of_levels[1]
     return 1 - lost / spread if spread else float("nan")
+
+
+def _of_levels(x: NDArray[np.object_], back: NDArray[np.object_]) -> tuple[float, float]:
+    """Return what a column of levels loses, and what the most frequent level would lose."""
+    measured = [cell for cell in x if cell is not None]
+    most_frequent = max(Counter(measured).values(), default=0)
+    if most_frequent == len(measured):
+        return 0.0, 0.0
+    n_wrong = sum(cell is not None and cell != said for cell, said in zip(x, back, strict=True))
+    return len(measured) * n_wrong / (len(measured) - most_frequent), float(len(measured))
 
 
 def _of_numbers(columns: Sequence[tuple[Matrix, Matrix]]) -> tuple[float, float]:
@@ -140,11 +146,15 @@ def _columns(X: TableLike) -> list[NDArray[Any]]:
             return list(array.astype(np.float64).T)
         frame = frame_of(containers.columns_of(array))
     return [
-        floats(series.name, series)
-        if series.dtype.is_numeric()
-        else np.array(series.to_list(), dtype=object)
+        floats(series.name, series) if series.dtype.is_numeric() else _levels(series)
         for series in frame.iter_columns()
     ]
+
+
+def _levels(series: SeriesLike) -> NDArray[np.object_]:
+    """Return the cells of a column as text, None where one was not measured."""
+    cells = zip(series.to_list(), holes(series).to_list(), strict=True)
+    return np.array([None if hole else str(cell) for cell, hole in cells], dtype=object)
 
 
 def trustworthiness(x: Any, code: Any, *, n_neighbors: int = 10) -> float:

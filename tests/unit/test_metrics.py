@@ -152,6 +152,27 @@ def test_the_scorer_counts_wrong_levels_against_the_most_frequent(library: str) 
     assert explained_variance_scorer(Wrong(), as_given(frame)) == pytest.approx(expected)
 
 
+@pytest.mark.parametrize("dtype", ["string", "category", "boolean"])
+def test_the_scorer_leaves_out_levels_that_were_not_measured(dtype: str) -> None:
+    values = [True, False, None, True] if dtype == "boolean" else ["a", "b", None, "a"]
+    frame = pd.DataFrame({"number": range(4), "kind": pd.Series(values, dtype=dtype)})
+
+    class Giving:
+        """Gives back what it was made with."""
+
+        def __init__(self, back: pd.DataFrame) -> None:
+            self.back = back
+
+        def reconstruct(self, X: Any) -> Any:
+            return self.back
+
+    assert explained_variance_scorer(Giving(frame.fillna({"kind": values[0]})), frame) == 1
+    wrong = frame.assign(kind=pd.Series([values[1]] * 4, dtype=dtype))  # right in one of three
+    # Of 4 numbers, none of which is off, and 3 levels: 2 wrong where the mode has 1 wrong.
+    expected = 1 - 3 * 2 / (4 + 3)
+    assert explained_variance_scorer(Giving(wrong), frame) == pytest.approx(expected)
+
+
 def test_the_scorer_searches(breast_cancer: Any) -> None:
     search = GridSearchCV(
         Autoencoder(2, max_epochs=1, random_state=0),

@@ -229,12 +229,14 @@ def advise(
     plan.settings.update({key: value for key, value in _given(table).items() if value is not None})
     plan.settings["random_state"] = seed
     _choose_size(plan, table, quick=quick, seconds=seconds, seed=seed)
+    supervised = setting_checks.composed(plan.settings).supervised  # a fit would ask for classes
     if part is not None:
-        own = {**plan.settings, "architecture": part}
-        both = None if quick else size.compared(table, own, plan.settings, random_state=seed)
-        plan.add(setting_checks.shaped(part, both))
+        both = None
+        if not (quick or supervised or "architecture" in plan.asked):
+            both = size.against_dense(table, part, plan.settings, seconds, seed)
+        plan.add(setting_checks.suited(part, both))
     plan.run(setting_checks.AFTER_SIZE, table)
-    if not setting_checks.composed(plan.settings).supervised:  # a fit would ask for classes
+    if not supervised:
         plan.add(duration.measured(table, plan.settings))
     prepare = cell_checks.dropping(table) if table.left_out else ""
     shape = (table.n_rows, table.n_features)

@@ -47,7 +47,7 @@ class FitLength(NamedTuple):
 def measured(table: Profile, settings: Named) -> Remark:
     """Return how long a fit to the whole table would take, or what would stop it."""
     try:
-        size, epochs, at_once, chooses = foreseen(table, settings)
+        size, epochs, at_once, chooses = fit_length(table, settings)
     except ParameterError as error:
         return _refused(error)
     n_timed = table.n_looked_at
@@ -97,7 +97,7 @@ def measured(table: Profile, settings: Named) -> Remark:
     )
 
 
-def foreseen(table: Profile, settings: Named) -> FitLength:
+def fit_length(table: Profile, settings: Named) -> FitLength:
     """Return how long a fit to the whole table would go on."""
     optimizer = Optimizer.of(settings.get("optimizer", "auto"))
     parameters = {**Autoencoder().get_params(deep=False), **settings}

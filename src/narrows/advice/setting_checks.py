@@ -172,7 +172,7 @@ def declared(
     return Recurrent((size, channels))
 
 
-def shaped(part: Architecture, lost: tuple[float, float] | None) -> Remark:
+def suited(part: Architecture, lost: tuple[float, float] | None) -> Remark:
     """Say whether the layers made for what a row is do better than dense ones.
 
     Parameters
@@ -180,8 +180,8 @@ def shaped(part: Architecture, lost: tuple[float, float] | None) -> Remark:
     part : Architecture
         Made for it.
     lost : tuple of float or None
-        Shares of held-out variance that it and the settings without it lose; None where they were
-        not compared.
+        Shares of held-out variance that it and dense layers lose; None where they were not
+        compared.
     """
     name = type(part).__name__
     what, why = (

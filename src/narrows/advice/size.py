@@ -13,6 +13,7 @@ import scipy.linalg
 from narrows.advice import duration
 from narrows.advice.profile import Profile
 from narrows.advice.remark import Remark
+from narrows.architectures.block import Architecture
 from narrows.architectures.dense import Dense
 from narrows.core.types import Matrix, Named, TableLike
 from narrows.data import reading
@@ -139,22 +140,24 @@ def _parts(table: Profile, random_state: int) -> tuple[TableLike, TableLike]:
     if table.n_looked_at < MIN_CURVE_ROWS:
         raise DataError(f"{table.n_looked_at} rows are too few to hold some out")
     order = np.random.default_rng(random_state).permutation(table.n_looked_at)[:CURVE_ROWS]
-    end = int(HELD_OUT * len(order))
-    train, test = (
-        reading.select_rows(table.sample, np.sort(part)) for part in (order[end:], order[:end])
-    )
+    parts = np.split(order, [len(order) - _n_train(table)])
+    test, train = (reading.select_rows(table.sample, np.sort(part)) for part in parts)
     return train, test
 
 
 def _fitted(table: Profile, settings: Named, train: TableLike) -> Autoencoder:
     """Return an autoencoder fitted as the call would be, or quickly where that takes longer."""
-    given = dict(settings)
-    if not duration.foreseen(table, settings).chooses:
-        kept = min(table.n_looked_at, CURVE_ROWS)
-        given |= quick_budget(settings, kept - int(HELD_OUT * kept))
+    chooses = duration.fit_length(table, settings).chooses
+    shorter = {} if chooses else quick_budget(settings, _n_train(table))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", NarrowsWarning)  # of quick fits of many
-        return Autoencoder(**given).fit(train)
+        return Autoencoder(**{**settings, **shorter}).fit(train)
+
+
+def _n_train(table: Profile) -> int:
+    """Return how many rows trial fits see."""
+    n_rows = min(table.n_looked_at, CURVE_ROWS)
+    return n_rows - int(HELD_OUT * n_rows)
 
 
 def _lost(
@@ -245,21 +248,36 @@ def by_curve(
     row = min(rows, key=lambda row: abs(row["n_components"] - size))
     linear = None
     if row["autoencoder"] - row["pca"] > ALIKE and "architecture" not in settings:
-        straight = {**settings, "n_components": int(row["n_components"]), "architecture": Dense(())}
-        linear, _ = _lost(table, straight, *_parts(table, random_state))
+        straight = {"n_components": int(row["n_components"]), "architecture": Dense(())}
+        linear = _lost_by_linear(table, {**settings, **straight}, random_state)
     return [remark, _against_pca(row, linear)]
 
 
-def compared(
-    table: Profile, one: Named, other: Named, *, random_state: int
-) -> tuple[float, float] | None:
-    """Return the shares of held-out variance that two fits lose, in units of the first's scaling.
+def _lost_by_linear(table: Profile, settings: Named, random_state: int) -> float | None:
+    """Return what layers without a bend lose; None if they cannot be trained so."""
+    try:
+        return _lost(table, settings, *_parts(table, random_state))[0]
+    except (DataError, DivergenceError):
+        return None
 
-    None if no rows can be held out.
+
+def against_dense(
+    table: Profile, part: Architecture, settings: Named, seconds: float, random_state: int
+) -> tuple[float, float] | None:
+    """Return the shares of held-out variance that an architecture and dense layers lose.
+
+    In units of the scaling that goes with the architecture. None if no rows can be held out, a fit
+    is refused, or its quick fit would take longer than ``seconds``.
     """
     try:
         train, test = _parts(table, random_state)
-        models = [_fitted(table, settings, train) for settings in (one, other)]
+        own = {**settings, "architecture": part}
+        quick = {**own, **quick_budget(own, _n_train(table))}
+        foreseen = duration.measured(table, quick)
+        share = _n_train(table) / table.n_rows
+        if foreseen.severity == "error" or foreseen.details["seconds"] * share > seconds:
+            return None
+        models = [_fitted(table, tried, train) for tried in (own, settings)]
     except (DataError, DivergenceError):
         return None  # what the curve says of such rows stands
     fitted = models[0]._fitted

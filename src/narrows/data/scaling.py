@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from narrows.core import checks
 from narrows.core.types import DTypeLike, Matrix
-from narrows.data.automatic_scaling import STANDARD, Unit, automatic
+from narrows.data.automatic_scaling import Unit, automatic
 from narrows.data.column import Column
 from narrows.data.column_statistics import (
     Rows,
@@ -141,11 +141,8 @@ class Scaling:
             )
         center, scale = center.astype(np.float64), scale.astype(np.float64)
         fitted = cls(center, scale, missing, rules=tuple(rules))._typed(columns)
-        return (
-            fitted
-            if scaling in ("auto", STANDARD)
-            else fitted._with_fill(X, sample_weight, columns)
-        )
+        means_are_zero = scaling in ("auto", "standard")
+        return fitted if means_are_zero else fitted._with_fill(X, sample_weight, columns)
 
     def _with_fill(
         self, X: Rows, sample_weight: Matrix | None, columns: Sequence[Column]

@@ -31,6 +31,7 @@ METHODS = ("both", "reconstruction", "distance")
 THRESHOLDS = ("quantile", "deviations")
 # What the error counts beside the distance; by benchmarks/tables over labelled tables.
 ERROR_SHARE = 0.25
+TITLE = "What is strange"
 
 
 class AnomalyDetector(
@@ -245,7 +246,7 @@ class AnomalyDetector(
         ids: TargetLike = None,
         image_shape: Sequence[int] | None = None,
         sequence_shape: Sequence[int] | None = None,
-        title: str = "What is strange",
+        title: str = TITLE,
     ) -> None:
         """Write a report about rows and the autoencoder, the strangest rows by this detector.
 

@@ -156,10 +156,11 @@ class Composition:
 
     def units(self, layout: Layout) -> list[Unit]:
         """Return which columns may share a unit: those of a view, or of one channel of it."""
-        whole = (self.architecture, tuple(range(layout.n_features)))
         parts = [(self._architecture(placed.view), placed.columns) for placed in layout.views]
+        if not parts:
+            parts = [(self.architecture, tuple(range(layout.n_features)))]
         units = []
-        for architecture, columns in parts or [whole]:
+        for architecture, columns in parts:
             channels = None
             if len(layout.numbers(columns)) == len(columns):
                 channels = architecture.channel_columns(len(columns))

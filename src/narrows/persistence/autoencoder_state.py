@@ -138,13 +138,13 @@ def rules_to_save(scaling: Scaling) -> list[str]:
 
 def restored_rules(fitted: Named, n_features: int) -> tuple[str, ...]:
     """Return by which rule each column was scaled; nothing of versions that did not say so."""
-    rules = fitted.get("scaling_rules", [])
-    known = tuple(checks.choice("scaling_rules", rule, list(IN_WORDS)) for rule in rules)
-    if len(known) == 1:
-        known *= n_features
-    if known and len(known) != n_features:
-        raise ValueError(f"scaling_rules has {len(known)} rules for {n_features} columns")
-    return known
+    names = fitted.get("scaling_rules", [])
+    rules = tuple(checks.choice("scaling_rules", name, list(IN_WORDS)) for name in names)
+    if len(rules) == 1:
+        rules *= n_features
+    if rules and len(rules) != n_features:
+        raise ValueError(f"scaling_rules has {len(rules)} rules for {n_features} columns")
+    return rules
 
 
 def _restored_missing(shares: JsonValue, n_features: int) -> Matrix | None:

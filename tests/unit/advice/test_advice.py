@@ -32,7 +32,7 @@ from narrows.advice.duration import in_words
 from narrows.advice.profile import profile
 from narrows.advice.remark import SEVERITIES
 from narrows.advice.setting_checks import declared
-from narrows.errors import DataError, ParameterError
+from narrows.errors import DataError, DivergenceError, ParameterError
 from narrows.training import trials
 
 Case = tuple[Any, dict[str, Any]]
@@ -377,7 +377,7 @@ def scattered(n_rows: int = 300) -> Any:
 @pytest.mark.parametrize(("X", "better"), [(blobs(), True), (scattered(), False)])
 def test_held_out_rows_decide_whether_layers_for_images_are_advised(X: Any, better: bool) -> None:
     side = int(np.sqrt(X.shape[1]))
-    advice = advise(X, image=(side, side), n_components=4, seconds=0)
+    advice = advise(X, image=(side, side), n_components=4, seconds=600)
     said = advice.about("architecture")
     assert (said.details["own"] < said.details["dense"]) == better
     assert ("architecture" in advice.settings) == better
@@ -385,6 +385,36 @@ def test_held_out_rows_decide_whether_layers_for_images_are_advised(X: Any, bett
     quick = advise(X, image=(side, side), n_components=4, quick=True)
     assert "architecture" not in quick.settings
     assert quick.about("architecture").call.endswith("to compare with Dense")
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"seconds": 0},
+        {"architecture": Dense((8,))},
+        {"penalty": Adversarial(prior=Mixture(3), n_classes=3)},
+        {"max_grad_norm": -1.0},  # every fit is refused
+    ],
+    ids=str,
+)
+def test_layers_for_images_are_not_tried_where_that_is_no_use(options: dict[str, Any]) -> None:
+    advice = advise(blobs(80), image=(12, 12), **{"n_components": 2, "max_epochs": 1, **options})
+    assert advice.about("architecture").details == {}
+    assert "architecture" in options or "architecture" not in advice.settings
+
+
+def test_a_fit_without_a_bend_that_fails_is_no_candidate(monkeypatch: pytest.MonkeyPatch) -> None:
+    lost = size._lost
+
+    def failing(table: Any, settings: Any, *parts: Any) -> Any:
+        if "architecture" in settings:
+            raise DivergenceError("it never was finite")
+        return 0.9, lost(table, settings, *parts)[1]
+
+    monkeypatch.setattr(size, "_lost", failing)
+    advice = advise(related(), max_epochs=1, n_components=2)
+    assert advice.about("pca").finding.startswith("a PCA keeps more")
+    assert "architecture" not in advice.settings
 
 
 def test_where_layers_without_a_bend_keep_more_the_call_has_them() -> None:

@@ -92,6 +92,8 @@ def command(
     narrows report model test.csv --train train.csv --target diagnosis -o report.html
     """
     from narrows.cli import apply, join, models, places, tables
+    from narrows.estimators.anomaly_detector import TITLE as DETECTOR_TITLE
+    from narrows.estimators.anomaly_detector import AnomalyDetector
     from narrows.estimators.methods import TITLE
     from narrows.report import page, report
 
@@ -117,18 +119,19 @@ def command(
         named = models.names(fitted) is not None
         chosen = {key: selection[key] for key in ("on", "header")} if named else carried
         known = apply.read(fitted, train, quiet=True, **chosen).rows
-    detector = fitted if hasattr(fitted, "autoencoder_") else None
-    described = fitted if detector is None else detector.autoencoder_
+    detector = fitted if isinstance(fitted, AnomalyDetector) else None
+    autoencoder = fitted if detector is None else detector.autoencoder_
+    heading = TITLE if detector is None else DETECTOR_TITLE
     said = report.write(
-        described,
-        described._fitted,
+        autoencoder,
+        autoencoder._fitted,
         output,
         models.accepted(fitted, source.rows),
         y=None if target is None else tables.values(join.carried(source.ids, target)),
         train=None if known is None else models.accepted(fitted, known),
         ids=_called(source.ids, target),
         comparison=comparison,
-        title=TITLE if title is None else title,
+        title=heading if title is None else title,
         command=shlex.join(["narrows", *sys.argv[1:]]),
         detector=detector,
         **shapes,

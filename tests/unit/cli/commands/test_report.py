@@ -103,4 +103,6 @@ def test_a_detector_has_a_report_of_what_is_strange(run, features, tmp_path: Pat
     model.fit(features).save(tmp_path / "detector")
     done = run("report", tmp_path / "detector", "wdbc.csv", "-o", tmp_path / "page.html")
     assert done.exit_code == 0, done.stderr
-    assert "Rows of greatest strangeness" in (tmp_path / "page.html").read_text()
+    page = (tmp_path / "page.html").read_text()
+    assert "Rows of greatest strangeness" in page
+    assert "<h1><bdi>What is strange</bdi></h1>" in page
