@@ -29,6 +29,8 @@ BLOCK_CELLS = 1 << 22  # numbers handled at a time
 FLOOR = 1e-6  # added to each variance, as a share of it
 MOST_RAISED = 12  # times that the diagonal of a matrix is raised tenfold until it has a root
 TINY = 1e-30  # instead of 0, where something is divided by it
+FARTHEST = 8.0  # standard deviations; a cell beyond them says no more of others than one there
+ROUNDING = 1e-11  # of a mean: a column that varies by less does not vary
 
 
 class Expectation(NamedTuple):
@@ -198,6 +200,10 @@ class NormalDistribution:
     def expect(self, rows: Tensor, observed: Tensor, *, variances: bool = False) -> Expectation:
         """Return the expectation of what was not observed, given what was.
 
+        A cell that is farther than `FARTHEST` from its mean counts as if it were there: fit has
+        seen too little of what is so far out to go on in a straight line. Cells of a column that
+        never varied say nothing.
+
         Parameters
         ----------
         rows : Tensor of shape (n_rows, n_columns)
@@ -207,10 +213,13 @@ class NormalDistribution:
         variances : bool
             Whether to return the variances of the expected cells, too.
         """
-        mean = self.mean.double()
+        rows, mean = rows.double(), self.mean.double()
         covariance = self.covariance.cast(torch.float64)
-        expectation = covariance.expect(rows.double() - mean, observed, variances=variances)
-        return Expectation(expectation.rows.add_(mean), expectation.variances)
+        farthest = FARTHEST * covariance.variances().sqrt()
+        x = (rows - mean).clamp(-farthest, farthest)
+        expectation = covariance.expect(x, observed, variances=variances)
+        expected = expectation.rows.add_(mean)
+        return Expectation(rows.where(observed, expected), expectation.variances)
 
     @classmethod
     def fit(
@@ -280,7 +289,10 @@ def moments(
     sample_weight: Tensor | None = None,
     start: Moments | None = None,
 ) -> Moments:
-    """Return mean and covariance of rows, the latter not shrunk; see `NormalDistribution.fit`."""
+    """Return mean and covariance of rows, the latter not shrunk; see `NormalDistribution.fit`.
+
+    Cells that are farther than `FARTHEST` from the mean are drawn to there first.
+    """
     rows = rows.double()
     weight = torch.ones_like(rows[:, 0]) if sample_weight is None else sample_weight.to(rows)
     return _moments(rows, observed, weight / weight.sum(), _usual_share(rows), start)
@@ -293,11 +305,11 @@ def _usual_share(rows: Tensor) -> float:
 def _moments(
     rows: Tensor, observed: Tensor, weight: Tensor, share: float, start: Moments | None
 ) -> Moments:
-    counted = observed * weight[:, None]
-    total = counted.sum(0).clamp(min=TINY)
-    mean = (rows.where(observed, 0.0) * counted).sum(0) / total
-    x = (rows - mean).where(observed, 0.0)
-    variance = (x.square() * counted).sum(0) / total
+    mean, variance = _by_column(rows, observed, weight)
+    farthest = FARTHEST * variance.sqrt()
+    rows = rows.clamp(mean - farthest, mean + farthest)
+    mean, variance = _by_column(rows, observed, weight)
+    x = (rows - mean).where(observed & (variance > 0), 0.0)
     unit = variance.sqrt().where(variance > 0, 1.0)  # columns may have units of their own
     x = x / unit
     if rows.shape[1] > MOST_COLUMNS:
@@ -311,6 +323,15 @@ def _moments(
         guess = torch.zeros_like(mean), _pairwise(x, observed, weight, variance / unit.square())
     center, covariance = _maximised(*guess, x, observed, weight, share)
     return mean + center * unit, covariance.scaled(unit)
+
+
+def _by_column(rows: Tensor, observed: Tensor, weight: Tensor) -> tuple[Tensor, Tensor]:
+    """Return mean and variance of each column, the latter 0 where there is but rounding."""
+    counted = observed * weight[:, None]
+    total = counted.sum(0).clamp(min=TINY)
+    mean = (rows.where(observed, 0.0) * counted).sum(0) / total
+    variance = ((rows - mean).where(observed, 0.0).square() * counted).sum(0) / total
+    return mean, variance.where(variance > (ROUNDING * mean).square(), 0.0)
 
 
 def _pairwise(x: Tensor, observed: Tensor, weight: Tensor, variance: Tensor) -> FullCovariance:
@@ -385,6 +406,7 @@ def _factorised(x: Tensor, variance: Tensor) -> FactorCovariance:
     else:
         directions = left.T
     factors = directions * (kept - rest).clamp(min=0).sqrt()[:, None]
+    factors = factors.where(variance > 0, 0.0)
     own = torch.maximum(variance - factors.square().sum(0), 0.01 * variance)
     return FactorCovariance(factors, own + TINY)
 

@@ -152,6 +152,43 @@ def test_columns_that_never_vary_do_no_harm() -> None:
 
 
 @pytest.mark.parametrize("most_columns", [1024, 4])
+@pytest.mark.parametrize("share", [0.1, 0.6])
+def test_a_cell_of_a_column_that_never_varied_says_nothing(
+    share: float, most_columns: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The mean of equal numbers is one of them but for rounding, which is no variance."""
+    monkeypatch.setattr(normal, "MOST_COLUMNS", most_columns)
+    rows, _ = _drawn(300, 8)
+    rows[:, 2], rows[:, 5] = -0.028, 0.1
+    observed = torch.from_numpy(np.random.default_rng(1).random((300, 8)) > share)
+    distribution = NormalDistribution.fit(rows, observed)
+    far = rows.clone()
+    far[:, 2], far[:, 5] = 35.0, -12.0
+    usual = distribution.expect(rows, observed).rows
+    answer = distribution.expect(far, observed).rows
+    others = [0, 1, 3, 4, 6, 7]
+    torch.testing.assert_close(answer[:, others], usual[:, others], rtol=0, atol=1e-6)
+    assert (answer[:, 2][observed[:, 2]] == 35).all()  # what was measured stays as it is
+
+
+def test_a_cell_far_out_says_no_more_than_one_at_the_bound() -> None:
+    rows, _ = _drawn(400, 6)
+    distribution = NormalDistribution.fit(rows, torch.ones_like(rows) > 0)
+    observed = torch.arange(6).expand(2, 6) > 0
+    deviation = distribution.covariance.variances()[3].sqrt()
+    asked = distribution.mean.expand(2, 6).clone()
+    asked[0, 3] += normal.FARTHEST * deviation
+    asked[1, 3] += 1000 * normal.FARTHEST * deviation
+    answer = distribution.expect(asked, observed).rows
+    assert abs(float(answer[0, 0] - distribution.mean[0])) > 1
+    torch.testing.assert_close(answer[1, 0], answer[0, 0])
+    # Nor does it decide what fit learns.
+    rows[7, 3] += 1e6
+    learned = NormalDistribution.fit(rows, torch.ones_like(rows) > 0)
+    assert float(learned.covariance.variances()[3].sqrt()) < 1e6 / 40
+
+
+@pytest.mark.parametrize("most_columns", [1024, 4])
 @pytest.mark.parametrize("holes", [False, True])
 def test_units_of_columns_do_not_matter(
     holes: bool, most_columns: int, monkeypatch: pytest.MonkeyPatch
