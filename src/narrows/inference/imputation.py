@@ -116,6 +116,7 @@ def _stacked(
     values = np.empty_like(rows)
     spread = np.empty_like(rows) if return_std else None
     outputs = model.layout.source_outputs
+    decode = model.exact_decoder(model.network)
     for block in blocks(len(rows), 4 * model.n_outputs):
         own = rows[block]
         inputs, observed = map(torch.from_numpy, model.to_inputs(own))
@@ -124,6 +125,10 @@ def _stacked(
         answer = expectation.rows
         if method == "stack":
             by_network = torch.from_numpy(model.expected_inputs(own)).double()
+            if stack.codes is not None:
+                start = torch.from_numpy(model.encode(own))
+                by_mode = decode(stack.codes.mode(decode, start, inputs, observed))
+                by_network = by_network.where(in_whole_views, by_mode)
             answer = stack.join(by_network, expectation.rows, in_whole_views)
         values[block] = model.scaling.decode(model.from_inputs(answer).numpy())
         if spread is not None:

@@ -288,14 +288,21 @@ def moments(
     observed: Tensor,
     sample_weight: Tensor | None = None,
     start: Moments | None = None,
+    *,
+    farthest: float | None = FARTHEST,
 ) -> Moments:
     """Return mean and covariance of rows, the latter not shrunk; see `NormalDistribution.fit`.
 
-    Cells that are farther than `FARTHEST` from the mean are drawn to there first.
+    Cells that are farther than so many standard deviations from the mean are drawn to there first.
     """
     rows = rows.double()
     weight = torch.ones_like(rows[:, 0]) if sample_weight is None else sample_weight.to(rows)
-    return _moments(rows, observed, weight / weight.sum(), _usual_share(rows), start)
+    weight = weight / weight.sum()
+    if farthest is not None:
+        mean, variance = _by_column(rows, observed, weight)
+        reach = farthest * variance.sqrt()
+        rows = rows.clamp(mean - reach, mean + reach)
+    return _moments(rows, observed, weight, _usual_share(rows), start)
 
 
 def _usual_share(rows: Tensor) -> float:
@@ -305,9 +312,6 @@ def _usual_share(rows: Tensor) -> float:
 def _moments(
     rows: Tensor, observed: Tensor, weight: Tensor, share: float, start: Moments | None
 ) -> Moments:
-    mean, variance = _by_column(rows, observed, weight)
-    farthest = FARTHEST * variance.sqrt()
-    rows = rows.clamp(mean - farthest, mean + farthest)
     mean, variance = _by_column(rows, observed, weight)
     x = (rows - mean).where(observed & (variance > 0), 0.0)
     unit = variance.sqrt().where(variance > 0, 1.0)  # columns may have units of their own

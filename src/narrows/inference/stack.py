@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from narrows.inference.code_mode import CodeDistribution
 from narrows.inference.normal import NormalDistribution
 
 INSIDE = 0.9  # of the cells that lie within what a spread says of a normal distribution
@@ -35,11 +36,15 @@ class Stack:
         all columns of a view are.
     factors : Tensor of shape (2, n_inputs)
         By which the normal distribution's standard deviations are multiplied, likewise.
+    codes : CodeDistribution or None
+        By which the network answers for cells missing here and there, with the most probable code
+        of each row; None where what the encoder says was as good.
     """
 
     normal: NormalDistribution
     weights: Tensor
     factors: Tensor
+    codes: CodeDistribution | None = None
 
     def join(self, network: Tensor, normal: Tensor, whole: Tensor) -> Tensor:
         """Return both answers joined, shape (n_rows, n_inputs).

@@ -81,7 +81,8 @@ class StudentDistribution:
 
     @classmethod
     def _of(cls, rows: Tensor, observed: Tensor, weight: Tensor) -> StudentDistribution:
-        mean, covariance = moments(rows, observed, weight)
+        # Rows far out have little weight as it is.
+        mean, covariance = moments(rows, observed, weight, farthest=None)
         return cls(NormalDistribution(mean, covariance.shrunk(SHARE)))
 
     def distances(self, rows: Tensor, observed: Tensor) -> Tensor:

@@ -92,7 +92,8 @@ def restore(estimator: Estimator, fitted: Named, tensors: files.Arrays) -> None:
         if fingerprint is not None:
             shapes[ROWS] = (checks.integer("n_marks", fingerprint["n_marks"], low=0, high=MOST),)
         stack = fitted.get("stack")
-        shapes |= stack_state.shapes(stack, len(layout.output_columns(range(n_features))))
+        n_outputs = len(layout.output_columns(range(n_features)))
+        shapes |= stack_state.shapes(stack, n_outputs, composition.n_components)
         stored.restore_columns(estimator, fitted, n_features)
         estimator.trials_ = [stored.with_nan(row) for row in fitted.get("trials", [])]
         stored.restore_training(estimator, fitted)

@@ -8,6 +8,7 @@ import torch
 from narrows.core import checks
 from narrows.core.types import Json, Named
 from narrows.errors import CorruptFileError
+from narrows.inference.code_mode import CodeDistribution
 from narrows.inference.normal import (
     MOST_COLUMNS,
     Covariance,
@@ -20,6 +21,7 @@ from narrows.persistence import files
 
 STACK = "stack"
 WEIGHTS, SPREAD = "stack.weights", "stack.spread"
+CODES = "stack.code_mean", "stack.code_covariance", "stack.noise"
 MOST_FACTORS = 4096
 
 
@@ -28,19 +30,26 @@ def describe(stack: Stack | None) -> tuple[Json | None, files.Arrays]:
     if stack is None:
         return None, {}
     described, tensors = describe_distribution(STACK, stack.normal)
-    return described, {
-        **tensors,
-        WEIGHTS: stack.weights.numpy(),
-        SPREAD: stack.factors.numpy(),
-    }
+    tensors |= {WEIGHTS: stack.weights.numpy(), SPREAD: stack.factors.numpy()}
+    codes = stack.codes
+    if codes is not None:
+        values = codes.mean, codes.covariance, codes.noise
+        tensors |= {name: own.numpy() for name, own in zip(CODES, values, strict=True)}
+    return {**described, "code_mode": codes is not None}, tensors
 
 
-def shapes(described: Named | None, n_columns: int) -> dict[str, tuple[int, ...]]:
+def shapes(
+    described: Named | None, n_columns: int, n_components: int
+) -> dict[str, tuple[int, ...]]:
     """Return the shapes that the tensors of a stack of so many columns must have."""
     if described is None:
         return {}
     expected = distribution_shapes(STACK, described, n_columns)
-    return {**expected, WEIGHTS: (2, 2, n_columns), SPREAD: (2, n_columns)}
+    expected |= {WEIGHTS: (2, 2, n_columns), SPREAD: (2, n_columns)}
+    if described.get("code_mode"):
+        sizes = (n_components,), (n_components, n_components), (n_columns,)
+        expected |= dict(zip(CODES, sizes, strict=True))
+    return expected
 
 
 def restored(described: Named | None, tensors: files.Arrays) -> Stack | None:
@@ -56,7 +65,21 @@ def restored(described: Named | None, tensors: files.Arrays) -> Stack | None:
     normal = restored_distribution(STACK, tensors)
     weights, spread = (_finite(name, tensors) for name in (WEIGHTS, SPREAD))
     _check_positive(SPREAD, spread)
-    return Stack(normal, weights, spread)
+    return Stack(normal, weights, spread, _restored_codes(tensors))
+
+
+def _restored_codes(tensors: files.Arrays) -> CodeDistribution | None:
+    if CODES[0] not in tensors:
+        return None
+    mean, covariance, noise = (_finite(name, tensors) for name in CODES)
+    _check_positive(CODES[2], noise)
+    _, failed = torch.linalg.cholesky_ex(covariance.double())
+    if bool(failed):
+        raise CorruptFileError(
+            f"tensor {CODES[1]!r} is no covariance; copy the model folder again from where it was "
+            "made"
+        )
+    return CodeDistribution(mean, covariance, noise)
 
 
 def describe_distribution(

@@ -294,9 +294,11 @@ def test_directions_come_back_across_north() -> None:
     assert ((found >= 0) & (found < 360)).all()
     assert apart(found, test["direction"]).mean() < 10
     hidden = test.assign(direction=np.nan)
-    assert apart(fitted.impute(hidden)["direction"], test["direction"]).mean() < 15
+    typed = apart(fitted.impute(hidden)["direction"], test["direction"]).mean()
+    assert typed < 5
     plain = Autoencoder(2, random_state=0).fit(train).impute(hidden)["direction"]
-    assert apart(plain, test["direction"]).mean() > 25  # whoever takes 359 and 1 for far apart
+    # Whoever takes 359 and 1 for far apart.
+    assert apart(plain, test["direction"]).mean() > 3 * typed
 
 
 def test_once_round_is_the_same(tmp_path: Path) -> None:
