@@ -28,7 +28,7 @@ ESTIMATORS = (
     "Baseline",
     "SammonMapping",
 )
-RESULTS = ("Advice", "Comparison")
+RESULTS = ("Advice", "Comparison", "Source")
 
 # Of each axis: its heading, and what to say below its table.
 AXES = {

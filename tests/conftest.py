@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+from collections.abc import Callable
 from pathlib import Path
 
 # Tests work on small arrays, where a second thread costs more than it gives; sums of one thread are
@@ -12,9 +13,11 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import hypothesis
 import numpy as np
+import pyarrow as pa
 import pytest
 import torch
 from numpy.typing import NDArray
+from pyarrow import parquet
 from sklearn import datasets
 
 ROOT = Path(__file__).parents[1]
@@ -79,3 +82,34 @@ def read_only(arrays: dict[str, NDArray]) -> dict[str, NDArray]:
 def _interruptible() -> None:
     """Take SIGINT as Python does by default; a shell's background jobs start with it ignored."""
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+@pytest.fixture(scope="session")
+def table_of() -> Callable[..., pa.Table]:
+    """Return what draws a table: rows near a curved surface, and their numbers as "row"."""
+
+    def draw(n_rows: int, n_columns: int = 5, seed: int = 0) -> pa.Table:
+        rng = np.random.default_rng(seed)
+        hidden = rng.normal(size=(n_rows, 2))
+        rows = np.tanh(hidden @ np.random.default_rng(9).normal(size=(2, n_columns)))
+        rows = (rows + 0.1 * rng.normal(size=rows.shape)).astype(np.float32)
+        columns = {f"x{i}": rows[:, i] for i in range(n_columns)}
+        return pa.table({**columns, "row": np.arange(n_rows)})
+
+    return draw
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Callable[..., Path]:
+    """Return what writes a table as Parquet files of some rows each, in groups of some."""
+
+    def write(table: pa.Table, per_file: int = 250, per_group: int = 50) -> Path:
+        place = tmp_path / "data"
+        place.mkdir(exist_ok=True)
+        for number, start in enumerate(range(0, table.num_rows, per_file)):
+            part = table.slice(start, per_file)
+            path = place / f"{number:04d}.parquet"
+            parquet.write_table(part, path, row_group_size=per_group, write_page_checksum=True)
+        return place
+
+    return write

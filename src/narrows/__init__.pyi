@@ -41,6 +41,8 @@ from narrows.data.join_views import split_views as split_views
 from narrows.data.sequences import mask_after as mask_after
 from narrows.data.sequences import pad_sequences as pad_sequences
 from narrows.data.sequences import unpad_sequences as unpad_sequences
+from narrows.data.sources.open_source import open_source as open_source
+from narrows.data.sources.source import Source as Source
 from narrows.data.views import View as View
 from narrows.estimators.anomaly_detector import AnomalyDetector as AnomalyDetector
 from narrows.estimators.autoencoder import Autoencoder as Autoencoder

@@ -125,6 +125,10 @@ class SeenRowsWarning(NarrowsWarning):
     """Rows that something is to be judged by were seen in fit."""
 
 
+class SpillWarning(NarrowsWarning):
+    """A stream that can be read only once was written to a file."""
+
+
 class OvercompleteWarning(NarrowsWarning):
     """The code is as long as the row, and nothing keeps the network from copying its input."""
 

@@ -7,7 +7,7 @@ import pyarrow.compute as pc
 from rich.markup import escape
 from rich.table import Table
 
-from narrows.cli import output, tables
+from narrows.cli import folders, output, tables
 from narrows.core.types import Json
 from narrows.data.formats import files
 
@@ -19,7 +19,7 @@ STYLES: Json = {
 
 def show(path: str, *, header: bool | None, as_json: bool) -> None:
     """Print what is in the columns of a data file."""
-    table = files.read_table(path, header=header)
+    table = folders.read_table(path, header=header)
     columns = [describe_column(name, table[name]) for name in table.column_names]
     if as_json:
         output.json_object({"data": path, "rows": table.num_rows, "columns": columns})

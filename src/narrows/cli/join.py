@@ -10,7 +10,7 @@ from typing import NamedTuple
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from narrows.cli import tables
+from narrows.cli import folders, tables
 from narrows.cli.tables import Chosen
 from narrows.core.checks import nearest
 from narrows.data.formats import files
@@ -76,7 +76,7 @@ def choose(
     for source in sources:
         own = [_bare(name, source.view) for name in kept]
         own = [name for name in own if name == on or not _is_known(source, name, numbers)]
-        read.append(files.read_table(source.path, header=header, text=own))
+        read.append(folders.read_table(source.path, header=header, text=own))
     several = len(sources) > 1
     if several:
         _check_asked(asked, sources, read)

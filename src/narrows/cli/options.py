@@ -50,6 +50,24 @@ STD = click.option(
     metavar="FILE",
     help="Where to write how far draws spread (variational codes only).",
 )
+MEMORY = click.option(
+    "--memory",
+    metavar="SIZE",
+    default="512MB",
+    show_default=True,
+    help="Of a folder: bytes of it that may be in memory at a time.",
+)
+_FOLDER = (
+    click.option(
+        "--jobs", type=click.IntRange(1), default=1, help="Of a folder: processes side by side."
+    ),
+    click.option(
+        "--on-error",
+        type=click.Choice(["raise", "skip"]),
+        default="raise",
+        help="Of a folder: whether rows that cannot be read end the run, or are set aside.",
+    ),
+)
 HEADER = click.option(
     "--header/--no-header",
     default=None,
@@ -78,6 +96,13 @@ _SELECTION = (
     ),
     HEADER,
 )
+
+
+def folder(function: Function) -> Function:
+    """Add the options for a folder in and a folder out: ``jobs`` and ``on_error``."""
+    for option in reversed(_FOLDER):
+        function = option(function)
+    return function
 
 
 def selection(function: Function) -> Function:

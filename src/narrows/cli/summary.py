@@ -11,20 +11,21 @@ import pyarrow as pa
 from narrows.cli import models, output, tables
 from narrows.core.types import Estimator, Json
 from narrows.data.automatic_scaling import in_words
+from narrows.data.sources.source import Source
 from narrows.training import trials
 
 ROWS_EXAMINED = 10_000
 WORST_SHOWN = 3
 
 
-def of_fit(model: Estimator, features: pa.Table, folder: str, seconds: float) -> Json:
+def of_fit(model: Estimator, features: pa.Table | Source, folder: str, seconds: float) -> Json:
     """Return the numbers of a fit.
 
     Parameters
     ----------
     model : Autoencoder
         Fitted.
-    features : pyarrow.Table
+    features : pyarrow.Table or Source
         What it was fitted to.
     folder : str
         Where it was saved.
@@ -32,12 +33,19 @@ def of_fit(model: Estimator, features: pa.Table, folder: str, seconds: float) ->
         How long the fit took.
     """
     last = model.history_[-1]
-    examined = features.take(_evenly(features.num_rows))
+    n_rows, n_columns = features.shape
+    if isinstance(features, Source):
+        shares = model.scaling_.missing
+        missing = 0 if shares is None else round(n_rows * float(shares.sum()))
+        examined = features.sample(ROWS_EXAMINED).features
+    else:
+        missing = sum(map(tables.missing_cells, features.columns))
+        examined = features.take(_evenly(n_rows))
     return {
         "model": folder,
-        "rows": features.num_rows,
-        "columns": features.num_columns,
-        "missing": sum(map(tables.missing_cells, features.columns)),
+        "rows": n_rows,
+        "columns": n_columns,
+        "missing": missing,
         "views": {view.name: len(view.columns) for view in model.layout_.views},
         "scaling": in_words([column["scaling"] for column in model.columns_]),
         "types": dict(Counter(column["type"] for column in model.columns_)),

@@ -11,6 +11,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from narrows.cli import folders
 from narrows.core.types import Matrix
 from narrows.data import text_numbers
 from narrows.data.formats import files
@@ -59,7 +60,7 @@ def choose(
         If the file cannot be read, a name is unknown, or no feature is left.
     """
     # Which names a list holds is known only with the table; text is asked for by either reading.
-    table = files.read_table(path, header=header, text=[*ids, *split(ids), *text])
+    table = folders.read_table(path, header=header, text=[*ids, *split(ids), *text])
     where = "standard input" if path == files.STANDARD_STREAM else path
     return pick(where, table, columns=columns, drop=drop, ids=ids)
 
@@ -109,7 +110,9 @@ def matching(chosen: Chosen, names: Sequence[str] | None, n_columns: int) -> pa.
         If a column is missing, or there are too many or too few to go by position.
     """
     if names is not None:
-        return chosen.features.select(files.known_columns(chosen.where, names, chosen.features))
+        return chosen.features.select(
+            files.known_columns(chosen.where, names, chosen.features.column_names)
+        )
     count = chosen.features.num_columns
     if count != n_columns:
         raise SourceError(
@@ -216,7 +219,7 @@ def _named(where: str, given: Sequence[str], table: pa.Table) -> list[str]:
     chosen_names: list[str] = []
     for entry in given:
         names = [entry] if entry in table.column_names else split([entry])
-        chosen_names.extend(files.known_columns(where, names, table))
+        chosen_names.extend(files.known_columns(where, names, table.column_names))
     return list(dict.fromkeys(chosen_names))
 
 

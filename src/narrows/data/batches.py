@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -10,6 +11,19 @@ from torch import Tensor
 # What passes through a network at once, so that a step, or a look, at all rows fits in memory.
 ROWS_AT_ONCE = 8192
 CELLS_AT_ONCE = 1 << 24
+
+
+@dataclass(frozen=True)
+class Others:
+    """All rows of a source but those that are held out; which they are, its table knows."""
+
+    n_rows: int
+
+    def __len__(self) -> int:
+        return self.n_rows
+
+
+RowNumbers = Tensor | Others
 
 
 def rows_at_once(n_columns: int) -> int:
@@ -29,7 +43,7 @@ def split(n_rows: int, fraction: float, generator: torch.Generator) -> tuple[Ten
 
 def shuffled(
     rows: Tensor, batch_size: int, generator: torch.Generator, device: torch.device
-) -> Iterator[Tensor]:
+) -> Generator[Tensor]:
     """Yield every row number once in random order, ``batch_size`` at a time, the rest last.
 
     The order is drawn on the processor, and brought to the device once.

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, Self
 
 import numpy as np
 import scipy.sparse
@@ -12,6 +13,7 @@ from sklearn.preprocessing import MinMaxScaler, RobustScaler, StandardScaler
 
 from narrows.core.types import Matrix
 
+EPSILON = float(np.finfo(np.float64).eps)
 Rows = Any  # a float ndarray or CSR array of shape (n_samples, n_features)
 Statistics = tuple[NDArray[np.float64], NDArray[np.float64]]
 
@@ -89,3 +91,90 @@ def missing_shares(X: Rows) -> NDArray[np.float64] | None:
         if not clean:
             counts += np.isnan(X[block]).sum(0)
     return counts / len(X) if counts.any() else None
+
+
+@dataclass(frozen=True, eq=False)
+class Moments:
+    """Counts, sums and bounds of columns, of rows that were never in memory together.
+
+    Chan, Golub & LeVeque, "Algorithms for computing the sample variance", The American Statistician
+    37 (1983): merged in the order of the pieces, they do not depend on who took which.
+
+    Parameters
+    ----------
+    n_rows : int
+        How many there are.
+    count, mean, squares : ndarray of shape (n_columns,)
+        Sum of the weights of measured cells, their weighted mean, and the weighted sum of squares
+        around it.
+    low, high : ndarray of shape (n_columns,)
+        Smallest and largest value; NaN where there is none.
+    missing : ndarray of shape (n_columns,)
+        How many cells were not measured.
+    """
+
+    n_rows: int
+    count: NDArray[np.float64]
+    mean: NDArray[np.float64]
+    squares: NDArray[np.float64]
+    low: NDArray[np.float64]
+    high: NDArray[np.float64]
+    missing: NDArray[np.float64]
+
+    @classmethod
+    def of(cls, rows: Matrix, weight: Matrix | None = None) -> Self:
+        """Return those of rows in memory, NaN where a cell was not measured."""
+        x = rows.astype(np.float64, copy=False)
+        measured = ~np.isnan(x)
+        whole = bool(measured.all())
+        weights = np.ones((len(x), 1)) if weight is None else weight[:, None].astype(np.float64)
+        counted = np.broadcast_to(weights, x.shape) if whole else weights * measured
+        values = x if whole else np.where(measured, x, 0.0)
+        count = counted.sum(0)
+        mean = (counted * values).sum(0) / np.maximum(count, np.finfo(float).tiny)
+        squares = (counted * np.square(values - mean)).sum(0)
+        low = np.fmin.reduce(x, axis=0, initial=np.nan)
+        return cls(
+            len(x),
+            count,
+            mean,
+            squares,
+            low,
+            np.fmax.reduce(x, axis=0, initial=np.nan),
+            (~measured).sum(0) * 1.0,
+        )
+
+    def merged(self, other: Moments) -> Moments:
+        """Return those of both."""
+        count = self.count + other.count
+        share = other.count / np.maximum(count, np.finfo(float).tiny)
+        apart = other.mean - self.mean
+        return Moments(
+            self.n_rows + other.n_rows,
+            count,
+            self.mean + share * apart,
+            self.squares + other.squares + np.square(apart) * self.count * share,
+            np.fmin(self.low, other.low),
+            np.fmax(self.high, other.high),
+            self.missing + other.missing,
+        )
+
+    @property
+    def standard(self) -> Statistics:
+        """Mean and standard deviation of each column, 1 where it is constant but for rounding."""
+        with np.errstate(invalid="ignore", divide="ignore"):
+            variance = self.squares / self.count
+        n = self.n_rows
+        bound = n * EPSILON * variance + np.square(n * self.mean * EPSILON)
+        return self.mean.copy(), np.where(variance <= bound, 1.0, np.sqrt(variance))
+
+    @property
+    def minmax(self) -> Statistics:
+        """Smallest value and range of each column; the range is 1 where it is constant."""
+        extent = self.high - self.low
+        return self.low.copy(), np.where(extent == 0, 1.0, extent)
+
+    @property
+    def missing_shares(self) -> NDArray[np.float64] | None:
+        """Share of each column that was not measured; None if every cell was."""
+        return self.missing / self.n_rows if self.missing.any() else None

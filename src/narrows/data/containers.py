@@ -14,6 +14,7 @@ import torch
 from narrows.core.types import DTypeLike, FrameLike, Matrix, SeriesLike, TableLike, TargetLike
 from narrows.data import text_numbers
 from narrows.data.frames import is_record_batch
+from narrows.data.sources.source import REFUSAL, Source
 from narrows.errors import DataError
 
 # What a column may hold that is no number and no level, and a line of pandas or polars that makes
@@ -100,6 +101,8 @@ def opened(X: TableLike) -> TableLike:
 
 
 def _refuse_container(X: TableLike) -> None:
+    if isinstance(X, Source):
+        raise DataError(REFUSAL)
     line = _line(X)
     if line is not None:
         raise DataError(f"X is {line[0]}; write {line[1]}")

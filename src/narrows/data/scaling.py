@@ -14,6 +14,7 @@ from narrows.core.types import DTypeLike, Matrix
 from narrows.data.automatic_scaling import Unit, automatic
 from narrows.data.column import Column
 from narrows.data.column_statistics import (
+    Moments,
     Rows,
     Statistics,
     dense,
@@ -86,6 +87,7 @@ class Scaling:
         *,
         columns: Sequence[Column] = (),
         units: Sequence[Unit] | None = None,
+        moments: Moments | None = None,
     ) -> Scaling:
         """Learn the scaling of each column.
 
@@ -103,6 +105,9 @@ class Scaling:
             Where some are not plain numbers: these are scaled as their type needs.
         units : sequence of Unit, optional
             Which columns may share a unit, for "auto"; by default all that are plain numbers.
+        moments : Moments, optional
+            Of all rows, where X is but a sample of them: quartiles, and whether nearly all rows
+            have the same value, are then those of the sample.
 
         Raises
         ------
@@ -111,13 +116,13 @@ class Scaling:
         DataError
             If the values of a column are too large for its spread to be a number.
         """
-        missing = missing_shares(X)
+        missing = missing_shares(X) if moments is None else moments.missing_shares
         if scaling is None or scaling == "none":
             rules = ("none",) * X.shape[1]
             fitted = cls(missing=missing, rules=rules)
             if columns:
                 fitted = cls(np.zeros(X.shape[1]), np.ones(X.shape[1]), missing, rules=rules)
-            return fitted._typed(columns)._with_fill(X, sample_weight, columns)
+            return fitted._typed(columns)._with_fill(X, sample_weight, columns, moments)
         checks.choice("scaling", scaling, ["auto", *SCALINGS, "none"])
         rules = [scaling] * X.shape[1]
         with warnings.catch_warnings(), np.errstate(over="ignore", invalid="ignore"):
@@ -126,8 +131,10 @@ class Scaling:
             if scaling == "auto":
                 plain = [i for i in range(X.shape[1]) if not columns or columns[i].type.is_plain]
                 center, scale, rules = automatic(
-                    X, sample_weight, [Unit(plain)] if units is None else units
+                    X, sample_weight, [Unit(plain)] if units is None else units, moments
                 )
+            elif moments is not None and scaling != "robust":
+                center, scale = getattr(moments, scaling)
             else:
                 center, scale = SCALINGS[scaling](X, sample_weight)
         if missing is not None:
@@ -142,15 +149,19 @@ class Scaling:
         center, scale = center.astype(np.float64), scale.astype(np.float64)
         fitted = cls(center, scale, missing, rules=tuple(rules))._typed(columns)
         means_are_zero = scaling in ("auto", "standard")
-        return fitted if means_are_zero else fitted._with_fill(X, sample_weight, columns)
+        return fitted if means_are_zero else fitted._with_fill(X, sample_weight, columns, moments)
 
     def _with_fill(
-        self, X: Rows, sample_weight: Matrix | None, columns: Sequence[Column]
+        self,
+        X: Rows,
+        sample_weight: Matrix | None,
+        columns: Sequence[Column],
+        moments: Moments | None,
     ) -> Scaling:
         """Return the encoding with the mean of each column of numbers as its fill."""
         with warnings.catch_warnings(), np.errstate(over="ignore", invalid="ignore"):
             warnings.simplefilter("ignore", RuntimeWarning)  # training says what is too large
-            mean = mean_of_columns(X, sample_weight)
+            mean = mean_of_columns(X, sample_weight) if moments is None else moments.mean.copy()
             if self.center is not None and self.scale is not None:
                 mean = (mean - self.center) / self.scale
         mean = np.nan_to_num(mean, posinf=0.0, neginf=0.0)  # of columns that were never measured

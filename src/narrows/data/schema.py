@@ -42,13 +42,15 @@ class Schema:
         """Return what messages call a column."""
         return str(number) if self.names is None else repr(self.names[number])
 
-    def codes(self, X: TableLike) -> Matrix:
+    def codes(self, X: TableLike, *, remark: bool = True) -> Matrix:
         """Return a table as floats: levels by their numbers, NaN where a cell was not measured.
 
         Parameters
         ----------
         X : data frame, or float ndarray, of shape (n_samples, n_features)
             With the columns of the schema.
+        remark : bool
+            Whether to warn of levels that are none of the schema's.
 
         Raises
         ------
@@ -61,26 +63,27 @@ class Schema:
             columns = zip(self.columns, frame.iter_columns(), strict=True)
             for number, (column, series) in enumerate(columns):
                 if column.type.has_levels:
-                    numbers[:, number] = self._numbered(number, series)
+                    numbers[:, number] = self._numbered(number, series, remark)
                 else:
                     numbers[:, number] = floats(self.called(number), series)
         else:
             numbers = np.array(X)
             for number in self.coded:
-                numbers[:, number] = self._numbered_array(number, numbers[:, number])
+                numbers[:, number] = self._numbered_array(number, numbers[:, number], remark)
         for number, column in enumerate(self.columns):
             if not (column.type.has_levels or column.type.is_plain):
                 column.type.check_values(self.called(number), numbers[:, number])
                 numbers[:, number] = column.type.canonical(numbers[:, number])
         return numbers
 
-    def _numbered(self, number: int, series: SeriesLike) -> Matrix:
-        return self._placed(number, series.to_list(), holes(series).to_numpy().astype(bool))
+    def _numbered(self, number: int, series: SeriesLike, remark: bool) -> Matrix:
+        missing = holes(series).to_numpy().astype(bool)
+        return self._placed(number, series.to_list(), missing, remark)
 
-    def _numbered_array(self, number: int, values: Matrix) -> Matrix:
-        return self._placed(number, values.tolist(), np.isnan(values))
+    def _numbered_array(self, number: int, values: Matrix, remark: bool) -> Matrix:
+        return self._placed(number, values.tolist(), np.isnan(values), remark)
 
-    def _placed(self, number: int, values: list[Level], missing: Matrix) -> Matrix:
+    def _placed(self, number: int, values: list[Level], missing: Matrix, remark: bool) -> Matrix:
         column = self.columns[number]
         first = column.type.first_level
         places = {level: first + place for place, level in enumerate(column.levels)}
@@ -90,7 +93,8 @@ class Schema:
         if unknown.size:
             self._check_alike(number, unknown, values)
             numbers[unknown] = len(column.levels) + 1 if column.pooled else np.nan
-            self._remark(number, {values[row] for row in unknown})
+            if remark:
+                self._remark(number, {values[row] for row in unknown})
         return numbers
 
     def _check_alike(self, number: int, rows: Matrix, values: list[Level]) -> None:

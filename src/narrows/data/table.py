@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Sequence
 from typing import Any, NamedTuple, Protocol, Self
 
 import numpy as np
@@ -13,6 +13,8 @@ import torch
 from torch import Tensor
 
 from narrows.core.types import Matrix
+from narrows.data import batches
+from narrows.data.batches import RowNumbers
 from narrows.data.column_statistics import Rows, blocks
 from narrows.data.layout import Layout
 from narrows.data.scaling import Scaling
@@ -34,8 +36,9 @@ class Batch(NamedTuple):
 class Table(Protocol):
     """What training needs of its data: how many rows, and any of them by number.
 
-    Data that do not fit in memory would be one more class with these members. ``resident`` says
-    whether all rows are where the network is, so that the processor has no part in taking some.
+    Data that need not fit in memory are one more class with these members
+    (`narrows.data.sources.streamed_table`). ``resident`` says whether all rows are where the
+    network is, so that the processor has no part in taking some.
     """
 
     resident: bool
@@ -51,6 +54,20 @@ class Table(Protocol):
     @property
     def has_holes(self) -> bool:
         """Whether some cell was not measured."""
+
+    @property
+    def at_hand(self) -> Tensor:
+        """The numbers of the rows that can be taken at any time."""
+
+    def split(
+        self, fraction: float | None, generator: torch.Generator
+    ) -> tuple[RowNumbers, Tensor]:
+        """Return rows to train on and rows to hold out, which are none without a fraction."""
+
+    def shuffled(
+        self, rows: RowNumbers, size: int, generator: torch.Generator, device: torch.device
+    ) -> Generator[Tensor]:
+        """Yield every row once in random order, ``size`` at a time, the rest last."""
 
     def take(self, rows: Tensor, out: Tensor | None = None) -> Batch:
         """Return the rows of the given numbers, an int64 tensor in the processor's memory.
@@ -86,6 +103,29 @@ class _KnownRows:
 
     sample_weight: Tensor | None
     target: Tensor | None
+    n_rows: int
+    resident: bool
+
+    @property
+    def at_hand(self) -> Tensor:
+        """The numbers of all rows."""
+        return torch.arange(self.n_rows)
+
+    def split(
+        self, fraction: float | None, generator: torch.Generator
+    ) -> tuple[RowNumbers, Tensor]:
+        """Return rows to train on and rows to hold out, which are none without a fraction."""
+        if fraction is None or self.n_rows < 2:
+            return torch.arange(self.n_rows), torch.arange(0)
+        return batches.split(self.n_rows, fraction, generator)
+
+    def shuffled(
+        self, rows: RowNumbers, size: int, generator: torch.Generator, device: torch.device
+    ) -> Generator[Tensor]:
+        """Yield every row number once in random order, ``size`` at a time, the rest last."""
+        assert isinstance(rows, Tensor)
+        place = device if self.resident else rows.device
+        return batches.shuffled(rows, size, generator, place)
 
     def with_sample_weight(self, sample_weight: Tensor | None) -> Self:
         """Return the same table with other weights of its rows, shape (n_rows,)."""

@@ -18,11 +18,12 @@ from narrows.core.types import Json, Matrix, Part, RandomState, TableLike, Targe
 from narrows.corruptions import Corruption
 from narrows.data import containers, reading, type_inference
 from narrows.data.column_statistics import Rows
-from narrows.data.fingerprint import Fingerprint
 from narrows.data.layout import Layout
 from narrows.data.reading import called, names_of, read_training_table
 from narrows.data.scaling import Scaling
-from narrows.data.table import DenseTable, Table
+from narrows.data.sources.streamed_table import StreamedTable
+from narrows.data.sources.taken import Taken
+from narrows.data.table import SparseTable, Table, make_table
 from narrows.data.views import View
 from narrows.errors import (
     DataError,
@@ -42,7 +43,12 @@ from narrows.network.network import Network
 from narrows.persistence import autoencoder_state
 from narrows.persistence.model import State, Storable
 from narrows.training.optimizers.optimizer import OptimizerState
-from narrows.training.plan import left_open, resolve_composition, resolve_init
+from narrows.training.plan import (
+    left_open,
+    refuse_all_rows,
+    resolve_composition,
+    resolve_init,
+)
 from narrows.training.run import TrainingRun, prepare
 from narrows.training.runtime import resolve
 
@@ -270,8 +276,9 @@ class Autoencoder(
 
         Parameters
         ----------
-        X : array, CSR array or data frame of shape (n_samples, n_features)
-            numpy of any numeric dtype, scipy.sparse, pandas, polars, pyarrow.
+        X : array, CSR array, data frame or Source of shape (n_samples, n_features)
+            numpy of any numeric dtype, scipy.sparse, pandas, polars, pyarrow; or what
+            `narrows.open_source` opens, whose rows need not fit in memory.
         y : array of int of shape (n_samples,), optional
             Classes from 0, or -1 where the class is not known, for a penalty that looks at them;
             otherwise ignored.
@@ -295,7 +302,7 @@ class Autoencoder(
         job = self._prepare(X, y, sample_weight, fresh=not warm)
         outcome = job.run.fit(hold_out=job.needs_trials and not warm)
         stack = calibrated(
-            job.model, job.run.table, outcome.trials, job.run.trainer.randomness.split
+            job.model, job.rows_at_hand, outcome.trials, job.run.trainer.randomness.split
         )
         self.init_: str = self.init_ if warm else outcome.init
         self.trials_: list[Json] = outcome.comparison
@@ -491,6 +498,8 @@ class Autoencoder(
 
         ``whole`` says that these are all the rows, not the first of many.
         """
+        taken = Taken.of(X, y, sample_weight)
+        X, y, sample_weight = taken.X, taken.y, taken.sample_weight
         if fresh:
             before, reader = None, reading.reader_for(self)
             rows, layout = read_training_table(reader, X, views=self.views, types=self.types)
@@ -500,6 +509,8 @@ class Autoencoder(
         names = names_of(reader)
         overwrite = layout.schema is not None or reading.is_copy(rows, X)
         settings = self._training_settings(fresh=fresh)
+        if taken.is_sample:
+            refuse_all_rows(settings)
         composition = resolve_composition(settings)
         runtime = resolve(self.device, self.precision)
         # What does not go together is refused before the rows are looked at.
@@ -514,6 +525,7 @@ class Autoencoder(
                 weight,
                 columns=layout.columns,
                 units=composition.units(layout),
+                moments=taken.moments,
             )
             layout = replace(
                 layout, indicators=composition.indicators(layout, scaling.columns_with_missing)
@@ -526,12 +538,11 @@ class Autoencoder(
             scaling = before.scaling
         objective = composition.objective(layout)
         # Before rows may be scaled in place.
-        known = None if before is None else before.fingerprint
-        fingerprint = Fingerprint.of(rows) if known is None else known.including(rows)
+        fingerprint = taken.fingerprint(rows, None if before is None else before.fingerprint)
         randomness = getattr(self, "_randomness", None)
         if fresh or randomness is None:
             randomness = Randomness.seeded(seed(self.random_state), runtime.device)
-        n_rows: int = rows.shape[0]
+        n_rows = taken.n_rows(rows)
         init = resolve_init(settings, network, n_rows) if fresh and whole else "random"
         if fresh:
             _warn(composition, layout, scaling, names)
@@ -543,18 +554,24 @@ class Autoencoder(
             other.initialize(randomness.initial)
             return other.to(runtime.device)
 
+        at_hand = make_table(
+            rows,
+            scaling,
+            runtime.dtype,
+            runtime.device,
+            sample_weight=weight,
+            target=target,
+            layout=layout,
+            owned=overwrite,
+        )
+        table = taken.table(at_hand, scaling, layout, randomness.order)
         run = prepare(
             network,
             objective,
             settings,
-            rows,
-            scaling,
-            layout,
+            table,
             runtime=runtime,
             randomness=randomness,
-            sample_weight=weight,
-            target=target,
-            overwrite=overwrite,
             corruption=composition.corruption(layout),
             init=init,
             hides=_hiding(settings, composition, layout, scaling, n_rows),
@@ -654,7 +671,14 @@ class _Fit:
     def needs_trials(self) -> bool:
         """Whether cells or views are missing, or will be, so that rows are to be held out."""
         several = len(self.model.layout.views) > 1
-        return isinstance(self.run.table, DenseTable) and (several or self.run.table.has_holes)
+        table = self.run.table
+        return not isinstance(table, SparseTable) and (several or table.has_holes)
+
+    @property
+    def rows_at_hand(self) -> Table:
+        """The table, or of a source the sample that is in memory."""
+        table = self.run.table
+        return table.sample if isinstance(table, StreamedTable) else table
 
 
 def _hiding(

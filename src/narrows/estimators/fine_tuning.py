@@ -17,6 +17,7 @@ from narrows.core.fit_settings import copied_settings
 from narrows.core.randomness import Randomness, seed
 from narrows.core.types import Estimator, Matrix, Part, RandomState, TableLike, TargetLike
 from narrows.data import containers, reading
+from narrows.data.table import make_table
 from narrows.errors import CompositionError
 from narrows.estimators import nested
 from narrows.estimators.autoencoder import Autoencoder
@@ -120,18 +121,23 @@ class FineTuned(
         head = head.to(runtime.device)
         factor = checks.number("reconstruction_weight", self.reconstruction_weight, low=0)
         headed = NetworkWithHead(network, head, reconstructs=factor > 0)
+        table = make_table(
+            rows,
+            model.scaling,
+            runtime.dtype,
+            runtime.device,
+            sample_weight=weight,
+            target=kept,
+            layout=model.layout,
+            owned=overwrite,
+        )
         outcome = prepare(
             headed,
             self._task(model.objective, factor),
             self.get_params(deep=False),
-            rows,
-            model.scaling,
-            model.layout,
+            table,
             runtime=runtime,
             randomness=randomness,
-            sample_weight=weight,
-            target=kept,
-            overwrite=overwrite,
         ).fit()
         self._fit_settings = copied_settings(self)
         self.encoder_, self.head_ = encoder, head

@@ -12,7 +12,9 @@ from sklearn.utils.validation import check_is_fitted
 
 from narrows.core.isolation import isolate_methods
 from narrows.core.types import Json, Matrix, RandomState, TableLike, TargetLike
-from narrows.inference import explanation, generation, imputation
+from narrows.data.sources.parts import Written
+from narrows.data.sources.source import Source
+from narrows.inference import explanation, generation, imputation, transform_to
 from narrows.inference.fitted_model import FittedModel
 
 TITLE = "What the code keeps"
@@ -92,6 +94,61 @@ class FittedMethods:
             return_std=return_std,
             n_draws=n_draws,
             random_state=random_state,
+        )
+
+    def transform_to(
+        self,
+        source: Source,
+        folder: str | os.PathLike[str],
+        *,
+        what: str = "codes",
+        n_jobs: int = 1,
+        on_error: str = "raise",
+    ) -> Written:
+        """Write the codes of a source, whose rows need not fit in memory, as Parquet files.
+
+        The rows keep their order, and the columns that the source calls ``ids`` go along. Each part
+        is written whole or not at all; a run that was cut off is begun again with the same call,
+        goes on after the last part that is whole, and leaves the same bytes. A file ``_SUCCESS``
+        comes last; ``_manifest.jsonl`` has rows and SHA-256 of each part.
+
+        Parameters
+        ----------
+        source : Source
+            What `narrows.open_source` opens, with the columns of fit.
+        folder : path
+            Where the parts go: a new folder, or that of a run that was cut off.
+        what : {"codes", "reconstruction", "imputed", "scores"}
+            What is written: what `transform`, `reconstruct`, `impute` or `score_samples` give.
+        n_jobs : int, default=1
+            Processes that make parts side by side.
+        on_error : {"raise", "skip"}
+            Whether a piece that cannot be read, or rows with infinite cells, end the run, or are
+            set aside and counted.
+
+        Returns
+        -------
+        Written
+            The ``folder``, ``n_parts``, ``n_rows``, and what was ``skipped``: place, rows and why.
+
+        Raises
+        ------
+        SourceError
+            If a piece cannot be used, with file, row group, row and column, or the folder holds
+            something else.
+
+        Examples
+        --------
+        >>> import numpy as np, tempfile
+        >>> from narrows import Autoencoder, open_source
+        >>> X = np.random.default_rng(0).normal(size=(300, 5)).astype("float32")
+        >>> model = Autoencoder(2, max_epochs=2, random_state=0).fit(X)
+        >>> folder = tempfile.mkdtemp()
+        >>> model.transform_to(open_source(X), folder).n_rows
+        300
+        """
+        return transform_to.transform_to(
+            self, self._model, source, folder, what=what, n_jobs=n_jobs, on_error=on_error
         )
 
     def translate(

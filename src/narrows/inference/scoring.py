@@ -10,8 +10,9 @@ from numpy.typing import NDArray
 from sklearn.utils import Bunch
 from torch import Tensor
 
-from narrows.core.types import TableLike, TargetLike
+from narrows.core.types import Matrix, TableLike, TargetLike
 from narrows.data.column_statistics import Rows
+from narrows.data.sources.source import Source
 from narrows.errors import MissingWarning, stacklevel
 from narrows.inference.fitted_model import FittedModel
 from narrows.network.network import Network
@@ -41,12 +42,27 @@ def score_samples(model: FittedModel, X: TableLike, *, details: bool = False) ->
 
 def mean_score(model: FittedModel, X: TableLike, sample_weight: TargetLike = None) -> float:
     """Return the mean of `score_samples` over the rows that have one; NaN if none has."""
-    scores = score_samples(model, X)
-    known = ~np.isnan(scores)
-    if not known.any():
-        return float("nan")
-    weight = None if sample_weight is None else np.asarray(sample_weight)[known]
-    return float(np.average(scores[known], weights=weight))
+    if isinstance(X, Source):
+        return _mean_score_of(model, X)
+    total, count = _sums(score_samples(model, X), sample_weight)
+    return total / count if count else float("nan")
+
+
+def _mean_score_of(model: FittedModel, source: Source) -> float:
+    total = count = 0.0
+    for piece in source.pieces():
+        own = _sums(score_samples(model, piece.features), piece.weight)
+        total, count = total + own[0], count + own[1]
+    return total / count if count else float("nan")
+
+
+def _sums(scores: Matrix, sample_weight: TargetLike) -> tuple[float, float]:
+    """Return the weighted sum of scores that are there, and the sum of their weights."""
+    scored = ~np.isnan(scores)
+    if sample_weight is None:
+        return float(scores[scored].sum(dtype=np.float64)), float(scored.sum())
+    weight = np.asarray(sample_weight, dtype=np.float64)[scored]
+    return float((scores[scored] * weight).sum()), float(weight.sum())
 
 
 def _empty(rows: Rows) -> NDArray[np.bool_]:

@@ -12,7 +12,7 @@ from narrows.core.types import Named
 from narrows.corruptions import Corruption
 from narrows.data.layout import Layout
 from narrows.data.table import Table
-from narrows.errors import CompositionError
+from narrows.errors import CompositionError, ParameterError
 from narrows.network.composition import Composition
 from narrows.network.network import Network
 from narrows.training import budget, pca_start
@@ -163,6 +163,28 @@ def resolve_composition(parameters: Named) -> Composition:
                 f"penalty={term!r} changes after each pass; choose optimizer='adam'"
             )
     return composition
+
+
+def refuse_all_rows(parameters: Named) -> None:
+    """Refuse settings that need all rows at once, for rows that are not all in memory.
+
+    Raises
+    ------
+    ParameterError
+        With the setting, and what can be chosen instead.
+    """
+    optimizer, _ = resolve_optimizer(parameters)
+    schedule = Schedule.of(parameters.get("schedule", "joint"))
+    for name, value, fits, instead in (
+        ("optimizer", optimizer, not optimizer.full_batch, "'adam'"),
+        ("schedule", schedule, isinstance(schedule, Joint), "'joint'"),
+    ):
+        if not fits:
+            raise ParameterError(
+                f"{name}={value!r} needs all rows at once, and those of a source are not in "
+                f"memory; set {name}={instead}, or fit to some of them: "
+                "fit(source.sample(100_000).features)"
+            )
 
 
 def resolve_init(parameters: Named, network: Network, n_rows: int) -> str:

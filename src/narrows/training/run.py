@@ -1,4 +1,4 @@
-"""Prepare a training run: network, table, and the loop with its plan for both."""
+"""A training run: network, table, and the loop with its plan for both."""
 
 from __future__ import annotations
 
@@ -6,12 +6,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from narrows.core.randomness import Randomness
-from narrows.core.types import Matrix, Named
+from narrows.core.types import Named
 from narrows.corruptions import Corruption
-from narrows.data.column_statistics import Rows
-from narrows.data.layout import Layout
-from narrows.data.scaling import Scaling
-from narrows.data.table import Table, make_table
+from narrows.data.table import Table
 from narrows.network.network import Network
 from narrows.training import progress, trials
 from narrows.training.history import Row
@@ -64,21 +61,16 @@ def prepare(
     network: Trainable,
     objective: TrainedObjective,
     parameters: Named,
-    rows: Rows,
-    scaling: Scaling,
-    layout: Layout,
+    table: Table,
     *,
     runtime: Runtime,
     randomness: Randomness,
-    sample_weight: Matrix | None = None,
-    target: Matrix | None = None,
-    overwrite: bool = False,
     corruption: Corruption | None = None,
     init: str = "random",
     hides: Corruption | None = None,
     make: Callable[[int], Network] | None = None,
 ) -> TrainingRun:
-    """Make a table of rows, and a plan of an estimator's parameters.
+    """Make a plan of an estimator's parameters for a table.
 
     Parameters
     ----------
@@ -89,20 +81,12 @@ def prepare(
     parameters : mapping
         Of the estimator, by name: those of `TrainingPlan.of`, verbose, and schedule where it has
         one.
-    rows : array or CSR array of shape (n_samples, n_features)
-        Not yet scaled.
-    scaling : Scaling
-        Of their columns.
-    layout : Layout
-        What the columns are.
+    table : Table
+        The rows.
     runtime : Runtime
         Where training happens.
     randomness : Randomness
         Its generators.
-    sample_weight, target : ndarray of shape (n_samples,), optional
-        What each row counts, and its class or number.
-    overwrite : bool
-        Whether the rows may be scaled in place.
     corruption : Corruption, optional
         What the encoder sees instead of x.
     init : {"pca", "random"}
@@ -118,16 +102,6 @@ def prepare(
     ParameterError
         If a parameter is no possible value.
     """
-    table = make_table(
-        rows,
-        scaling,
-        runtime.dtype,
-        runtime.device,
-        sample_weight=sample_weight,
-        target=target,
-        layout=layout,
-        owned=overwrite,
-    )
     plan = TrainingPlan.of(
         parameters,
         objective,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 import warnings
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
@@ -14,7 +15,7 @@ from torch import Tensor
 from narrows.core.randomness import Randomness
 from narrows.core.types import Json
 from narrows.corruptions import Corruption
-from narrows.data import batches
+from narrows.data.batches import RowNumbers
 from narrows.data.table import Table
 from narrows.errors import (
     CollapseWarning,
@@ -121,7 +122,7 @@ class Trainer:
         self,
         network: Trainable,
         table: Table,
-        rows: Tensor | None = None,
+        rows: RowNumbers | None = None,
         *,
         began: Callable[[], None] | None = None,
     ) -> Outcome:
@@ -133,7 +134,7 @@ class Trainer:
             Its weights have been drawn.
         table : Table
             The rows.
-        rows : int64 Tensor, optional
+        rows : int64 Tensor or Others, optional
             Which of them to train on; by default all that early stopping leaves.
         began : callable, optional
             Called when the network is where training begins.
@@ -168,8 +169,7 @@ class Trainer:
 
     def begin(self, network: Trainable, table: Table) -> str:
         """Put a network that was just drawn where training on all rows would begin."""
-        rows = torch.arange(table.n_rows)
-        return self._begin(network, _balanced(table, rows), rows)
+        return self._begin(network, _balanced(table, table.at_hand), table.at_hand)
 
     def evaluate(
         self, network: Trainable, table: Table, rows: Tensor, hidden: Corruption | None = None
@@ -183,17 +183,16 @@ class Trainer:
 
     def standstill(self, network: Trainable, table: Table) -> Row:
         """Return the row of the history of a network that is left where it began."""
-        table = _balanced(table, torch.arange(table.n_rows))
-        means = self._step(self._whole("joint", network, table)).evaluate(
-            torch.arange(table.n_rows)
-        )
+        table = _balanced(table, table.at_hand)
+        means = self._step(self._whole("joint", network, table)).evaluate(table.at_hand)
         network.train(mode=False)
         extras = self.settings.objective.history_extras(means, table.n_features)
         row = {"phase": "joint", "epoch": 0, **means, **extras}
         return {**row, "learning_rate": 0.0, "seconds": 0.0}
 
-    def _begin(self, network: Trainable, table: Table, rows: Tensor) -> str:
+    def _begin(self, network: Trainable, table: Table, rows: RowNumbers) -> str:
         """Put a network that was just drawn where training is to begin; return where that is."""
+        rows = rows if isinstance(rows, Tensor) else table.at_hand
         if self.settings.init != "pca" or not isinstance(network, Network):
             return "random"
         done = initialize_at_pca(network, table, rows, self.randomness.initial)
@@ -203,7 +202,7 @@ class Trainer:
         if not self.settings.objective.terms:
             return []
         step = self._step(self._whole("joint", network, table))
-        return step.diagnose(torch.arange(min(table.n_rows, step.micro_rows, REMARKED_ROWS)))
+        return step.diagnose(table.at_hand[: min(step.micro_rows, REMARKED_ROWS)])
 
     def _whole(self, name: str, network: Trainable, table: Table) -> Phase:
         settings = self.settings
@@ -253,8 +252,8 @@ class Trainer:
         """
         phase = replace(self._whole("partial", network, table), max_epochs=1)
         monitor = EarlyStopping(network, None, 0.0, held_out=False)
-        rows = torch.arange(table.n_rows)
-        self.progress.phase(phase.name, phase.max_epochs, table.n_rows)
+        rows, _ = table.split(None, self.randomness.split)
+        self.progress.phase(phase.name, phase.max_epochs, len(rows))
         network.train()
         try:
             step = self._step(phase)
@@ -271,12 +270,12 @@ class Trainer:
             raise DivergenceError(self._diagnosis(phase, row))
         return row, stepper
 
-    def _split(self, table: Table) -> tuple[Tensor, Tensor]:
-        if self.settings.patience is None or table.n_rows < 2:
-            return torch.arange(table.n_rows), torch.arange(0)
-        return batches.split(table.n_rows, self.settings.validation_fraction, self.randomness.split)
+    def _split(self, table: Table) -> tuple[RowNumbers, Tensor]:
+        settings = self.settings
+        fraction = None if settings.patience is None else settings.validation_fraction
+        return table.split(fraction, self.randomness.split)
 
-    def _run(self, phase: Phase, train: Tensor, valid: Tensor, history: list[Row]) -> str:
+    def _run(self, phase: Phase, train: RowNumbers, valid: Tensor, history: list[Row]) -> str:
         step = self._step(phase)
         phase.network.train()
         try:
@@ -286,7 +285,7 @@ class Trainer:
             phase.network.train(mode=False)
 
     def _epochs(
-        self, phase: Phase, step: Step, train: Tensor, valid: Tensor, history: list[Row]
+        self, phase: Phase, step: Step, train: RowNumbers, valid: Tensor, history: list[Row]
     ) -> str:
         settings, stepper = self.settings, self.stepper(step)
         course = settings.learning_rate.start()
@@ -324,7 +323,7 @@ class Trainer:
         self,
         phase: Phase,
         step: Step,
-        train: Tensor,
+        train: RowNumbers,
         stepper: OptimizerState,
         course: RateSchedule,
         epoch: int,
@@ -340,18 +339,18 @@ class Trainer:
         size = self._batch_size(train)
         n_steps = -(-len(train) // size)
         last_step = max(1, phase.max_epochs * n_steps - 1)
-        place = self.runtime.device if step.table.resident else train.device
-        order = batches.shuffled(train, size, self.randomness.order, place)
+        order = step.table.shuffled(train, size, self.randomness.order, self.runtime.device)
         still = self.settings.optimizer.full_batch
-        for number, rows in enumerate(order, start=epoch * n_steps):
-            progress = 1.0 if settled else min(1.0, number / last_step)
-            factor = max(course.factor(progress), LEAST_FACTOR if still else 0.0)
-            for group, rate in zip(stepper.param_groups, base, strict=True):
-                group["lr"] = rate * factor
-            step.train(rows, stepper, tally, progress=progress, still=still)
-            self.progress.batch(len(rows))
-            if self._interrupt.requested:
-                break
+        with closing(order):
+            for number, rows in enumerate(order, start=epoch * n_steps):
+                progress = 1.0 if settled else min(1.0, number / last_step)
+                factor = max(course.factor(progress), LEAST_FACTOR if still else 0.0)
+                for group, rate in zip(stepper.param_groups, base, strict=True):
+                    group["lr"] = rate * factor
+                step.train(rows, stepper, tally, progress=progress, still=still)
+                self.progress.batch(len(rows))
+                if self._interrupt.requested:
+                    break
         return self._row(phase, epoch, tally, stepper, started)
 
     def _step(self, phase: Phase, noise: torch.Generator | None = None) -> Step:
@@ -366,10 +365,10 @@ class Trainer:
             settings.max_grad_norm,
         )
 
-    def _batch_size(self, rows: Tensor) -> int:
+    def _batch_size(self, rows: RowNumbers) -> int:
         return len(rows) if self.settings.optimizer.full_batch else self.settings.batch_size
 
-    def _coarse_rows(self, rows: Tensor) -> int:
+    def _coarse_rows(self, rows: RowNumbers) -> int:
         """Return the rows of a batch; 0 where a line search needs exact products."""
         return 0 if self.settings.optimizer.full_batch else min(self._batch_size(rows), len(rows))
 
@@ -423,14 +422,14 @@ def _at_rest(stepper: OptimizerState) -> bool:
     return all(group["lr"] < AT_REST * group["base_rate"] for group in stepper.param_groups)
 
 
-def _balanced(table: Table, *parts: Tensor) -> Table:
+def _balanced(table: Table, *parts: RowNumbers) -> Table:
     """Return the table with weights whose mean is 1 over each part of its rows."""
     weight = table.sample_weight
     if weight is None:
         return table
     weight = weight.clone()
     for rows in parts:
-        if len(rows):
+        if isinstance(rows, Tensor) and len(rows):
             own = rows.to(weight.device)
             weight[own] = weight[own] / weight[own].mean()
     return table.with_sample_weight(weight)

@@ -16,6 +16,8 @@ from torch import Tensor
 
 from narrows.core.randomness import Randomness
 from narrows.core.types import Json
+from narrows.data.batches import RowNumbers
+from narrows.data.sources.streamed_table import StreamedTable
 from narrows.data.table import Table
 from narrows.errors import DivergenceError
 from narrows.network.network import Network, kept_buffers
@@ -35,6 +37,8 @@ CLEAR = 0.9  # of the start's error; where training leaves less, no lower rate i
 WORTH = 1.05  # of the start's error on complete rows, to do without views that are missing
 DOUBT = 0.5  # standard errors that a candidate must be better than the start by
 TINY = 1e-30  # instead of 0, where something is divided by it
+
+Folds = list[tuple[RowNumbers, Tensor]]  # rows to train on, and rows held out
 
 
 @dataclass
@@ -75,8 +79,7 @@ def fit(trainer: Trainer, network: Trainable, table: Table) -> Outcome:
     if trainer.settings.patience is not None:
         outcome = trainer.fit(network, table)
         return replace(outcome, trials=[Trial(network, outcome.held_out)])
-    n_folds = _n_folds(table.n_rows, typed=_is_typed(network)) if trainer.settings.chooses else 1
-    folds = _folds(table.n_rows, trainer.randomness.split, n_folds)
+    folds = _folds_of(trainer, network, table)
     if folds is None:
         return trainer.fit(network, table)
     fewest = min(len(rest) for rest, _ in folds)
@@ -88,7 +91,8 @@ def fit(trainer: Trainer, network: Trainable, table: Table) -> Outcome:
     if text is not None:
         trainer.progress.note(f"chosen: {text}")
     failed = chosen.way > 0 and paths[0].outcome.stop_reason == "diverged"
-    if not interrupted and (table.n_rows < KEPT_FROM or failed):
+    few = table.n_rows < KEPT_FROM and not isinstance(table, StreamedTable)
+    if not interrupted and (few or failed):
         outcome = _refitted(trainer, network, table, chosen)
     else:
         network.load_state_dict(paths[0].go(chosen.way).state_dict())
@@ -164,14 +168,15 @@ class _Candidate:
 
 
 def _chosen(
-    trainer: Trainer, network: Trainable, table: Table, folds: list[tuple[Tensor, Tensor]]
+    trainer: Trainer, network: Trainable, table: Table, folds: Folds
 ) -> tuple[_Candidate, list[_Path], bool]:
     """Return the best candidate, where training went on each fold, and whether it was stopped."""
     plan = trainer.settings
     compares = plan.chooses or plan.masked is not None
     search = _Search(trainer, table, len(folds))
     interrupted = enough = False
-    for tried in _plans(plan):
+    plans = _plans(plan)
+    for tried in plans[:1] if isinstance(table, StreamedTable) else plans:
         if enough and tried is not plan.masked:
             continue
         paths = _paths(trainer.planned(tried), network, table, folds)
@@ -219,9 +224,7 @@ def _refitted(trainer: Trainer, network: Trainable, table: Table, chosen: _Candi
     return outcome
 
 
-def _paths(
-    trainer: Trainer, network: Trainable, table: Table, folds: list[tuple[Tensor, Tensor]]
-) -> list[_Path]:
+def _paths(trainer: Trainer, network: Trainable, table: Table, folds: Folds) -> list[_Path]:
     """Train a copy of the network on each fold."""
     seed = int(torch.randint(2**62, (1,), generator=trainer.randomness.split))
     paths: list[_Path] = []
@@ -341,9 +344,14 @@ def _n_folds(n_rows: int, *, typed: bool) -> int:
     return most // 2 if typed else most
 
 
-def _folds(
-    n_rows: int, generator: torch.Generator, n_folds: int
-) -> list[tuple[Tensor, Tensor]] | None:
+def _folds_of(trainer: Trainer, network: Trainable, table: Table) -> Folds | None:
+    if isinstance(table, StreamedTable):
+        return [table.split(HELD_OUT, trainer.randomness.split)]
+    n_folds = _n_folds(table.n_rows, typed=_is_typed(network)) if trainer.settings.chooses else 1
+    return _folds(table.n_rows, trainer.randomness.split, n_folds)
+
+
+def _folds(n_rows: int, generator: torch.Generator, n_folds: int) -> Folds | None:
     """Return rows to train on and rows held out, several times where there are few."""
     if n_rows < FEWEST:
         return None
@@ -354,7 +362,7 @@ def _folds(
         share = HELD_OUT / 2 if n_rows >= KEPT_FROM else HELD_OUT
         parts = (order[: min(MOST_HELD_OUT, round(share * n_rows))],)
     every = torch.ones(n_rows, dtype=torch.bool)
-    folds = []
+    folds: Folds = []
     for part in parts:
         train = every.clone()
         train[part] = False

@@ -13,22 +13,47 @@ from narrows.cli.verb import verb
 @options.DATA
 @options.ON
 @options.OUTPUT
+@options.folder
 @options.selection
 @options.QUIET
 @options.TRACEBACK
-def command(model: str, data: tuple[str, ...], output: str, quiet: bool, **selection: Any) -> None:
+def command(
+    *,
+    model: str,
+    data: tuple[str, ...],
+    output: str,
+    jobs: int,
+    on_error: str,
+    quiet: bool,
+    **selection: Any,
+) -> None:
     """Fuse the columns of DATA into codes, with a fitted MODEL.
 
-    Columns are found by name; columns the model does not know are left out.
+    Columns are found by name; columns the model does not know are left out. Of a folder of Parquet
+    files, or a pattern, the codes are a folder, too; the same command goes on where it was cut off.
 
     \b
     narrows encode model patients.csv --id patient -o codes.csv
     cat patients.csv | narrows encode model - | head
+    narrows encode model visits/ -o codes/ --id visit --jobs 4    # a folder of Parquet files
     """
-    from narrows.cli import apply, models, places
+    from narrows.cli import apply, folder_output, folders, models, places
     from narrows.data.formats import files
 
     places.check({"--output": output}, [*data, model])
+    folder = folders.only(data)
+    if folder is not None:
+        folder_output.write(
+            models.load(model),
+            folder,
+            output,
+            "codes",
+            jobs=jobs,
+            on_error=on_error,
+            quiet=quiet,
+            **selection,
+        )
+        return
     files.check_writable(output)
     fitted = models.load(model)
     source = apply.read(fitted, data, quiet=quiet, **selection)

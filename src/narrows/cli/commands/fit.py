@@ -21,6 +21,8 @@ from narrows.errors import InterruptedWarning
 if TYPE_CHECKING:
     import pyarrow as pa
 
+    from narrows.data.sources.source import Source
+
 
 @dataclass(frozen=True)
 class Request:
@@ -38,6 +40,7 @@ class Request:
     header: bool | None
     warm_start: str | None
     force: bool
+    memory: str
     as_json: bool
     quiet: bool
     verbose: int
@@ -76,6 +79,7 @@ class Request:
     'such as \'grade=Ordinal(("low", "high"))\'.',
 )
 @options.selection
+@options.MEMORY
 @options.JSON
 @options.QUIET
 @click.option("-v", "--verbose", count=True, help="A line per epoch.")
@@ -98,7 +102,8 @@ def command(
     """Fit an autoencoder to the columns of DATA and save it in MODEL.
 
     Several files are joined on a column and become a view each. Text is a category, an empty cell
-    a value that was not measured.
+    a value that was not measured. A folder of Parquet files, or a pattern of their names, need not
+    fit in memory: it is read while training goes on.
 
     Settings come from --config, then --set, then the options of their own (-k, --seed, --epochs,
     --device); what comes later counts.
@@ -107,8 +112,9 @@ def command(
     narrows fit patients.csv -k 8 -o model
     narrows fit clinical.csv genes.parquet --on patient -k 16 -o model
     narrows fit patients.csv --drop diagnosis --set 'architecture=(256, 64)' -o model
+    narrows fit visits/ --id visit --memory 2GB -o model
     """
-    from narrows.cli import join
+    from narrows.cli import folders, join
     from narrows.data.formats import files
 
     asked = Request(**request)
@@ -126,7 +132,8 @@ def command(
         raise click.UsageError("Missing argument 'DATA': the table to fit to.", context)
     if asked.model is None and not dry_run:
         for entry in asked.data:  # a wrong name is the more telling mistake
-            files.check_there(join.source_of(entry).path)
+            if not folders.is_source(entry):
+                files.check_there(join.source_of(entry).path)
         raise click.UsageError("Missing option '-o': the folder to save the model in.", context)
     features = _prepared(model, asked)
     if dry_run:
@@ -159,9 +166,9 @@ def _print_config(model: Estimator) -> None:
     output.text(settings.to_toml(model))
 
 
-def _prepared(model: Estimator, asked: Request) -> pa.Table:
+def _prepared(model: Estimator, asked: Request) -> pa.Table | Source:
     """Return the features, after everything that can be refused before a fit was checked."""
-    from narrows.cli import join, models, tables, viewing
+    from narrows.cli import folders, join, models, tables, viewing
     from narrows.training.plan import resolve_composition
 
     if asked.model is not None:
@@ -169,6 +176,9 @@ def _prepared(model: Estimator, asked: Request) -> pa.Table:
         models.check_target(asked.model, replace=asked.force or onto_itself)
     resolve_composition(model.get_params(deep=False))
     warm = asked.warm_start is not None
+    folder = folders.only(asked.data)
+    if folder is not None:
+        return _opened(model, folder, asked)
     free = viewing.typed(model, asked.kinds)
     chosen = join.choose(
         asked.data,
@@ -187,21 +197,50 @@ def _prepared(model: Estimator, asked: Request) -> pa.Table:
     return chosen.features
 
 
-def _report_plan(model: Estimator, features: pa.Table, asked: Request) -> None:
+def _opened(model: Estimator, folder: str, asked: Request) -> Source:
+    """Return a folder as a source, whose columns settle views and types."""
+    from narrows.cli import folder_output, models, viewing
+    from narrows.cli.tables import Chosen
+
+    columns: Sequence[str] = asked.columns
+    if asked.warm_start is not None and not columns:
+        columns = models.names(model) or ()
+    source = folder_output.opened(
+        folder,
+        columns=columns,
+        drop=asked.drop,
+        ids=asked.ids,
+        memory=asked.memory,
+        on=asked.on,
+        header=asked.header,
+    )
+    if asked.warm_start is None:
+        first = source.sample(1)
+        chosen = Chosen(folder, first.features, first.features.select([]))
+        viewing.settle(model, chosen, asked.grouping, asked.named_views, asked.kinds)
+    return source
+
+
+def _report_plan(model: Estimator, features: pa.Table | Source, asked: Request) -> None:
     import torch
     from sklearn.base import clone
 
+    from narrows.cli import summary
     from narrows.cli.tables import missing_cells
     from narrows.data.reading import read_training_table
+    from narrows.data.sources.source import Source
     from narrows.training.plan import resolve_composition
 
     composition = resolve_composition(model.get_params(deep=False))
+    n_rows, n_columns = features.shape
+    if isinstance(features, Source):
+        features = features.sample(summary.ROWS_EXAMINED).features
     rows, layout = read_training_table(clone(model), features, views=model.views, types=model.types)
     network = composition.network(layout.measured(rows, None), torch.float32)
     plan = {
-        "rows": features.num_rows,
-        "columns": features.num_columns,
-        "missing": sum(map(missing_cells, features.columns)),
+        "rows": n_rows,
+        "columns": n_columns,
+        "missing": sum(map(missing_cells, features.columns)) * n_rows // features.num_rows,
         "views": {view.name: len(view.columns) for view in layout.views},
         "n_components": composition.n_components,
         "n_parameters": sum(parameter.numel() for parameter in network.trained_parameters()),
@@ -213,9 +252,10 @@ def _report_plan(model: Estimator, features: pa.Table, asked: Request) -> None:
     )
 
 
-def _fit(model: Estimator, features: pa.Table, asked: Request) -> bool:
+def _fit(model: Estimator, features: pa.Table | Source, asked: Request) -> bool:
     """Fit, save and report; return whether training came to its own end."""
     from narrows.cli import models, summary
+    from narrows.data.sources.source import Source
 
     assert asked.model is not None
     own = {"verbose": _verbosity(model, asked)}
@@ -224,7 +264,8 @@ def _fit(model: Estimator, features: pa.Table, asked: Request) -> bool:
     started = time.perf_counter()
     with models.temporarily(model, **own), warnings.catch_warnings():
         warnings.simplefilter("ignore", InterruptedWarning)  # said below, with what to do next
-        model.fit(models.accepted(model, features))
+        streams = isinstance(features, Source)
+        model.fit(features if streams else models.accepted(model, features))
     seconds = time.perf_counter() - started
     models.save(model, asked.model)
     outcome = summary.of_fit(model, features, asked.model, seconds)
@@ -248,8 +289,14 @@ def _verbosity(model: Estimator, asked: Request) -> int:
 def _next_command(asked: Request) -> str:
     assert asked.model is not None
     return shlex.join(
-        ["narrows", "encode", asked.model, *asked.data, *_carried(asked), "-o", "codes.csv"]
+        ["narrows", "encode", asked.model, *asked.data, *_carried(asked), "-o", _codes(asked)]
     )
+
+
+def _codes(asked: Request) -> str:
+    from narrows.cli import folders
+
+    return "codes.csv" if folders.only(asked.data) is None else "codes"
 
 
 def _resume_command(asked: Request) -> str:

@@ -12,6 +12,7 @@ from narrows.cli.verb import verb
 @options.MODEL
 @options.DATA
 @options.OUTPUT
+@options.folder
 @options.STD
 @options.ON
 @options.selection
@@ -23,6 +24,8 @@ def command(
     data: tuple[str, ...],
     output: str,
     std: str | None,
+    jobs: int,
+    on_error: str,
     quiet: bool,
     **selection: Any,
 ) -> None:
@@ -33,6 +36,20 @@ def command(
     \b
     narrows impute model patients.csv --id patient -o complete.csv
     """
-    from narrows.cli import apply
+    from narrows.cli import apply, folder_output, folders, models, places
 
+    folder = folders.only(data)
+    if folder is not None and std is None:
+        places.check({"--output": output}, [*data, model])
+        folder_output.write(
+            models.load(model),
+            folder,
+            output,
+            "imputed",
+            jobs=jobs,
+            on_error=on_error,
+            quiet=quiet,
+            **selection,
+        )
+        return
     apply.filled(model, data, output, std, quiet=quiet, **selection)

@@ -18,11 +18,15 @@ from narrows.cli.verb import Extensible
 def command(path: str, header: bool | None, as_json: bool) -> None:
     """Describe a model folder: settings, columns, size, history; or a data file: its columns.
 
+    Of a folder of Parquet files, some rows that are evenly spread are looked at.
+
     \b
     narrows inspect patients.csv
     narrows inspect model --json
     """
-    if Path(path).is_dir():
+    from narrows.cli import folders
+
+    if Path(path).is_dir() and not folders.is_source(path):
         with exits.leaving_at_once():
             from narrows.cli import model_description
         model_description.show(path, as_json=as_json)

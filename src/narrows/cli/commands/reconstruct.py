@@ -13,19 +13,42 @@ from narrows.cli.verb import verb
 @options.DATA
 @options.ON
 @options.OUTPUT
+@options.folder
 @options.selection
 @options.QUIET
 @options.TRACEBACK
-def command(model: str, data: tuple[str, ...], output: str, quiet: bool, **selection: Any) -> None:
+def command(
+    *,
+    model: str,
+    data: tuple[str, ...],
+    output: str,
+    jobs: int,
+    on_error: str,
+    quiet: bool,
+    **selection: Any,
+) -> None:
     """Encode and decode DATA: what is left of it after the code of MODEL.
 
     \b
     narrows reconstruct model patients.csv --id patient -o denoised.csv
     """
-    from narrows.cli import apply, models, places
+    from narrows.cli import apply, folder_output, folders, models, places
     from narrows.data.formats import files
 
     places.check({"--output": output}, [*data, model])
+    folder = folders.only(data)
+    if folder is not None:
+        folder_output.write(
+            models.load(model),
+            folder,
+            output,
+            "reconstruction",
+            jobs=jobs,
+            on_error=on_error,
+            quiet=quiet,
+            **selection,
+        )
+        return
     files.check_writable(output)
     fitted = models.load(model)
     source = apply.read(fitted, data, quiet=quiet, **selection)

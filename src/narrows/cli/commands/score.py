@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 @click.option(
     "-o", "--output", metavar="FILE", help="Where to write the scores (CSV to stdout by default)."
 )
+@options.folder
 @click.option("--summary", is_flag=True, help="Print mean and quantiles instead of every row.")
 @options.selection
 @options.JSON
@@ -32,6 +33,8 @@ def command(
     model: str,
     data: tuple[str, ...],
     output: str | None,
+    jobs: int,
+    on_error: str,
     summary: bool,
     as_json: bool,
     quiet: bool,
@@ -47,11 +50,24 @@ def command(
     narrows score model patients.csv --id patient -o scores.csv
     narrows score model patients.csv --summary
     """
-    from narrows.cli import apply, models, places
+    from narrows.cli import apply, folder_output, folders, models, places
     from narrows.data.formats import files
 
     target = files.STANDARD_STREAM if output is None else output
     places.check({"--output": output}, [*data, model])
+    folder = folders.only(data)
+    if folder is not None and output is not None:
+        folder_output.write(
+            models.load(model),
+            folder,
+            output,
+            "scores",
+            jobs=jobs,
+            on_error=on_error,
+            quiet=quiet,
+            **selection,
+        )
+        return
     files.check_writable(target)
     fitted = models.load(model)
     source = apply.read(fitted, data, quiet=quiet, **selection)

@@ -73,7 +73,9 @@ def read_table(
     columns_read = zip(table.column_names, table.columns, strict=True)
     read = [column if name in text else emptied(column) for name, column in columns_read]
     table = pa.table(read, names=table.column_names)
-    return table if columns is None else table.select(known_columns(name, columns, table))
+    return (
+        table if columns is None else table.select(known_columns(name, columns, table.column_names))
+    )
 
 
 def write_table(
@@ -194,15 +196,14 @@ def check_place(path: str | os.PathLike[str]) -> None:
         raise SourceError(f"cannot write {name}: permission denied; choose another place")
 
 
-def known_columns(where: str, wanted: Sequence[str], table: pa.Table) -> list[str]:
-    """Return the wanted names, or say which the table does not have and what is near.
+def known_columns(where: str, wanted: Sequence[str], known: Sequence[str]) -> list[str]:
+    """Return the wanted names, or say which is none of the known ones and what is near.
 
     Raises
     ------
     SourceError
-        If one of ``wanted`` is not a column of ``table``.
+        If one of ``wanted`` is not there.
     """
-    known = table.column_names
     for name in wanted:
         if name not in known:
             few = ", ".join(known[:8]) + (", ..." if len(known) > 8 else "")

@@ -1,0 +1,1 @@
+"""Data that need not fit in memory."""

@@ -1,0 +1,259 @@
+"""Open data that need not fit in memory as a source."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+import warnings
+import weakref
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+from pyarrow import parquet
+
+from narrows.core.types import Matrix
+from narrows.data.sources.arrow_source import ArrowFileSource, Roles
+from narrows.data.sources.chunked_source import ChunkedSource
+from narrows.data.sources.dataset_source import DatasetSource
+from narrows.data.sources.parquet_source import SUFFIXES, ParquetSource, files_of
+from narrows.data.sources.source import MEMORY, Source, n_bytes
+from narrows.errors import DataError, SourceError, SpillWarning, stacklevel
+
+__all__ = ["open_source"]
+
+ARROW_SUFFIXES = (".arrow", ".feather", ".ipc")
+GROUP_CELLS = 1 << 19  # of a row group that is written: some ten thousand rows of 50 columns
+MOST_GROUP_ROWS, LEAST_GROUP_ROWS = 1 << 14, 1 << 8
+
+
+def open_source(
+    data: Any,
+    *,
+    columns: Sequence[str] | None = None,
+    drop: Sequence[str] = (),
+    ids: Sequence[str] = (),
+    weight: str | Matrix | None = None,
+    target: str | Matrix | None = None,
+    memory: int | str = MEMORY,
+) -> Source:
+    """Open data that need not fit in memory, for `Autoencoder.fit` and `transform_to`.
+
+    Rows are read piece by piece while training goes on, and read again in each epoch; a piece is a
+    row group of Parquet, a record batch, or some chunks of an array.
+
+    Parameters
+    ----------
+    data : path, list of paths, dataset, array or stream
+        Parquet: a file, a folder, a pattern such as ``"data/2026-*.parquet"``, or a list of these.
+        A file of Arrow record batches (``.arrow``, ``.feather``). A `pyarrow.dataset.Dataset`. A
+        backed AnnData, or any array with ``shape`` that gives slices of rows: zarr, h5py, dask, a
+        memory map. A stream that can be read once, with ``__arrow_c_stream__`` (a relation of
+        DuckDB, a `pyarrow.RecordBatchReader`), or a polars LazyFrame, is first written to a Parquet
+        file in the folder for temporary files; a `SpillWarning` says where it is and how large.
+    columns : sequence of str, optional
+        Which columns are features, in this order; by default all that have no other use.
+    drop : sequence of str
+        Which are not.
+    ids : sequence of str
+        Which are carried along by `transform_to`.
+    weight, target : str, or array of shape (n_rows,), optional
+        Column of what each row counts, and of its class; an array where columns have no names.
+    memory : int or str, default="512MB"
+        Bytes that training may hold of the data at a time: the more, the more of them are mixed.
+
+    Returns
+    -------
+    Source
+        With ``shape``, ``names`` and ``n_pieces``; ``sample(n)`` reads rows that are evenly spread.
+
+    Raises
+    ------
+    SourceError
+        If a file cannot be read, or files do not have the same columns; with file and column.
+    DataError
+        If data is nothing that can be read so.
+
+    Examples
+    --------
+    >>> import numpy as np, pyarrow as pa, tempfile
+    >>> from pyarrow import parquet
+    >>> from narrows import Autoencoder, open_source
+    >>> folder = tempfile.mkdtemp()
+    >>> rows = np.random.default_rng(0).normal(size=(600, 4)).astype("float32")
+    >>> table = pa.table({f"x{i}": rows[:, i] for i in range(4)})
+    >>> parquet.write_table(table, f"{folder}/a.parquet", row_group_size=100)
+    >>> source = open_source(folder)
+    >>> source.shape, source.n_pieces
+    ((600, 4), 6)
+    >>> Autoencoder(2, max_epochs=2, random_state=0).fit(source).n_features_in_
+    4
+    """
+    size = n_bytes(memory)
+    if isinstance(data, Source):
+        raise DataError("data is a source already; give it to fit as it is")
+    named = _roles(columns, drop, ids, weight, target)
+    paths = _paths(data)
+    if paths is not None:
+        return _of_paths(paths, named, size)
+    if hasattr(data, "get_fragments") and hasattr(data, "schema"):
+        return DatasetSource(data, named, size)
+    if _is_anndata(data):
+        return _of_anndata(data, columns, drop, weight, target, size)
+    if hasattr(data, "__arrow_c_stream__") or hasattr(data, "collect_batches"):
+        return _spilled(data, named, size)
+    if not (hasattr(data, "shape") and hasattr(data, "__getitem__")):
+        raise DataError(
+            f"a {type(data).__name__} is no source; give a Parquet file, folder or pattern, a list "
+            "of these, a pyarrow Dataset, an array that lies in chunks, or a stream of Arrow"
+        )
+    if columns is not None or drop or ids:
+        raise DataError("columns, drop and ids need names, and an array's columns have none")
+    return ChunkedSource(data, None, size, weight=weight, target=target)
+
+
+def _roles(
+    columns: Sequence[str] | None,
+    drop: Sequence[str],
+    ids: Sequence[str],
+    weight: Any,
+    target: Any,
+) -> Roles:
+    for name, value in (("columns", columns), ("drop", drop), ("ids", ids)):
+        if isinstance(value, str):
+            raise DataError(f"{name}={value!r} must be a list of names; write {name}=[{value!r}]")
+    own = (None if not isinstance(value, str) else value for value in (weight, target))
+    return Roles(columns, tuple(drop), tuple(ids), *own)
+
+
+def _paths(data: Any) -> list[str] | None:
+    """Return the files that data names; None if it names none."""
+    entries = data if isinstance(data, (list, tuple)) else [data]
+    if not entries:
+        raise DataError("an empty list is no source; give at least one file")
+    if not all(isinstance(entry, (str, os.PathLike)) for entry in entries):
+        return None
+    return [name for entry in entries for name in files_of(entry)]
+
+
+def _of_paths(paths: list[str], roles: Roles, memory: int) -> Source:
+    endings = {Path(path).suffix.lower() for path in paths}
+    if len(paths) == 1 and endings <= set(ARROW_SUFFIXES):
+        return ArrowFileSource(paths[0], roles, memory)
+    if endings == {".h5ad"} and len(paths) == 1:
+        raise DataError(
+            f"{paths[0]} is an h5ad file; open it first, and leave its rows on the disk: "
+            f"open_source(anndata.read_h5ad({paths[0]!r}, backed='r'))"
+        )
+    odd = next((path for path in paths if Path(path).suffix.lower() not in SUFFIXES), None)
+    if odd is not None:
+        raise SourceError(
+            f"{odd} is no Parquet file ({', '.join(SUFFIXES)}); `narrows convert {odd} -o NEW` "
+            "makes some of delimited files"
+        )
+    return ParquetSource(paths, roles, memory)
+
+
+def _is_anndata(data: Any) -> bool:
+    return all(hasattr(data, part) for part in ("X", "obs", "var", "var_names"))
+
+
+def _of_anndata(
+    data: Any,
+    columns: Sequence[str] | None,
+    drop: Sequence[str],
+    weight: Any,
+    target: Any,
+    memory: int,
+) -> Source:
+    if columns is not None or drop:
+        raise DataError(
+            "columns and drop are not for AnnData; choose its variables, data[:, names]"
+        )
+    beside = {
+        name: data.obs[value].to_numpy() if isinstance(value, str) else value
+        for name, value in (("weight", weight), ("target", target))
+    }
+    return ChunkedSource(data.X, list(map(str, data.var_names)), memory, **beside)
+
+
+def _spilled(data: Any, roles: Roles, memory: int) -> Source:
+    """Write a stream to a file, of which rows can be asked for again, and open that."""
+    folder = tempfile.mkdtemp(prefix="narrows-")
+    path = os.path.join(folder, "spilled.parquet")
+    try:
+        write_parquet(_batches(data), path)
+        source = ParquetSource([path], roles, memory)
+    except BaseException:
+        shutil.rmtree(folder, ignore_errors=True)
+        raise
+    weakref.finalize(source, shutil.rmtree, folder, ignore_errors=True)
+    warnings.warn(
+        f"{type(data).__name__} can be read only once, so its {source.n_rows:,} rows were written "
+        f"to {path} ({os.path.getsize(path) / 1e6:,.0f} MB), which goes when the source does",
+        SpillWarning,
+        stacklevel=stacklevel(),
+    )
+    return source
+
+
+def _batches(data: Any) -> Iterator[pa.Table]:
+    if hasattr(data, "__arrow_c_stream__"):
+        reader = pa.RecordBatchReader.from_stream(data)
+        yield from (pa.Table.from_batches([batch]) for batch in reader)
+        return
+    for frame in data.collect_batches(chunk_size=MOST_GROUP_ROWS):
+        yield frame.to_arrow()
+
+
+def write_parquet(tables: Iterator[pa.Table], path: str | os.PathLike[str]) -> int:
+    """Write tables as one Parquet file that trains well: small row groups, floats as they are.
+
+    Returns
+    -------
+    int
+        How many rows were written.
+
+    Raises
+    ------
+    DataError
+        If there are none.
+    """
+    writer: parquet.ParquetWriter | None = None
+    waiting: list[pa.Table] = []
+    n_waiting = n_rows = 0
+    try:
+        for table in tables:
+            if writer is None:
+                writer = parquet.ParquetWriter(path, table.schema, **writing(table.schema))
+            waiting.append(table)
+            n_waiting += table.num_rows
+            size = group_rows(table.num_columns)
+            if n_waiting < size:
+                continue
+            both = pa.concat_tables(waiting)
+            full = n_waiting // size * size
+            writer.write_table(both.slice(0, full), row_group_size=size)
+            waiting, n_rows = [both.slice(full)], n_rows + full
+            n_waiting -= full
+        if writer is not None and n_waiting:
+            writer.write_table(pa.concat_tables(waiting), row_group_size=n_waiting)
+    finally:
+        if writer is not None:
+            writer.close()
+    if writer is None:
+        raise DataError("the stream has no rows")
+    return n_rows + n_waiting
+
+
+def group_rows(n_columns: int) -> int:
+    """Return how many rows a row group should have."""
+    return max(LEAST_GROUP_ROWS, min(MOST_GROUP_ROWS, GROUP_CELLS // max(1, n_columns)))
+
+
+def writing(schema: pa.Schema) -> dict[str, Any]:
+    """Return how columns are best written: a dictionary of values for text, none for numbers."""
+    text = [field.name for field in schema if not pa.types.is_floating(field.type)]
+    return {"use_dictionary": text or False, "compression": "snappy", "write_page_checksum": True}

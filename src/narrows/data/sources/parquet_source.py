@@ -1,0 +1,166 @@
+"""Parquet files as a source: a piece is a row group."""
+
+from __future__ import annotations
+
+import contextlib
+import glob
+import os
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import TypeVar
+
+import pyarrow as pa
+from pyarrow import parquet
+
+from narrows.core.types import Json
+from narrows.data.sources.arrow_source import ArrowSource, Roles, check_kinds, identity_of
+from narrows.errors import SourceError
+
+SUFFIXES = (".parquet", ".pq")
+T = TypeVar("T")
+PASSED_OVER = ("_", ".")  # how names of files begin that are no data: _SUCCESS, _metadata
+
+
+class ParquetSource(ArrowSource):
+    """Rows of Parquet files, in the order of the files and of their row groups.
+
+    Parameters
+    ----------
+    paths : sequence of path
+        At least one file.
+    roles : Roles
+        What the columns are for.
+    memory : int
+        Bytes that training may hold of it at a time.
+    """
+
+    def __init__(self, paths: Sequence[str | os.PathLike[str]], roles: Roles, memory: int) -> None:
+        self.paths = [os.fspath(path) for path in paths]
+        self._identities = [_named(path, identity_of) for path in self.paths]
+        footers = [_named(path, parquet.read_metadata) for path in self.paths]
+        first = _named(self.paths[0], parquet.read_schema)
+        self._groups = [
+            (number, group)
+            for number, footer in enumerate(footers)
+            for group in range(footer.num_row_groups)
+            if footer.row_group(group).num_rows
+        ]
+        sizes = [footers[number].row_group(group).num_rows for number, group in self._groups]
+        where = self.paths[0] if len(self.paths) == 1 else f"{self.paths[0]} and others"
+        super().__init__(first, sizes, roles, memory, where)
+        for path, footer in zip(self.paths, footers, strict=True):
+            if footer.num_row_groups:
+                check_kinds(path, self._kinds, footer.schema.to_arrow_schema())
+        self._opened = threading.local()  # whoever reads in a thread of its own has its own file
+
+    def table(self, number: int, columns: Sequence[str]) -> pa.Table:
+        """Return some columns of a row group."""
+        file_number, group = self._groups[number]
+        with self._reading(number):
+            return self._file(file_number).read_row_group(
+                group, columns=list(columns), use_threads=False
+            )
+
+    def place(self, number: int) -> str:
+        """Return file and row group."""
+        file_number, group = self._groups[number]
+        return f"{self.paths[file_number]}, row group {group}"
+
+    def identity(self) -> Json:
+        """Return the files, how large they are and when they changed, and what is read of them."""
+        return {"files": self._identities, "columns": self._read}
+
+    def _file(self, number: int) -> parquet.ParquetFile:
+        """Return a file, open; the one before it is closed."""
+        opened = getattr(self._opened, "file", None)
+        if opened is not None and self._opened.number == number:
+            return opened
+        self.close()
+        path = self.paths[number]
+        if identity_of(path) != self._identities[number]:
+            raise SourceError(
+                f"{path} has changed since it was opened; open the source again when nothing "
+                "writes to it any more"
+            )
+        # Pages have a checksum where the writer gave them one.
+        file = parquet.ParquetFile(path, memory_map=True, page_checksum_verification=True)
+        self._opened.file, self._opened.number = file, number
+        return file
+
+    def close(self) -> None:
+        """Close the file that this thread has open."""
+        opened = getattr(self._opened, "file", None)
+        if opened is not None:
+            opened.close()
+            self._opened.file = None
+
+    def __getstate__(self) -> Json:
+        return {name: value for name, value in vars(self).items() if name != "_opened"}
+
+    def __setstate__(self, state: Json) -> None:
+        vars(self).update(state, _opened=threading.local())
+
+    @contextlib.contextmanager
+    def _reading(self, number: int) -> Iterator[None]:
+        try:
+            yield
+        except (pa.ArrowException, OSError) as error:
+            self.close()
+            raise SourceError(
+                f"cannot read {self.place(number)}: {_short(error)}; make the file anew, or leave "
+                "it out"
+            ) from error
+
+
+def files_of(path: str | os.PathLike[str]) -> list[str]:
+    """Return the Parquet files that a path means: itself, those in a folder, or of a pattern.
+
+    Raises
+    ------
+    SourceError
+        If there is none.
+    """
+    text = os.fspath(path)
+    place = Path(text)
+    if place.is_dir():
+        files = sorted(str(p) for p in place.rglob("*") if _is_data(p, place))
+        if not files:
+            others = sorted({p.suffix for p in place.rglob("*.*") if p.is_file()})
+            raise SourceError(
+                f"{text} has no Parquet files ({', '.join(SUFFIXES)}), but "
+                f"{', '.join(others) or 'nothing'}; narrows convert {text} -o NEW makes some of "
+                "delimited files"
+            )
+        return files
+    if any(sign in text for sign in "*?[") and not place.exists():
+        files = sorted(glob.glob(text, recursive=True))
+        if not files:
+            raise SourceError(f"no file is called like {text}")
+        return [name for entry in files for name in files_of(entry)]
+    if not place.exists():
+        raise SourceError(f"{text} does not exist")
+    return [text]
+
+
+def _is_data(path: Path, folder: Path) -> bool:
+    parts = path.relative_to(folder).parts
+    return (
+        path.suffix in SUFFIXES
+        and path.is_file()
+        and not any(part.startswith(PASSED_OVER) for part in parts)
+    )
+
+
+def _named(path: str, read: Callable[[str], T]) -> T:
+    """Return what is read of a file, or say which file it was that could not be read."""
+    try:
+        return read(path)
+    except (pa.ArrowException, OSError) as error:
+        raise SourceError(
+            f"cannot read {path} as Parquet: {_short(error)}; make the file anew, or leave it out"
+        ) from error
+
+
+def _short(error: Exception) -> str:
+    return str(error).split("\n")[0].rstrip(".")

@@ -1,0 +1,207 @@
+"""A table whose rows come from a source, window by window."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import closing
+from typing import Any, NoReturn, Self
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from narrows.core.types import Matrix
+from narrows.data.batches import Others, RowNumbers
+from narrows.data.layout import Layout
+from narrows.data.scaling import Scaling
+from narrows.data.sources.source import Piece, Source
+from narrows.data.sources.survey import Survey, numbers_of
+from narrows.data.sources.windows import Window, WindowReader
+from narrows.data.table import Batch, DenseTable, as_tensor, fill_missing, numpy_dtype
+from narrows.errors import DataError, SourceError
+
+MOST_HELD_OUT = 2000
+HELD_OUT = 4  # of the sample, most one row in so many is held out
+
+
+class StreamedTable:
+    """Rows of a source, and a sample of them that is always at hand.
+
+    Row numbers below ``sample.n_rows`` are those of the sample; `shuffled` yields numbers beyond,
+    which stand for rows of the window that is in memory until the next ones are asked for.
+
+    Parameters
+    ----------
+    source : Source
+        Where the rows are.
+    survey : Survey
+        What one pass over it said.
+    sample : DenseTable
+        The rows of the survey, scaled.
+    scaling : Scaling
+        Of the columns.
+    layout : Layout
+        What they are.
+    seed : int
+        Of the order of the rows.
+    """
+
+    resident = False
+    sample_weight: Tensor | None = None  # weights are divided by their mean in each window
+    target: Tensor | None = None
+
+    def __init__(
+        self,
+        source: Source,
+        survey: Survey,
+        sample: DenseTable,
+        scaling: Scaling,
+        layout: Layout,
+        seed: int,
+    ) -> None:
+        self.source, self.survey, self.sample = source, survey, sample
+        self.seed, self.epoch = seed, 0
+        self.n_rows, self.n_features = survey.n_rows, sample.n_features
+        self.views, self.numbers, self.fill = sample.views, sample.numbers, sample.fill
+        self.without_noise = sample.without_noise
+        n_held_out = min(MOST_HELD_OUT, sample.n_rows // HELD_OUT)
+        every = np.arange(sample.n_rows)
+        chosen = np.zeros(sample.n_rows, bool)
+        if n_held_out:
+            chosen[np.arange(n_held_out) * sample.n_rows // n_held_out] = True
+        self.held_out = torch.from_numpy(every[chosen])
+        self.sample_rows = torch.from_numpy(every[~chosen])
+        dtype = numpy_dtype(sample.x.dtype)
+        schema = layout.schema
+
+        def scale(piece: Piece, out: Matrix) -> None:
+            features = piece.features
+            rows = numbers_of(features) if schema is None else schema.codes(features, remark=False)
+            scaling.encode(rows, dtype, out=out)
+
+        self.reader = WindowReader(source, scale, dtype, survey.numbers[chosen])
+        self._check_sizes()
+        self._extremes = scaling.encode(
+            np.stack([survey.moments.low, survey.moments.high]), np.float64
+        )
+        self._window: DenseTable | None = None
+
+    @property
+    def has_holes(self) -> bool:
+        """Whether some cell was not measured."""
+        return self.survey.moments.missing_shares is not None
+
+    @property
+    def at_hand(self) -> Tensor:
+        """The numbers of the sample's rows."""
+        return torch.arange(self.sample.n_rows)
+
+    def split(
+        self, fraction: float | None, generator: torch.Generator
+    ) -> tuple[RowNumbers, Tensor]:
+        """Return all rows but those that are held out, and these if a fraction is asked for."""
+        held_out = self.held_out if fraction is not None else torch.arange(0)
+        return Others(self.n_rows - len(self.held_out)), held_out
+
+    @property
+    def view_numbers(self) -> Tensor:
+        """Which view each column is of, shape (n_features,)."""
+        return self.sample.view_numbers
+
+    @property
+    def low(self) -> Tensor:
+        """Smallest scaled value of each column, shape (n_features,)."""
+        return self._extreme(0, self.sample.low)
+
+    @property
+    def high(self) -> Tensor:
+        """Largest scaled value of each column, shape (n_features,)."""
+        return self._extreme(1, self.sample.high)
+
+    def _extreme(self, which: int, of_sample: Tensor) -> Tensor:
+        own = torch.from_numpy(self._extremes[which]).to(of_sample)
+        return of_sample.where(~own.isfinite(), own)
+
+    def take(self, rows: Tensor, out: Tensor | None = None) -> Batch:
+        """Return rows of the sample, or of the window in memory."""
+        first = self.sample.n_rows
+        if not len(rows) or int(rows[0]) < first:
+            return self.sample.take(rows, out)
+        assert self._window is not None
+        return self._window.take(rows - first, out)
+
+    def shuffled(
+        self, rows: RowNumbers, size: int, generator: torch.Generator, device: torch.device
+    ) -> Generator[Tensor]:
+        """Yield every row that is not held out once, ``size`` at a time, the rest last.
+
+        Pieces come in drawn order, and the rows of a window in drawn order, which depend on the
+        seed and on how many epochs there were, on nothing else.
+        """
+        epoch, self.epoch = self.epoch, self.epoch + 1
+        pieces = _chance(self.seed, epoch).permutation(self.source.n_pieces)
+        rest: Window | None = None
+        with closing(self.reader.windows(pieces.tolist())) as windows:
+            for number, window in enumerate(windows):
+                whole = window if rest is None else window.after(rest)
+                order = _chance(self.seed, epoch, number).permutation(len(whole.rows))
+                n_full = len(order) // size * size
+                rest = whole.taken(order[n_full:])
+                yield from self._batches(whole, order[:n_full], size)
+        if rest is not None and len(rest.rows):
+            yield from self._batches(rest, np.arange(len(rest.rows)), size)
+        self._window = None
+
+    def with_sample_weight(self, sample_weight: Tensor | None) -> Self:
+        """Return the table itself: its weights have mean 1 as they are."""
+        return self
+
+    def of_codes(
+        self, codes: Tensor, observed: Tensor | None, views: Sequence[Sequence[int]]
+    ) -> NoReturn:
+        """Refuse: the rows are not all at hand."""
+        raise DataError(REFUSAL)
+
+    def _batches(self, window: Window, order: Any, size: int) -> Iterator[Tensor]:
+        if len(order):
+            self._window = self._tabled(window)
+            yield from (torch.from_numpy(order) + self.sample.n_rows).split(size)
+
+    def _tabled(self, window: Window) -> DenseTable:
+        sample = self.sample
+        device, dtype = sample.x.device, sample.x.dtype
+        x, observed = fill_missing(as_tensor(window.rows).to(device, dtype), sample.fill)
+        if self.has_holes and observed is None:
+            observed = torch.ones_like(x, dtype=torch.bool)  # so that all steps are alike
+        weight = target = None
+        if window.weight is not None:
+            weight = torch.from_numpy(window.weight / self.survey.mean_weight).to(device, dtype)
+        if window.target is not None and sample.target is not None:
+            target = torch.from_numpy(window.target).to(device, sample.target.dtype)
+        return DenseTable(
+            x,
+            weight,
+            observed,
+            target,
+            sample.views,
+            sample.without_noise,
+            sample.numbers,
+            sample.fill,
+        )
+
+    def _check_sizes(self) -> None:
+        sizes = self.source.sizes
+        largest = int(sizes.argmax())
+        if sizes[largest] > self.reader.most_rows:
+            raise SourceError(
+                f"{self.source.place(largest)} has {sizes[largest]:,} rows, but "
+                f"memory={self.source.memory:,} bytes lets {self.reader.most_rows:,} be read at a "
+                "time; give open_source more memory=, or write smaller row groups: narrows convert"
+            )
+
+
+REFUSAL = "this needs all rows at once, which a source does not have in memory"
+
+
+def _chance(*numbers: int) -> np.random.Generator:
+    return np.random.default_rng(list(numbers))

@@ -1,0 +1,178 @@
+"""One pass over a source before training: what its columns are like, and some of its rows."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any
+
+import narwhals as nw
+import numpy as np
+from numpy.typing import NDArray
+
+from narrows.core.types import Matrix, TableLike
+from narrows.data.column_statistics import Moments, blocks
+from narrows.data.sources.source import Piece, Source, evenly_spread, joined, rows_of
+from narrows.errors import SourceError
+
+MOST_SAMPLED = 1 << 16  # rows that are kept in memory
+SAMPLE_SHARE = 8  # of the memory, the sample takes one part of so many
+BLOCK_ROWS = 2048  # written to row-major memory at a time: they stay in the processor's cache
+NUMERIC = ("numbers", "booleans")
+NARROW = ("halffloat", "float", "int8", "int16", "uint8", "uint16", "bool")
+
+
+@dataclass(frozen=True, eq=False)
+class Survey:
+    """What one pass over a source says of it.
+
+    Parameters
+    ----------
+    n_rows : int
+        That count: of weight above 0.
+    moments : Moments
+        Of the columns, those of text without a value.
+    sample : Piece
+        Rows that are evenly spread over the source.
+    numbers : int64 ndarray
+        Which rows of the source these are.
+    mean_weight : float
+        Of the rows that count.
+    """
+
+    n_rows: int
+    moments: Moments
+    sample: Piece
+    numbers: NDArray[np.int64]
+    mean_weight: float
+
+    @classmethod
+    def of(cls, source: Source, told: Callable[[int], None] | None = None) -> Survey:
+        """Read a source once; ``told`` is called with the number of rows of each piece.
+
+        Raises
+        ------
+        SourceError
+            If a piece cannot be read, or a cell is infinite; with file, row group, row and column.
+        """
+        wanted = evenly_spread(source.n_rows, sample_rows(source))
+        starts = np.concatenate([[0], source.sizes.cumsum()])
+        moments: Moments | None = None
+        parts: list[Piece] = []
+        numbers: list[NDArray[np.int64]] = []
+        total = 0.0
+        for number, (start, stop) in enumerate(itertools.pairwise(starts)):
+            piece = source.piece(number)
+            counted = counting(piece)
+            rows = numbers_of(piece.features)
+            _check_finite(source, number, rows)
+            weight = None if piece.weight is None else piece.weight[counted]
+            own = _with_text(moments_of(rows[counted], weight), piece, counted)
+            moments = own if moments is None else moments.merged(own)
+            total += len(rows) if weight is None else float(weight.sum())
+            taken = wanted[np.searchsorted(wanted, start) : np.searchsorted(wanted, stop)] - start
+            taken = taken[counted[taken]]
+            parts.append(rows_of(piece, taken))
+            numbers.append(taken + start)
+            if told is not None:
+                told(len(rows))
+        if moments is None or not moments.n_rows:
+            raise SourceError("the source has no rows, or all have weight 0; give some that count")
+        n_rows = moments.n_rows
+        if not any(map(len, numbers)):
+            raise SourceError(
+                f"only {n_rows:,} of {source.n_rows:,} rows have a weight above 0, too few to be "
+                "among those looked at; leave the others out of the files"
+            )
+        return cls(n_rows, moments, joined(parts), np.concatenate(numbers), total / n_rows)
+
+
+def sample_rows(source: Source) -> int:
+    """Return how many rows of a source are kept in memory beside the windows."""
+    cells = source.memory // SAMPLE_SHARE // 4
+    return max(1, min(MOST_SAMPLED, cells // source.shape[1]))
+
+
+def counting(piece: Piece) -> NDArray[np.bool_]:
+    """Return which rows of a piece have a weight above 0."""
+    n_rows = piece.features.shape[0]
+    return np.ones(n_rows, bool) if piece.weight is None else piece.weight > 0
+
+
+def moments_of(rows: Matrix, weight: Matrix | None) -> Moments:
+    """Return the moments of rows, block by block."""
+    parts = [
+        Moments.of(rows[block], None if weight is None else weight[block])
+        for block in blocks(max(1, len(rows)), rows.shape[1])
+    ]
+    merged = parts[0]
+    for part in parts[1:]:
+        merged = merged.merged(part)
+    return merged
+
+
+def _with_text(moments: Moments, piece: Piece, counted: NDArray[np.bool_]) -> Moments:
+    """Return moments in which cells of text are no holes: what is null is."""
+    if not nw.dependencies.is_pyarrow_table(piece.features):
+        return moments
+    import pyarrow as pa
+
+    from narrows.data.sources.arrow_source import kind_of
+
+    count, mean, missing = (v.copy() for v in (moments.count, moments.mean, moments.missing))
+    for number, column in enumerate(piece.features.columns):
+        if kind_of(column.type) not in NUMERIC:
+            count[number], mean[number] = moments.n_rows, 0.0
+            missing[number] = column.filter(pa.array(counted)).null_count
+    return replace(moments, count=count, mean=mean, missing=missing)
+
+
+def numbers_of(features: TableLike) -> Matrix:
+    """Return the columns of a piece that are numbers, row by row; others as NaN.
+
+    In float32 where that holds all that the columns can have.
+    """
+    if not nw.dependencies.is_pyarrow_table(features):
+        array: Matrix = np.asarray(features)
+        exact = np.result_type(array.dtype, np.float32)
+        return array.astype(np.float64 if exact == np.float64 else np.float32, copy=False)
+    from narrows.data.sources.arrow_source import kind_of
+
+    kinds = features.schema.types
+    numeric = [kind_of(kind) in NUMERIC for kind in kinds]
+    narrow = all(str(kind) in NARROW for kind, own in zip(kinds, numeric, strict=True) if own)
+    columns = [
+        _as_numpy(column) if own else None
+        for column, own in zip(features.columns, numeric, strict=True)
+    ]
+    rows = np.full(features.shape, np.nan, np.float32 if narrow else np.float64)
+    for start in range(0, len(rows), BLOCK_ROWS):
+        block = slice(start, start + BLOCK_ROWS)
+        for number, column in enumerate(columns):
+            if column is not None:
+                rows[block, number] = column[block]
+    return rows
+
+
+def _as_numpy(column: Any) -> Matrix:
+    """Return a column of Arrow as an array, NaN where a cell is null."""
+    import pyarrow as pa
+
+    kind = column.type
+    if pa.types.is_dictionary(kind) or pa.types.is_decimal(kind) or pa.types.is_boolean(kind):
+        column = column.cast(pa.float64() if not pa.types.is_boolean(kind) else pa.uint8())
+    values: Matrix = column.to_numpy()
+    return values
+
+
+def _check_finite(source: Source, number: int, rows: Matrix) -> None:
+    with np.errstate(over="ignore", invalid="ignore"):
+        if np.isfinite(rows.sum()) or not np.isinf(rows).any():
+            return
+    row, column = (int(place) for place in np.argwhere(np.isinf(rows))[0])
+    name = column if source.names is None else repr(source.names[column])
+    raise SourceError(
+        f"{source.place(number)} has an infinite cell (column {name}, row {row}); make it null, "
+        "which is a cell that was not measured, or leave the row out"
+    )

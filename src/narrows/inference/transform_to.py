@@ -1,0 +1,95 @@
+"""Apply a model to a source that need not fit in memory, and write what comes of it."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import narwhals as nw
+import numpy as np
+
+from narrows.core import checks
+from narrows.core.types import Json, TableLike
+from narrows.data.sources.parts import Written, write_parts
+from narrows.data.sources.source import Source
+from narrows.errors import DataError
+from narrows.inference.fitted_model import FittedModel
+
+# What can be written, and the method that gives it for a table in memory.
+METHODS = {
+    "codes": "transform",
+    "reconstruction": "reconstruct",
+    "imputed": "impute",
+    "scores": "score_samples",
+}
+
+
+@dataclass(frozen=True)
+class Applied:
+    """What a fitted estimator says of the rows of a table, as a table of Arrow."""
+
+    estimator: Any
+    what: str
+
+    def __call__(self, features: TableLike) -> Any:
+        """Return a row for each row, as a table of Arrow."""
+        import pyarrow as pa
+
+        values = getattr(self.estimator, METHODS[self.what])(features)
+        if not isinstance(values, np.ndarray):
+            return nw.from_native(values, eager_only=True).to_arrow()
+        values = values.reshape(len(values), -1)
+        names = self._names(values.shape[1])
+        return pa.table({name: pa.array(values[:, i]) for i, name in enumerate(names)})
+
+    def _names(self, width: int) -> list[str]:
+        if self.what == "scores":
+            return ["score"]
+        if self.what == "codes":
+            return [str(name) for name in self.estimator.get_feature_names_out()]
+        names = getattr(self.estimator, "feature_names_in_", [f"x{i}" for i in range(width)])
+        return [str(name) for name in names]
+
+
+def transform_to(
+    estimator: Any,
+    model: FittedModel,
+    source: Source,
+    folder: str | os.PathLike[str],
+    *,
+    what: str,
+    n_jobs: int,
+    on_error: str,
+    told: Callable[[int], None] | None = None,
+) -> Written:
+    """Write what a model says of a source; see `Autoencoder.transform_to`."""
+    if not isinstance(source, Source):
+        raise DataError(
+            f"source is a {type(source).__name__}; open it first: open_source(...), or call "
+            "transform, which gives the codes of a table in memory"
+        )
+    checks.choice("what", what, METHODS)
+    if source.shape[1] != model.n_features and (source.names is None or model.names is None):
+        raise DataError(
+            f"the source has {source.shape[1]} columns, but the model was fitted to "
+            f"{model.n_features}; choose them with open_source(..., columns=...)"
+        )
+    answer = Applied(estimator, what)
+    identity = identity_of(model, what)
+    return write_parts(
+        source, folder, answer, identity, n_jobs=n_jobs, on_error=on_error, told=told
+    )
+
+
+def identity_of(model: FittedModel, what: str) -> Json:
+    """Return what tells a model and a task from others."""
+    digest = hashlib.sha256()
+    for name, values in sorted(model.network.state_dict().items()):
+        digest.update(name.encode())
+        digest.update(values.detach().cpu().contiguous().numpy().tobytes())
+    for numbers in (model.scaling.center, model.scaling.scale):
+        digest.update(b"" if numbers is None else np.ascontiguousarray(numbers).tobytes())
+    return {"model": digest.hexdigest(), "what": what}

@@ -1,0 +1,116 @@
+"""A table that is read while it is used: its order, its sample, what is held out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pytest
+import torch
+
+from narrows import open_source
+from narrows.data.layout import Layout
+from narrows.data.scaling import Scaling
+from narrows.data.sources.source import Source
+from narrows.data.sources.streamed_table import StreamedTable
+from narrows.data.sources.survey import Survey, numbers_of
+from narrows.data.table import make_table
+from narrows.errors import DataError, SourceError
+
+Writer = Callable[..., Path]
+Drawn = Callable[..., pa.Table]
+PROCESSOR = torch.device("cpu")
+
+
+def _streamed(source: Source, seed: int = 3, scaling: str = "none") -> StreamedTable:
+    survey = Survey.of(source)
+    rows = numbers_of(survey.sample.features)
+    fitted = Scaling.fit(scaling, rows, moments=survey.moments)
+    weight = survey.sample.weight
+    sample: Any = make_table(rows, fitted, torch.float32, PROCESSOR, sample_weight=weight)
+    return StreamedTable(source, survey, sample, fitted, Layout(source.shape[1]), seed)
+
+
+def _epoch(table: StreamedTable, size: int) -> list[list[int]]:
+    """Return the numbers of the rows of each batch, as the column "row" has them."""
+    rows, _ = table.split(0.1, torch.Generator())
+    order = table.shuffled(rows, size, torch.Generator(), PROCESSOR)
+    return [table.take(batch).x[:, -1].int().tolist() for batch in order]
+
+
+@pytest.mark.parametrize("per_group", [1, 7, 50])
+@pytest.mark.parametrize("size", [1, 16, 64, 5000])
+def test_every_row_comes_once_in_an_epoch_in_batches_of_one_size(
+    size: int, per_group: int, folder: Writer, table_of: Drawn
+) -> None:
+    source = open_source(folder(table_of(700), 250, per_group), memory=1 << 16)
+    source.memory = 700 * 6 * 4  # a window has a quarter of it
+    table = _streamed(source)
+    batches = _epoch(table, size)
+    held_out = table.take(table.held_out).x[:, -1].int().tolist()
+    assert sorted(row for batch in batches for row in batch) == sorted(
+        set(range(700)) - set(held_out)
+    )
+    assert all(len(batch) == size for batch in batches[:-1])
+    assert len(held_out) == len(table.survey.numbers) // 4 > 0
+
+
+def test_the_order_depends_on_seed_and_epoch_alone(folder: Writer, table_of: Drawn) -> None:
+    source = open_source(folder(table_of(700)), memory=1 << 16)
+    source.memory = 700 * 6 * 4
+    first, again, other = _streamed(source), _streamed(source), _streamed(source, seed=4)
+    epochs = [_epoch(first, 32), _epoch(first, 32)]
+    assert epochs == [_epoch(again, 32), _epoch(again, 32)]
+    assert epochs[0] != epochs[1]
+    assert _epoch(other, 32) != epochs[0]
+    later = _streamed(source)
+    later.epoch = 1
+    assert _epoch(later, 32) == epochs[1]
+
+
+def test_pieces_of_a_window_are_mixed(folder: Writer, table_of: Drawn) -> None:
+    source = open_source(folder(table_of(3000), 3000, 50), memory=1 << 16)
+    source.memory = 3000 * 6 * 4 * 2  # half of the rows in a window
+    batches = _epoch(_streamed(source), 100)
+    pieces = [len({row // 50 for row in batch}) for batch in batches[8:-1]]
+    assert np.mean(pieces) > 20  # of 30 in a window
+
+
+def test_holes_weights_and_extremes(folder: Writer, table_of: Drawn) -> None:
+    table = table_of(700)
+    values = np.array(table["x1"].to_numpy())
+    values[::5] = np.nan
+    table = table.set_column(1, "x1", pa.array(values))
+    table = table.append_column("w", pa.array(1.0 + np.arange(700) % 2))
+    source = open_source(folder(table), weight="w", memory=1 << 16)
+    source.memory = 700 * 6 * 4
+    streamed = _streamed(source, scaling="minmax")
+    assert streamed.has_holes
+    torch.testing.assert_close(streamed.low, torch.zeros(6))
+    torch.testing.assert_close(streamed.high, torch.ones(6))
+    rows, _ = streamed.split(None, torch.Generator())
+    for numbers in streamed.shuffled(rows, 64, torch.Generator(), PROCESSOR):
+        batch = streamed.take(numbers)
+        row = (batch.x[:, -1].double() * 699).round()
+        assert batch.observed is not None
+        assert batch.sample_weight is not None
+        assert torch.equal(batch.observed[:, 1], row % 5 != 0)
+        torch.testing.assert_close(batch.sample_weight, ((1 + row % 2) / 1.5).float())
+        assert not batch.x.isnan().any()
+
+
+def test_pieces_larger_than_a_window_are_refused_with_the_remedy(
+    folder: Writer, table_of: Drawn
+) -> None:
+    source = open_source(folder(table_of(2000), 2000, 1500), memory=1 << 16)
+    with pytest.raises(SourceError, match=r"row group 0 has 1,500 rows, but memory=65,536 bytes"):
+        _streamed(source)
+
+
+def test_what_needs_all_rows_is_refused(folder: Writer, table_of: Drawn) -> None:
+    source = open_source(folder(table_of(700)), memory=1 << 16)
+    with pytest.raises(DataError, match="all rows at once"):
+        _streamed(source).of_codes(torch.zeros(3, 2), None, ())

@@ -1,0 +1,104 @@
+"""Windows: every row once, whatever the pieces; a thread that ends."""
+
+from __future__ import annotations
+
+import threading
+from typing import Any
+
+import numpy as np
+import pytest
+
+from narrows import open_source
+from narrows.core.types import Matrix
+from narrows.data.sources.source import Piece, Source
+from narrows.data.sources.windows import WindowReader
+from narrows.errors import SourceError
+
+
+def _reader(
+    sizes: list[int], window: int = 40, aside: tuple[int, ...] = ()
+) -> tuple[WindowReader, Source]:
+    n_rows = sum(sizes)
+    source = open_source(np.arange(2.0 * n_rows).reshape(n_rows, 2).astype(np.float32))
+    source.sizes = np.array(sizes)
+    source.memory = window * 4 * 8
+    starts = np.concatenate([[0], np.cumsum(sizes)])
+
+    def piece(number: int) -> Piece:
+        return Piece(source.array[starts[number] : starts[number + 1]])  # type: ignore[attr-defined]
+
+    source.piece = piece  # type: ignore[method-assign]
+
+    def scale(piece: Piece, out: Matrix) -> None:
+        out[:] = piece.features
+
+    reader = WindowReader(source, scale, np.dtype(np.float32), np.array(aside, dtype=np.int64))
+    return reader, source
+
+
+def _numbers(window: Any) -> list[int]:
+    return (window.rows[:, 0] / 2).astype(int).tolist()
+
+
+@pytest.mark.parametrize("sizes", [[10] * 9, [1] * 30, [0, 5, 0, 40, 1, 39], [3], [40, 40, 40]])
+def test_every_row_comes_once_but_those_set_aside(sizes: list[int]) -> None:
+    n_rows = sum(sizes)
+    aside = tuple(range(0, n_rows, 7))
+    reader, _ = _reader(sizes, aside=aside)
+    order = np.random.default_rng(0).permutation(len(sizes)).tolist()
+    rows = [row for window in reader.windows(order) for row in _numbers(window)]
+    assert sorted(rows) == sorted(set(range(n_rows)) - set(aside))
+    assert max(len(w.rows) for w in reader.windows(order)) <= 40
+
+
+def test_the_first_window_is_small_and_others_fill_the_memory() -> None:
+    reader, _ = _reader([2] * 100, window=40)
+    sizes = [len(window.rows) for window in reader.windows(range(100))]
+    assert sizes[0] == 4
+    assert set(sizes[1:-1]) == {40}
+    assert reader.n_mixed == 20
+
+
+def test_two_windows_at_most_are_in_memory() -> None:
+    reader, _ = _reader([10] * 20, window=10)
+    read: list[int] = []
+    whole = reader.read
+
+    def counting(group: Any) -> Any:
+        read.append(1)
+        return whole(group)
+
+    reader.read = counting  # type: ignore[method-assign]
+    windows = reader.windows(range(20))
+    for used in range(1, 6):
+        next(windows)
+        threading.Event().wait(0.05)
+        assert len(read) <= used + 1
+    windows.close()
+
+
+def test_the_thread_ends_with_whoever_uses_the_windows() -> None:
+    for leave_after in (0, 1, 3):
+        reader, _ = _reader([10] * 20, window=10)
+        windows = reader.windows(range(20))
+        for _ in range(leave_after):
+            next(windows)
+        windows.close()
+        assert not [t for t in threading.enumerate() if t.name == "narrows-reader"]
+
+
+def test_an_error_of_the_reader_arrives_after_the_windows_before_it() -> None:
+    reader, source = _reader([10] * 6, window=10)
+    whole = source.piece
+
+    def broken(number: int) -> Piece:
+        if number == 3:
+            raise SourceError("piece 3 is gone")
+        return whole(number)
+
+    source.piece = broken  # type: ignore[method-assign]
+    windows = reader.windows(range(6))
+    assert len([next(windows) for _ in range(3)]) == 3
+    with pytest.raises(SourceError, match="piece 3 is gone"):
+        next(windows)
+    assert not [t for t in threading.enumerate() if t.name == "narrows-reader"]
