@@ -29,6 +29,7 @@ ESTIMATORS = (
     "SammonMapping",
 )
 RESULTS = ("Advice", "Comparison", "Source")
+GIVEN = ("Checkpoint",)
 
 # Of each axis: its heading, and what to say below its table.
 AXES = {
@@ -110,6 +111,7 @@ def page() -> str:
     parts.append("## Functions")
     parts += [described(n) for n in narrows.__all__ if inspect.isfunction(value(n))]
     parts += ["## What functions return", *(described(name) for name in RESULTS)]
+    parts += ["## What `fit` is given beside a table", *(described(name) for name in GIVEN)]
     for axis, (heading, note) in AXES.items():
         parts += [f"## {heading}", members(axis)]
         parts += [note] if note else []

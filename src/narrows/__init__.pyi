@@ -82,6 +82,7 @@ from narrows.priors import Mixture as Mixture
 from narrows.priors import Normal as Normal
 from narrows.priors import SwissRoll as SwissRoll
 from narrows.priors import Uniform as Uniform
+from narrows.training.checkpoint import Checkpoint as Checkpoint
 from narrows.training.learning_rates import Constant as Constant
 from narrows.training.learning_rates import Cosine as Cosine
 from narrows.training.learning_rates import OneCycle as OneCycle

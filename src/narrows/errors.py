@@ -9,6 +9,7 @@
     │   └── SourceError                    the same, found in a file: file, row, column
     ├── DivergenceError (ArithmeticError)  training went to infinity before one good epoch
     ├── DeviceError (RuntimeError)         a device or precision this machine does not have
+    ├── CheckpointError (RuntimeError)     checkpoints that are taken, damaged or of another fit
     ├── MissingDependencyError (ImportError)  an extra that is not installed
     └── ModelFileError (ValueError)        a model folder that cannot be trusted
         ├── SchemaVersionError             written by a newer major version
@@ -63,6 +64,10 @@ class DivergenceError(NarrowsError, ArithmeticError):
 
 class DeviceError(NarrowsError, RuntimeError):
     """A device or precision this machine does not have."""
+
+
+class CheckpointError(NarrowsError, RuntimeError):
+    """A folder of checkpoints that cannot be used: taken, damaged, or of another fit."""
 
 
 class MissingDependencyError(NarrowsError, ImportError):
@@ -123,6 +128,10 @@ class JoinWarning(NarrowsWarning):
 
 class SeenRowsWarning(NarrowsWarning):
     """Rows that something is to be judged by were seen in fit."""
+
+
+class MixingWarning(NarrowsWarning):
+    """The pieces of a source are so large that few of them are mixed at a time."""
 
 
 class SpillWarning(NarrowsWarning):

@@ -29,6 +29,7 @@ from narrows.priors import Mixture
 
 Writer = Callable[..., Path]
 Drawn = Callable[..., pa.Table]
+pytestmark = pytest.mark.filterwarnings("ignore::narrows.errors.MixingWarning")
 MEMORY = 100_000  # bytes, so that 5,000 rows of 5 columns do not fit
 
 

@@ -42,14 +42,21 @@ def split(n_rows: int, fraction: float, generator: torch.Generator) -> tuple[Ten
 
 
 def shuffled(
-    rows: Tensor, batch_size: int, generator: torch.Generator, device: torch.device
+    rows: Tensor,
+    batch_size: int,
+    generator: torch.Generator,
+    device: torch.device,
+    skip: int = 0,
 ) -> Generator[Tensor]:
     """Yield every row number once in random order, ``batch_size`` at a time, the rest last.
 
-    The order is drawn on the processor, and brought to the device once.
+    The order is drawn on the processor, and brought to the device once; the first ``skip`` batches
+    are left out.
     """
     order = rows[torch.randperm(len(rows), generator=generator)]
-    yield from order.to(device).split(batch_size)
+    left = order[skip * batch_size :]
+    if len(left):
+        yield from left.to(device).split(batch_size)
 
 
 def in_order(rows: Tensor, batch_size: int) -> Iterator[Tensor]:

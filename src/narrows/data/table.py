@@ -65,9 +65,17 @@ class Table(Protocol):
         """Return rows to train on and rows to hold out, which are none without a fraction."""
 
     def shuffled(
-        self, rows: RowNumbers, size: int, generator: torch.Generator, device: torch.device
+        self,
+        rows: RowNumbers,
+        size: int,
+        generator: torch.Generator,
+        device: torch.device,
+        skip: int = 0,
     ) -> Generator[Tensor]:
-        """Yield every row once in random order, ``size`` at a time, the rest last."""
+        """Yield every row once in random order, ``size`` at a time, the rest last.
+
+        The first ``skip`` batches are left out, of an epoch that was begun before.
+        """
 
     def take(self, rows: Tensor, out: Tensor | None = None) -> Batch:
         """Return the rows of the given numbers, an int64 tensor in the processor's memory.
@@ -120,12 +128,17 @@ class _KnownRows:
         return batches.split(self.n_rows, fraction, generator)
 
     def shuffled(
-        self, rows: RowNumbers, size: int, generator: torch.Generator, device: torch.device
+        self,
+        rows: RowNumbers,
+        size: int,
+        generator: torch.Generator,
+        device: torch.device,
+        skip: int = 0,
     ) -> Generator[Tensor]:
-        """Yield every row number once in random order, ``size`` at a time, the rest last."""
+        """Yield row numbers in random order, ``size`` at a time, but for the first batches."""
         assert isinstance(rows, Tensor)
         place = device if self.resident else rows.device
-        return batches.shuffled(rows, size, generator, place)
+        return batches.shuffled(rows, size, generator, place, skip)
 
     def with_sample_weight(self, sample_weight: Tensor | None) -> Self:
         """Return the same table with other weights of its rows, shape (n_rows,)."""

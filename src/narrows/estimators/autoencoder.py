@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -12,6 +13,7 @@ import torch
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils import Tags, check_array, check_consistent_length, column_or_1d
 
+import narrows
 from narrows.core.fit_settings import copied_settings
 from narrows.core.randomness import Randomness, seed
 from narrows.core.types import Json, Matrix, Part, RandomState, TableLike, TargetLike
@@ -42,6 +44,7 @@ from narrows.network.composition import Composition
 from narrows.network.network import Network
 from narrows.persistence import autoencoder_state
 from narrows.persistence.model import State, Storable
+from narrows.training.checkpoint import Checkpoint, Session
 from narrows.training.optimizers.optimizer import OptimizerState
 from narrows.training.plan import (
     left_open,
@@ -50,6 +53,7 @@ from narrows.training.plan import (
     resolve_init,
 )
 from narrows.training.run import TrainingRun, prepare
+from narrows.training.run_state import fingerprint_of
 from narrows.training.runtime import resolve
 
 __all__ = ["Autoencoder"]
@@ -271,7 +275,14 @@ class Autoencoder(
         self.random_state = random_state
         self.verbose = verbose
 
-    def fit(self, X: TableLike, y: TargetLike = None, sample_weight: TargetLike = None) -> Self:
+    def fit(
+        self,
+        X: TableLike,
+        y: TargetLike = None,
+        sample_weight: TargetLike = None,
+        *,
+        checkpoint: Checkpoint | None = None,
+    ) -> Self:
         """Learn to encode and to reconstruct the rows of X.
 
         Parameters
@@ -284,6 +295,10 @@ class Autoencoder(
             otherwise ignored.
         sample_weight : array of shape (n_samples,), optional
             How much each row counts.
+        checkpoint : Checkpoint, optional
+            Where the state of training is kept meanwhile. A fit that was cut off, or stopped by
+            Ctrl-C or SIGTERM, goes on with the same call, and gives the same bits as one that was
+            not. In a pipeline: ``pipeline.fit(X, autoencoder__checkpoint=checkpoint)``.
 
         Returns
         -------
@@ -297,10 +312,25 @@ class Autoencoder(
             If X cannot be used as it is.
         DivergenceError
             If the objective was never finite.
+        CheckpointError
+            If the folder is used by another process, or belongs to a fit that differs.
         """
+        if checkpoint is None:
+            return self._learn(X, y, sample_weight, None)
+        session = Session(checkpoint)
+        try:
+            return self._learn(X, y, sample_weight, session)
+        finally:
+            session.close()
+
+    def _learn(
+        self, X: TableLike, y: TargetLike, sample_weight: TargetLike, session: Session | None
+    ) -> Self:
         warm = bool(self.warm_start) and hasattr(self, "_fitted")
-        job = self._prepare(X, y, sample_weight, fresh=not warm)
-        outcome = job.run.fit(hold_out=job.needs_trials and not warm)
+        job = self._prepare(X, y, sample_weight, fresh=not warm, session=session)
+        if session is not None:
+            session.belong_to(job.identity)
+        outcome = job.run.fit(hold_out=job.needs_trials and not warm, session=session)
         stack = calibrated(
             job.model, job.rows_at_hand, outcome.trials, job.run.trainer.randomness.split
         )
@@ -493,12 +523,14 @@ class Autoencoder(
         *,
         fresh: bool,
         whole: bool = True,
+        session: Session | None = None,
     ) -> _Fit:
         """Resolve settings and data into everything that training needs.
 
-        ``whole`` says that these are all the rows, not the first of many.
+        ``whole`` says that these are all the rows, not the first of many; a session knows the seed
+        that it was begun with.
         """
-        taken = Taken.of(X, y, sample_weight)
+        taken = Taken.of(X, y, sample_weight, None if session is None else session.folder)
         X, y, sample_weight = taken.X, taken.y, taken.sample_weight
         if fresh:
             before, reader = None, reading.reader_for(self)
@@ -541,7 +573,9 @@ class Autoencoder(
         fingerprint = taken.fingerprint(rows, None if before is None else before.fingerprint)
         randomness = getattr(self, "_randomness", None)
         if fresh or randomness is None:
-            randomness = Randomness.seeded(seed(self.random_state), runtime.device)
+            drawn_seed = functools.partial(seed, self.random_state)
+            own_seed = drawn_seed() if session is None else session.seed(drawn_seed)
+            randomness = Randomness.seeded(own_seed, runtime.device)
         n_rows = taken.n_rows(rows)
         init = resolve_init(settings, network, n_rows) if fresh and whole else "random"
         if fresh:
@@ -666,6 +700,17 @@ class _Fit:
     settings: Json
     model: FittedModel  # its network not yet trained
     run: TrainingRun
+
+    @property
+    def identity(self) -> Json:
+        """What the fit follows from, for checkpoints."""
+        settings = {name: repr(value) for name, value in self.settings.items() if name != "verbose"}
+        return {
+            "setting": settings,
+            "data": fingerprint_of(self.run.table),
+            "version": {"narrows": narrows.__version__, "torch": str(torch.__version__)},
+            "device": str(self.model.device),
+        }
 
     @property
     def needs_trials(self) -> bool:

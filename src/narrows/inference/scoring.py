@@ -21,8 +21,8 @@ from narrows.network.network import Network
 def score_samples(model: FittedModel, X: TableLike, *, details: bool = False) -> Any:
     """Return minus the loss of each row; see `Autoencoder.score_samples`."""
     rows, objective = model.read(X), model.objective
-    empty = _empty(rows)
     if details:
+        empty = _empty(rows)
 
         def cells(network: Network, x: Tensor, observed: Tensor | None) -> Tensor:
             return -objective.per_cell(network(x, observed=observed, training=False))
@@ -32,8 +32,16 @@ def score_samples(model: FittedModel, X: TableLike, *, details: bool = False) ->
         scores = np.where(empty, np.nan, columns.sum(1)).astype(columns.dtype)
         return Bunch(scores=scores, views=views, columns=columns)
 
+    return score_rows(model, rows)
+
+
+def score_rows(model: FittedModel, rows: Rows) -> Matrix:
+    """Return minus the loss of each row, as `FittedModel.read` gives them."""
+    empty = _empty(rows)
+
     def losses(network: Network, x: Tensor, observed: Tensor | None) -> Tensor:
-        return -objective.per_sample(network(x, observed=observed, training=False))[:, None]
+        passed = network(x, observed=observed, training=False)
+        return -model.objective.per_sample(passed)[:, None]
 
     scores = model.map(rows, losses, 1)[:, 0]
     scores[empty] = np.nan

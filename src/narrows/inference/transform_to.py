@@ -15,8 +15,10 @@ from narrows.core import checks
 from narrows.core.types import Json, TableLike
 from narrows.data.sources.parts import Written, write_parts
 from narrows.data.sources.source import Source
+from narrows.data.sources.survey import numbers_of
 from narrows.errors import DataError
 from narrows.inference.fitted_model import FittedModel
+from narrows.inference.scoring import score_rows
 
 # What can be written, and the method that gives it for a table in memory.
 METHODS = {
@@ -32,18 +34,36 @@ class Applied:
     """What a fitted estimator says of the rows of a table, as a table of Arrow."""
 
     estimator: Any
+    model: FittedModel
     what: str
 
     def __call__(self, features: TableLike) -> Any:
         """Return a row for each row, as a table of Arrow."""
         import pyarrow as pa
 
-        values = getattr(self.estimator, METHODS[self.what])(features)
+        values = self._values(features)
         if not isinstance(values, np.ndarray):
             return nw.from_native(values, eager_only=True).to_arrow()
         values = values.reshape(len(values), -1)
         names = self._names(values.shape[1])
-        return pa.table({name: pa.array(values[:, i]) for i, name in enumerate(names)})
+        columns = np.asfortranarray(values)
+        return pa.table({name: pa.array(columns[:, i]) for i, name in enumerate(names)})
+
+    def _values(self, features: TableLike) -> Any:
+        """Return what the method gives; numbers need not be turned over to it as a frame."""
+        model = self.model
+        plain = model.layout.schema is None and self.what in ("codes", "scores")
+        if not plain or not nw.dependencies.is_pyarrow_table(features):
+            return getattr(self.estimator, METHODS[self.what])(features)
+        from narrows.data.formats.files import known_columns
+
+        names = model.names
+        if names is not None and features.column_names != names:
+            features = features.select(known_columns("the source", names, features.column_names))
+        rows = numbers_of(features)
+        if not np.isfinite(rows.sum()) and np.isinf(rows).any():
+            return getattr(self.estimator, METHODS[self.what])(features)  # which says where
+        return model.encode(rows) if self.what == "codes" else score_rows(model, rows)
 
     def _names(self, width: int) -> list[str]:
         if self.what == "scores":
@@ -77,7 +97,7 @@ def transform_to(
             f"the source has {source.shape[1]} columns, but the model was fitted to "
             f"{model.n_features}; choose them with open_source(..., columns=...)"
         )
-    answer = Applied(estimator, what)
+    answer = Applied(estimator, model, what)
     identity = identity_of(model, what)
     return write_parts(
         source, folder, answer, identity, n_jobs=n_jobs, on_error=on_error, told=told

@@ -54,10 +54,15 @@ class Critic(nn.Module):
         logit: Tensor = last(code)[:, 0]
         return logit
 
-    def learn(self, loss: Tensor) -> None:
-        """Take one step down a loss."""
+    def make_optimizer(self) -> None:
+        """Make the optimiser, unless there is one."""
         if self._optimizer is None:
             self._optimizer = torch.optim.Adam(self.parameters(), self.learning_rate, BETAS)
+
+    def learn(self, loss: Tensor) -> None:
+        """Take one step down a loss."""
+        self.make_optimizer()
+        assert self._optimizer is not None
         self._optimizer.zero_grad()  # what the encoder's term left there
         loss.backward()
         self._optimizer.step()

@@ -7,8 +7,11 @@ import math
 import torch
 from torch import Tensor
 
+from narrows.core.types import Json
 from narrows.network.network import kept_buffers
 from narrows.training.phase import Trainable
+
+NOTED = ("best", "first", "previous", "waited", "_began", "_kept", "_trained")
 
 
 class EarlyStopping:
@@ -105,6 +108,19 @@ class EarlyStopping:
     def roll_back(self) -> None:
         """Put back the weights that the epoch began with."""
         self._put(self._began)
+
+    def state(self) -> Json:
+        """Return all that it has taken note of."""
+        return {name: getattr(self, name) for name in NOTED}
+
+    def load(self, state: Json) -> None:
+        """Take note of what another one had."""
+        for name in NOTED:
+            value = state[name]
+            if isinstance(value, list):
+                pairs = zip(value, self.parameters, strict=True)
+                value = [kept.to(parameter.device) for kept, parameter in pairs]
+            setattr(self, name, value)
 
     def _put(self, values: list[Tensor]) -> None:
         for parameter, value in zip(self.parameters, values, strict=True):

@@ -40,6 +40,15 @@ class EpochMeter:
         for name, value in values.items():
             self._noted.setdefault(name, []).append(value)
 
+    def state(self) -> Json:
+        """Return what was counted."""
+        return {"parts": self._parts, "sizes": self._sizes, "noted": self._noted}
+
+    def load(self, state: Json) -> None:
+        """Count what another meter had counted."""
+        self._parts, self._sizes = list(state["parts"]), list(state["sizes"])
+        self._noted = {name: list(values) for name, values in state["noted"].items()}
+
     def means(self) -> dict[str, float]:
         """Return the mean of each part over the rows counted, and of their sum, the objective.
 

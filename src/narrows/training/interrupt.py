@@ -1,4 +1,7 @@
-"""Handle Ctrl-C: the first ends training after the batch, the second at once."""
+"""Handle Ctrl-C: the first ends training after the batch, the second at once.
+
+So does the signal with which systems end a process, where training keeps its state.
+"""
 
 from __future__ import annotations
 
@@ -11,17 +14,27 @@ from typing import Any, Self
 class Interrupt:
     """Context in which SIGINT sets ``requested``; outside the main thread it does nothing.
 
-    A program that handles SIGINT itself keeps its own handler.
+    A program that handles the signal itself keeps its own handler.
+
+    Parameters
+    ----------
+    terminate : bool
+        Whether SIGTERM does, too.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, terminate: bool = False) -> None:
         self.requested = False
-        self._previous: Any = None
+        self.terminate = terminate
+        self._previous: dict[int, Any] = {}
 
     def __enter__(self) -> Self:
-        main = threading.current_thread() is threading.main_thread()
-        if main and signal.getsignal(signal.SIGINT) is signal.default_int_handler:
-            self._previous = signal.signal(signal.SIGINT, self._handle)
+        if threading.current_thread() is threading.main_thread():
+            usual: dict[int, Any] = {signal.SIGINT: signal.default_int_handler}
+            if self.terminate:
+                usual[signal.SIGTERM] = signal.SIG_DFL
+            for number, handler in usual.items():
+                if signal.getsignal(number) is handler:
+                    self._previous[number] = signal.signal(number, self._handle)
         return self
 
     def __exit__(
@@ -30,8 +43,9 @@ class Interrupt:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        if self._previous is not None:
-            signal.signal(signal.SIGINT, self._previous)
+        for number, handler in self._previous.items():
+            signal.signal(number, handler)
+        self._previous.clear()
 
     def _handle(self, number: int, frame: FrameType | None) -> None:
         if self.requested:

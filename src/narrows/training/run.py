@@ -11,6 +11,7 @@ from narrows.corruptions import Corruption
 from narrows.data.table import Table
 from narrows.network.network import Network
 from narrows.training import progress, trials
+from narrows.training.checkpoint import Session
 from narrows.training.history import Row
 from narrows.training.optimizers.optimizer import OptimizerState
 from narrows.training.phase import Trainable, TrainedObjective
@@ -33,12 +34,13 @@ class TrainingRun:
     trainer: Trainer
     span: Span | None = None
 
-    def fit(self, *, hold_out: bool = False) -> Outcome:
+    def fit(self, *, hold_out: bool = False, session: Session | None = None) -> Outcome:
         """Train the network, in place, as planned.
 
         ``hold_out`` asks for rows that the network has not seen, whether or not the plan chooses by
-        them or stops by them.
+        them or stops by them; ``session`` keeps the state of training in a folder.
         """
+        self.trainer.keep_in(session)
         network, table = self.network, self.table
         if self.span is not None:
             network, table = self.span.network, self.span.table

@@ -25,16 +25,18 @@ from narrows.errors import (
     stacklevel,
 )
 from narrows.network.network import Network
+from narrows.training.checkpoint import Session
 from narrows.training.compiled.flat_parameters import vector_of
 from narrows.training.early_stopping import EarlyStopping
 from narrows.training.history import EpochMeter, Row
 from narrows.training.interrupt import Interrupt
-from narrows.training.learning_rates import Constant, RateSchedule
+from narrows.training.learning_rates import Constant
 from narrows.training.optimizers.optimizer import OptimizerState
 from narrows.training.pca_start import initialize_at_pca
 from narrows.training.phase import Phase, Trainable
 from narrows.training.plan import TrainingPlan
 from narrows.training.progress import Progress, Silent
+from narrows.training.run_state import Entry, RunState, load_network, network_state
 from narrows.training.runtime import Runtime
 from narrows.training.step import Step
 
@@ -81,6 +83,8 @@ class Trainer:
         Told of what happens.
     trial : bool
         Whether what comes of it is not kept, so that there is nothing to warn of.
+    session : Session, optional
+        Keeps the state of training in a folder.
     """
 
     def __init__(
@@ -91,13 +95,20 @@ class Trainer:
         progress: Progress | None = None,
         *,
         trial: bool = False,
+        session: Session | None = None,
     ) -> None:
         self.trial = trial
         self.settings = settings
         self.runtime = runtime
         self.randomness = randomness
         self.progress = progress or Silent()
-        self._interrupt = Interrupt()
+        self.session = session
+        self._interrupt = Interrupt(terminate=session is not None)
+
+    def keep_in(self, session: Session | None) -> None:
+        """Keep the state of training where a session says."""
+        self.session = session
+        self._interrupt.terminate = session is not None
 
     def planned(
         self,
@@ -116,6 +127,7 @@ class Trainer:
             randomness or self.randomness,
             self.progress if shown else Silent(),
             trial=randomness is not None,
+            session=self.session,
         )
 
     def fit(
@@ -260,7 +272,8 @@ class Trainer:
             vector = None if stepper is None else vector_of(stepper.param_groups, step.parameters)
             with step.held(vector, self._coarse_rows(rows), joined=self._elementwise):
                 stepper = stepper or self.stepper(step)
-                row = self._epoch(phase, step, rows, stepper, Constant(), 0, settled=True)
+                run = RunState(phase, stepper, Constant(), monitor, self.randomness)
+                row = self._epoch(run, step, rows, Entry(), [], settled=True)
             self.progress.epoch(row)
         finally:
             network.train(mode=False)
@@ -276,13 +289,24 @@ class Trainer:
         return table.split(fraction, self.randomness.split)
 
     def _run(self, phase: Phase, train: RowNumbers, valid: Tensor, history: list[Row]) -> str:
+        session, n_before = self.session, len(history)
+        if session is not None:
+            ended = session.begin()
+            if ended is not None:  # in a run before this one
+                load_network(phase, self.randomness, ended)
+                history += ended["rows"]
+                return str(ended["reason"])
         step = self._step(phase)
         phase.network.train()
         try:
             with step.held(n_rows=self._coarse_rows(train), joined=self._elementwise):
-                return self._epochs(phase, step, train, valid, history)
+                reason = self._epochs(phase, step, train, valid, history)
         finally:
             phase.network.train(mode=False)
+        if session is not None and reason != "interrupted":
+            own = network_state(phase, self.randomness)
+            session.finish({**own, "rows": history[n_before:], "reason": reason})
+        return reason
 
     def _epochs(
         self, phase: Phase, step: Step, train: RowNumbers, valid: Tensor, history: list[Row]
@@ -296,20 +320,23 @@ class Trainer:
             held_out=len(valid) > 0,
             least=1.0 if phase.objective.grows else 1e-12,
         )
-        if len(valid):
-            monitor.keep_start(step.evaluate(valid)["objective"])
+        run = RunState(phase, stepper, course, monitor, self.randomness)
+        n_before = len(history)
+        entry = self._entered(run, step, valid, history)
         self.progress.phase(phase.name, phase.max_epochs, len(train))
         if step.unfused() is not None:
             self.progress.note(f"{step.unfused()}, so autograd trains all of it")
         reason: str | None = None
-        for epoch in range(phase.max_epochs):
-            monitor.begin()
-            row = self._epoch(phase, step, train, stepper, course, epoch)
+        for epoch in range(entry.epoch, phase.max_epochs):
+            if not entry.skip:
+                monitor.begin()
+            row = self._epoch(run, step, train, entry, history[n_before:])
+            entry = Entry(epoch + 1)
             if len(valid):
                 held_out = step.evaluate(valid)
                 row.update({f"valid_{name}": value for name, value in held_out.items()})
             history.append(row)
-            self.progress.epoch(row)
+            self._tell(row)
             watched = row["valid_objective" if len(valid) else "objective"]
             reason = monitor.see(watched)
             course.after_epoch(watched)
@@ -319,39 +346,66 @@ class Trainer:
                 break
         return self._close(phase, monitor, reason, history[-1])
 
+    def _tell(self, row: Row) -> None:
+        self.progress.epoch(row)
+        if self.session is not None:
+            self.session.note(row)
+
+    def _entered(self, run: RunState, step: Step, valid: Tensor, history: list[Row]) -> Entry:
+        """Return where a run begins, or goes on if it was begun before."""
+        before = None if self.session is None else self.session.resume()
+        if before is not None:
+            history += before["rows"]
+            return run.load(before)
+        if len(valid):
+            run.monitor.keep_start(step.evaluate(valid)["objective"])
+        return Entry()
+
     def _epoch(
         self,
-        phase: Phase,
+        run: RunState,
         step: Step,
         train: RowNumbers,
-        stepper: OptimizerState,
-        course: RateSchedule,
-        epoch: int,
+        entry: Entry,
+        rows_before: list[Row],
         *,
         settled: bool = False,
     ) -> Row:
-        """Train for one epoch; ``settled`` is the state of training when it is done."""
-        started = time.perf_counter()
-        tally = EpochMeter(phase.objective.names)
+        """Train for an epoch, or the rest of one; ``settled`` as if training were done."""
+        started = time.perf_counter() - entry.seconds
+        phase, stepper, course = run.phase, run.stepper, run.course
+        tally = entry.tally or EpochMeter(phase.objective.names)
         for group in stepper.param_groups:
             group.setdefault("base_rate", group["lr"])
         base = [group["base_rate"] for group in stepper.param_groups]
         size = self._batch_size(train)
         n_steps = -(-len(train) // size)
         last_step = max(1, phase.max_epochs * n_steps - 1)
-        order = step.table.shuffled(train, size, self.randomness.order, self.runtime.device)
+        if entry.order is not None:
+            self.randomness.order.set_state(entry.order)
+        entry.order, entry.tally = self.randomness.order.get_state(), tally
+        order = step.table.shuffled(
+            train, size, self.randomness.order, self.runtime.device, entry.skip
+        )
         still = self.settings.optimizer.full_batch
         with closing(order):
-            for number, rows in enumerate(order, start=epoch * n_steps):
+            for rows in order:
+                number = entry.epoch * n_steps + entry.skip
                 progress = 1.0 if settled else min(1.0, number / last_step)
                 factor = max(course.factor(progress), LEAST_FACTOR if still else 0.0)
                 for group, rate in zip(stepper.param_groups, base, strict=True):
                     group["lr"] = rate * factor
                 step.train(rows, stepper, tally, progress=progress, still=still)
                 self.progress.batch(len(rows))
-                if self._interrupt.requested:
+                entry.skip += 1
+                stops = self._interrupt.requested
+                if self.session is not None and (stops or self.session.is_due):
+                    entry.seconds = time.perf_counter() - started
+                    self.session.save(run.state(entry, rows_before))
+                    self.session.is_open = not stops
+                if stops:
                     break
-        return self._row(phase, epoch, tally, stepper, started)
+        return self._row(phase, entry.epoch, tally, stepper, started)
 
     def _step(self, phase: Phase, noise: torch.Generator | None = None) -> Step:
         settings = self.settings

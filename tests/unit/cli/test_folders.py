@@ -92,3 +92,14 @@ def test_a_plan_is_of_all_rows(run: Any, parts: Path) -> None:
     result = run("fit", parts, "--drop", "diagnosis", "--id", "patient", "--dry-run", "--json")
     assert result.exit_code == 0, result.stderr
     assert json.loads(result.stdout)["rows"] == 569
+
+
+def test_delimited_files_are_converted_and_then_a_source(run: Any, tmp_path: Path) -> None:
+    result = run("convert", "wdbc.csv", "-o", tmp_path / "out", "--shuffle", "--text", "patient")
+    assert result.exit_code == 0, result.stderr
+    assert "wrote 569 rows in 1 files" in result.stderr
+    result = run("inspect", tmp_path / "out", "--json")
+    assert json.loads(result.stdout)["rows"] == 569
+    result = run("convert", "wdbc.csv", "-o", tmp_path / "out")
+    assert result.exit_code != 0
+    assert "another model or task" in result.stderr

@@ -95,6 +95,33 @@ def test_the_first_interrupt_saves_and_says_how_to_go_on(start, run, tmp_path: P
     assert narrows.load(model).stop_reason_ == "max_epochs"
 
 
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+def test_a_fit_with_checkpoints_goes_on_to_the_same_model(number, start, tmp_path: Path) -> None:
+    options = ("--epochs", 25, "--set", "corruption=Masking(0.2)")
+    whole = start(*FIT, *options, "-o", tmp_path / "whole")
+    _, errors = whole.communicate()
+    assert whole.returncode == 0, errors
+    state = tmp_path / "state"
+    again = (*FIT, *options, "-o", tmp_path / "m", "--checkpoint", state, "--every", "0s")
+    process = start(*again)
+    while process.poll() is None and not list(state.glob("ck-*")):
+        time.sleep(0.01)
+    process.send_signal(number)
+    _, errors = process.communicate()
+    assert not (tmp_path / "m").exists()
+    if number != signal.SIGKILL:
+        assert process.returncode == 130
+        assert errors.rstrip().endswith(f"--checkpoint {state} --every 0s --resume")
+    refused = start(*again)
+    _, errors = refused.communicate()
+    assert "add --resume to go on with it" in errors
+    process = start(*again, "--resume")
+    _, errors = process.communicate()
+    assert process.returncode == 0, errors
+    one, other = (narrows.load(tmp_path / name).network_.state_dict() for name in ("whole", "m"))
+    assert all(bool((one[name] == other[name]).all()) for name in one)
+
+
 def test_an_interrupt_before_training_leaves_without_a_word(start, tmp_path: Path) -> None:
     process = start(*FIT, "-o", tmp_path / "m")
     time.sleep(0.4)

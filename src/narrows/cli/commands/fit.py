@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from narrows.data.sources.source import Source
+    from narrows.training.checkpoint import Checkpoint
 
 
 @dataclass(frozen=True)
@@ -41,6 +42,9 @@ class Request:
     warm_start: str | None
     force: bool
     memory: str
+    checkpoint: str | None
+    every: str
+    resume: bool
     as_json: bool
     quiet: bool
     verbose: int
@@ -80,6 +84,20 @@ class Request:
 )
 @options.selection
 @options.MEMORY
+@click.option(
+    "--checkpoint",
+    metavar="FOLDER",
+    type=click.Path(),
+    help="Keep the state of training there, so that it can be stopped at any moment.",
+)
+@click.option(
+    "--every", metavar="TIME", default="30s", show_default=True, help="How often that is written."
+)
+@click.option(
+    "--resume",
+    is_flag=True,
+    help="Go on from what --checkpoint has kept; begin where it has kept nothing.",
+)
 @options.JSON
 @options.QUIET
 @click.option("-v", "--verbose", count=True, help="A line per epoch.")
@@ -113,6 +131,7 @@ def command(
     narrows fit clinical.csv genes.parquet --on patient -k 16 -o model
     narrows fit patients.csv --drop diagnosis --set 'architecture=(256, 64)' -o model
     narrows fit visits/ --id visit --memory 2GB -o model
+    narrows fit visits/ -o model --checkpoint state/ --resume   # again, whenever it was cut off
     """
     from narrows.cli import folders, join
     from narrows.data.formats import files
@@ -265,8 +284,12 @@ def _fit(model: Estimator, features: pa.Table | Source, asked: Request) -> bool:
     with models.temporarily(model, **own), warnings.catch_warnings():
         warnings.simplefilter("ignore", InterruptedWarning)  # said below, with what to do next
         streams = isinstance(features, Source)
-        model.fit(features if streams else models.accepted(model, features))
+        rows = features if streams else models.accepted(model, features)
+        model.fit(rows, checkpoint=_checkpoint(asked))
     seconds = time.perf_counter() - started
+    if model.stop_reason_ == "interrupted" and asked.checkpoint is not None:
+        output.message(f"interrupted; what was learned is kept. To go on:\n{_same_command()}")
+        return False
     models.save(model, asked.model)
     outcome = summary.of_fit(model, features, asked.model, seconds)
     if asked.as_json:
@@ -277,6 +300,37 @@ def _fit(model: Estimator, features: pa.Table | Source, asked: Request) -> bool:
         return True
     output.message(f"interrupted; the model so far is saved. To go on:\n{_resume_command(asked)}")
     return False
+
+
+def _checkpoint(asked: Request) -> Checkpoint | None:
+    """Return where the state of training is kept.
+
+    Raises
+    ------
+    ParameterError
+        If there is something, and nobody said to go on from it.
+    """
+    from narrows.errors import ParameterError
+    from narrows.training.checkpoint import Checkpoint
+
+    if asked.checkpoint is None:
+        if asked.resume:
+            raise ParameterError("--resume goes on from --checkpoint FOLDER; name the folder")
+        return None
+    checkpoint = Checkpoint(asked.checkpoint, every=asked.every)
+    checkpoint.seconds()
+    if checkpoint.is_begun and not asked.resume:
+        raise ParameterError(
+            f"--checkpoint {asked.checkpoint} has the state of a fit; add --resume to go on with "
+            "it, or choose another folder"
+        )
+    return checkpoint
+
+
+def _same_command() -> str:
+    """Return the command that was given, so that it goes on."""
+    given = sys.argv[1:]
+    return shlex.join(["narrows", *given, *([] if "--resume" in given else ["--resume"])])
 
 
 def _verbosity(model: Estimator, asked: Request) -> int:

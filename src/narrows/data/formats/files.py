@@ -204,8 +204,9 @@ def known_columns(where: str, wanted: Sequence[str], known: Sequence[str]) -> li
     SourceError
         If one of ``wanted`` is not there.
     """
+    there = set(known)
     for name in wanted:
-        if name not in known:
+        if name not in there:
             few = ", ".join(known[:8]) + (", ..." if len(known) > 8 else "")
             raise SourceError(
                 f"{where} has no column {name!r}; {nearest(name, known) or f'it has {few}'}"

@@ -72,6 +72,7 @@ class ArrowSource(Source):
         super().__init__(features, len(features), sizes, memory)
         self.roles, self.where = roles, where
         self._read = list(dict.fromkeys([*features, *roles.beside]))
+        self._checked: pa.Schema = schema  # the last that was looked at
         self._kinds = {name: kind_of(schema.field(name).type) for name in self._read}
 
     @abstractmethod
@@ -86,7 +87,9 @@ class ArrowSource(Source):
                 f"{self.place(number)} has {table.num_rows:,} rows where it said "
                 f"{self.sizes[number]:,}; it is damaged or was replaced: make it anew"
             )
-        check_kinds(self.place(number), self._kinds, table.schema)
+        if not table.schema.equals(self._checked):
+            check_kinds(self.place(number), self._kinds, table.schema)
+            self._checked = table.schema
         roles = self.roles
         return Piece(
             table.select(list(self.names or ())),

@@ -66,6 +66,84 @@ class Written(NamedTuple):
     skipped: list[Skipped]
 
 
+class PartFolder:
+    """A folder of parts, with what a run before this one has left in it.
+
+    Parameters
+    ----------
+    folder : path
+        New, empty, or of a run of the same task that was cut off.
+    task : dict
+        Tells what is written from anything else; names what differs by its keys.
+
+    Raises
+    ------
+    SourceError
+        If the folder holds something else, or cannot be written to.
+    """
+
+    def __init__(self, folder: str | os.PathLike[str], task: Json) -> None:
+        self.path, self.task = Path(folder), task
+        self.parts = _begun(self.path, task)
+
+    def note(self, number: int, part: Part) -> None:
+        """Remember a part that was written."""
+        _append(self.path / MANIFEST, {"number": number, **json.loads(part.line())})
+        self.parts[number] = part
+
+    def finish(self) -> Written:
+        """Say that all parts are there, and how many rows."""
+        parts = [self.parts[number] for number in sorted(self.parts)]
+        written = Written(
+            self.path,
+            sum(part.rows > 0 for part in parts),
+            sum(part.rows for part in parts),
+            [skipped for part in parts for skipped in part.skipped],
+        )
+        with replacing(self.path / SUCCESS) as stream:
+            summary = {
+                **self.task,
+                "parts": [json.loads(part.line()) for part in parts if part.rows],
+                "rows": written.n_rows,
+                "rows_skipped": sum(skipped.rows for skipped in written.skipped),
+            }
+            stream.write(json.dumps(summary, indent=1).encode())
+        return written
+
+
+def write_part(
+    folder: Path, number: int, tables: Iterator[pa.Table], skipped: list[Skipped]
+) -> Part:
+    """Write tables as one file, whole or not at all.
+
+    ``skipped`` is what was left out, known when the tables have been read.
+    """
+    from pyarrow import parquet
+
+    from narrows.data.sources.open_source import regrouped, writing
+
+    name = f"part-{number:06d}.parquet"
+    temporary = folder / f".{name}.{secrets.token_hex(4)}.tmp"
+    n_rows, writer = 0, None
+    try:
+        for table in regrouped(tables):
+            if writer is None:
+                writer = parquet.ParquetWriter(temporary, table.schema, **writing(table.schema))
+            writer.write_table(table, row_group_size=table.num_rows)
+            n_rows += table.num_rows
+        if writer is None:
+            return Part(name, 0, "", skipped)
+        writer.close()
+        digest = _hash(temporary)
+        os.replace(temporary, folder / name)
+        sync_folder(folder)
+    finally:
+        if writer is not None:
+            writer.close()
+        temporary.unlink(missing_ok=True)
+    return Part(name, n_rows, digest, skipped)
+
+
 @dataclass(frozen=True)
 class _Work:
     """Makes one part of the result."""
@@ -76,33 +154,11 @@ class _Work:
     on_error: str
 
     def __call__(self, number: int, pieces: Sequence[int]) -> Part:
-        from pyarrow import parquet
-
-        from narrows.data.sources.open_source import writing
-
-        name = f"part-{number:06d}.parquet"
-        target = self.folder / name
-        temporary = self.folder / f".{name}.{secrets.token_hex(4)}.tmp"
         skipped: list[Skipped] = []
-        n_rows, writer = 0, None
         try:
-            for table in self._tables(pieces, skipped):
-                if writer is None:
-                    writer = parquet.ParquetWriter(temporary, table.schema, **writing(table.schema))
-                writer.write_table(table, row_group_size=max(1, table.num_rows))
-                n_rows += table.num_rows
-            if writer is None:
-                return Part(name, 0, "", skipped)
-            writer.close()
-            digest = _hash(temporary)
-            os.replace(temporary, target)
-            sync_folder(self.folder)
+            return write_part(self.folder, number, self._tables(pieces, skipped), skipped)
         finally:
-            if writer is not None:
-                writer.close()
-            temporary.unlink(missing_ok=True)
             self.source.close()
-        return Part(name, n_rows, digest, skipped)
 
     def _tables(self, pieces: Sequence[int], skipped: list[Skipped]) -> Iterator[pa.Table]:
         for number in pieces:
@@ -160,34 +216,16 @@ def write_parts(
     """
     checks.choice("on_error", on_error, ON_ERROR)
     checks.integer("n_jobs", n_jobs, low=1)
-    target = Path(folder)
-    whole = {"source": source.fingerprint, "of": identity}
-    done = _begun(target, whole)
-    work = _Work(source, answer, target, on_error)
+    made = PartFolder(folder, {"source": source.fingerprint, "of": identity})
+    work = _Work(source, answer, made.path, on_error)
     groups = part_pieces(source)
-    left = [number for number in range(len(groups)) if number not in done]
-    for number in sorted(set(range(len(groups))) - set(left)):
+    for number in sorted(made.parts):
         _tell(told, source, groups[number])
+    left = [number for number in range(len(groups)) if number not in made.parts]
     for number, part in _made(work, groups, left, n_jobs):
-        _append(target / MANIFEST, {"number": number, **json.loads(part.line())})
-        done[number] = part
+        made.note(number, part)
         _tell(told, source, groups[number])
-    parts = [done[number] for number in range(len(groups))]
-    written = Written(
-        target,
-        sum(part.rows > 0 for part in parts),
-        sum(part.rows for part in parts),
-        [skipped for part in parts for skipped in part.skipped],
-    )
-    with replacing(target / SUCCESS) as stream:
-        summary = {
-            **whole,
-            "parts": [json.loads(part.line()) for part in parts if part.rows],
-            "rows": written.n_rows,
-            "rows_skipped": sum(skipped.rows for skipped in written.skipped),
-        }
-        stream.write(json.dumps(summary, indent=1).encode())
-    return written
+    return made.finish()
 
 
 def part_pieces(source: Source) -> list[list[int]]:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import closing
-from typing import Any, NoReturn, Self
+from typing import NoReturn, Self
 
 import numpy as np
 import torch
@@ -16,9 +17,9 @@ from narrows.data.layout import Layout
 from narrows.data.scaling import Scaling
 from narrows.data.sources.source import Piece, Source
 from narrows.data.sources.survey import Survey, numbers_of
-from narrows.data.sources.windows import Window, WindowReader
+from narrows.data.sources.windows import WELL_MIXED, Window, WindowReader
 from narrows.data.table import Batch, DenseTable, as_tensor, fill_missing, numpy_dtype
-from narrows.errors import DataError, SourceError
+from narrows.errors import DataError, MixingWarning, SourceError, stacklevel
 
 MOST_HELD_OUT = 2000
 HELD_OUT = 4  # of the sample, most one row in so many is held out
@@ -80,6 +81,7 @@ class StreamedTable:
             scaling.encode(rows, dtype, out=out)
 
         self.reader = WindowReader(source, scale, dtype, survey.numbers[chosen])
+        self.counts = survey.counts - self.reader.n_aside  # rows of each piece that windows have
         self._check_sizes()
         self._extremes = scaling.encode(
             np.stack([survey.moments.low, survey.moments.high]), np.float64
@@ -131,26 +133,48 @@ class StreamedTable:
         return self._window.take(rows - first, out)
 
     def shuffled(
-        self, rows: RowNumbers, size: int, generator: torch.Generator, device: torch.device
+        self,
+        rows: RowNumbers,
+        size: int,
+        generator: torch.Generator,
+        device: torch.device,
+        skip: int = 0,
     ) -> Generator[Tensor]:
         """Yield every row that is not held out once, ``size`` at a time, the rest last.
 
         Pieces come in drawn order, and the rows of a window in drawn order, which depend on the
-        seed and on how many epochs there were, on nothing else.
+        seed and on how many epochs there were, on nothing else; so windows before the first batch
+        that is wanted need not be read.
         """
         epoch, self.epoch = self.epoch, self.epoch + 1
-        pieces = _chance(self.seed, epoch).permutation(self.source.n_pieces)
-        rest: Window | None = None
-        with closing(self.reader.windows(pieces.tolist())) as windows:
-            for number, window in enumerate(windows):
-                whole = window if rest is None else window.after(rest)
-                order = _chance(self.seed, epoch, number).permutation(len(whole.rows))
-                n_full = len(order) // size * size
-                rest = whole.taken(order[n_full:])
-                yield from self._batches(whole, order[:n_full], size)
-        if rest is not None and len(rest.rows):
-            yield from self._batches(rest, np.arange(len(rest.rows)), size)
+        pieces = _chance(self.seed, epoch).permutation(self.source.n_pieces).tolist()
+        groups = list(self.reader.groups(pieces))
+        first, n_before = self._first_window(groups, skip * size)
+        rest: Window | None = None  # rows that do not fill a batch come first in the next window
+        n_unwanted = skip * size - n_before
+        with closing(self.reader.windows(groups[first:])) as windows:
+            for number, window in enumerate(windows, start=first):
+                order = _chance(self.seed, epoch, number).permutation(len(window.rows))
+                whole = window.taken(order) if rest is None else window.taken(order).after(rest)
+                n_rows = len(whole.rows)
+                begin = min(n_unwanted, n_rows)
+                n_unwanted -= begin
+                end = begin + (n_rows - begin) // size * size
+                rest = whole.from_row(end)
+                yield from self._batches(whole, begin, end, size)
+        if rest is not None:
+            yield from self._batches(rest, 0, len(rest.rows), size)
         self._window = None
+
+    def _first_window(self, groups: list[list[int]], n_unwanted: int) -> tuple[int, int]:
+        """Return the first window that has a wanted row, and how many rows are before it."""
+        n_before = 0
+        for number, group in enumerate(groups):
+            n_rows = int(self.counts[group].sum())
+            if n_before + n_rows > n_unwanted:
+                return number, n_before
+            n_before += n_rows
+        return len(groups), n_before
 
     def with_sample_weight(self, sample_weight: Tensor | None) -> Self:
         """Return the table itself: its weights have mean 1 as they are."""
@@ -162,10 +186,10 @@ class StreamedTable:
         """Refuse: the rows are not all at hand."""
         raise DataError(REFUSAL)
 
-    def _batches(self, window: Window, order: Any, size: int) -> Iterator[Tensor]:
-        if len(order):
+    def _batches(self, window: Window, begin: int, end: int, size: int) -> Iterator[Tensor]:
+        if end > begin:
             self._window = self._tabled(window)
-            yield from (torch.from_numpy(order) + self.sample.n_rows).split(size)
+            yield from (torch.arange(begin, end) + self.sample.n_rows).split(size)
 
     def _tabled(self, window: Window) -> DenseTable:
         sample = self.sample
@@ -197,6 +221,14 @@ class StreamedTable:
                 f"{self.source.place(largest)} has {sizes[largest]:,} rows, but "
                 f"memory={self.source.memory:,} bytes lets {self.reader.most_rows:,} be read at a "
                 "time; give open_source more memory=, or write smaller row groups: narrows convert"
+            )
+        if self.reader.n_mixed < min(WELL_MIXED, len(sizes)):
+            warnings.warn(
+                f"only {self.reader.n_mixed} of {len(sizes):,} pieces are in memory at a time, so "
+                "rows that are sorted by site, day or class are badly mixed; give open_source more "
+                "memory=, or write smaller row groups: narrows convert DATA -o NEW --shuffle",
+                MixingWarning,
+                stacklevel=stacklevel(),
             )
 
 

@@ -17,6 +17,7 @@ from narrows.data.sources.source import Piece, Source, evenly_spread, joined, ro
 from narrows.errors import SourceError
 
 MOST_SAMPLED = 1 << 16  # rows that are kept in memory
+MOST_LEVELS = 1000  # of a column of text, that the sample is sure to have
 SAMPLE_SHARE = 8  # of the memory, the sample takes one part of so many
 BLOCK_ROWS = 2048  # written to row-major memory at a time: they stay in the processor's cache
 NUMERIC = ("numbers", "booleans")
@@ -37,6 +38,8 @@ class Survey:
         Rows that are evenly spread over the source.
     numbers : int64 ndarray
         Which rows of the source these are.
+    counts : int64 ndarray of shape (n_pieces,)
+        How many rows of each piece count.
     mean_weight : float
         Of the rows that count.
     """
@@ -45,6 +48,7 @@ class Survey:
     moments: Moments
     sample: Piece
     numbers: NDArray[np.int64]
+    counts: NDArray[np.int64]
     mean_weight: float
 
     @classmethod
@@ -61,7 +65,9 @@ class Survey:
         moments: Moments | None = None
         parts: list[Piece] = []
         numbers: list[NDArray[np.int64]] = []
+        counts = np.zeros(source.n_pieces, dtype=np.int64)
         total = 0.0
+        levels = _Levels()
         for number, (start, stop) in enumerate(itertools.pairwise(starts)):
             piece = source.piece(number)
             counted = counting(piece)
@@ -70,9 +76,10 @@ class Survey:
             weight = None if piece.weight is None else piece.weight[counted]
             own = _with_text(moments_of(rows[counted], weight), piece, counted)
             moments = own if moments is None else moments.merged(own)
+            counts[number] = counted.sum()
             total += len(rows) if weight is None else float(weight.sum())
             taken = wanted[np.searchsorted(wanted, start) : np.searchsorted(wanted, stop)] - start
-            taken = taken[counted[taken]]
+            taken = np.union1d(taken[counted[taken]], levels.firsts(piece.features, counted))
             parts.append(rows_of(piece, taken))
             numbers.append(taken + start)
             if told is not None:
@@ -85,7 +92,8 @@ class Survey:
                 f"only {n_rows:,} of {source.n_rows:,} rows have a weight above 0, too few to be "
                 "among those looked at; leave the others out of the files"
             )
-        return cls(n_rows, moments, joined(parts), np.concatenate(numbers), total / n_rows)
+        taken_rows = np.concatenate(numbers)
+        return cls(n_rows, moments, joined(parts), taken_rows, counts, total / n_rows)
 
 
 def sample_rows(source: Source) -> int:
@@ -110,6 +118,33 @@ def moments_of(rows: Matrix, weight: Matrix | None) -> Moments:
     for part in parts[1:]:
         merged = merged.merged(part)
     return merged
+
+
+class _Levels:
+    """Texts of each column that were seen, so that a sample has each of them."""
+
+    def __init__(self) -> None:
+        self.seen: dict[str, set[str | None]] = {}
+
+    def firsts(self, features: TableLike, counted: NDArray[np.bool_]) -> NDArray[np.int64]:
+        """Return the rows of a piece that have a text which none before them had."""
+        rows: list[int] = []
+        if not nw.dependencies.is_pyarrow_table(features):
+            return np.array(rows, dtype=np.int64)
+        from narrows.data.sources.arrow_source import kind_of
+
+        for name, column in zip(features.column_names, features.columns, strict=True):
+            seen = self.seen.setdefault(name, {None})
+            if kind_of(column.type) != "text" or len(seen) > MOST_LEVELS:
+                continue
+            new = set(column.unique().to_pylist()) - seen
+            if new:
+                for row, text in enumerate(column.to_pylist()):
+                    if text in new and counted[row]:
+                        rows.append(row)
+                        new.discard(text)
+                        seen.add(text)
+        return np.unique(np.array(rows, dtype=np.int64))
 
 
 def _with_text(moments: Moments, piece: Piece, counted: NDArray[np.bool_]) -> Moments:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import NamedTuple
 
 import torch
@@ -11,6 +12,7 @@ from narrows.data.column_statistics import Moments, Rows
 from narrows.data.fingerprint import Fingerprint
 from narrows.data.layout import Layout
 from narrows.data.scaling import Scaling
+from narrows.data.sources.kept_survey import survey_of
 from narrows.data.sources.source import Source
 from narrows.data.sources.streamed_table import StreamedTable
 from narrows.data.sources.survey import Survey
@@ -29,8 +31,12 @@ class Taken(NamedTuple):
     survey: Survey | None = None
 
     @classmethod
-    def of(cls, X: TableLike, y: TargetLike, sample_weight: TargetLike) -> Taken:
+    def of(
+        cls, X: TableLike, y: TargetLike, sample_weight: TargetLike, folder: Path | None = None
+    ) -> Taken:
         """Return a table as it is, and of a source all rows if they fit into a window.
+
+        ``folder`` keeps the survey of a larger one, and has it if a fit before has kept it.
 
         Raises
         ------
@@ -53,7 +59,7 @@ class Taken(NamedTuple):
         if X.n_rows * X.shape[1] * 4 <= X.memory // WINDOW_SHARE:
             every = X.sample(X.n_rows)
             return cls(every.features, every.target, every.weight)
-        survey = Survey.of(X)
+        survey = survey_of(X, folder)
         sample = survey.sample
         return cls(sample.features, sample.target, sample.weight, X, survey)
 

@@ -34,6 +34,10 @@ class Window(NamedTuple):
         """Return copies of some of the rows."""
         return Window(*(None if part is None else part[rows] for part in self))  # type: ignore[arg-type]
 
+    def from_row(self, first: int) -> Window:
+        """Return copies of the rows from one on."""
+        return Window(*(None if part is None else part[first:].copy() for part in self))  # type: ignore[arg-type]
+
     def after(self, other: Window) -> Window:
         """Return the rows of another window, and then these."""
         both = zip(other, self, strict=True)
@@ -68,19 +72,25 @@ class WindowReader:
         self.most_rows = max(1, source.memory // WINDOW_SHARE // width)
 
     @property
+    def n_aside(self) -> NDArray[np.int64]:
+        """How many rows of each piece are set aside."""
+        ends: NDArray[np.int64] = np.searchsorted(self.set_aside, self.starts)
+        return np.diff(ends)
+
+    @property
     def n_mixed(self) -> int:
         """How many pieces of the usual size are in a window."""
         return int(self.most_rows // max(1, np.median(self.source.sizes)))
 
-    def windows(self, order: Sequence[int]) -> Generator[Window]:
-        """Yield all rows of pieces, in windows of as many as fit.
+    def windows(self, groups: Sequence[Sequence[int]]) -> Generator[Window]:
+        """Yield a window of the rows of each group of pieces, read ahead.
 
         Raises
         ------
         SourceError
             If a piece cannot be read; the windows before it were yielded.
         """
-        ahead = _ReadAhead(self, order)
+        ahead = _ReadAhead(self, groups)
         ahead.start()
         try:
             while True:
@@ -147,9 +157,9 @@ class WindowReader:
 class _ReadAhead(threading.Thread):
     """Reads windows until there are none, or nobody wants them any more."""
 
-    def __init__(self, reader: WindowReader, order: Sequence[int]) -> None:
+    def __init__(self, reader: WindowReader, groups: Sequence[Sequence[int]]) -> None:
         super().__init__(name="narrows-reader", daemon=True)
-        self.reader, self.order = reader, order
+        self.reader, self.groups = reader, groups
         self.ready: queue.Queue[Window | Exception | None] = queue.Queue()
         self.free = threading.Semaphore(N_WINDOWS)
         self.stopped = threading.Event()
@@ -157,7 +167,7 @@ class _ReadAhead(threading.Thread):
     def run(self) -> None:
         """Put windows where they are taken from, then None; or what went wrong."""
         try:
-            for group in self.reader.groups(self.order):
+            for group in self.groups:
                 if not self._is_wanted():
                     return
                 self.ready.put(self.reader.read(group))

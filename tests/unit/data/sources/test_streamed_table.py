@@ -18,10 +18,11 @@ from narrows.data.sources.source import Source
 from narrows.data.sources.streamed_table import StreamedTable
 from narrows.data.sources.survey import Survey, numbers_of
 from narrows.data.table import make_table
-from narrows.errors import DataError, SourceError
+from narrows.errors import DataError, MixingWarning, SourceError
 
 Writer = Callable[..., Path]
 Drawn = Callable[..., pa.Table]
+pytestmark = pytest.mark.filterwarnings("ignore::narrows.errors.MixingWarning")
 PROCESSOR = torch.device("cpu")
 
 
@@ -71,6 +72,32 @@ def test_the_order_depends_on_seed_and_epoch_alone(folder: Writer, table_of: Dra
     assert _epoch(later, 32) == epochs[1]
 
 
+@pytest.mark.parametrize("size", [1, 16, 64, 400])
+def test_an_epoch_can_be_entered_at_any_batch_without_reading_what_was_before(
+    size: int, folder: Writer, table_of: Drawn
+) -> None:
+    weight = (np.arange(700) % 5 > 0) * 1.0
+    table = table_of(700).append_column("w", pa.array(weight))
+    source = open_source(folder(table, 250, 20), weight="w", memory=1 << 16)
+    source.memory = 700 * 6 * 4
+    whole = _epoch(_streamed(source), size)
+    for skip in sorted({*range(0, len(whole), max(1, len(whole) // 9)), len(whole) - 1}):
+        later = _streamed(source)
+        read: list[int] = []
+        piece = source.piece
+
+        def counting(number: int, piece: Any = piece, read: list[int] = read) -> Any:
+            read.append(number)
+            return piece(number)
+
+        source.piece = counting  # type: ignore[method-assign]
+        rows, _ = later.split(0.1, torch.Generator())
+        order = later.shuffled(rows, size, torch.Generator(), PROCESSOR, skip)
+        assert [later.take(b).x[:, -1].int().tolist() for b in order] == whole[skip:]
+        source.piece = piece  # type: ignore[method-assign]
+        assert len(read) <= 36 * (1 - skip / len(whole)) + 9  # of 36, a window has some 8
+
+
 def test_pieces_of_a_window_are_mixed(folder: Writer, table_of: Drawn) -> None:
     source = open_source(folder(table_of(3000), 3000, 50), memory=1 << 16)
     source.memory = 3000 * 6 * 4 * 2  # half of the rows in a window
@@ -107,6 +134,12 @@ def test_pieces_larger_than_a_window_are_refused_with_the_remedy(
 ) -> None:
     source = open_source(folder(table_of(2000), 2000, 1500), memory=1 << 16)
     with pytest.raises(SourceError, match=r"row group 0 has 1,500 rows, but memory=65,536 bytes"):
+        _streamed(source)
+
+
+def test_large_pieces_are_warned_of_with_the_command(folder: Writer, table_of: Drawn) -> None:
+    source = open_source(folder(table_of(4000), 4000, 400), memory=1 << 16)
+    with pytest.warns(MixingWarning, match=r"only 1 of 10 pieces .*narrows convert DATA -o NEW"):
         _streamed(source)
 
 

@@ -85,6 +85,24 @@ def test_a_source_whose_rows_count_for_nothing_is_refused(folder: Writer) -> Non
         Survey.of(source)
 
 
+def test_the_sample_has_every_level_in_the_order_of_the_pieces(
+    folder: Writer, table_of: Drawn
+) -> None:
+    site = np.full(5000, "common", dtype=object)
+    site[[17, 3333]], site[4999], site[2500] = "rare", "last", None
+    weight = np.ones(5000)
+    site[1], weight[1] = "of no weight", 0
+    table = table_of(5000).append_column("site", pa.array(site))
+    place = folder(table.append_column("w", pa.array(weight)), 1000, 100)
+    source = open_source(place, memory=n_bytes("64KiB"), weight="w")
+    survey = Survey.of(source)
+    sites = survey.sample.features["site"].to_pylist()
+    assert {"common", "rare", "last"} <= set(sites) <= {"common", "rare", "last", None}
+    assert {17, 4999} <= set(survey.numbers.tolist())
+    assert survey.numbers.tolist() == sorted(set(survey.numbers.tolist()))
+    assert survey.sample.features["row"].to_pylist() == survey.numbers.tolist()
+
+
 def test_columns_of_all_kinds_become_numbers() -> None:
     table = pa.table(
         {

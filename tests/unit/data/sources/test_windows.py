@@ -46,14 +46,16 @@ def test_every_row_comes_once_but_those_set_aside(sizes: list[int]) -> None:
     aside = tuple(range(0, n_rows, 7))
     reader, _ = _reader(sizes, aside=aside)
     order = np.random.default_rng(0).permutation(len(sizes)).tolist()
-    rows = [row for window in reader.windows(order) for row in _numbers(window)]
+    rows = [
+        row for window in reader.windows(list(reader.groups(order))) for row in _numbers(window)
+    ]
     assert sorted(rows) == sorted(set(range(n_rows)) - set(aside))
-    assert max(len(w.rows) for w in reader.windows(order)) <= 40
+    assert max(len(w.rows) for w in reader.windows(list(reader.groups(order)))) <= 40
 
 
 def test_the_first_window_is_small_and_others_fill_the_memory() -> None:
     reader, _ = _reader([2] * 100, window=40)
-    sizes = [len(window.rows) for window in reader.windows(range(100))]
+    sizes = [len(window.rows) for window in reader.windows(list(reader.groups(range(100))))]
     assert sizes[0] == 4
     assert set(sizes[1:-1]) == {40}
     assert reader.n_mixed == 20
@@ -69,7 +71,7 @@ def test_two_windows_at_most_are_in_memory() -> None:
         return whole(group)
 
     reader.read = counting  # type: ignore[method-assign]
-    windows = reader.windows(range(20))
+    windows = reader.windows(list(reader.groups(range(20))))
     for used in range(1, 6):
         next(windows)
         threading.Event().wait(0.05)
@@ -80,7 +82,7 @@ def test_two_windows_at_most_are_in_memory() -> None:
 def test_the_thread_ends_with_whoever_uses_the_windows() -> None:
     for leave_after in (0, 1, 3):
         reader, _ = _reader([10] * 20, window=10)
-        windows = reader.windows(range(20))
+        windows = reader.windows(list(reader.groups(range(20))))
         for _ in range(leave_after):
             next(windows)
         windows.close()
@@ -97,7 +99,7 @@ def test_an_error_of_the_reader_arrives_after_the_windows_before_it() -> None:
         return whole(number)
 
     source.piece = broken  # type: ignore[method-assign]
-    windows = reader.windows(range(6))
+    windows = reader.windows(list(reader.groups(range(6))))
     assert len([next(windows) for _ in range(3)]) == 3
     with pytest.raises(SourceError, match="piece 3 is gone"):
         next(windows)

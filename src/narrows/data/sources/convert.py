@@ -1,0 +1,268 @@
+"""Write files of any shape as Parquet that trains well: small row groups, shuffled if asked for."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import pyarrow as pa
+from pyarrow import csv as arrow_csv
+from pyarrow import parquet
+
+from narrows.core.types import Json
+from narrows.data.formats import delimited
+from narrows.data.sources.arrow_source import Roles, identity_of
+from narrows.data.sources.open_source import writing
+from narrows.data.sources.parquet_source import SUFFIXES, ParquetSource, files_of
+from narrows.data.sources.parts import PART_ROWS, PartFolder, Written, write_part
+from narrows.errors import SourceError
+
+TEXT_SUFFIXES = (".csv", ".tsv", ".txt", ".gz")
+BLOCK_BYTES = 1 << 24  # of a delimited file, parsed at a time
+HEAD_BYTES = 1 << 20  # looked at to see how it is laid out
+SCATTER = ".scattered"
+MOST_BUCKETS = 256  # files that are open at a time
+MEMORY_SHARE = 4  # a bucket is read whole, in one part of so many of the memory
+GROWTH = 3.0  # a delimited file takes so much more memory as numbers, at most; compressed, 10 times
+
+
+Told = Callable[[int, int], None]
+
+
+class Input(NamedTuple):
+    """What is converted: a function that reads it from the start, its size, and what it is."""
+
+    tables: Callable[[], Iterator[pa.Table]]
+    n_bytes: int
+    identity: Json
+
+
+def convert(
+    paths: Sequence[str],
+    folder: str | os.PathLike[str],
+    *,
+    text: Sequence[str] = (),
+    shuffle: bool = False,
+    seed: int = 0,
+    memory: int,
+    told: Told | None = None,
+) -> Written:
+    """Write delimited or Parquet files as a folder of Parquet files that trains well.
+
+    Parameters
+    ----------
+    paths : sequence of str
+        Files, folders of Parquet files, or patterns.
+    folder : path
+        New, or of a run of the same call that was cut off, which goes on.
+    text : sequence of str
+        Columns of delimited files to keep as they are written.
+    shuffle : bool
+        Whether rows come in random order: each is first put into one of some files by chance, and
+        each of these is then shuffled in memory.
+    seed : int
+        Of that order.
+    memory : int
+        Bytes that may be in memory.
+    told : callable, optional
+        Called with how many bytes of the files have been read, about, and how many there are.
+
+    Raises
+    ------
+    SourceError
+        If a file cannot be read, with its name; or the folder holds something else.
+    """
+    given = _inputs(paths, text, told)
+    task = {"source": given.identity, "of": {"shuffle": seed if shuffle else None}}
+    made = PartFolder(folder, task)
+    if shuffle:
+        _write_shuffled(given, made, seed, memory)
+    else:
+        for number, tables in enumerate(_cut(given.tables())):
+            if number not in made.parts:
+                made.note(number, write_part(made.path, number, iter(tables), []))
+    return made.finish()
+
+
+def _inputs(paths: Sequence[str], text: Sequence[str], told: Told | None) -> Input:
+    names = [name for path in paths for name in _files(path)]
+    kinds = {Path(name).suffix.lower() in SUFFIXES for name in names}
+    if len(kinds) > 1:
+        raise SourceError("some files are Parquet and others are delimited; convert them apart")
+    identity = {"files": [identity_of(name) for name in names], "text": list(text)}
+    size = sum(os.path.getsize(name) for name in names)
+    if kinds == {True}:
+        source = ParquetSource(names, Roles(), memory=1 << 30)
+        ends = source.sizes.cumsum() / max(1, source.n_rows)
+
+        def read() -> Iterator[pa.Table]:
+            for number, piece in enumerate(source.pieces()):
+                yield piece.features
+                _tell(told, ends[number] * size, size)
+
+        return Input(read, int(2 * size), identity)
+    layouts = {name: _layout(name) for name in names}
+
+    def parse() -> Iterator[pa.Table]:
+        schema: pa.Schema | None = None
+        before = 0
+        for name in names:
+            own = os.path.getsize(name)
+            for step, table in enumerate(_delimited(name, layouts[name], text, schema), start=1):
+                schema = schema or table.schema
+                yield table
+                _tell(told, before + min(own, step * BLOCK_BYTES), size)
+            before += own
+
+    growth = 10 * GROWTH if any(name.endswith(".gz") for name in names) else GROWTH
+    return Input(parse, int(growth * size), identity)
+
+
+def _files(path: str) -> list[str]:
+    """Return the files that a path means: of a folder, Parquet files, or else delimited ones."""
+    place = Path(path)
+    if place.is_dir() and not any(p.suffix in SUFFIXES for p in place.rglob("*")):
+        files = sorted(str(p) for p in place.rglob("*") if p.suffix.lower() in TEXT_SUFFIXES)
+        if files:
+            return files
+    return files_of(path)
+
+
+def _layout(name: str) -> delimited.Dialect:
+    with pa.input_stream(name, compression="detect") as stream:
+        head = stream.read(HEAD_BYTES)
+    if not head.strip():
+        raise SourceError(f"{name} is empty; it needs at least one row")
+    whole = head if len(head) < HEAD_BYTES else head[: head.rfind(b"\n") + 1]
+    return delimited.detect(whole.removeprefix(delimited.BOM))
+
+
+def _delimited(
+    name: str, layout: delimited.Dialect, text: Sequence[str], schema: pa.Schema | None
+) -> Iterator[pa.Table]:
+    """Yield the rows of a delimited file; types are those of the first block of the first file."""
+    types = {column: pa.string() for column in text if column in layout.names}
+    if schema is None:
+        schema = _first_schema(name, layout, types)
+    if list(layout.names) != schema.names:
+        raise SourceError(
+            f"{name} has the columns {', '.join(layout.names[:5])}, ..., but the first file "
+            f"{', '.join(schema.names[:5])}, ...; give files with the same columns"
+        )
+    types = {field.name: field.type for field in schema}
+    try:
+        with _csv(name, layout, types) as reader:
+            for batch in reader:
+                yield pa.Table.from_batches([batch], schema)
+    except pa.ArrowInvalid as error:
+        reason = str(error).split("\n")[0]
+        raise SourceError(
+            f"cannot read {name}: {reason}; mend the line, or keep the column as it is written "
+            "with --text NAME"
+        ) from error
+
+
+def _first_schema(name: str, layout: delimited.Dialect, types: Json) -> pa.Schema:
+    """Return the types that the first block suggests; whole numbers may become others later on."""
+    with _csv(name, layout, types) as reader:
+        found = reader.schema
+    wider = {pa.int64(): pa.float64(), pa.null(): pa.float64()}
+    return pa.schema(
+        [
+            (field.name, field.type if field.name in types else wider.get(field.type, field.type))
+            for field in found
+        ]
+    )
+
+
+def _csv(name: str, layout: delimited.Dialect, types: Json) -> Any:
+    stream = pa.input_stream(name, compression="detect")
+    return arrow_csv.open_csv(
+        stream,
+        read_options=arrow_csv.ReadOptions(
+            column_names=layout.names,
+            skip_rows_after_names=int(layout.header),
+            block_size=BLOCK_BYTES,
+        ),
+        parse_options=arrow_csv.ParseOptions(delimiter=layout.delimiter, newlines_in_values=True),
+        convert_options=arrow_csv.ConvertOptions(
+            column_types=types,
+            strings_can_be_null=True,
+            null_values=[*arrow_csv.ConvertOptions().null_values, " "],
+        ),
+    )
+
+
+def _cut(tables: Iterator[pa.Table]) -> Iterator[list[pa.Table]]:
+    """Yield the same rows as parts of `PART_ROWS`, each as tables."""
+    part: list[pa.Table] = []
+    room = PART_ROWS
+    for table in tables:
+        rest = table
+        while rest.num_rows >= room:
+            part.append(rest.slice(0, room))
+            yield part
+            rest, part, room = rest.slice(room), [], PART_ROWS
+        if rest.num_rows:
+            part.append(rest)
+            room -= rest.num_rows
+    if part:
+        yield part
+
+
+def _write_shuffled(given: Input, made: PartFolder, seed: int, memory: int) -> None:
+    n_buckets = max(1, -(-given.n_bytes * MEMORY_SHARE // memory))
+    if n_buckets > MOST_BUCKETS:
+        raise SourceError(
+            f"to shuffle some {given.n_bytes / 1e9:,.1f} GB, memory={memory:,} bytes is too "
+            f"little; give at least {given.n_bytes * MEMORY_SHARE // MOST_BUCKETS:,}"
+        )
+    scattered = made.path / SCATTER
+    whole = scattered / "whole"
+    if not whole.exists() and len(made.parts) < n_buckets:
+        shutil.rmtree(scattered, ignore_errors=True)
+        scattered.mkdir()
+        _scatter(given.tables(), scattered, n_buckets, seed)
+        whole.touch()
+    for number in range(n_buckets):
+        if number not in made.parts:
+            tables = _shuffled(scattered / f"{number}.parquet", seed, number)
+            made.note(number, write_part(made.path, number, tables, []))
+    shutil.rmtree(scattered, ignore_errors=True)
+
+
+def _scatter(tables: Iterator[pa.Table], folder: Path, n_buckets: int, seed: int) -> None:
+    """Put each row into one of some files, by chance."""
+    writers: dict[int, parquet.ParquetWriter] = {}
+    with ExitStack() as stack:
+        for step, table in enumerate(tables):
+            chance = np.random.default_rng([seed, 0, step])
+            bucket = chance.integers(n_buckets, size=table.num_rows)
+            order = np.argsort(bucket, kind="stable")
+            ends = np.searchsorted(bucket[order], np.arange(n_buckets + 1))
+            for number in range(n_buckets):
+                own = order[ends[number] : ends[number + 1]]
+                if not len(own):
+                    continue
+                if number not in writers:
+                    path = folder / f"{number}.parquet"
+                    writer = parquet.ParquetWriter(path, table.schema, **writing(table.schema))
+                    writers[number] = stack.enter_context(writer)
+                writers[number].write_table(table.take(own))
+
+
+def _shuffled(path: Path, seed: int, number: int) -> Iterator[pa.Table]:
+    if not path.exists():  # no row fell into it
+        return
+    table = parquet.read_table(path)
+    yield table.take(np.random.default_rng([seed, 1, number]).permutation(table.num_rows))
+
+
+def _tell(told: Told | None, done: float, total: int) -> None:
+    if told is not None:
+        told(int(done), total)
