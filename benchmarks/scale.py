@@ -27,6 +27,7 @@ import torch
 from pyarrow import parquet
 
 from narrows import Autoencoder, Dense, open_source
+from narrows.data.sources.open_source import writing
 from pages import replace_part
 
 PAGE = Path(__file__).parents[1] / "docs" / "large.md"
@@ -57,8 +58,7 @@ def write(folder: Path, n_rows: int, n_columns: int, per_group: int, n_files: in
             table,
             folder / f"{number}.parquet",
             row_group_size=per_group,
-            use_dictionary=False,
-            write_page_checksum=True,
+            **writing(table.schema),
         )
 
 

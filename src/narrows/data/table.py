@@ -225,6 +225,13 @@ class DenseTable(_KnownRows):
             _select(self.target, rows),
         )
 
+    def between(self, begin: int, end: int, out: Tensor | None = None) -> Batch:
+        """Return rows that follow one another, ``x`` in ``out`` where that is given."""
+        own = slice(begin, end)
+        x = self.x[own] if out is None else out.copy_(self.x[own])
+        beside = (self.observed, self.sample_weight, self.target)
+        return Batch(x, *(None if values is None else values[own] for values in beside))
+
     @property
     def has_holes(self) -> bool:
         """Whether some cell was not measured."""

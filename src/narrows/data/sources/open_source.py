@@ -263,5 +263,11 @@ def group_rows(n_columns: int) -> int:
 
 def writing(schema: pa.Schema) -> dict[str, Any]:
     """Return how columns are best written: a dictionary of values for text, none for numbers."""
-    text = [field.name for field in schema if not pa.types.is_floating(field.type)]
-    return {"use_dictionary": text or False, "compression": "snappy", "write_page_checksum": True}
+    numbers = [field.name for field in schema if pa.types.is_floating(field.type)]
+    text = [field.name for field in schema if field.name not in set(numbers)]
+    return {
+        "use_dictionary": text or False,
+        # Numbers that are measured hardly get smaller, but slower to read.
+        "compression": dict.fromkeys(text, "snappy") | dict.fromkeys(numbers, "none"),
+        "write_page_checksum": True,
+    }

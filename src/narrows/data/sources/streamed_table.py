@@ -75,13 +75,13 @@ class StreamedTable:
         dtype = numpy_dtype(sample.x.dtype)
         schema = layout.schema
 
-        def scale(piece: Piece, out: Matrix) -> None:
+        def scale(piece: Piece) -> Matrix:
             features = piece.features
+            owned = schema is not None or not isinstance(features, np.ndarray)
             rows = numbers_of(features) if schema is None else schema.codes(features, remark=False)
-            scaling.encode(rows, dtype, out=out)
+            return scaling.encode(rows, dtype, out=rows if owned and rows.dtype == dtype else None)
 
-        self.reader = WindowReader(source, scale, dtype, survey.numbers[chosen])
-        self.counts = survey.counts - self.reader.n_aside  # rows of each piece that windows have
+        self.reader = WindowReader(source, scale, dtype, survey.numbers[chosen], survey.counts)
         self._check_sizes()
         self._extremes = scaling.encode(
             np.stack([survey.moments.low, survey.moments.high]), np.float64
@@ -130,7 +130,8 @@ class StreamedTable:
         if not len(rows) or int(rows[0]) < first:
             return self.sample.take(rows, out)
         assert self._window is not None
-        return self._window.take(rows - first, out)
+        begin = int(rows[0]) - first  # they follow one another
+        return self._window.between(begin, begin + len(rows), out)
 
     def shuffled(
         self,
@@ -150,18 +151,18 @@ class StreamedTable:
         pieces = _chance(self.seed, epoch).permutation(self.source.n_pieces).tolist()
         groups = list(self.reader.groups(pieces))
         first, n_before = self._first_window(groups, skip * size)
+        orders = [_chance(self.seed, epoch, i).permutation for i in range(first, len(groups))]
         rest: Window | None = None  # rows that do not fill a batch come first in the next window
         n_unwanted = skip * size - n_before
-        with closing(self.reader.windows(groups[first:])) as windows:
-            for number, window in enumerate(windows, start=first):
-                order = _chance(self.seed, epoch, number).permutation(len(window.rows))
-                whole = window.taken(order) if rest is None else window.taken(order).after(rest)
+        with closing(self.reader.windows(groups[first:], orders, n_spare=size)) as windows:
+            for window in windows:
+                whole = window.after(rest)
                 n_rows = len(whole.rows)
                 begin = min(n_unwanted, n_rows)
                 n_unwanted -= begin
                 end = begin + (n_rows - begin) // size * size
-                rest = whole.from_row(end)
                 yield from self._batches(whole, begin, end, size)
+                rest = whole.last(n_rows - end)
         if rest is not None:
             yield from self._batches(rest, 0, len(rest.rows), size)
         self._window = None
@@ -170,7 +171,7 @@ class StreamedTable:
         """Return the first window that has a wanted row, and how many rows are before it."""
         n_before = 0
         for number, group in enumerate(groups):
-            n_rows = int(self.counts[group].sum())
+            n_rows = int(self.reader.counts[group].sum())
             if n_before + n_rows > n_unwanted:
                 return number, n_before
             n_before += n_rows
@@ -194,7 +195,9 @@ class StreamedTable:
     def _tabled(self, window: Window) -> DenseTable:
         sample = self.sample
         device, dtype = sample.x.device, sample.x.dtype
-        x, observed = fill_missing(as_tensor(window.rows).to(device, dtype), sample.fill)
+        x, observed = as_tensor(window.rows).to(device, dtype), None
+        if window.has_nan:
+            x, observed = fill_missing(x, sample.fill)
         if self.has_holes and observed is None:
             observed = torch.ones_like(x, dtype=torch.bool)  # so that all steps are alike
         weight = target = None

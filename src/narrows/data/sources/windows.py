@@ -5,7 +5,7 @@ from __future__ import annotations
 import queue
 import threading
 from collections.abc import Callable, Generator, Iterator, Sequence
-from typing import NamedTuple
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,28 +20,53 @@ FIRST_SHARE = 8  # the first window is a part of the others, so that training be
 WELL_MIXED = 16  # pieces of a window, from which on it matters little how the files are sorted
 PATIENCE = 0.1  # seconds after which the reader looks whether it is still wanted
 
-Scaler = Callable[[Piece, Matrix], None]  # writes the scaled rows of a piece
+Scaler = Callable[[Piece], Matrix]  # returns the scaled rows of a piece
+Order = Callable[[int], NDArray[np.int64]]  # returns a permutation of so many rows
 
 
-class Window(NamedTuple):
-    """Rows of some pieces, one after the other: scaled, NaN where a cell was not measured."""
+@dataclass
+class Window:
+    """Rows of some pieces in drawn order: scaled, NaN where a cell was not measured.
 
-    rows: Matrix
+    Parameters
+    ----------
+    buffer : ndarray of shape (n_spare + n_rows, n_columns)
+        The rows, after room for some that may be put before them.
+    n_spare : int
+        How much room there is.
+    has_nan : bool
+        Whether some cell is NaN.
+    weight, target : ndarray of shape (n_rows,) or None
+        What each row counts, and its class or number.
+    """
+
+    buffer: Matrix
+    n_spare: int
+    has_nan: bool
     weight: Matrix | None
     target: Matrix | None
 
-    def taken(self, rows: NDArray[np.int64]) -> Window:
-        """Return copies of some of the rows."""
-        return Window(*(None if part is None else part[rows] for part in self))  # type: ignore[arg-type]
+    @property
+    def rows(self) -> Matrix:
+        """The rows."""
+        return self.buffer[self.n_spare :]
 
-    def from_row(self, first: int) -> Window:
-        """Return copies of the rows from one on."""
-        return Window(*(None if part is None else part[first:].copy() for part in self))  # type: ignore[arg-type]
+    def last(self, n_rows: int) -> Window:
+        """Return copies of so many rows from the end."""
+        first = len(self.rows) - n_rows
+        rows = self.rows[first:].copy()
+        beside = (None if v is None else v[first:].copy() for v in (self.weight, self.target))
+        return Window(rows, 0, self.has_nan and bool(np.isnan(rows.sum())), *beside)
 
-    def after(self, other: Window) -> Window:
-        """Return the rows of another window, and then these."""
-        both = zip(other, self, strict=True)
-        return Window(*(None if b is None else np.concatenate([a, b]) for a, b in both))  # type: ignore[arg-type]
+    def after(self, rest: Window | None) -> Window:
+        """Return the rows after those of another window, which are put into the room before."""
+        if rest is None or not len(rest.rows):
+            return self
+        n_spare = self.n_spare - len(rest.rows)
+        self.buffer[n_spare : self.n_spare] = rest.rows
+        pairs = (self.weight, rest.weight), (self.target, rest.target)
+        beside = (None if v is None or r is None else np.concatenate([r, v]) for v, r in pairs)
+        return Window(self.buffer, n_spare, self.has_nan or rest.has_nan, *beside)
 
 
 class WindowReader:
@@ -52,11 +77,13 @@ class WindowReader:
     source : Source
         What is read.
     scale : callable
-        Writes the rows of a piece into an array of shape (n_rows, n_columns).
+        Returns the scaled rows of a piece, shape (n_rows, n_columns).
     dtype : numpy dtype
         Of the rows.
     set_aside : int64 ndarray
         Numbers of rows that no window has, in rising order.
+    counts : int64 ndarray of shape (n_pieces,)
+        How many rows of each piece have a weight above 0.
     """
 
     def __init__(
@@ -65,32 +92,41 @@ class WindowReader:
         scale: Scaler,
         dtype: np.dtype[np.floating],
         set_aside: NDArray[np.int64],
+        counts: NDArray[np.int64],
     ) -> None:
         self.source, self.scale, self.dtype, self.set_aside = source, scale, dtype, set_aside
         self.starts = np.concatenate([[0], source.sizes.cumsum()])
+        self.counts = counts - np.diff(np.searchsorted(set_aside, self.starts))
         width = source.shape[1] * dtype.itemsize
         self.most_rows = max(1, source.memory // WINDOW_SHARE // width)
-
-    @property
-    def n_aside(self) -> NDArray[np.int64]:
-        """How many rows of each piece are set aside."""
-        ends: NDArray[np.int64] = np.searchsorted(self.set_aside, self.starts)
-        return np.diff(ends)
 
     @property
     def n_mixed(self) -> int:
         """How many pieces of the usual size are in a window."""
         return int(self.most_rows // max(1, np.median(self.source.sizes)))
 
-    def windows(self, groups: Sequence[Sequence[int]]) -> Generator[Window]:
+    def windows(
+        self, groups: Sequence[Sequence[int]], orders: Sequence[Order], n_spare: int = 0
+    ) -> Generator[Window]:
         """Yield a window of the rows of each group of pieces, read ahead.
+
+        Each is valid until the next one is asked for, whose rows may take its place in memory.
+
+        Parameters
+        ----------
+        groups : sequence of sequence of int
+            Numbers of pieces.
+        orders : sequence of callable
+            For each group, returns a permutation of so many rows.
+        n_spare : int
+            Rows that there is to be room for before each window.
 
         Raises
         ------
         SourceError
             If a piece cannot be read; the windows before it were yielded.
         """
-        ahead = _ReadAhead(self, groups)
+        ahead = _ReadAhead(self, groups, orders, n_spare)
         ahead.start()
         try:
             while True:
@@ -121,30 +157,30 @@ class WindowReader:
         if group:
             yield group
 
-    def read(self, group: Sequence[int]) -> Window:
-        """Return the rows of some pieces."""
-        sizes = [int(self.source.sizes[number]) for number in group]
-        rows = np.empty((sum(sizes), self.source.shape[1]), self.dtype)
+    def read(self, group: Sequence[int], order: Order, buffer: Matrix, n_spare: int = 0) -> Window:
+        """Return the rows of some pieces in drawn order, in a buffer of their own."""
+        places = order(int(self.counts[group].sum()))
+        rows = buffer[n_spare : n_spare + len(places)]
         weights: list[Matrix] = []
         targets: list[Matrix] = []
-        place = 0
+        begin = 0
+        has_nan = False
         for number in group:
             piece = self.source.piece(number)
             counted = counting(piece)
-            aside = self._aside(number)
-            counted[aside] = False
+            counted[self._aside(number)] = False
             if not counted.all():
                 piece = rows_of(piece, np.flatnonzero(counted))
-            n_rows = piece.features.shape[0]
-            self.scale(piece, rows[place : place + n_rows])
-            place += n_rows
+            own = places[begin : begin + piece.features.shape[0]]
+            scaled = self.scale(piece)
+            with np.errstate(over="ignore", invalid="ignore"):
+                has_nan = has_nan or bool(np.isnan(scaled.sum()))
+            rows[own] = scaled
+            begin += len(own)
             weights += [] if piece.weight is None else [piece.weight]
             targets += [] if piece.target is None else [piece.target]
-        return Window(
-            rows[:place],
-            np.concatenate(weights) if weights else None,
-            np.concatenate(targets) if targets else None,
-        )
+        beside = (_placed(values, places) for values in (weights, targets))
+        return Window(buffer[: n_spare + len(places)], n_spare, has_nan, *beside)
 
     def _aside(self, number: int) -> NDArray[np.int64]:
         """Return which rows of a piece are set aside."""
@@ -157,9 +193,15 @@ class WindowReader:
 class _ReadAhead(threading.Thread):
     """Reads windows until there are none, or nobody wants them any more."""
 
-    def __init__(self, reader: WindowReader, groups: Sequence[Sequence[int]]) -> None:
+    def __init__(
+        self,
+        reader: WindowReader,
+        groups: Sequence[Sequence[int]],
+        orders: Sequence[Order],
+        n_spare: int,
+    ) -> None:
         super().__init__(name="narrows-reader", daemon=True)
-        self.reader, self.groups = reader, groups
+        self.reader, self.groups, self.orders, self.n_spare = reader, groups, orders, n_spare
         self.ready: queue.Queue[Window | Exception | None] = queue.Queue()
         self.free = threading.Semaphore(N_WINDOWS)
         self.stopped = threading.Event()
@@ -167,10 +209,15 @@ class _ReadAhead(threading.Thread):
     def run(self) -> None:
         """Put windows where they are taken from, then None; or what went wrong."""
         try:
-            for group in self.groups:
+            # Used in turns: memory that is new to a process is slow to write to.
+            size = max((int(self.reader.counts[group].sum()) for group in self.groups), default=0)
+            shape = self.n_spare + size, self.reader.source.shape[1]
+            buffers = [np.empty(shape, self.reader.dtype) for _ in range(N_WINDOWS)]
+            for number, (group, order) in enumerate(zip(self.groups, self.orders, strict=True)):
                 if not self._is_wanted():
                     return
-                self.ready.put(self.reader.read(group))
+                buffer = buffers[number % N_WINDOWS]
+                self.ready.put(self.reader.read(group, order, buffer, self.n_spare))
             self.ready.put(None)
         except Exception as error:  # noqa: BLE001 - raised again where windows are used
             self.ready.put(error)
@@ -183,3 +230,13 @@ class _ReadAhead(threading.Thread):
             if self.stopped.is_set():
                 return False
         return not self.stopped.is_set()
+
+
+def _placed(values: Sequence[Matrix], places: NDArray[np.int64]) -> Matrix | None:
+    """Return numbers of rows in their drawn order; None if there are none."""
+    if not values:
+        return None
+    joined = np.concatenate(values)
+    placed = np.empty_like(joined)
+    placed[places] = joined
+    return placed
