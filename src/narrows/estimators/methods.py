@@ -60,8 +60,8 @@ class FittedMethods:
             Whose answer. "linear" is the conditional expectation under the normal distribution that
             fit keeps of what the network sees; "stack" weighs both as rows held out of the training
             rows say (Wolpert, "Stacked generalization", Neural Networks 5, 1992), and is the
-            network's where fit kept none: of sparse tables, after `partial_fit`, in older files. For
-            scattered holes the network's answer in it is that of the most probable code of the row,
+            network's where fit kept none: of sparse tables, after `partial_fit`, in older files. Of
+            scattered holes, the network's answer in it is that of the row's most probable code,
             where held-out rows said that this is nearer.
         return_std : bool, default=False
             Whether to return how far the filled cells may be off, too.

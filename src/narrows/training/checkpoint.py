@@ -12,6 +12,7 @@ import json
 import os
 import re
 import socket
+import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -369,6 +370,8 @@ def _locked(folder: Path) -> Path:
 
 def _began(pid: int) -> str | None:
     """Return when a process began, as the system says it; None if there is none."""
+    if sys.platform == "win32":  # which has no way to ask without a signal
+        return "unknown"
     try:
         fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
         return fields[19]

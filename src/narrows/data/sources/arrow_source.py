@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from abc import abstractmethod
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -14,6 +15,9 @@ from narrows.core.types import Json, Matrix
 from narrows.data.formats.files import known_columns
 from narrows.data.sources.source import Piece, Source
 from narrows.errors import SourceError
+
+FEATURES = ("numbers", "booleans", "text", "nothing")
+INDEX_NAME = re.compile(r"__index_level_\d+__")  # how pandas leaves a row index in a file
 
 
 class Roles(NamedTuple):
@@ -42,7 +46,9 @@ class Roles(NamedTuple):
             known_columns(where, names, known)
         left_out = {*self.beside, *self.drop}
         chosen = known if self.columns is None else known_columns(where, self.columns, known)
-        features = [name for name in chosen if name not in left_out]
+        features = [
+            name for name in chosen if name not in left_out and not INDEX_NAME.fullmatch(name)
+        ]
         if not features:
             raise SourceError(f"{where} has no columns left to use; drop fewer of them")
         return features
@@ -74,6 +80,12 @@ class ArrowSource(Source):
         self._read = list(dict.fromkeys([*features, *roles.beside]))
         self._checked: pa.Schema = schema  # the last that was looked at
         self._kinds = {name: kind_of(schema.field(name).type) for name in self._read}
+        for name in features:
+            if self._kinds[name] not in FEATURES:
+                raise SourceError(
+                    f"column {name!r} of {where} holds {schema.field(name).type}, which is neither "
+                    "numbers nor text; turn it into numbers, or leave it out with drop="
+                )
 
     @abstractmethod
     def table(self, number: int, columns: Sequence[str]) -> pa.Table:

@@ -16,14 +16,15 @@ from pyarrow import parquet
 
 from narrows.core.types import Json
 from narrows.data.formats import delimited
-from narrows.data.sources.arrow_source import Roles, identity_of
+from narrows.data.sources.arrow_source import identity_of
 from narrows.data.sources.open_source import writing
-from narrows.data.sources.parquet_source import SUFFIXES, ParquetSource, files_of
+from narrows.data.sources.parquet_source import SUFFIXES, files_of
 from narrows.data.sources.parts import PART_ROWS, PartFolder, Written, write_part
 from narrows.errors import SourceError
 
 TEXT_SUFFIXES = (".csv", ".tsv", ".txt", ".gz")
 BLOCK_BYTES = 1 << 24  # of a delimited file, parsed at a time
+BATCH_ROWS = 1 << 13  # of a Parquet file, read at a time
 HEAD_BYTES = 1 << 20  # looked at to see how it is laid out
 SCATTER = ".scattered"
 MOST_BUCKETS = 256  # files that are open at a time
@@ -97,15 +98,7 @@ def _inputs(paths: Sequence[str], text: Sequence[str], told: Told | None) -> Inp
     identity = {"files": [identity_of(name) for name in names], "text": list(text)}
     size = sum(os.path.getsize(name) for name in names)
     if kinds == {True}:
-        source = ParquetSource(names, Roles(), memory=1 << 30)
-        ends = source.sizes.cumsum() / max(1, source.n_rows)
-
-        def read() -> Iterator[pa.Table]:
-            for number, piece in enumerate(source.pieces()):
-                yield piece.features
-                _tell(told, ends[number] * size, size)
-
-        return Input(read, int(2 * size), identity)
+        return Input(lambda: _parquet_files(names, size, told), int(2 * size), identity)
     layouts = {name: _layout(name) for name in names}
 
     def parse() -> Iterator[pa.Table]:
@@ -121,6 +114,29 @@ def _inputs(paths: Sequence[str], text: Sequence[str], told: Told | None) -> Inp
 
     growth = 10 * GROWTH if any(name.endswith(".gz") for name in names) else GROWTH
     return Input(parse, int(growth * size), identity)
+
+
+def _parquet_files(names: Sequence[str], size: int, told: Told | None) -> Iterator[pa.Table]:
+    before = 0
+    for name in names:
+        own = os.path.getsize(name)
+        for share, table in _parquet(name):
+            yield table
+            _tell(told, before + share * own, size)
+        before += own
+
+
+def _parquet(name: str) -> Iterator[tuple[float, pa.Table]]:
+    """Yield the rows of a file, however large its row groups are, and how much of it was read."""
+    try:
+        with parquet.ParquetFile(name, page_checksum_verification=True) as file:
+            done, n_rows = 0, max(1, file.metadata.num_rows)
+            for batch in file.iter_batches(batch_size=BATCH_ROWS, use_threads=False):
+                done += batch.num_rows
+                yield done / n_rows, pa.Table.from_batches([batch])
+    except (pa.ArrowException, OSError) as error:
+        reason = str(error).split("\n")[0]
+        raise SourceError(f"cannot read {name}: {reason}; make it anew, or leave it out") from error
 
 
 def _files(path: str) -> list[str]:

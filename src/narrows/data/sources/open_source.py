@@ -241,8 +241,10 @@ def regrouped(tables: Iterable[pa.Table]) -> Iterator[pa.Table]:
     """Yield the same rows in tables of as many as a row group should have, the rest last."""
     waiting: list[pa.Table] = []
     n_waiting = 0
-    for table in tables:
-        waiting.append(table)
+    schema: pa.Schema | None = None
+    for number, table in enumerate(tables):
+        schema = schema or table.schema
+        waiting.append(table if table.schema.equals(schema) else _cast(table, schema, number))
         n_waiting += table.num_rows
         size = group_rows(table.num_columns)
         if n_waiting < size:
@@ -254,6 +256,17 @@ def regrouped(tables: Iterable[pa.Table]) -> Iterator[pa.Table]:
         waiting, n_waiting = [both.slice(n_full)], n_waiting - n_full
     if n_waiting:
         yield pa.concat_tables(waiting)
+
+
+def _cast(table: pa.Table, schema: pa.Schema, number: int) -> pa.Table:
+    """Return a table in the columns and types of the first one."""
+    try:
+        return table.select(schema.names).cast(schema)
+    except (pa.ArrowException, KeyError, ValueError) as error:
+        raise SourceError(
+            f"table {number} of the files has other columns than the first: "
+            f"{', '.join(table.column_names[:5])}, ...; {str(error).splitlines()[0]}"
+        ) from error
 
 
 def group_rows(n_columns: int) -> int:

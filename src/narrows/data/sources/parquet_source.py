@@ -18,6 +18,8 @@ from narrows.data.sources.arrow_source import ArrowSource, Roles, check_kinds, i
 from narrows.errors import SourceError
 
 SUFFIXES = (".parquet", ".pq")
+MOST_OPEN = 32  # files that a thread has open at a time
+MOST_CHUNKS = 200_000  # columns of row groups, of which the footers are kept in memory
 T = TypeVar("T")
 PASSED_OVER = ("_", ".")  # how names of files begin that are no data: _SUCCESS, _metadata
 
@@ -52,7 +54,10 @@ class ParquetSource(ArrowSource):
         for path, footer in zip(self.paths, footers, strict=True):
             if footer.num_row_groups:
                 check_kinds(path, self._kinds, footer.schema.to_arrow_schema())
-        self._opened = threading.local()  # whoever reads in a thread of its own has its own file
+        self._opened = threading.local()  # whoever reads in a thread of its own has its own files
+        # Footers of wide files take longer to read than their row groups: kept where they are few.
+        n_chunks = sum(footer.num_row_groups * footer.num_columns for footer in footers)
+        self._footers = dict(enumerate(footers)) if n_chunks <= MOST_CHUNKS else {}
 
     def table(self, number: int, columns: Sequence[str]) -> pa.Table:
         """Return some columns of a row group."""
@@ -72,34 +77,45 @@ class ParquetSource(ArrowSource):
         return {"files": self._identities, "columns": self._read}
 
     def _file(self, number: int) -> parquet.ParquetFile:
-        """Return a file, open; the one before it is closed."""
-        opened = getattr(self._opened, "file", None)
-        if opened is not None and self._opened.number == number:
-            return opened
-        self.close()
+        """Return a file, open; of those that this thread has open, the oldest is closed."""
+        files = self._files
+        if number in files:
+            return files[number]
         path = self.paths[number]
         if identity_of(path) != self._identities[number]:
             raise SourceError(
                 f"{path} has changed since it was opened; open the source again when nothing "
                 "writes to it any more"
             )
+        if len(files) >= MOST_OPEN:
+            files.pop(next(iter(files))).close()
         # Pages have a checksum where the writer gave them one.
-        file = parquet.ParquetFile(path, memory_map=True, page_checksum_verification=True)
-        self._opened.file, self._opened.number = file, number
-        return file
+        files[number] = parquet.ParquetFile(
+            path,
+            metadata=self._footers.get(number),
+            memory_map=True,
+            page_checksum_verification=True,
+        )
+        return files[number]
+
+    @property
+    def _files(self) -> dict[int, parquet.ParquetFile]:
+        if not hasattr(self._opened, "files"):
+            self._opened.files = {}
+        files: dict[int, parquet.ParquetFile] = self._opened.files
+        return files
 
     def close(self) -> None:
-        """Close the file that this thread has open."""
-        opened = getattr(self._opened, "file", None)
-        if opened is not None:
-            opened.close()
-            self._opened.file = None
+        """Close the files that this thread has open."""
+        while self._files:
+            self._files.popitem()[1].close()
 
     def __getstate__(self) -> Json:
-        return {name: value for name, value in vars(self).items() if name != "_opened"}
+        left_out = ("_opened", "_footers")
+        return {name: value for name, value in vars(self).items() if name not in left_out}
 
     def __setstate__(self, state: Json) -> None:
-        vars(self).update(state, _opened=threading.local())
+        vars(self).update(state, _opened=threading.local(), _footers={})
 
     @contextlib.contextmanager
     def _reading(self, number: int) -> Iterator[None]:

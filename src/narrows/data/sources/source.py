@@ -128,7 +128,7 @@ class Source(ABC):
         starts = np.concatenate([[0], self.sizes.cumsum()])
         parts = []
         for number, (start, stop) in enumerate(itertools.pairwise(starts)):
-            own = taken[(taken >= start) & (taken < stop)] - start
+            own = taken[np.searchsorted(taken, start) : np.searchsorted(taken, stop)] - start
             if len(own):
                 parts.append(rows_of(self.piece(number), own))
         return joined(parts)

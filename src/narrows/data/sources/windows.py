@@ -16,7 +16,7 @@ from narrows.data.sources.survey import counting
 
 N_WINDOWS = 2  # in memory at a time: one in use, one being read
 WINDOW_SHARE = 4  # of the memory, a window takes one part of so many
-FIRST_SHARE = 8  # the first window is a part of the others, so that training begins at once
+FIRST_SHARE = 8  # the first window is so small a part, so that training begins at once
 WELL_MIXED = 16  # pieces of a window, from which on it matters little how the files are sorted
 PATIENCE = 0.1  # seconds after which the reader looks whether it is still wanted
 
@@ -143,7 +143,7 @@ class WindowReader:
             ahead.join()
 
     def groups(self, order: Sequence[int]) -> Iterator[list[int]]:
-        """Yield the numbers of the pieces that go together; the first group is smaller."""
+        """Yield the numbers of the pieces that go together; the first groups are smaller."""
         most = max(1, self.most_rows // FIRST_SHARE)
         group: list[int] = []
         n_rows = 0
@@ -151,7 +151,8 @@ class WindowReader:
             size = int(self.source.sizes[number])
             if group and n_rows + size > most:
                 yield group
-                group, n_rows, most = [], 0, self.most_rows
+                # A window is read while the one before is used, so it must not be much larger.
+                group, n_rows, most = [], 0, min(2 * most, self.most_rows)
             group.append(number)
             n_rows += size
         if group:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pyarrow as pa
 import pytest
 
@@ -73,6 +74,18 @@ def test_names_that_are_not_there_are_refused(
 ) -> None:
     with pytest.raises(SourceError, match=words):
         open_source(folder(table_of(60)), **options)
+
+
+def test_an_index_of_pandas_is_no_feature_and_dates_are_refused(
+    folder: Callable[..., Path], tmp_path: Path
+) -> None:
+    frame = pd.DataFrame({"a": [1.0, 2.0], "b": [2.0, 1.0]}, index=["r", "s"])
+    frame.to_parquet(tmp_path / "a.parquet")
+    assert open_source(tmp_path / "a.parquet").names == ("a", "b")
+    when = pa.table({"a": [1.0], "when": pa.array([0], pa.timestamp("s"))})
+    with pytest.raises(SourceError, match=r"'when' of .* holds timestamp\[ms\], which is neither"):
+        open_source(folder(when))
+    assert open_source(folder(when), ids=["when"]).names == ("a",)
 
 
 @pytest.mark.parametrize(
