@@ -32,7 +32,7 @@ from pages import replace_part
 
 PAGE = Path(__file__).parents[1] / "docs" / "large.md"
 # Columns, hidden units and components; rows of a row group, rows in all.
-WORKLOADS = {"W4": (50, 32, 8, 8192, 4_000_000), "W1": (784, 256, 32, 2560, 200_000)}
+WORKLOADS = {"W4": (50, 32, 8, 8192, 2_000_000), "W1": (784, 256, 32, 2560, 100_000)}
 BATCH = 256
 Figures = dict[str, float]
 

@@ -7,9 +7,11 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 from narrows import Autoencoder, Masking, WeightDecay
-from narrows.training import progress
+from narrows.training import history, progress
+from narrows.training.history import EpochMeter
 from narrows.training.progress import Bar, Lines, Silent
 
 
@@ -137,3 +139,27 @@ def test_a_bar_is_taken_off_when_a_fit_fails(
     with pytest.raises(RuntimeError, match="no more"):
         Autoencoder(2, max_epochs=2).fit(breast_cancer)
     assert closed == [True]
+
+
+def test_many_batches_become_few_tensors_and_the_same_means(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """One small tensor for each of millions of batches would fill the memory."""
+    rng = np.random.default_rng(0)
+    batches = [(torch.tensor(rng.normal(size=2)).float(), int(n)) for n in rng.integers(1, 9, 500)]
+
+    def counted() -> tuple[EpochMeter, dict[str, float]]:
+        meter = EpochMeter(["loss", "penalty"])
+        for parts, n_rows in batches:
+            meter.add(parts.unbind(), n_rows)
+            meter.note({"critic": parts[0]})
+        return meter, meter.means()
+
+    _, plain = counted()
+    monkeypatch.setattr(history, "MOST_PARTS", 64)
+    meter, folded = counted()
+    assert folded == plain
+    assert len(meter.state()["parts"]) < 64
+    again = EpochMeter(["loss", "penalty"])
+    again.load(meter.state())
+    assert again.means() == plain

@@ -78,13 +78,13 @@ def convert(
     SourceError
         If a file cannot be read, with its name; or the folder holds something else.
     """
-    given = _inputs(paths, text, told)
-    task = {"source": given.identity, "of": {"shuffle": seed if shuffle else None}}
+    original = _inputs(paths, text, told)
+    task = {"source": original.identity, "of": {"shuffle": seed if shuffle else None}}
     made = PartFolder(folder, task)
     if shuffle:
-        _write_shuffled(given, made, seed, memory)
+        _write_shuffled(original, made, seed, memory)
     else:
-        for number, tables in enumerate(_cut(given.tables())):
+        for number, tables in enumerate(_cut(original.tables())):
             if number not in made.parts:
                 made.note(number, write_part(made.path, number, iter(tables), []))
     return made.finish()
@@ -231,19 +231,19 @@ def _cut(tables: Iterator[pa.Table]) -> Iterator[list[pa.Table]]:
         yield part
 
 
-def _write_shuffled(given: Input, made: PartFolder, seed: int, memory: int) -> None:
-    n_buckets = max(1, -(-given.n_bytes * MEMORY_SHARE // memory))
+def _write_shuffled(original: Input, made: PartFolder, seed: int, memory: int) -> None:
+    n_buckets = max(1, -(-original.n_bytes * MEMORY_SHARE // memory))
     if n_buckets > MOST_BUCKETS:
         raise SourceError(
-            f"to shuffle some {given.n_bytes / 1e9:,.1f} GB, memory={memory:,} bytes is too "
-            f"little; give at least {given.n_bytes * MEMORY_SHARE // MOST_BUCKETS:,}"
+            f"to shuffle some {original.n_bytes / 1e9:,.1f} GB, memory={memory:,} bytes is too "
+            f"little; give at least {original.n_bytes * MEMORY_SHARE // MOST_BUCKETS:,}"
         )
     scattered = made.path / SCATTER
     whole = scattered / "whole"
     if not whole.exists() and len(made.parts) < n_buckets:
         shutil.rmtree(scattered, ignore_errors=True)
         scattered.mkdir()
-        _scatter(given.tables(), scattered, n_buckets, seed)
+        _scatter(original.tables(), scattered, n_buckets, seed)
         whole.touch()
     for number in range(n_buckets):
         if number not in made.parts:

@@ -34,9 +34,9 @@ def survey_of(source: Source, folder: Path | None) -> Survey:
     if folder is None:
         return Survey.of(source)
     path = folder / FILE
-    known = _read(path, source) if path.exists() else None
-    if known is not None:
-        return known
+    kept = _read(path, source) if path.exists() else None
+    if kept is not None:
+        return kept
     survey = Survey.of(source)
     _write(path, source, survey)
     return survey

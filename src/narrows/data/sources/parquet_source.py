@@ -93,7 +93,8 @@ class ParquetSource(ArrowSource):
         files[number] = parquet.ParquetFile(
             path,
             metadata=self._footers.get(number),
-            memory_map=True,
+            memory_map=False,  # pages of a mapped file count as memory of the process, ...
+            pre_buffer=False,  # ... and what was read ahead stays until the file is closed
             page_checksum_verification=True,
         )
         return files[number]

@@ -16,7 +16,7 @@ from narrows.data.batches import Others, RowNumbers
 from narrows.data.layout import Layout
 from narrows.data.scaling import Scaling
 from narrows.data.sources.source import Piece, Source
-from narrows.data.sources.survey import Survey, numbers_of
+from narrows.data.sources.survey import Scratch, Survey, numbers_of
 from narrows.data.sources.windows import WELL_MIXED, Window, WindowReader
 from narrows.data.table import Batch, DenseTable, as_tensor, fill_missing, numpy_dtype
 from narrows.errors import DataError, MixingWarning, SourceError, stacklevel
@@ -75,10 +75,15 @@ class StreamedTable:
         dtype = numpy_dtype(sample.x.dtype)
         schema = layout.schema
 
+        scratch = Scratch()
+
         def scale(piece: Piece) -> Matrix:
             features = piece.features
             owned = schema is not None or not isinstance(features, np.ndarray)
-            rows = numbers_of(features) if schema is None else schema.codes(features, remark=False)
+            if schema is None:
+                rows = numbers_of(features, scratch)
+            else:
+                rows = schema.codes(features, remark=False)
             return scaling.encode(rows, dtype, out=rows if owned and rows.dtype == dtype else None)
 
         self.reader = WindowReader(source, scale, dtype, survey.numbers[chosen], survey.counts)
@@ -156,13 +161,13 @@ class StreamedTable:
         n_unwanted = skip * size - n_before
         with closing(self.reader.windows(groups[first:], orders, n_spare=size)) as windows:
             for window in windows:
-                whole = window.after(rest)
-                n_rows = len(whole.rows)
+                joint = window.after(rest)
+                n_rows = len(joint.rows)
                 begin = min(n_unwanted, n_rows)
                 n_unwanted -= begin
                 end = begin + (n_rows - begin) // size * size
-                yield from self._batches(whole, begin, end, size)
-                rest = whole.last(n_rows - end)
+                yield from self._batches(joint, begin, end, size)
+                rest = joint.last(n_rows - end)
         if rest is not None:
             yield from self._batches(rest, 0, len(rest.rows), size)
         self._window = None

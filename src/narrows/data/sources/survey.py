@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 
 from narrows.core.types import Matrix, TableLike
 from narrows.data.column_statistics import Moments, blocks
-from narrows.data.sources.source import Piece, Source, evenly_spread, joined, rows_of
+from narrows.data.sources.collected import Collected
+from narrows.data.sources.source import Piece, Source, evenly_spread
 from narrows.errors import SourceError
 
 MOST_SAMPLED = 1 << 16  # rows that are kept in memory
@@ -65,37 +66,36 @@ class Survey:
         wanted = evenly_spread(source.n_rows, sample_rows(source))
         starts = np.concatenate([[0], source.sizes.cumsum()])
         moments: Moments | None = None
-        parts: list[Piece] = []
-        numbers: list[NDArray[np.int64]] = []
+        sample = Collected()
         counts = np.zeros(source.n_pieces, dtype=np.int64)
         total = 0.0
-        levels = _Levels()
+        levels, scratch = _Levels(), Scratch()
         for number, (start, stop) in enumerate(itertools.pairwise(starts)):
             piece = source.piece(number)
             counted = counting(piece)
-            rows = numbers_of(piece.features)
+            rows = numbers_of(piece.features, scratch)
             _check_finite(source, number, rows)
             weight = None if piece.weight is None else piece.weight[counted]
-            own = _with_text(moments_of(rows[counted], weight), piece, counted)
+            rows = rows if counted.all() else rows[counted]
+            own = _with_text(moments_of(rows, weight), piece, counted)
             moments = own if moments is None else moments.merged(own)
             counts[number] = counted.sum()
             total += len(rows) if weight is None else float(weight.sum())
             taken = wanted[np.searchsorted(wanted, start) : np.searchsorted(wanted, stop)] - start
             taken = np.union1d(taken[counted[taken]], levels.firsts(piece.features, counted))
-            parts.append(rows_of(piece, taken))
-            numbers.append(taken + start)
+            sample.add(piece, taken, int(start))
             if told is not None:
                 told(len(rows))
         if moments is None or not moments.n_rows:
             raise SourceError("the source has no rows, or all have weight 0; give some that count")
         n_rows = moments.n_rows
-        if not any(map(len, numbers)):
+        if not len(sample):
             raise SourceError(
                 f"only {n_rows:,} of {source.n_rows:,} rows have a weight above 0, too few to be "
                 "among those looked at; leave the others out of the files"
             )
-        taken_rows = np.concatenate(numbers)
-        return cls(n_rows, moments, joined(parts), taken_rows, counts, total / n_rows)
+        numbers = np.array(sample.numbers, dtype=np.int64)
+        return cls(n_rows, moments, sample.piece(), numbers, counts, total / n_rows)
 
 
 def sample_rows(source: Source) -> int:
@@ -123,10 +123,10 @@ def moments_of(rows: Matrix, weight: Matrix | None) -> Moments:
 
 
 class _Levels:
-    """Texts of each column that were seen, so that a sample has each of them."""
+    """Texts that each column had so far, so that a sample has each of them."""
 
     def __init__(self) -> None:
-        self.seen: dict[str, set[str | None]] = {}
+        self.levels: dict[str, set[str | None]] = {}
 
     def firsts(self, features: TableLike, counted: NDArray[np.bool_]) -> NDArray[np.int64]:
         """Return the rows of a piece that have a text which none before them had."""
@@ -136,16 +136,16 @@ class _Levels:
         from narrows.data.sources.arrow_source import kind_of
 
         for name, column in zip(features.column_names, features.columns, strict=True):
-            seen = self.seen.setdefault(name, {None})
-            if kind_of(column.type) != "text" or len(seen) > MOST_LEVELS:
+            levels = self.levels.setdefault(name, {None})
+            if kind_of(column.type) != "text" or len(levels) > MOST_LEVELS:
                 continue
-            new = set(column.unique().to_pylist()) - seen
+            new = set(column.unique().to_pylist()) - levels
             if new:
                 for row, text in enumerate(column.to_pylist()):
                     if text in new and counted[row]:
                         rows.append(row)
                         new.discard(text)
-                        seen.add(text)
+                        levels.add(text)
         return np.unique(np.array(rows, dtype=np.int64))
 
 
@@ -165,10 +165,26 @@ def _with_text(moments: Moments, piece: Piece, counted: NDArray[np.bool_]) -> Mo
     return replace(moments, count=count, mean=mean, missing=missing)
 
 
-def numbers_of(features: TableLike) -> Matrix:
+class Scratch:
+    """Memory that is used again for each piece: a process that takes new memory each time grows."""
+
+    def __init__(self) -> None:
+        self._buffers: dict[tuple[str, Any], Matrix] = {}
+
+    def array(self, name: str, shape: tuple[int, int], dtype: Any) -> Matrix:
+        """Return an array whose contents are lost when the next one of its name is asked for."""
+        size = shape[0] * shape[1]
+        buffer = self._buffers.get((name, dtype))
+        if buffer is None or buffer.size < size:
+            buffer = self._buffers[name, dtype] = np.empty(size, dtype)
+        return buffer[:size].reshape(shape)
+
+
+def numbers_of(features: TableLike, scratch: Scratch | None = None) -> Matrix:
     """Return the columns of a piece that are numbers, row by row; others as NaN.
 
-    In float32 where that holds all that the columns can have.
+    In float32 where that holds all that the columns can have; with ``scratch``, valid until it is
+    used for the next piece.
     """
     if not nw.dependencies.is_pyarrow_table(features):
         array: Matrix = np.asarray(features)
@@ -182,7 +198,11 @@ def numbers_of(features: TableLike) -> Matrix:
     alike = [column for column in columns if column is not None and column.dtype == dtype]
     if len(alike) == len(columns):
         # Torch turns columns into rows three times as fast as they are written one by one.
-        turned: Matrix = torch.from_numpy(np.stack(alike)).T.contiguous().numpy()
+        memory = scratch or Scratch()
+        n_rows, n_columns = features.shape
+        stacked = np.stack(alike, out=memory.array("columns", (n_columns, n_rows), dtype))
+        turned = memory.array("rows", (n_rows, n_columns), dtype)
+        torch.from_numpy(turned).copy_(torch.from_numpy(stacked).T)
         return turned
     rows = np.empty(features.shape, dtype)
     for start in range(0, len(rows), BLOCK_ROWS):
