@@ -80,7 +80,7 @@ def test_a_bug_is_one_line_and_a_traceback_on_request(run, monkeypatch: pytest.M
 def test_the_second_interrupt_leaves_at_once(
     run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    def interrupted(model: object, rows: object) -> None:
+    def interrupted(model: object, rows: object, **options: object) -> None:
         raise KeyboardInterrupt  # what the second Ctrl-C is, in the midst of training
 
     handler = signal.getsignal(signal.SIGINT)
