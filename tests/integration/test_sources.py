@@ -218,6 +218,24 @@ def test_an_error_in_the_middle_leaves_the_model_and_no_thread(
     assert not [t for t in threading.enumerate() if t.name == "narrows-reader"]
 
 
+def test_a_view_is_written_as_the_others_tell_it(
+    place: Path, table: pa.Table, tmp_path: Path
+) -> None:
+    rows = table.drop_columns(["row"])
+    views = {"a": ["x0", "x1"], "b": ["x2", "x3", "x4"]}
+    model = Autoencoder(2, views=views, max_epochs=1, random_state=0).fit(rows)
+    source = open_source(place, columns=["x2", "x3", "x4"], memory=MEMORY)
+    model.transform_to(source, tmp_path / "out", what="translated", to="a")
+    result = open_source(tmp_path / "out").sample(10_000).features
+    expected = model.translate(rows.select(["x2", "x3", "x4"]), "a")
+    assert result.column_names == ["x0", "x1"]
+    for name in result.column_names:
+        np.testing.assert_allclose(result[name].to_numpy(), expected[name].to_numpy(), atol=1e-5)
+    for options in ({"what": "translated"}, {"to": "a"}, {"what": "translated", "to": "c"}):
+        with pytest.raises(ParameterError):
+            model.transform_to(source, tmp_path / "new", **options)
+
+
 @pytest.mark.parametrize("what", ["codes", "reconstruction", "imputed", "scores"])
 def test_what_is_written_is_what_the_table_gives(
     what: str, place: Path, table: pa.Table, tmp_path: Path

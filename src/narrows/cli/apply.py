@@ -9,7 +9,7 @@ import narwhals as nw
 import numpy as np
 import pyarrow as pa
 
-from narrows.cli import join, models, output, places, tables
+from narrows.cli import folder_output, join, models, output, places, tables
 from narrows.core.types import TableLike
 from narrows.data.formats import files
 
@@ -116,6 +116,7 @@ def filled(
         As for `narrows.cli.join.choose`.
     """
     places.check({"--output": output_path, "--std": std}, [*data, model])
+    folder_output.refuse(data, "--std is for files; leave it out")
     for target in (output_path, std):
         if target is not None:
             files.check_writable(target)

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
-from narrows.cli import models, output, tables
+from narrows.cli import folders, models, output, tables
 from narrows.data.formats import files
 from narrows.data.sources.open_source import open_source
 from narrows.data.sources.source import MEMORY, Source
@@ -37,23 +37,36 @@ def opened(
     )
 
 
-def write(
-    fitted: Any,
-    path: str,
+def wrote(
+    model: str,
+    data: Sequence[str],
     folder: str,
     what: str,
     *,
     jobs: int,
     on_error: str,
     quiet: bool,
+    to: str | None = None,
     **selection: Any,
-) -> None:
-    """Write what a model says of a folder's rows as a folder, and say how many there are."""
+) -> bool:
+    """Write what a model says of a folder's rows as a folder, if the data are one.
+
+    Returns
+    -------
+    bool
+        Whether they were; files are left to the verb.
+    """
+    path = folders.only(data)
+    if path is None:
+        return False
+    fitted = models.load(model)
     if folder == files.STANDARD_STREAM:
         raise ParameterError(f"{path} is a folder, so the result is one; name it with -o FOLDER")
     names = models.names(fitted)
     if names is not None and not selection["columns"]:
-        selection["columns"] = names
+        # Of a view that is translated to, the columns need not be there.
+        there = names if to is None else opened(path, **selection).names or ()
+        selection["columns"] = [name for name in names if name in set(there)]
     source = opened(path, **selection)
     bar = progress.make(0 if quiet else int(sys.stderr.isatty()))
     bar.phase(what, 1, source.n_rows)
@@ -64,6 +77,7 @@ def write(
             source,
             folder,
             what=what,
+            to=to,
             n_jobs=jobs,
             on_error=on_error,
             told=bar.batch,
@@ -75,3 +89,17 @@ def write(
     output.message(
         f"wrote {written.n_rows:,} rows in {written.n_parts:,} files to {folder}", quiet=quiet
     )
+    return True
+
+
+def refuse(data: Sequence[str], why: str) -> None:
+    """Refuse a folder where a verb would take but some of its rows.
+
+    Raises
+    ------
+    ParameterError
+        If the data are one.
+    """
+    path = folders.only(data)
+    if path is not None:
+        raise ParameterError(f"{path} is a folder of data; {why}")

@@ -104,6 +104,7 @@ class FittedMethods:
         folder: str | os.PathLike[str],
         *,
         what: str = "codes",
+        to: str | None = None,
         n_jobs: int = 1,
         on_error: str = "raise",
     ) -> Written:
@@ -120,8 +121,11 @@ class FittedMethods:
             What `narrows.open_source` opens, with the columns of fit.
         folder : path
             Where the parts go: a new folder, or that of a run that was cut off.
-        what : {"codes", "reconstruction", "imputed", "scores"}
-            What is written: what `transform`, `reconstruct`, `impute` or `score_samples` give.
+        what : {"codes", "reconstruction", "imputed", "scores", "translated"}
+            What is written: what `transform`, `reconstruct`, `impute`, `score_samples` or
+            `translate` give.
+        to : str, optional
+            The view that is translated to; the source may lack its columns.
         n_jobs : int, default=1
             Processes that make parts side by side.
         on_error : {"raise", "skip"}
@@ -138,6 +142,8 @@ class FittedMethods:
         SourceError
             If a piece cannot be used, with file, row group, row and column, or the folder holds
             something else.
+        ParameterError
+            If there is no such ``what`` or view.
 
         Examples
         --------
@@ -150,7 +156,7 @@ class FittedMethods:
         300
         """
         return transform_to.transform_to(
-            self, self._model, source, folder, what=what, n_jobs=n_jobs, on_error=on_error
+            self, self._model, source, folder, what=what, to=to, n_jobs=n_jobs, on_error=on_error
         )
 
     def translate(

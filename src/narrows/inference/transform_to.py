@@ -16,7 +16,7 @@ from narrows.core.types import Json, TableLike
 from narrows.data.sources.parts import Written, write_parts
 from narrows.data.sources.source import Source
 from narrows.data.sources.survey import numbers_of
-from narrows.errors import DataError
+from narrows.errors import DataError, ParameterError
 from narrows.inference.fitted_model import FittedModel
 from narrows.inference.scoring import score_rows
 
@@ -26,6 +26,7 @@ METHODS = {
     "reconstruction": "reconstruct",
     "imputed": "impute",
     "scores": "score_samples",
+    "translated": "translate",
 }
 
 
@@ -36,6 +37,7 @@ class Applied:
     estimator: Any
     model: FittedModel
     what: str
+    to: str | None = None
 
     def __call__(self, features: TableLike) -> Any:
         """Return a row for each row, as a table of Arrow."""
@@ -54,7 +56,8 @@ class Applied:
         model = self.model
         plain = model.layout.schema is None and self.what in ("codes", "scores")
         if not plain or not nw.dependencies.is_pyarrow_table(features):
-            return getattr(self.estimator, METHODS[self.what])(features)
+            beside = () if self.to is None else (self.to,)
+            return getattr(self.estimator, METHODS[self.what])(features, *beside)
         from narrows.data.formats.files import known_columns
 
         names = model.names
@@ -70,7 +73,9 @@ class Applied:
             return ["score"]
         if self.what == "codes":
             return [str(name) for name in self.estimator.get_feature_names_out()]
-        names = getattr(self.estimator, "feature_names_in_", [f"x{i}" for i in range(width)])
+        names = self.model.names or [f"x{i}" for i in range(self.model.n_features)]
+        if self.to is not None:
+            names = [names[column] for column in self.model.view_columns(self.to)]
         return [str(name) for name in names]
 
 
@@ -81,6 +86,7 @@ def transform_to(
     folder: str | os.PathLike[str],
     *,
     what: str,
+    to: str | None = None,
     n_jobs: int,
     on_error: str,
     told: Callable[[int], None] | None = None,
@@ -92,13 +98,19 @@ def transform_to(
             "transform, which gives the codes of a table in memory"
         )
     checks.choice("what", what, METHODS)
+    if (what == "translated") != (to is not None):
+        raise ParameterError(
+            f"what={what!r} and to={to!r}: to= names the view of what='translated', and no other"
+        )
+    if to is not None:
+        model.view_columns(to)
     if source.shape[1] != model.n_features and (source.names is None or model.names is None):
         raise DataError(
             f"the source has {source.shape[1]} columns, but the model was fitted to "
             f"{model.n_features}; choose them with open_source(..., columns=...)"
         )
-    answer = Applied(estimator, model, what)
-    identity = identity_of(model, what)
+    answer = Applied(estimator, model, what, to)
+    identity = identity_of(model, what if to is None else f"{what} {to}")
     return write_parts(
         source, folder, answer, identity, n_jobs=n_jobs, on_error=on_error, told=told
     )

@@ -30,6 +30,8 @@ def parts(folder: Path, tmp_path: Path) -> Path:
     ("arguments", "words"),
     [
         (["encode", "model", "PARTS"], "name it with -o FOLDER"),
+        (["score", "model", "PARTS"], "its scores are a folder, too: name it with -o"),
+        (["impute", "model", "PARTS", "--std", "s.csv", "-o", "o"], "--std is for files"),
         (["encode", "model", "PARTS", "--on", "patient", "-o", "o"], "--on and --header are for"),
         (["encode", "model", "PARTS", "--no-header", "-o", "o"], "--on and --header are for"),
         (["encode", "model", "PARTS", "--id", "patients", "-o", "o"], "did you mean 'patient'"),

@@ -72,6 +72,26 @@ def test_other_verbs_write_folders_too(
     assert again.exit_code == 0, again.stderr
 
 
+def test_a_view_is_translated_from_a_folder_that_lacks_it(
+    run: Any, parts: Path, tmp_path: Path
+) -> None:
+    options = ("--drop", "diagnosis,patient", "--epochs", 2, "--seed", 0)
+    views = ("--view", "worst=worst*", "--view", "rest=mean*", "--view", "error=*error")
+    result = run("fit", parts, *options, *views, "-o", tmp_path / "m")
+    assert result.exit_code == 0, result.stderr
+    for path in parts.glob("*.parquet"):
+        table = parquet.read_table(path)
+        left = [name for name in table.column_names if not name.startswith("worst")]
+        parquet.write_table(table.select(left), path, row_group_size=30)
+    out = tmp_path / "out"
+    result = run("translate", tmp_path / "m", parts, "--to", "worst", "--id", "patient", "-o", out)
+    assert result.exit_code == 0, result.stderr
+    frame = pd.read_parquet(out)
+    assert frame.shape == (569, 11)
+    assert all(name.startswith("worst") for name in frame.columns[1:])
+    assert not frame.isna().any().any()
+
+
 def test_verbs_that_look_at_a_table_look_at_some_rows_and_say_so(
     run: Any, parts: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

@@ -37,22 +37,12 @@ def command(
     cat patients.csv | narrows encode model - | head
     narrows encode model visits/ -o codes/ --id visit --jobs 4    # a folder of Parquet files
     """
-    from narrows.cli import apply, folder_output, folders, models, places
+    from narrows.cli import apply, folder_output, models, places
     from narrows.data.formats import files
 
     places.check({"--output": output}, [*data, model])
-    folder = folders.only(data)
-    if folder is not None:
-        folder_output.write(
-            models.load(model),
-            folder,
-            output,
-            "codes",
-            jobs=jobs,
-            on_error=on_error,
-            quiet=quiet,
-            **selection,
-        )
+    options = {"jobs": jobs, "on_error": on_error, "quiet": quiet, **selection}
+    if folder_output.wrote(model, data, output, "codes", **options):
         return
     files.check_writable(output)
     fitted = models.load(model)

@@ -36,20 +36,10 @@ def command(
     \b
     narrows impute model patients.csv --id patient -o complete.csv
     """
-    from narrows.cli import apply, folder_output, folders, models, places
+    from narrows.cli import apply, folder_output, places
 
-    folder = folders.only(data)
-    if folder is not None and std is None:
-        places.check({"--output": output}, [*data, model])
-        folder_output.write(
-            models.load(model),
-            folder,
-            output,
-            "imputed",
-            jobs=jobs,
-            on_error=on_error,
-            quiet=quiet,
-            **selection,
-        )
+    places.check({"--output": output}, [*data, model])
+    options = {"jobs": jobs, "on_error": on_error, "quiet": quiet, **selection}
+    if std is None and folder_output.wrote(model, data, output, "imputed", **options):
         return
     apply.filled(model, data, output, std, quiet=quiet, **selection)

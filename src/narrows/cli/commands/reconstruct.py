@@ -32,22 +32,12 @@ def command(
     \b
     narrows reconstruct model patients.csv --id patient -o denoised.csv
     """
-    from narrows.cli import apply, folder_output, folders, models, places
+    from narrows.cli import apply, folder_output, models, places
     from narrows.data.formats import files
 
     places.check({"--output": output}, [*data, model])
-    folder = folders.only(data)
-    if folder is not None:
-        folder_output.write(
-            models.load(model),
-            folder,
-            output,
-            "reconstruction",
-            jobs=jobs,
-            on_error=on_error,
-            quiet=quiet,
-            **selection,
-        )
+    options = {"jobs": jobs, "on_error": on_error, "quiet": quiet, **selection}
+    if folder_output.wrote(model, data, output, "reconstruction", **options):
         return
     files.check_writable(output)
     fitted = models.load(model)

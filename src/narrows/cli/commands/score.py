@@ -50,23 +50,17 @@ def command(
     narrows score model patients.csv --id patient -o scores.csv
     narrows score model patients.csv --summary
     """
-    from narrows.cli import apply, folder_output, folders, models, places
+    from narrows.cli import apply, folder_output, models, places
     from narrows.data.formats import files
 
     target = files.STANDARD_STREAM if output is None else output
     places.check({"--output": output}, [*data, model])
-    folder = folders.only(data)
-    if folder is not None and output is not None:
-        folder_output.write(
-            models.load(model),
-            folder,
-            output,
-            "scores",
-            jobs=jobs,
-            on_error=on_error,
-            quiet=quiet,
-            **selection,
+    if output is None and not (summary or as_json):
+        folder_output.refuse(
+            data, "its scores are a folder, too: name it with -o, or add --summary"
         )
+    options = {"jobs": jobs, "on_error": on_error, "quiet": quiet, **selection}
+    if output is not None and folder_output.wrote(model, data, output, "scores", **options):
         return
     files.check_writable(target)
     fitted = models.load(model)

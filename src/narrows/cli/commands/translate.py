@@ -15,6 +15,7 @@ from narrows.cli.verb import verb
 @options.DATA
 @click.option("--to", metavar="VIEW", required=True, help="The view to predict.")
 @options.OUTPUT
+@options.folder
 @options.STD
 @options.ON
 @options.selection
@@ -27,6 +28,8 @@ def command(
     to: str,
     output: str,
     std: str | None,
+    jobs: int,
+    on_error: str,
     quiet: bool,
     **selection: Any,
 ) -> None:
@@ -37,6 +40,10 @@ def command(
     \b
     narrows translate model clinical.csv --to genes --on patient -o genes.csv
     """
-    from narrows.cli import apply
+    from narrows.cli import apply, folder_output, places
 
+    places.check({"--output": output}, [*data, model])
+    folder = {"jobs": jobs, "on_error": on_error, "quiet": quiet, **selection}
+    if std is None and folder_output.wrote(model, data, output, "translated", to=to, **folder):
+        return
     apply.filled(model, data, output, std, to=to, quiet=quiet, **selection)

@@ -184,7 +184,8 @@ def _spilled(data: Any, roles: Roles, memory: int) -> Source:
     folder = tempfile.mkdtemp(prefix="narrows-")
     path = os.path.join(folder, "spilled.parquet")
     try:
-        write_parquet(_batches(data), path)
+        if not write_parquet(_batches(data), path):
+            raise DataError("the stream has no rows")
         source = ParquetSource([path], roles, memory)
     except BaseException:
         shutil.rmtree(folder, ignore_errors=True)
@@ -214,12 +215,7 @@ def write_parquet(tables: Iterable[pa.Table], path: str | os.PathLike[str]) -> i
     Returns
     -------
     int
-        How many rows were written.
-
-    Raises
-    ------
-    DataError
-        If there are none.
+        How many rows were written; there is no file if there were none.
     """
     writer: parquet.ParquetWriter | None = None
     n_rows = 0
@@ -232,8 +228,6 @@ def write_parquet(tables: Iterable[pa.Table], path: str | os.PathLike[str]) -> i
     finally:
         if writer is not None:
             writer.close()
-    if writer is None:
-        raise DataError("the stream has no rows")
     return n_rows
 
 

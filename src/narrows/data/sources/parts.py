@@ -118,28 +118,18 @@ def write_part(
 
     ``skipped`` is what was left out, known when the tables have been read.
     """
-    from pyarrow import parquet
-
-    from narrows.data.sources.open_source import regrouped, writing
+    from narrows.data.sources.open_source import write_parquet
 
     name = f"part-{number:06d}.parquet"
     temporary = folder / f".{name}.{secrets.token_hex(4)}.tmp"
-    n_rows, writer = 0, None
     try:
-        for table in regrouped(tables):
-            if writer is None:
-                writer = parquet.ParquetWriter(temporary, table.schema, **writing(table.schema))
-            writer.write_table(table, row_group_size=table.num_rows)
-            n_rows += table.num_rows
-        if writer is None:
+        n_rows = write_parquet(tables, temporary)
+        if not n_rows:
             return Part(name, 0, "", skipped)
-        writer.close()
         digest = _hash(temporary)
         os.replace(temporary, folder / name)
         sync_folder(folder)
     finally:
-        if writer is not None:
-            writer.close()
         temporary.unlink(missing_ok=True)
     return Part(name, n_rows, digest, skipped)
 
