@@ -154,7 +154,7 @@ class StreamedTable:
         """
         epoch, self.epoch = self.epoch, self.epoch + 1
         pieces = _chance(self.seed, epoch).permutation(self.source.n_pieces).tolist()
-        groups = list(self.reader.groups(pieces))
+        groups = list(self.reader.groups(pieces, at_once=epoch == 0))
         first, n_before = self._first_window(groups, skip * size)
         orders = [_chance(self.seed, epoch, i).permutation for i in range(first, len(groups))]
         rest: Window | None = None  # rows that do not fill a batch come first in the next window

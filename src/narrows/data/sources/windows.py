@@ -142,17 +142,24 @@ class WindowReader:
             ahead.stopped.set()
             ahead.join()
 
-    def groups(self, order: Sequence[int]) -> Iterator[list[int]]:
-        """Yield the numbers of the pieces that go together; the first groups are smaller."""
-        most = max(1, self.most_rows // FIRST_SHARE)
+    def groups(self, order: Sequence[int], *, at_once: bool = True) -> Iterator[list[int]]:
+        """Yield the numbers of the pieces that go together in a window, about as many in each.
+
+        ``at_once`` says that the first one is wanted soon: then the first groups are smaller, each
+        no more than twice the one before, as a window is read while the one before is used.
+        """
+        sizes = self.source.sizes
+        n_windows = max(1, -(-self.source.n_rows // self.most_rows))
+        even = -(-self.source.n_rows // n_windows) + int(sizes.max(initial=0))
+        largest = min(self.most_rows, even)
+        most = max(1, self.most_rows // FIRST_SHARE) if at_once else largest
         group: list[int] = []
         n_rows = 0
         for number in order:
-            size = int(self.source.sizes[number])
+            size = int(sizes[number])
             if group and n_rows + size > most:
                 yield group
-                # A window is read while the one before is used, so it must not be much larger.
-                group, n_rows, most = [], 0, min(2 * most, self.most_rows)
+                group, n_rows, most = [], 0, min(2 * most, largest)
             group.append(number)
             n_rows += size
         if group:

@@ -64,6 +64,10 @@ def test_the_first_window_is_small_and_others_fill_the_memory() -> None:
     assert sizes[:4] == [4, 10, 20, 40]
     assert set(sizes[4:-1]) == {40}
     assert reader.n_mixed == 20
+    later = [len(group) for group in reader.groups(range(100), at_once=False)]
+    assert later == [20] * 5
+    uneven, _ = _reader([2] * 100, window=90)
+    assert [len(group) for group in uneven.groups(range(100), at_once=False)] == [34, 34, 32]
 
 
 def test_two_windows_at_most_are_in_memory() -> None:
