@@ -16,10 +16,10 @@ from pyarrow import parquet
 
 from narrows.core.types import Json
 from narrows.data.formats import delimited
-from narrows.data.sources.arrow_source import identity_of
 from narrows.data.sources.open_source import writing
 from narrows.data.sources.parquet_source import SUFFIXES, files_of
 from narrows.data.sources.parts import PART_ROWS, PartFolder, Written, write_part
+from narrows.data.sources.source import identity_of
 from narrows.errors import SourceError
 
 TEXT_SUFFIXES = (".csv", ".tsv", ".txt", ".gz")
@@ -79,10 +79,12 @@ def convert(
         If a file cannot be read, with its name; or the folder holds something else.
     """
     original = _inputs(paths, text, told)
-    task = {"source": original.identity, "of": {"shuffle": seed if shuffle else None}}
-    made = PartFolder(folder, task)
-    if shuffle:
-        _write_shuffled(original, made, seed, memory)
+    # Rows fall into one of so many files, which a run that goes on must not count otherwise.
+    n_buckets = _n_buckets(original, memory) if shuffle else None
+    order = {"shuffle": seed if shuffle else None, "buckets": n_buckets}
+    made = PartFolder(folder, {"source": original.identity, "of": order})
+    if n_buckets is not None:
+        _write_shuffled(original, made, seed, n_buckets)
     else:
         for number, tables in enumerate(_cut(original.tables())):
             if number not in made.parts:
@@ -154,8 +156,8 @@ def _layout(name: str) -> delimited.Dialect:
         head = stream.read(HEAD_BYTES)
     if not head.strip():
         raise SourceError(f"{name} is empty; it needs at least one row")
-    whole = head if len(head) < HEAD_BYTES else head[: head.rfind(b"\n") + 1]
-    return delimited.detect(whole.removeprefix(delimited.BOM))
+    lines = head if len(head) < HEAD_BYTES else head[: head.rfind(b"\n") + 1]
+    return delimited.detect(lines.removeprefix(delimited.BOM))
 
 
 def _delimited(
@@ -186,12 +188,12 @@ def _delimited(
 def _first_schema(name: str, layout: delimited.Dialect, types: Json) -> pa.Schema:
     """Return the types that the first block suggests; whole numbers may become others later on."""
     with _csv(name, layout, types) as reader:
-        found = reader.schema
+        inferred = reader.schema
     wider = {pa.int64(): pa.float64(), pa.null(): pa.float64()}
     return pa.schema(
         [
             (field.name, field.type if field.name in types else wider.get(field.type, field.type))
-            for field in found
+            for field in inferred
         ]
     )
 
@@ -231,20 +233,24 @@ def _cut(tables: Iterator[pa.Table]) -> Iterator[list[pa.Table]]:
         yield part
 
 
-def _write_shuffled(original: Input, made: PartFolder, seed: int, memory: int) -> None:
+def _n_buckets(original: Input, memory: int) -> int:
     n_buckets = max(1, -(-original.n_bytes * MEMORY_SHARE // memory))
     if n_buckets > MOST_BUCKETS:
         raise SourceError(
             f"to shuffle some {original.n_bytes / 1e9:,.1f} GB, memory={memory:,} bytes is too "
             f"little; give at least {original.n_bytes * MEMORY_SHARE // MOST_BUCKETS:,}"
         )
+    return n_buckets
+
+
+def _write_shuffled(original: Input, made: PartFolder, seed: int, n_buckets: int) -> None:
     scattered = made.path / SCATTER
-    whole = scattered / "whole"
-    if not whole.exists() and len(made.parts) < n_buckets:
+    complete = scattered / "complete"
+    if not complete.exists() and len(made.parts) < n_buckets:
         shutil.rmtree(scattered, ignore_errors=True)
         scattered.mkdir()
         _scatter(original.tables(), scattered, n_buckets, seed)
-        whole.touch()
+        complete.touch()
     for number in range(n_buckets):
         if number not in made.parts:
             tables = _shuffled(scattered / f"{number}.parquet", seed, number)

@@ -123,6 +123,21 @@ def test_a_run_that_was_cut_off_goes_on_to_the_same_bytes(
     assert _bytes(tmp_path / "cut") == _bytes(tmp_path / "whole")
 
 
+def test_a_run_that_goes_on_with_other_memory_loses_no_row(
+    folder: Writer, table_of: Drawn, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With more memory there would be fewer files, and some of the scattered ones left out."""
+    place = str(folder(table_of(3000), 1000, 500))
+    write = converting.write_part
+    monkeypatch.setattr(converting, "write_part", lambda *_: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        convert([place], tmp_path / "out", shuffle=True, memory=1 << 17)
+    monkeypatch.setattr(converting, "write_part", write)
+    with pytest.raises(SourceError, match="another model or task"):
+        convert([place], tmp_path / "out", shuffle=True, memory=1 << 22)
+    assert convert([place], tmp_path / "out", shuffle=True, memory=1 << 17).n_rows == 3000
+
+
 def test_text_goes_through_as_it_is(tmp_path: Path) -> None:
     frame = pd.DataFrame({"site": ["a", "b", None] * 200, "x": np.arange(600.0)})
     frame.to_parquet(tmp_path / "a.parquet")
