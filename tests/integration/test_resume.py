@@ -180,6 +180,38 @@ def test_without_a_seed_it_goes_on_with_the_one_that_was_drawn(
     _alike(make().fit(rows, checkpoint=Checkpoint(tmp_path)), model)
 
 
+def test_a_seed_that_is_asked_for_is_the_seed(rows: np.ndarray, tmp_path: Path) -> None:
+    """Whatever a fit without one, of which nothing was kept yet, has drawn in the folder."""
+    Session(Checkpoint(tmp_path)).close()
+    (tmp_path / "seed.json").write_text("7")
+    model = Autoencoder(2, **SHORT).fit(rows, checkpoint=Checkpoint(tmp_path))
+    _alike(model, Autoencoder(2, **SHORT).fit(rows))
+
+
+def test_a_generator_as_random_state_goes_on_in_another_process(
+    rows: np.ndarray, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its address, which is part of what it is called, is another there."""
+
+    def make() -> Autoencoder:
+        return Autoencoder(2, max_epochs=2, random_state=np.random.RandomState(3))
+
+    whole = make().fit(rows)
+    deaths = _killed_every(5, monkeypatch)
+    _alike(_to_the_end(make, rows, tmp_path), whole)
+    assert deaths[0]
+
+
+def test_a_fit_that_goes_on_from_a_fitted_model_is_another_fit(
+    rows: np.ndarray, tmp_path: Path
+) -> None:
+    model = Autoencoder(2, warm_start=True, **SHORT)
+    model.fit(rows, checkpoint=Checkpoint(tmp_path))
+    with pytest.raises(CheckpointError, match="another start"):
+        model.fit(rows, checkpoint=Checkpoint(tmp_path))
+    model.fit(rows, checkpoint=Checkpoint(tmp_path / "second"))
+
+
 @pytest.mark.parametrize("change", ["setting", "data", "version"])
 def test_what_has_changed_is_refused_by_name(
     change: str, rows: np.ndarray, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

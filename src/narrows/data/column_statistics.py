@@ -126,10 +126,10 @@ class Moments:
         """Return those of rows in memory, NaN where a cell was not measured."""
         x = rows.astype(np.float64, copy=False)
         measured = ~np.isnan(x)
-        whole = bool(measured.all())
+        complete = bool(measured.all())
         weights = np.ones((len(x), 1)) if weight is None else weight[:, None].astype(np.float64)
-        counted = np.broadcast_to(weights, x.shape) if whole else weights * measured
-        values = x if whole else np.where(measured, x, 0.0)
+        counted = np.broadcast_to(weights, x.shape) if complete else weights * measured
+        values = x if complete else np.where(measured, x, 0.0)
         count = counted.sum(0)
         mean = (counted * values).sum(0) / np.maximum(count, np.finfo(float).tiny)
         squares = (counted * np.square(values - mean)).sum(0)

@@ -38,10 +38,13 @@ class Table(Protocol):
 
     Data that need not fit in memory are one more class with these members
     (`narrows.data.sources.streamed_table`). ``resident`` says whether all rows are where the
-    network is, so that the processor has no part in taking some.
+    network is, so that the processor has no part in taking some; ``streams`` whether they are read
+    again in each epoch, of which ``epoch`` is the number.
     """
 
     resident: bool
+    streams: bool
+    epoch: int
     n_rows: int
     n_features: int
     sample_weight: Tensor | None
@@ -54,6 +57,10 @@ class Table(Protocol):
     @property
     def has_holes(self) -> bool:
         """Whether some cell was not measured."""
+
+    @property
+    def sample(self) -> Table:
+        """The rows that are in memory all the time: all of them, but of a source."""
 
     @property
     def at_hand(self) -> Tensor:
@@ -113,6 +120,13 @@ class _KnownRows:
     target: Tensor | None
     n_rows: int
     resident: bool
+    streams = False
+    epoch = 0  # whichever it is, the rows are there
+
+    @property
+    def sample(self) -> Self:
+        """The table itself."""
+        return self
 
     @property
     def at_hand(self) -> Tensor:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import functools
+import numbers
+import re
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -19,11 +21,10 @@ from narrows.core.randomness import Randomness, seed
 from narrows.core.types import Json, Matrix, Part, RandomState, TableLike, TargetLike
 from narrows.corruptions import Corruption
 from narrows.data import containers, reading, type_inference
-from narrows.data.column_statistics import Rows
+from narrows.data.column_statistics import Moments, Rows
 from narrows.data.layout import Layout
 from narrows.data.reading import called, names_of, read_training_table
 from narrows.data.scaling import Scaling
-from narrows.data.sources.streamed_table import StreamedTable
 from narrows.data.sources.taken import Taken
 from narrows.data.table import SparseTable, Table, make_table
 from narrows.data.views import View
@@ -37,7 +38,7 @@ from narrows.errors import (
 from narrows.estimators.methods import FittedMethods
 from narrows.inference import scoring
 from narrows.inference.calibration import calibrated
-from narrows.inference.fitted_model import FittedModel
+from narrows.inference.fitted_model import FittedModel, weights_digest
 from narrows.losses.columnwise import ColumnGroup
 from narrows.losses.loss import Loss
 from narrows.network.composition import Composition
@@ -330,9 +331,9 @@ class Autoencoder(
         job = self._prepare(X, y, sample_weight, fresh=not warm, session=session)
         if session is not None:
             session.belong_to(job.identity)
-        outcome = job.run.fit(hold_out=job.needs_trials and not warm, session=session)
+        outcome = job.run.fit(hold_out=job.needs_trials and not warm)
         stack = calibrated(
-            job.model, job.rows_at_hand, outcome.trials, job.run.trainer.randomness.split
+            job.model, job.run.table.sample, outcome.trials, job.run.trainer.randomness.split
         )
         self.init_: str = self.init_ if warm else outcome.init
         self.trials_: list[Json] = outcome.comparison
@@ -550,21 +551,9 @@ class Autoencoder(
         target = _classes(y, rows) if composition.supervised else None
         rows, weight, target = reading.apply_sample_weight(rows, sample_weight, target)
         if before is None:
-            layout = layout.measured(rows, weight)
-            scaling = Scaling.fit(
-                self.scaling,
-                rows,
-                weight,
-                columns=layout.columns,
-                units=composition.units(layout),
-                moments=taken.moments,
-            )
-            layout = replace(
-                layout, indicators=composition.indicators(layout, scaling.columns_with_missing)
-            )
-            if (
-                layout.schema is not None or layout.indicators
-            ):  # which network it is depends on the rows
+            layout, scaling = self._measured(rows, weight, layout, composition, taken.moments)
+            if layout.schema is not None or layout.indicators:
+                # Which network it is depends on the rows.
                 network = composition.network(layout, runtime.dtype)
         else:
             scaling = before.scaling
@@ -573,9 +562,7 @@ class Autoencoder(
         fingerprint = taken.fingerprint(rows, None if before is None else before.fingerprint)
         randomness = getattr(self, "_randomness", None)
         if fresh or randomness is None:
-            drawn_seed = functools.partial(seed, self.random_state)
-            own_seed = drawn_seed() if session is None else session.seed(drawn_seed)
-            randomness = Randomness.seeded(own_seed, runtime.device)
+            randomness = Randomness.seeded(self._seed(session), runtime.device)
         n_rows = taken.n_rows(rows)
         init = resolve_init(settings, network, n_rows) if fresh and whole else "random"
         if fresh:
@@ -610,10 +597,39 @@ class Autoencoder(
             init=init,
             hides=_hiding(settings, composition, layout, scaling, n_rows),
             make=drawn if fresh and whole else None,
+            session=session,
         )
         _check_domain(objective.loss, run.table, composition.column_groups(layout), names)
         model = FittedModel(network, composition, objective, scaling, layout, reader, fingerprint)
         return _Fit(settings, model, run)
+
+    def _measured(
+        self,
+        rows: Rows,
+        weight: Matrix | None,
+        layout: Layout,
+        composition: Composition,
+        moments: Moments | None,
+    ) -> tuple[Layout, Scaling]:
+        """Return the layout with what the rows say of the columns, and their scaling."""
+        layout = layout.measured(rows, weight)
+        scaling = Scaling.fit(
+            self.scaling,
+            rows,
+            weight,
+            columns=layout.columns,
+            units=composition.units(layout),
+            moments=moments,
+        )
+        indicators = composition.indicators(layout, scaling.columns_with_missing)
+        return replace(layout, indicators=indicators), scaling
+
+    def _seed(self, session: Session | None) -> int:
+        """Return the seed of a fit; one that nobody has chosen stays when the fit goes on."""
+        draw = functools.partial(seed, self.random_state)
+        if session is None or isinstance(self.random_state, numbers.Integral):
+            return draw()
+        return session.seed(draw)
 
     def _training_settings(self, *, fresh: bool) -> Json:
         """Return a copy of the settings; the table of a fitted model stays as it was read."""
@@ -704,10 +720,16 @@ class _Fit:
     @property
     def identity(self) -> Json:
         """What the fit follows from, for checkpoints."""
-        settings = {name: repr(value) for name, value in self.settings.items() if name != "verbose"}
+        # An object's address says nothing of it, and is another in the next process.
+        settings = {
+            name: re.sub(r" at 0x[0-9A-Fa-f]+", "", repr(value))
+            for name, value in self.settings.items()
+            if name != "verbose"
+        }
         return {
             "setting": settings,
             "data": fingerprint_of(self.run.table),
+            "start": weights_digest(self.model.network),
             "version": {"narrows": narrows.__version__, "torch": str(torch.__version__)},
             "device": str(self.model.device),
         }
@@ -718,12 +740,6 @@ class _Fit:
         several = len(self.model.layout.views) > 1
         table = self.run.table
         return not isinstance(table, SparseTable) and (several or table.has_holes)
-
-    @property
-    def rows_at_hand(self) -> Table:
-        """The table, or of a source the sample that is in memory."""
-        table = self.run.table
-        return table.sample if isinstance(table, StreamedTable) else table
 
 
 def _hiding(

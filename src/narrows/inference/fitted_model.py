@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import functools
+import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -320,6 +321,15 @@ class FittedModel:
         for number, column in enumerate(cells):
             array[:, number] = column
         return array
+
+
+def weights_digest(network: Network) -> str:
+    """Return a hash of all that a network keeps."""
+    digest = hashlib.sha256()
+    for name, values in sorted(network.state_dict().items()):
+        digest.update(name.encode())
+        digest.update(values.detach().cpu().contiguous().numpy().tobytes())
+    return digest.hexdigest()
 
 
 def index_of(X: TableLike) -> Any:

@@ -116,7 +116,7 @@ def _stacked(
     values = np.empty_like(rows)
     spread = np.empty_like(rows) if return_std else None
     outputs = model.layout.source_outputs
-    decode = model.exact_decoder(model.network)
+    decode = None if stack.codes is None else model.exact_decoder(model.network)
     for block in blocks(len(rows), 4 * model.n_outputs):
         own = rows[block]
         inputs, observed = map(torch.from_numpy, model.to_inputs(own))
@@ -125,7 +125,7 @@ def _stacked(
         answer = expectation.rows
         if method == "stack":
             by_network = torch.from_numpy(model.expected_inputs(own)).double()
-            if stack.codes is not None:
+            if stack.codes is not None and decode is not None:
                 start = torch.from_numpy(model.encode(own))
                 by_mode = decode(stack.codes.mode(decode, start, inputs, observed))
                 by_network = by_network.where(in_whole_views, by_mode)

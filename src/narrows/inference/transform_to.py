@@ -17,7 +17,7 @@ from narrows.data.sources.parts import Written, write_parts
 from narrows.data.sources.source import Source
 from narrows.data.sources.survey import numbers_of
 from narrows.errors import DataError, ParameterError
-from narrows.inference.fitted_model import FittedModel
+from narrows.inference.fitted_model import FittedModel, weights_digest
 from narrows.inference.scoring import score_rows
 
 # What can be written, and the method that gives it for a table in memory.
@@ -118,10 +118,7 @@ def transform_to(
 
 def identity_of(model: FittedModel, what: str) -> Json:
     """Return what tells a model and a task from others."""
-    digest = hashlib.sha256()
-    for name, values in sorted(model.network.state_dict().items()):
-        digest.update(name.encode())
-        digest.update(values.detach().cpu().contiguous().numpy().tobytes())
+    digest = hashlib.sha256(weights_digest(model.network).encode())
     for numbers in (model.scaling.center, model.scaling.scale):
         digest.update(b"" if numbers is None else np.ascontiguousarray(numbers).tobytes())
     return {"model": digest.hexdigest(), "what": what}

@@ -7,6 +7,7 @@ put where it ended, and the one that was cut off goes on after the step of the n
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
@@ -14,7 +15,7 @@ import re
 import socket
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -50,8 +51,8 @@ class Checkpoint:
     keep : int, default=2
         How many states are kept, the newest first.
 
-    References
-    ----------
+    Notes
+    -----
     Nothing is pickled: tensors lie in safetensors files, named by their SHA-256.
 
     Examples
@@ -118,21 +119,27 @@ class Session:
         self.keep = checks.integer("keep", checkpoint.keep, low=1)
         self.identity: Json = {}
         self.folder.mkdir(parents=True, exist_ok=True)
-        self._lock = _locked(self.folder)
         self.number = -1  # of the run that goes on
         self.is_open = True
-        self._runs = dict(_numbered(self.folder, RUN))
-        self._state = self._newest()
-        self._written = time.monotonic()
-        self._next = max((n for n, _ in _numbered(self.folder, STATE)), default=0) + 1
         self._rows: list[Row] = []
+        self._written = time.monotonic()
+        self._lock = _locked(self.folder)
+        try:
+            self._runs = dict(_numbered(self.folder, RUN))
+            self._state = self._newest()
+            self._next = max((n for n, _ in _numbered(self.folder, STATE)), default=0) + 1
+        except BaseException:
+            self.close()
+            raise
 
     def close(self) -> None:
         """Let others use the folder."""
+        if self._rows:
+            self._show()
         self._lock.unlink(missing_ok=True)
 
     def seed(self, draw: Callable[[], int]) -> int:
-        """Return the seed of the fit: the one it was begun with, if it was."""
+        """Return a seed that nobody has chosen: the one the fit was begun with, if it was."""
         path = self.folder / "seed.json"
         if path.exists():
             return int(json.loads(path.read_text()))
@@ -156,7 +163,6 @@ class Session:
             return None
         self._state = None
         self._rows += state["rows"]
-        self._show()
         return state
 
     @property
@@ -173,6 +179,7 @@ class Session:
         files = sorted(_numbered(self.folder, STATE))
         for _, path in files[: -self.keep]:
             path.unlink(missing_ok=True)
+        self._show()
         self._written = time.monotonic()
 
     def finish(self, state: Json) -> None:
@@ -182,11 +189,11 @@ class Session:
         self._runs[self.number] = self._write(f"{RUN}-{self.number:08d}", state)
         for _, path in _numbered(self.folder, STATE):
             path.unlink(missing_ok=True)
+        self._show()
 
     def note(self, row: Row) -> None:
-        """Tell whoever watches of an epoch."""
+        """Take note of an epoch, for whoever watches: written with the next state, not at once."""
         self._rows.append(row)
-        self._show()
 
     def _show(self) -> None:
         with replacing(self.folder / HISTORY) as stream:
@@ -219,12 +226,12 @@ class Session:
             If the folder belongs to a fit with others.
         """
         self.identity = json.loads(json.dumps(identity))
-        known = self._state
-        if known is None and self._runs:
-            known = _read(self._runs[min(self._runs)])
-        if known is None:
+        state = self._state
+        if state is None and self._runs:
+            state = _read(self._runs[min(self._runs)])
+        if state is None:
             return
-        before = known["identity"]
+        before = state["identity"]
         for name, value in self.identity.items():
             if before.get(name) != value:
                 what = _difference(before.get(name), value)
@@ -348,24 +355,43 @@ def _locked(folder: Path) -> Path:
     """
     path = folder / LOCK
     own = {"host": socket.gethostname(), "pid": os.getpid(), "began": _began(os.getpid())}
-    for _ in range(2):
-        try:
-            with open(path, "x", encoding="utf-8") as stream:
-                stream.write(json.dumps(own))
-            return path
-        except FileExistsError:
-            try:
-                holder = json.loads(path.read_text(encoding="utf-8"))
-            except (OSError, ValueError):
-                holder = {}
-            elsewhere = holder.get("host") not in (None, own["host"])
-            if elsewhere or (holder and _began(holder["pid"]) == holder["began"]):
+    with _alone(folder):
+        holder = _holder(path)
+        if holder is not None:
+            elsewhere = holder["host"] != own["host"]
+            if elsewhere or _began(holder["pid"]) == holder["began"]:
                 raise CheckpointError(
                     f"{folder} is used by process {holder['pid']} on {holder['host']}; wait until "
                     f"it has ended, or choose another folder (if it is gone for good: rm {path})"
-                ) from None
-            path.unlink(missing_ok=True)
-    raise CheckpointError(f"{folder} is used by several processes at once; choose another folder")
+                )
+        with replacing(path) as stream:
+            stream.write(json.dumps(own).encode())
+    return path
+
+
+def _holder(path: Path) -> Json | None:
+    """Return which process a lock names; None if there is none, or it was cut off."""
+    try:
+        holder = json.loads(path.read_text(encoding="utf-8"))
+        return {name: holder[name] for name in ("host", "pid", "began")}
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+@contextlib.contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """Have nobody else look at a lock meanwhile, so that two do not take over the same one."""
+    if sys.platform == "win32":  # where no lock is taken over
+        yield
+        return
+    import fcntl
+
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(handle)
 
 
 def _began(pid: int) -> str | None:

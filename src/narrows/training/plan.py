@@ -177,7 +177,7 @@ def refuse_all_rows(parameters: Named) -> None:
     schedule = Schedule.of(parameters.get("schedule", "joint"))
     for name, value, fits, instead in (
         ("optimizer", optimizer, not optimizer.full_batch, "'adam'"),
-        ("schedule", schedule, isinstance(schedule, Joint), "'joint'"),
+        ("schedule", schedule, not schedule.needs_all_rows, "'joint'"),
     ):
         if not fits:
             raise ParameterError(

@@ -34,13 +34,12 @@ class TrainingRun:
     trainer: Trainer
     span: Span | None = None
 
-    def fit(self, *, hold_out: bool = False, session: Session | None = None) -> Outcome:
+    def fit(self, *, hold_out: bool = False) -> Outcome:
         """Train the network, in place, as planned.
 
         ``hold_out`` asks for rows that the network has not seen, whether or not the plan chooses by
-        them or stops by them; ``session`` keeps the state of training in a folder.
+        them or stops by them.
         """
-        self.trainer.keep_in(session)
         network, table = self.network, self.table
         if self.span is not None:
             network, table = self.span.network, self.span.table
@@ -71,6 +70,7 @@ def prepare(
     init: str = "random",
     hides: Corruption | None = None,
     make: Callable[[int], Network] | None = None,
+    session: Session | None = None,
 ) -> TrainingRun:
     """Make a plan of an estimator's parameters for a table.
 
@@ -98,6 +98,8 @@ def prepare(
     make : callable, optional
         Returns a network like this one, its weights drawn, for another number of columns: of wide
         tables it is trained instead; see `narrows.training.span`.
+    session : Session, optional
+        Keeps the state of training in a folder.
 
     Raises
     ------
@@ -116,5 +118,6 @@ def prepare(
         both = hides if corruption is None else corruption + hides
         masked = TrainingPlan.of(parameters, objective, table, corruption=both, init=init)
         plan = replace(plan, hidden=hides, masked=masked)
-    trainer = Trainer(plan, runtime, randomness, progress.make(parameters["verbose"]))
+    shown = progress.make(parameters["verbose"])
+    trainer = Trainer(plan, runtime, randomness, shown, session=session)
     return TrainingRun(network, table, trainer, Span.of(network, table, objective, plan, make))

@@ -82,7 +82,7 @@ class RunState:
         assert tally is not None
         return {
             **network_state(self.phase, self.randomness),
-            "table_epoch": _epoch_of(self.phase.table) - 1,  # counted when an epoch is begun
+            "table_epoch": self.phase.table.epoch - 1,  # counted when an epoch is begun
             "stepper": optimizer_state(self.stepper),
             "course": dict(vars(self.course)),
             "monitor": self.monitor.state(),
@@ -111,7 +111,7 @@ def network_state(phase: Phase, randomness: Randomness) -> Json:
         "weights": dict(phase.network.state_dict()),
         "critics": [own.state_dict() for own in _critic_optimizers(phase)],
         "generators": generators_of(randomness),
-        "table_epoch": _epoch_of(phase.table),
+        "table_epoch": phase.table.epoch,
     }
 
 
@@ -122,8 +122,7 @@ def load_network(phase: Phase, randomness: Randomness, state: Json) -> None:
         for own, before in zip(_critic_optimizers(phase, made=True), state["critics"], strict=True):
             own.load_state_dict(before)
     load_generators(randomness, state["generators"])
-    if isinstance(phase.table, StreamedTable):
-        phase.table.epoch = state["table_epoch"]
+    phase.table.epoch = state["table_epoch"]
 
 
 def fingerprint_of(table: Table) -> str:
@@ -157,7 +156,3 @@ def _critic_optimizers(phase: Phase, *, made: bool = False) -> list[torch.optim.
         if critic._optimizer is not None:
             optimizers.append(critic._optimizer)
     return optimizers
-
-
-def _epoch_of(table: Table) -> int:
-    return table.epoch if isinstance(table, StreamedTable) else 0

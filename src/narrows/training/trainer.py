@@ -105,11 +105,6 @@ class Trainer:
         self.session = session
         self._interrupt = Interrupt(terminate=session is not None)
 
-    def keep_in(self, session: Session | None) -> None:
-        """Keep the state of training where a session says."""
-        self.session = session
-        self._interrupt.terminate = session is not None
-
     def planned(
         self,
         settings: TrainingPlan,
@@ -449,9 +444,12 @@ class Trainer:
             self._warn(f"{message}. The best weights were kept", DivergenceWarning)
         elif self._interrupt.requested:
             reason = "interrupted"
+            remedy = "fit with warm_start=True goes on from it"
+            if self.session is not None:
+                remedy = f"the same call goes on from what {self.session.folder} has kept"
             warnings.warn(
                 f"training was interrupted in epoch {last['epoch']} of {phase.max_epochs}; "
-                "the model is usable, and fit with warm_start=True goes on from it",
+                f"the model is usable, and {remedy}",
                 InterruptedWarning,
                 stacklevel=stacklevel(),
             )

@@ -17,7 +17,6 @@ from torch import Tensor
 from narrows.core.randomness import Randomness
 from narrows.core.types import Json
 from narrows.data.batches import RowNumbers
-from narrows.data.sources.streamed_table import StreamedTable
 from narrows.data.table import Table
 from narrows.errors import DivergenceError
 from narrows.network.network import Network, kept_buffers
@@ -91,7 +90,7 @@ def fit(trainer: Trainer, network: Trainable, table: Table) -> Outcome:
     if text is not None:
         trainer.progress.note(f"chosen: {text}")
     failed = chosen.way > 0 and paths[0].outcome.stop_reason == "diverged"
-    few = table.n_rows < KEPT_FROM and not isinstance(table, StreamedTable)
+    few = table.n_rows < KEPT_FROM and not table.streams
     if not interrupted and (few or failed):
         outcome = _refitted(trainer, network, table, chosen)
     else:
@@ -176,7 +175,7 @@ def _chosen(
     search = _Search(trainer, table, len(folds))
     interrupted = enough = False
     plans = _plans(plan)
-    for tried in plans[:1] if isinstance(table, StreamedTable) else plans:
+    for tried in plans[:1] if table.streams else plans:  # each of which goes over all rows
         if enough and tried is not plan.masked:
             continue
         paths = _paths(trainer.planned(tried), network, table, folds)
@@ -345,7 +344,7 @@ def _n_folds(n_rows: int, *, typed: bool) -> int:
 
 
 def _folds_of(trainer: Trainer, network: Trainable, table: Table) -> Folds | None:
-    if isinstance(table, StreamedTable):
+    if table.streams:
         return [table.split(HELD_OUT, trainer.randomness.split)]
     n_folds = _n_folds(table.n_rows, typed=_is_typed(network)) if trainer.settings.chooses else 1
     return _folds(table.n_rows, trainer.randomness.split, n_folds)

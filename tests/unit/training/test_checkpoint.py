@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
 import os
+import socket
 import subprocess
 import sys
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -159,6 +162,25 @@ def test_a_second_process_is_refused_and_a_lock_of_one_that_has_gone_is_taken(
     Session(Checkpoint(tmp_path)).close()
 
 
+def test_of_many_that_take_over_a_lock_one_gets_it(tmp_path: Path) -> None:
+    stale = json.dumps({"host": socket.gethostname(), "pid": os.getpid(), "began": "0"})
+    for _ in range(20):
+        (tmp_path / checkpoints.LOCK).write_text(stale)
+        taken: list[Session] = []
+
+        def take(taken: list[Session] = taken) -> None:
+            with contextlib.suppress(CheckpointError):
+                taken.append(Session(Checkpoint(tmp_path)))
+
+        threads = [threading.Thread(target=take) for _ in range(8)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert len(taken) == 1
+        taken[0].close()
+
+
 def test_a_lock_of_another_machine_is_left_alone(tmp_path: Path) -> None:
     lock = tmp_path / checkpoints.LOCK
     lock.write_text(json.dumps({"host": "elsewhere", "pid": 1, "began": "0"}))
@@ -185,6 +207,7 @@ def test_history_is_there_for_whoever_watches(tmp_path: Path) -> None:
     again = Session(Checkpoint(tmp_path))
     again.begin()
     again.resume()  # the second epoch is trained again
+    again.save(STATE)
     rows = [json.loads(line) for line in (tmp_path / checkpoints.HISTORY).read_text().splitlines()]
     assert rows == [{"epoch": 1, "objective": 2.0}]
     again.close()

@@ -13,7 +13,7 @@ import pyarrow as pa
 
 from narrows.core.types import Json, Matrix
 from narrows.data.formats.files import known_columns
-from narrows.data.sources.source import Piece, Source
+from narrows.data.sources.source import Piece, Source, identity_of
 from narrows.errors import SourceError
 
 FEATURES = ("numbers", "booleans", "text", "nothing")
@@ -182,9 +182,3 @@ def check_kinds(place: str, kinds: Json, schema: pa.Schema) -> None:
                 f"column {name!r} of {place} holds {own}, where the first piece has {kind}; write "
                 "both alike, or leave the column out with drop="
             )
-
-
-def identity_of(path: str | os.PathLike[str]) -> Json:
-    """Return what tells a file from what it was before it changed."""
-    status = os.stat(path)
-    return {"path": os.path.abspath(path), "size": status.st_size, "changed": status.st_mtime_ns}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Sequence
 from typing import Any
 
@@ -10,7 +11,7 @@ import numpy as np
 import scipy.sparse
 
 from narrows.core.types import Json, Matrix
-from narrows.data.sources.source import Piece, Source
+from narrows.data.sources.source import Piece, Source, identity_of
 from narrows.errors import DataError, SourceError
 
 CELLS = 1 << 21  # of a piece, unless one row has more
@@ -76,8 +77,11 @@ class ChunkedSource(Source):
         return f"rows {start:,} to {start + int(self.sizes[number]) - 1:,} of {_called(self.array)}"
 
     def identity(self) -> Json:
-        """Return what can be told of an array without reading it."""
-        return {"array": _called(self.array), "shape": self.shape, "names": self.names}
+        """Return what can be told of an array without reading it: not all that may change."""
+        path = getattr(self.array, "filename", None)  # of a memory map
+        file = identity_of(path) if path is not None and os.path.exists(path) else None
+        called = _called(self.array)
+        return {"array": called, "shape": self.shape, "names": self.names, "file": file}
 
 
 def _piece_rows(array: Any, n_rows: int, n_columns: int, memory: int) -> int:

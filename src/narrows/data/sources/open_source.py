@@ -101,7 +101,7 @@ def open_source(
     if hasattr(data, "get_fragments") and hasattr(data, "schema"):
         return DatasetSource(data, named, size)
     if _is_anndata(data):
-        return _of_anndata(data, columns, drop, weight, target, size)
+        return _of_anndata(data, named, weight, target, size)
     if hasattr(data, "__arrow_c_stream__") or hasattr(data, "collect_batches"):
         return _spilled(data, named, size)
     if not (hasattr(data, "shape") and hasattr(data, "__getitem__")):
@@ -160,18 +160,11 @@ def _is_anndata(data: Any) -> bool:
     return all(hasattr(data, part) for part in ("X", "obs", "var", "var_names"))
 
 
-def _of_anndata(
-    data: Any,
-    columns: Sequence[str] | None,
-    drop: Sequence[str],
-    weight: Any,
-    target: Any,
-    memory: int,
-) -> Source:
-    if columns is not None or drop:
-        raise DataError(
-            "columns and drop are not for AnnData; choose its variables, data[:, names]"
-        )
+def _of_anndata(data: Any, roles: Roles, weight: Any, target: Any, memory: int) -> Source:
+    if roles.columns is not None or roles.drop:
+        raise DataError("columns and drop are not for AnnData; choose variables: data[:, names]")
+    if roles.ids:
+        raise DataError("ids are not for AnnData; the rows of the result are in its order")
     beside = {
         name: data.obs[value].to_numpy() if isinstance(value, str) else value
         for name, value in (("weight", weight), ("target", target))

@@ -14,7 +14,8 @@ import pyarrow as pa
 from pyarrow import parquet
 
 from narrows.core.types import Json
-from narrows.data.sources.arrow_source import ArrowSource, Roles, check_kinds, identity_of
+from narrows.data.sources.arrow_source import ArrowSource, Roles, check_kinds
+from narrows.data.sources.source import identity_of
 from narrows.errors import SourceError
 
 SUFFIXES = (".parquet", ".pq")

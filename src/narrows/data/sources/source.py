@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import itertools
 import json
+import os
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
@@ -186,6 +187,12 @@ def joined(pieces: Sequence[Piece]) -> Piece:
         return np.concatenate(values)
 
     return Piece(*map(one, zip(*pieces, strict=True)))
+
+
+def identity_of(path: str | os.PathLike[str]) -> Json:
+    """Return what tells a file from what it was before it changed."""
+    status = os.stat(path)
+    return {"path": os.path.abspath(path), "size": status.st_size, "changed": status.st_mtime_ns}
 
 
 def n_bytes(memory: int | str) -> int:

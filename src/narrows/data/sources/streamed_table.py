@@ -47,7 +47,7 @@ class StreamedTable:
         Of the order of the rows.
     """
 
-    resident = False
+    resident, streams = False, True
     sample_weight: Tensor | None = None  # weights are divided by their mean in each window
     target: Tensor | None = None
 
@@ -66,15 +66,10 @@ class StreamedTable:
         self.views, self.numbers, self.fill = sample.views, sample.numbers, sample.fill
         self.without_noise = sample.without_noise
         n_held_out = min(MOST_HELD_OUT, sample.n_rows // HELD_OUT)
-        every = np.arange(sample.n_rows)
-        chosen = np.zeros(sample.n_rows, bool)
-        if n_held_out:
-            chosen[np.arange(n_held_out) * sample.n_rows // n_held_out] = True
-        self.held_out = torch.from_numpy(every[chosen])
-        self.sample_rows = torch.from_numpy(every[~chosen])
+        chosen = np.arange(n_held_out) * sample.n_rows // max(1, n_held_out)
+        self.held_out = torch.from_numpy(chosen)
         dtype = numpy_dtype(sample.x.dtype)
         schema = layout.schema
-
         scratch = Scratch()
 
         def scale(piece: Piece) -> Matrix:

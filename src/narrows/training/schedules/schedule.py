@@ -14,10 +14,11 @@ class Schedule(Spec, axis="schedule"):
     """Base of the schedules: yields phases, each when the one before has been trained.
 
     ``trains_all_layers_first`` says that the first of them trains all layers, so that it matters
-    where they begin.
+    where they begin; ``needs_all_rows`` that it looks at all rows at once between phases.
     """
 
     trains_all_layers_first = False
+    needs_all_rows = True
 
     def phases(self, joint: Phase) -> Iterator[Phase]:
         """Split one phase, the training of all layers, into the phases of this schedule."""
@@ -35,6 +36,7 @@ class Joint(Schedule):
     """
 
     trains_all_layers_first = True
+    needs_all_rows = False
 
     def phases(self, joint: Phase) -> Iterator[Phase]:
         """Yield the one phase."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -55,6 +56,16 @@ def test_an_anndata_has_names_and_observations() -> None:
     assert piece.target.tolist() == [0, 1, 0, 1]
     with pytest.raises(DataError, match="not for AnnData"):
         open_source(data, drop=["g1"])
+    with pytest.raises(DataError, match="ids are not for AnnData"):
+        open_source(data, ids=["batch"])
+
+
+def test_a_memory_map_whose_file_has_changed_is_another_source(tmp_path: Path) -> None:
+    mapped = np.memmap(tmp_path / "rows", np.float32, "w+", shape=(40, 6))
+    before = open_source(mapped).fingerprint
+    assert open_source(mapped).fingerprint == before
+    os.utime(tmp_path / "rows", ns=(1, 1))
+    assert open_source(mapped).fingerprint != before
 
 
 def test_what_cannot_be_is_refused() -> None:
