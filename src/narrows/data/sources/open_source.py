@@ -16,7 +16,7 @@ from pyarrow import parquet
 
 from narrows.core.types import Matrix
 from narrows.data.sources.arrow_source import ArrowFileSource, Roles
-from narrows.data.sources.chunked_source import ChunkedSource
+from narrows.data.sources.chunked_source import MEMORY_SHARE, ChunkedSource
 from narrows.data.sources.dataset_source import DatasetSource
 from narrows.data.sources.parquet_source import SUFFIXES, ParquetSource, files_of
 from narrows.data.sources.source import MEMORY, Source, n_bytes
@@ -177,7 +177,9 @@ def _spilled(data: Any, roles: Roles, memory: int) -> Source:
     folder = tempfile.mkdtemp(prefix="narrows-")
     path = os.path.join(folder, "spilled.parquet")
     try:
-        if not write_parquet(_batches(data), path):
+        # Pieces of a size that the memory mixes, however little it is.
+        cells = min(GROUP_CELLS, memory // MEMORY_SHARE // 4)
+        if not write_parquet(_batches(data), path, cells):
             raise DataError("the stream has no rows")
         source = ParquetSource([path], roles, memory)
     except BaseException:
@@ -202,7 +204,9 @@ def _batches(data: Any) -> Iterator[pa.Table]:
         yield frame.to_arrow()
 
 
-def write_parquet(tables: Iterable[pa.Table], path: str | os.PathLike[str]) -> int:
+def write_parquet(
+    tables: Iterable[pa.Table], path: str | os.PathLike[str], cells: int = GROUP_CELLS
+) -> int:
     """Write tables as one Parquet file that trains well: small row groups, floats as they are.
 
     Returns
@@ -213,7 +217,7 @@ def write_parquet(tables: Iterable[pa.Table], path: str | os.PathLike[str]) -> i
     writer: parquet.ParquetWriter | None = None
     n_rows = 0
     try:
-        for table in regrouped(tables):
+        for table in regrouped(tables, cells):
             if writer is None:
                 writer = parquet.ParquetWriter(path, table.schema, **writing(table.schema))
             writer.write_table(table, row_group_size=table.num_rows)
@@ -224,7 +228,7 @@ def write_parquet(tables: Iterable[pa.Table], path: str | os.PathLike[str]) -> i
     return n_rows
 
 
-def regrouped(tables: Iterable[pa.Table]) -> Iterator[pa.Table]:
+def regrouped(tables: Iterable[pa.Table], cells: int = GROUP_CELLS) -> Iterator[pa.Table]:
     """Yield the same rows in tables of as many as a row group should have, the rest last."""
     waiting: list[pa.Table] = []
     n_waiting = 0
@@ -233,7 +237,7 @@ def regrouped(tables: Iterable[pa.Table]) -> Iterator[pa.Table]:
         schema = schema or table.schema
         waiting.append(table if table.schema.equals(schema) else _cast(table, schema, number))
         n_waiting += table.num_rows
-        size = group_rows(table.num_columns)
+        size = group_rows(table.num_columns, cells)
         if n_waiting < size:
             continue
         both = pa.concat_tables(waiting)
@@ -256,9 +260,9 @@ def _cast(table: pa.Table, schema: pa.Schema, number: int) -> pa.Table:
         ) from error
 
 
-def group_rows(n_columns: int) -> int:
-    """Return how many rows a row group should have."""
-    return max(LEAST_GROUP_ROWS, min(MOST_GROUP_ROWS, GROUP_CELLS // max(1, n_columns)))
+def group_rows(n_columns: int, cells: int = GROUP_CELLS) -> int:
+    """Return how many rows a row group of about so many cells should have."""
+    return max(LEAST_GROUP_ROWS, min(MOST_GROUP_ROWS, cells // max(1, n_columns)))
 
 
 def writing(schema: pa.Schema) -> dict[str, Any]:

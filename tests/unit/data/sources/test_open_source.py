@@ -39,6 +39,17 @@ def test_frames_that_give_a_stream_are_read_as_one(table_of: Callable[..., pa.Ta
         np.testing.assert_array_equal(source.sample(200).features["row"].to_numpy(), np.arange(100))
 
 
+def test_a_stream_is_spilled_in_pieces_that_its_memory_mixes(
+    table_of: Callable[..., pa.Table],
+) -> None:
+    table = table_of(8000).drop_columns(["row"])
+    reader = pa.RecordBatchReader.from_batches(table.schema, table.to_batches())
+    with pytest.warns(SpillWarning):
+        source = open_source(reader, memory=400_000)
+    assert source.sizes.max() == 312
+    assert Autoencoder(2, max_epochs=1, random_state=0).fit(source).n_features_in_ == 5
+
+
 def test_a_stream_that_breaks_leaves_no_file(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
