@@ -16,7 +16,7 @@ from pyarrow import parquet
 
 from narrows.core.types import Json
 from narrows.data.formats import delimited
-from narrows.data.sources.open_source import writing
+from narrows.data.sources.open_source import group_cells, writing
 from narrows.data.sources.parquet_source import SUFFIXES, files_of
 from narrows.data.sources.parts import PART_ROWS, PartFolder, Written, write_part
 from narrows.data.sources.source import identity_of
@@ -69,7 +69,7 @@ def convert(
     seed : int
         Of that order.
     memory : int
-        Bytes that may be in memory.
+        Bytes that may be in memory, and that row groups are to be small for.
     told : callable, optional
         Called with how many bytes of the files have been read, about, and how many there are.
 
@@ -81,14 +81,15 @@ def convert(
     original = _inputs(paths, text, told)
     # Rows fall into one of so many files, which a run that goes on must not count otherwise.
     n_buckets = _n_buckets(original, memory) if shuffle else None
-    order = {"shuffle": seed if shuffle else None, "buckets": n_buckets}
-    made = PartFolder(folder, {"source": original.identity, "of": order})
+    cells = group_cells(memory)
+    shape = {"shuffle": seed if shuffle else None, "buckets": n_buckets, "cells": cells}
+    made = PartFolder(folder, {"source": original.identity, "of": shape})
     if n_buckets is not None:
-        _write_shuffled(original, made, seed, n_buckets)
+        _write_shuffled(original, made, seed, n_buckets, cells)
     else:
         for number, tables in enumerate(_cut(original.tables())):
             if number not in made.parts:
-                made.note(number, write_part(made.path, number, iter(tables), []))
+                made.note(number, write_part(made.path, number, iter(tables), [], cells))
     return made.finish()
 
 
@@ -243,7 +244,9 @@ def _n_buckets(original: Input, memory: int) -> int:
     return n_buckets
 
 
-def _write_shuffled(original: Input, made: PartFolder, seed: int, n_buckets: int) -> None:
+def _write_shuffled(
+    original: Input, made: PartFolder, seed: int, n_buckets: int, cells: int
+) -> None:
     scattered = made.path / SCATTER
     complete = scattered / "complete"
     if not complete.exists() and len(made.parts) < n_buckets:
@@ -254,7 +257,7 @@ def _write_shuffled(original: Input, made: PartFolder, seed: int, n_buckets: int
     for number in range(n_buckets):
         if number not in made.parts:
             tables = _shuffled(scattered / f"{number}.parquet", seed, number)
-            made.note(number, write_part(made.path, number, tables, []))
+            made.note(number, write_part(made.path, number, tables, [], cells))
     shutil.rmtree(scattered, ignore_errors=True)
 
 

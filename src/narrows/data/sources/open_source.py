@@ -177,9 +177,7 @@ def _spilled(data: Any, roles: Roles, memory: int) -> Source:
     folder = tempfile.mkdtemp(prefix="narrows-")
     path = os.path.join(folder, "spilled.parquet")
     try:
-        # Pieces of a size that the memory mixes, however little it is.
-        cells = min(GROUP_CELLS, memory // MEMORY_SHARE // 4)
-        if not write_parquet(_batches(data), path, cells):
+        if not write_parquet(_batches(data), path, group_cells(memory)):
             raise DataError("the stream has no rows")
         source = ParquetSource([path], roles, memory)
     except BaseException:
@@ -258,6 +256,11 @@ def _cast(table: pa.Table, schema: pa.Schema, number: int) -> pa.Table:
             f"table {number} of the files has other columns than the first: "
             f"{', '.join(table.column_names[:5])}, ...; {str(error).splitlines()[0]}"
         ) from error
+
+
+def group_cells(memory: int) -> int:
+    """Return how many cells a row group should have for so many bytes to mix some."""
+    return min(GROUP_CELLS, memory // MEMORY_SHARE // 4)
 
 
 def group_rows(n_columns: int, cells: int = GROUP_CELLS) -> int:

@@ -112,18 +112,23 @@ class PartFolder:
 
 
 def write_part(
-    folder: Path, number: int, tables: Iterator[pa.Table], skipped: list[Skipped]
+    folder: Path,
+    number: int,
+    tables: Iterator[pa.Table],
+    skipped: list[Skipped],
+    cells: int | None = None,
 ) -> Part:
     """Write tables as one file, whole or not at all.
 
-    ``skipped`` is what was left out, known when the tables have been read.
+    ``skipped`` is what was left out, known when the tables have been read; ``cells`` how many a row
+    group should have.
     """
-    from narrows.data.sources.open_source import write_parquet
+    from narrows.data.sources.open_source import GROUP_CELLS, write_parquet
 
     name = f"part-{number:06d}.parquet"
     temporary = folder / f".{name}.{secrets.token_hex(4)}.tmp"
     try:
-        n_rows = write_parquet(tables, temporary)
+        n_rows = write_parquet(tables, temporary, cells or GROUP_CELLS)
         if not n_rows:
             return Part(name, 0, "", skipped)
         digest = _hash(temporary)

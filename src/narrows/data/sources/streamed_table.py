@@ -223,7 +223,8 @@ class StreamedTable:
             raise SourceError(
                 f"{self.source.place(largest)} has {sizes[largest]:,} rows, but "
                 f"memory={self.source.memory:,} bytes lets {self.reader.most_rows:,} be read at a "
-                "time; give open_source more memory=, or write smaller row groups: narrows convert"
+                "time; give open_source more memory=, or write smaller row groups: narrows convert "
+                "DATA -o NEW --memory SIZE"
             )
         if self.reader.n_mixed < min(WELL_MIXED, len(sizes)):
             warnings.warn(

@@ -49,6 +49,13 @@ def test_row_groups_become_small_or_are_put_together(
     assert source.sample(1000).features.equals(table.combine_chunks())
 
 
+def test_with_little_memory_row_groups_are_smaller(
+    folder: Writer, table_of: Drawn, tmp_path: Path
+) -> None:
+    convert([str(folder(table_of(700), 700, 700))], tmp_path / "out", memory=1 << 16)
+    assert open_source(tmp_path / "out").sizes.max() == (1 << 16) // 64 // 4 // 6
+
+
 def test_delimited_files_are_read_in_blocks(table_of: Drawn, tmp_path: Path) -> None:
     table = table_of(700)
     place = tmp_path / "csv"
