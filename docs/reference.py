@@ -28,7 +28,7 @@ ESTIMATORS = (
     "Baseline",
     "SammonMapping",
 )
-RESULTS = ("Advice", "Comparison", "Source")
+RESULTS = ("Advice", "Comparison", "Group", "Source")
 GIVEN = ("Checkpoint",)
 
 # Of each axis: its heading, and what to say below its table.

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 # Tests work on small arrays, where a second thread costs more than it gives; sums of one thread are
 # also the same everywhere. Read by torch when it is imported, and by the processes tests start.
@@ -19,6 +22,9 @@ import torch
 from numpy.typing import NDArray
 from pyarrow import parquet
 from sklearn import datasets
+from torch import Tensor
+
+from narrows.core.group import Group
 
 ROOT = Path(__file__).parents[1]
 
@@ -113,3 +119,43 @@ def folder(tmp_path: Path) -> Callable[..., Path]:
         return place
 
     return write
+
+
+class Threads(Group):
+    """One of several threads that stand for processes."""
+
+    def __init__(self, rank: int, size: int, barrier: threading.Barrier, places: list[Any]) -> None:
+        super().__init__(rank, size)
+        self.barrier, self.places = barrier, places
+
+    def _all(self, own: Any) -> list[Any]:
+        self.places[self.rank] = own
+        self.barrier.wait(timeout=60)
+        every = list(self.places)
+        self.barrier.wait(timeout=60)
+        return every
+
+    def add(self, tensor: Tensor) -> None:
+        tensor.copy_(sum(self._all(tensor.detach().clone())))
+
+    def copy(self, tensors: Sequence[Tensor]) -> None:
+        for tensor in tensors:
+            tensor.detach().copy_(self._all(tensor.detach().clone())[0])
+
+    def rows(self, own: Tensor) -> list[Tensor]:
+        return self._all(own.detach().clone())
+
+
+@pytest.fixture(scope="session")
+def together() -> Callable[[int, Callable[[Group], Any]], list[Any]]:
+    """Return what runs a function in so many threads, as if each were a process of one fit."""
+
+    def run(size: int, function: Callable[[Group], Any]) -> list[Any]:
+        barrier, places = threading.Barrier(size), [None] * size
+        with ThreadPoolExecutor(size) as pool:
+            futures = [
+                pool.submit(function, Threads(rank, size, barrier, places)) for rank in range(size)
+            ]
+            return [future.result() for future in futures]
+
+    return run

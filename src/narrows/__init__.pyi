@@ -20,6 +20,8 @@ from narrows.codes import stability as stability
 from narrows.comparison.compare import compare as compare
 from narrows.comparison.comparison import Comparison as Comparison
 from narrows.core.forward_pass import ForwardPass as ForwardPass
+from narrows.core.group import Group as Group
+from narrows.core.group import distributed as distributed
 from narrows.corruptions import CauchyNoise as CauchyNoise
 from narrows.corruptions import Corruption as Corruption
 from narrows.corruptions import GaussianNoise as GaussianNoise

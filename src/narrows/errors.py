@@ -10,6 +10,7 @@
     ├── DivergenceError (ArithmeticError)  training went to infinity before one good epoch
     ├── DeviceError (RuntimeError)         a device or precision this machine does not have
     ├── CheckpointError (RuntimeError)     checkpoints that are taken, damaged or of another fit
+    ├── ProcessGroupError (RuntimeError)   processes that fit together do not hear of each other
     ├── MissingDependencyError (ImportError)  an extra that is not installed
     └── ModelFileError (ValueError)        a model folder that cannot be trusted
         ├── SchemaVersionError             written by a newer major version
@@ -68,6 +69,10 @@ class DeviceError(NarrowsError, RuntimeError):
 
 class CheckpointError(NarrowsError, RuntimeError):
     """A folder of checkpoints that cannot be used: taken, damaged, or of another fit."""
+
+
+class ProcessGroupError(NarrowsError, RuntimeError):
+    """Processes that fit together do not hear of each other."""
 
 
 class MissingDependencyError(NarrowsError, ImportError):

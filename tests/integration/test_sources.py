@@ -104,7 +104,8 @@ KINDS: dict[str, Any] = {
 def test_every_kind_that_batches_serve_learns_from_a_source(
     kind: str, place: Path, table: pa.Table
 ) -> None:
-    model = KINDS[kind].set_params(max_epochs=3, random_state=0)
+    n_epochs = 12 if kind == "adversarial" else 3  # a critic needs time to be worth something
+    model = KINDS[kind].set_params(max_epochs=n_epochs, random_state=0)
     rows = table.drop_columns(["row"])
 
     def error() -> float:
@@ -115,7 +116,7 @@ def test_every_kind_that_batches_serve_learns_from_a_source(
     whole = error()
     model.fit(open_source(place, ids=["row"], memory=MEMORY))
     assert error() < 1.25 * whole
-    assert model.n_iter_ <= 3
+    assert model.n_iter_ <= n_epochs
 
 
 @pytest.mark.parametrize(

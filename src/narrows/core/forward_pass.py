@@ -8,6 +8,7 @@ from typing import Any, Protocol
 from torch import Tensor, nn
 
 from narrows.core.activations import Activation
+from narrows.core.group import Pool
 
 __all__ = ["ForwardPass"]
 
@@ -86,6 +87,8 @@ class ForwardPass:
         Share of the training that is done, for weights that grow; 1 outside training.
     prediction : Tensor of shape (n_samples, n_outputs) or None
         What a head made of the code, where there is a head.
+    pool : Pool or None
+        Knows the parts of the batch that other processes have; None where this is all of it.
 
     Examples
     --------
@@ -110,6 +113,7 @@ class ForwardPass:
     generator: Any = None
     progress: float = 1.0
     prediction: Tensor | None = None
+    pool: Pool | None = None
     _reconstruction: Tensor | None = field(default=None, init=False, repr=False)
 
     @property
@@ -126,7 +130,14 @@ class ForwardPass:
         return (per_sample * self.sample_weight).mean()
 
     def mean_rows(self, values: Tensor) -> Tensor:
-        """Return the weighted mean over samples of a tensor of shape (n_samples, n)."""
-        if self.sample_weight is None:
-            return values.mean(0)
-        return (values * self.sample_weight[:, None]).mean(0)
+        """Return the weighted mean over samples of a tensor of shape (n_samples, n).
+
+        Over those of the whole batch, where several processes have a part of it each.
+        """
+        weight = self.sample_weight
+        own = values.mean(0) if weight is None else (values * weight[:, None]).mean(0)
+        return own if self.pool is None else self.pool.mean(own)
+
+    def gathered(self, values: Tensor) -> Tensor:
+        """Return a tensor of shape (n_samples, n) with the rows that other processes have."""
+        return values if self.pool is None else self.pool.gather(values)

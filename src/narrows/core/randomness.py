@@ -9,12 +9,14 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from narrows.core import checks
+from narrows.core import checks, group
 from narrows.core.types import RandomState
 
 
 def seed(random_state: RandomState) -> int:
     """Return the seed that a setting ``random_state`` means; None takes entropy of its own.
+
+    Processes that fit together get one that the first of them has drawn.
 
     Raises
     ------
@@ -22,9 +24,10 @@ def seed(random_state: RandomState) -> int:
         If it is no seed.
     """
     if random_state is None:
-        return int(np.random.SeedSequence().generate_state(1)[0])
+        return group.current().number(lambda: int(np.random.SeedSequence().generate_state(1)[0]))
     if isinstance(random_state, np.random.RandomState):
-        return int(random_state.randint(2**31 - 1))
+        drawn = int(random_state.randint(2**31 - 1))
+        return group.current().number(lambda: drawn)
     return checks.integer("random_state", random_state, low=0)
 
 

@@ -17,6 +17,7 @@ from sklearn.utils import Tags, check_array, check_consistent_length, column_or_
 
 import narrows
 from narrows.core.fit_settings import copied_settings
+from narrows.core.group import current
 from narrows.core.randomness import Randomness, seed
 from narrows.core.types import Json, Matrix, Part, RandomState, TableLike, TargetLike
 from narrows.corruptions import Corruption
@@ -56,6 +57,7 @@ from narrows.training.plan import (
 from narrows.training.run import TrainingRun, prepare
 from narrows.training.run_state import fingerprint_of
 from narrows.training.runtime import resolve
+from narrows.training.shared_session import AnySession, SharedSession, agree
 
 __all__ = ["Autoencoder"]
 
@@ -318,19 +320,22 @@ class Autoencoder(
         """
         if checkpoint is None:
             return self._learn(X, y, sample_weight, None)
-        session = Session(checkpoint)
+        group = current()
+        session = Session(checkpoint) if group.is_alone else SharedSession(checkpoint, group)
         try:
             return self._learn(X, y, sample_weight, session)
         finally:
             session.close()
 
     def _learn(
-        self, X: TableLike, y: TargetLike, sample_weight: TargetLike, session: Session | None
+        self, X: TableLike, y: TargetLike, sample_weight: TargetLike, session: AnySession | None
     ) -> Self:
         warm = bool(self.warm_start) and hasattr(self, "_fitted")
         job = self._prepare(X, y, sample_weight, fresh=not warm, session=session)
         if session is not None:
             session.belong_to(job.identity)
+        elif not current().is_alone:
+            agree(current(), job.identity)
         outcome = job.run.fit(hold_out=job.needs_trials and not warm)
         stack = calibrated(
             job.model, job.run.table.sample, outcome.trials, job.run.trainer.randomness.split
@@ -524,14 +529,15 @@ class Autoencoder(
         *,
         fresh: bool,
         whole: bool = True,
-        session: Session | None = None,
+        session: AnySession | None = None,
     ) -> _Fit:
         """Resolve settings and data into everything that training needs.
 
         ``whole`` says that these are all the rows, not the first of many; a session knows the seed
         that it was begun with.
         """
-        taken = Taken.of(X, y, sample_weight, None if session is None else session.folder)
+        group = current()
+        taken = Taken.of(X, y, sample_weight, None if session is None else session.folder, group)
         X, y, sample_weight = taken.X, taken.y, taken.sample_weight
         if fresh:
             before, reader = None, reading.reader_for(self)
@@ -585,7 +591,7 @@ class Autoencoder(
             layout=layout,
             owned=overwrite,
         )
-        table = taken.table(at_hand, scaling, layout, randomness.order)
+        table = taken.table(at_hand, scaling, layout, randomness.order, group)
         run = prepare(
             network,
             objective,
@@ -598,6 +604,7 @@ class Autoencoder(
             hides=_hiding(settings, composition, layout, scaling, n_rows),
             make=drawn if fresh and whole else None,
             session=session,
+            group=group,
         )
         _check_domain(objective.loss, run.table, composition.column_groups(layout), names)
         model = FittedModel(network, composition, objective, scaling, layout, reader, fingerprint)
@@ -624,7 +631,7 @@ class Autoencoder(
         indicators = composition.indicators(layout, scaling.columns_with_missing)
         return replace(layout, indicators=indicators), scaling
 
-    def _seed(self, session: Session | None) -> int:
+    def _seed(self, session: AnySession | None) -> int:
         """Return the seed of a fit; one that nobody has chosen stays when the fit goes on."""
         draw = functools.partial(seed, self.random_state)
         if session is None or isinstance(self.random_state, numbers.Integral):
@@ -731,7 +738,7 @@ class _Fit:
             "data": fingerprint_of(self.run.table),
             "start": weights_digest(self.model.network),
             "version": {"narrows": narrows.__version__, "torch": str(torch.__version__)},
-            "device": str(self.model.device),
+            "device": self.model.device.type,
         }
 
     @property

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from narrows.core import checks
 from narrows.core.fit_settings import copied_settings
+from narrows.core.group import current
 from narrows.core.randomness import Randomness, seed
 from narrows.core.types import Estimator, Matrix, Part, RandomState, TableLike, TargetLike
 from narrows.data import containers, reading
@@ -138,6 +139,7 @@ class FineTuned(
             table,
             runtime=runtime,
             randomness=randomness,
+            group=current(),
         ).fit()
         self._fit_settings = copied_settings(self)
         self.encoder_, self.head_ = encoder, head

@@ -11,6 +11,7 @@ from torch.nn import functional as F
 from narrows.core import checks
 from narrows.core.activations import glorot_uniform
 from narrows.core.forward_pass import ForwardPass, NetworkView
+from narrows.core.group import Pool
 from narrows.core.types import Part
 from narrows.errors import CompositionError, ParameterError
 from narrows.penalties.penalty import Penalty
@@ -59,12 +60,18 @@ class Critic(nn.Module):
         if self._optimizer is None:
             self._optimizer = torch.optim.Adam(self.parameters(), self.learning_rate, BETAS)
 
-    def learn(self, loss: Tensor) -> None:
-        """Take one step down a loss."""
+    def learn(self, loss: Tensor, pool: Pool | None = None) -> None:
+        """Take one step down a loss: the mean of all parts of a batch, where there are others."""
         self.make_optimizer()
         assert self._optimizer is not None
         self._optimizer.zero_grad()  # what the encoder's term left there
         loss.backward()
+        if pool is not None:
+            gradients = [p.grad for p in self.parameters() if p.grad is not None]
+            joined = pool.mean(torch.cat([gradient.reshape(-1) for gradient in gradients]))
+            parts = joined.split([gradient.numel() for gradient in gradients])
+            for gradient, part in zip(gradients, parts, strict=True):
+                gradient.copy_(part.view_as(gradient))
         self._optimizer.step()
 
 
@@ -113,6 +120,7 @@ class Adversarial(Penalty):
 
     per_layer = False
     needs_batches = True
+    in_parts = True
 
     def __init__(
         self,
@@ -177,9 +185,11 @@ class Adversarial(Penalty):
         of_codes = critic(self._with_class(code, target))
         of_prior = critic(self._with_class(drawn, target))
         loss = forward.mean(F.softplus(of_codes)) + F.softplus(-of_prior).mean()
-        critic.learn(loss)
+        critic.learn(loss, forward.pool)
         right = torch.cat([of_codes < 0, of_prior > 0]).to(loss.dtype).mean()
-        return {"critic": loss.detach(), "critic_accuracy": right.detach()}
+        noted = torch.stack([loss, right]).detach()
+        loss, right = noted if forward.pool is None else forward.pool.mean(noted)
+        return {"critic": loss, "critic_accuracy": right}
 
     def _critic(self, forward: ForwardPass) -> Critic:
         critic = forward.network.critics[self.name]

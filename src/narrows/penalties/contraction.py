@@ -51,6 +51,8 @@ class Contraction(Penalty):
     (150, 2)
     """
 
+    in_parts = True
+
     def __init__(self, weight: float = 1e-3, estimator: str = "auto", n_probes: int = 1) -> None:
         self.weight = weight
         self.estimator = estimator

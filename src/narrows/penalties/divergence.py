@@ -59,6 +59,7 @@ class KL(Penalty):
     """
 
     per_layer = False
+    in_parts = True
 
     def __init__(
         self,
@@ -166,6 +167,7 @@ class MMD(Penalty):
     """
 
     per_layer = False
+    in_parts = True
 
     def __init__(
         self,
@@ -199,8 +201,11 @@ class MMD(Penalty):
         drawn = Prior.of(self.prior).sample(
             n_samples, n_components, forward.generator, dtype=code.dtype, device=code.device
         )
-        weight = forward.sample_weight
-        share = torch.full_like(code[:, 0], 1 / len(code)) if weight is None else weight
+        weight = (
+            torch.ones_like(code[:, 0]) if forward.sample_weight is None else forward.sample_weight
+        )
+        code, drawn, weight = (forward.gathered(rows) for rows in (code, drawn, weight[:, None]))
+        share = weight[:, 0].to(code.dtype)
         return self.discrepancy(code, drawn, share / share.sum())
 
     def discrepancy(self, one: Tensor, other: Tensor, share: Tensor | None = None) -> Tensor:

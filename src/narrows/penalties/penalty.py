@@ -21,8 +21,11 @@ class Penalty(Spec, axis="penalty"):
 
     A penalty defines ``__call__``; the objective multiplies its weight in, nowhere else does.
     ``a + b`` adds penalties. ``per_layer`` says whether the term makes sense for one layer that is
-    trained alone; ``supervised`` whether it looks at the classes of the samples. All else is for
-    terms that can do more, and off by default. `narrows.testing.check_penalty` checks one.
+    trained alone; ``supervised`` whether it looks at the classes of the samples; ``in_parts``
+    whether it is right where several processes have a part of a batch each: a `ForwardPass.mean` of
+    what each sample has by itself is, and what is made of `ForwardPass.mean_rows` and
+    `ForwardPass.gathered`. All else is for terms that can do more, and off by default.
+    `narrows.testing.check_penalty` checks one.
 
     Parameters
     ----------
@@ -49,6 +52,7 @@ class Penalty(Spec, axis="penalty"):
         False  # whether it looks at the weights alone, and `add_gradient` says how they change
     )
     needs_batches = False  # whether it must see new weights after each pass
+    in_parts = False  # whether it is right where several processes have a part of a batch each
     how_to_write: ClassVar[str] = (
         "a penalty is a term of the objective; write\n\n"
         "from narrows import Penalty\n\n"
@@ -57,7 +61,7 @@ class Penalty(Spec, axis="penalty"):
         "        return {value}(forward.code)  # one number\n\n"
         "and give penalty=MyPenalty(weight=0.1)"
     )
-    shortcuts: ClassVar[dict[str, tuple[str, ...]]] = {"__call__": ("weights_only",)}
+    shortcuts: ClassVar[dict[str, tuple[str, ...]]] = {"__call__": ("weights_only", "in_parts")}
 
     def __init__(self, weight: float = 1.0) -> None:
         self.weight = weight

@@ -54,6 +54,8 @@ class Sparsity(Penalty):
     (150, 8)
     """
 
+    in_parts = True
+
     def __init__(self, rho: float = 0.05, weight: float = 1.0, kind: str = "kl") -> None:
         self.rho = rho
         self.weight = weight

@@ -200,8 +200,7 @@ class Session:
             stream.write("".join(json.dumps(row) + "\n" for row in self._rows).encode())
 
     def _write(self, name: str, state: Json) -> Path:
-        plain, tensors = pack({**state, "identity": self.identity})
-        content = safetensors.torch.save(tensors, {"state": json.dumps(plain)})
+        content = to_bytes({**state, "identity": self.identity})
         digest = hashlib.sha256(content).hexdigest()
         path = self.folder / f"{name}-{digest[:32]}.safetensors"
         with replacing(path) as stream:
@@ -321,11 +320,23 @@ def _read(path: Path) -> Json:
     digest = path.stem.rpartition("-")[2]
     if hashlib.sha256(content).hexdigest()[:32] != digest:
         raise CheckpointError(f"{path} is damaged; remove it, and what was before it goes on")
+    state: Json = of_bytes(content)
+    return state
+
+
+def to_bytes(value: Any) -> bytes:
+    """Return nested lists, dicts and tensors as the content of a safetensors file."""
+    plain, tensors = pack(value)
+    content: bytes = safetensors.torch.save(tensors, {"state": json.dumps(plain)})
+    return content
+
+
+def of_bytes(content: bytes) -> Any:
+    """Return what `to_bytes` was given."""
     size = int.from_bytes(content[:8], "little")
     header = json.loads(content[8 : 8 + size])
     plain = json.loads(header["__metadata__"]["state"])
-    state: Json = unpack(plain, safetensors.torch.load(content))
-    return state
+    return unpack(plain, safetensors.torch.load(content))
 
 
 def _files(folder: Path, kind: str) -> list[Path]:

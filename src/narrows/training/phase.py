@@ -25,8 +25,14 @@ class Trainable(Protocol):
     def parameters(self) -> Iterator[nn.Parameter]:
         """Return all that it is made of."""
 
-    def named_buffers(self) -> Iterator[tuple[str, Tensor]]:
+    def modules(self) -> Iterator[nn.Module]:
+        """Return the network and all layers in it."""
+
+    def buffers(self) -> Iterator[Tensor]:
         """Return what it holds besides."""
+
+    def named_buffers(self) -> Iterator[tuple[str, Tensor]]:
+        """Return what it holds besides, by name."""
 
     def state_dict(self) -> Json:
         """Return what of both is to be kept."""

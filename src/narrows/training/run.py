@@ -5,19 +5,23 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
+from torch import nn
+
+from narrows.core.group import ALONE, Group
 from narrows.core.randomness import Randomness
 from narrows.core.types import Named
 from narrows.corruptions import Corruption
 from narrows.data.table import Table
+from narrows.errors import CompositionError
 from narrows.network.network import Network
 from narrows.training import progress, trials
-from narrows.training.checkpoint import Session
 from narrows.training.history import Row
 from narrows.training.optimizers.optimizer import OptimizerState
 from narrows.training.phase import Trainable, TrainedObjective
 from narrows.training.plan import TrainingPlan
 from narrows.training.runtime import Runtime
 from narrows.training.schedules.schedule import Schedule
+from narrows.training.shared_session import AnySession
 from narrows.training.span import Span
 from narrows.training.trainer import Outcome, Trainer
 
@@ -70,7 +74,8 @@ def prepare(
     init: str = "random",
     hides: Corruption | None = None,
     make: Callable[[int], Network] | None = None,
-    session: Session | None = None,
+    session: AnySession | None = None,
+    group: Group = ALONE,
 ) -> TrainingRun:
     """Make a plan of an estimator's parameters for a table.
 
@@ -98,14 +103,20 @@ def prepare(
     make : callable, optional
         Returns a network like this one, its weights drawn, for another number of columns: of wide
         tables it is trained instead; see `narrows.training.span`.
-    session : Session, optional
+    session : Session or SharedSession, optional
         Keeps the state of training in a folder.
+    group : Group
+        The processes that train together.
 
     Raises
     ------
     ParameterError
         If a parameter is no possible value.
+    CompositionError
+        If a term, or a layer, has to see a batch as a whole, and there are several processes.
     """
+    if not group.is_alone:
+        _refuse_whole_batches(network, objective)
     plan = TrainingPlan.of(
         parameters,
         objective,
@@ -118,6 +129,22 @@ def prepare(
         both = hides if corruption is None else corruption + hides
         masked = TrainingPlan.of(parameters, objective, table, corruption=both, init=init)
         plan = replace(plan, hidden=hides, masked=masked)
-    shown = progress.make(parameters["verbose"])
-    trainer = Trainer(plan, runtime, randomness, shown, session=session)
+    shown = progress.make(parameters["verbose"] if group.is_first else 0)
+    trainer = Trainer(plan, runtime, randomness, shown, session=session, group=group)
     return TrainingRun(network, table, trainer, Span.of(network, table, objective, plan, make))
+
+
+def _refuse_whole_batches(network: Trainable, objective: TrainedObjective) -> None:
+    for name, term in objective.terms.items():
+        if not term.in_parts:
+            raise CompositionError(
+                f"penalty={name!r} may look at a batch as a whole, of which each of several "
+                "processes has a part; fit in one process, or, if it is a mean over samples, set "
+                f"{type(term).__name__}.in_parts = True"
+            )
+    for layer in network.modules():
+        if isinstance(layer, nn.modules.batchnorm._BatchNorm):
+            raise CompositionError(
+                f"{type(layer).__name__} looks at a batch as a whole, of which each of several "
+                "processes has a part; fit in one process, or choose LayerNorm"
+            )

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
 from narrows.core.forward_pass import ForwardPass
+from narrows.core.group import ALONE, Group, Pool
 from narrows.corruptions import Corruption
 from narrows.data import batches
 from narrows.data.table import Batch, Table, revealed
@@ -44,6 +46,8 @@ class Step:
         For the corruption and for codes that are drawn.
     max_grad_norm : float or None
         Longer gradients are shortened to it.
+    group : Group
+        The processes that have a part of each batch.
     """
 
     def __init__(
@@ -55,6 +59,7 @@ class Step:
         runtime: Runtime,
         noise: torch.Generator,
         max_grad_norm: float | None = None,
+        group: Group = ALONE,
     ) -> None:
         self.network = network
         self.table = table
@@ -63,6 +68,9 @@ class Step:
         self.runtime = runtime
         self.noise = noise
         self.max_grad_norm = max_grad_norm
+        self.group = group
+        self.stops = False  # what it tells the others: that training is to end
+        self.stopped = False  # whether one of them has told so
         self.parameters = network.trained_parameters()
         self.fused: DenseGradients | None = None
         self.flat: FlatParameters | None = None
@@ -88,7 +96,7 @@ class Step:
         if reason is not None and vector is None and not (joined and self.runtime.joins):
             yield
             return
-        self.flat = FlatParameters(self.parameters, vector)
+        self.flat = FlatParameters(self.parameters, vector, self._n_beside)
         try:
             with self.flat.held():
                 if reason is None:
@@ -118,6 +126,7 @@ class Step:
         stepper: OptimizerState,
         tally: EpochMeter,
         *,
+        n_rows: int | None = None,
         progress: float = 1.0,
         still: bool = False,
     ) -> None:
@@ -131,6 +140,8 @@ class Step:
             The optimiser.
         tally : EpochMeter
             Told of the objective as it was before the move.
+        n_rows : int, optional
+            Rows of the batch, where other processes have some of them; by default these are all.
         progress : float
             Share of the training that is done.
         still : bool
@@ -139,6 +150,8 @@ class Step:
         if isinstance(stepper, OneVectorAdam) and self._replays(len(rows)):
             tally.add(self._replayed(rows, stepper).unbind(), len(rows))
             return
+        common = self.noise
+        self.noise = self._own_noise(common)
         frozen = self.noise.get_state() if still else None
         uncounted: EpochMeter | None = tally
 
@@ -146,16 +159,20 @@ class Step:
             nonlocal uncounted
             if frozen is not None:
                 self.noise.set_state(frozen)
-            value = self._gradients(rows, uncounted, progress)
+            value = self._gradients(rows, n_rows or len(rows), uncounted, progress)
             uncounted = None
             return value
 
-        stepper.step(closure)
+        try:
+            stepper.step(closure)
+        finally:
+            self.noise = common
 
     def _replays(self, n_rows: int) -> bool:
         """Return whether all steps of so many rows are the same calls on other numbers."""
         return (
             self.runtime.records
+            and self.group.is_alone
             and self.fused is not None
             and self.fused.has_closed_form
             and self.objective.steady
@@ -169,7 +186,7 @@ class Step:
 
         def body(numbers: Tensor) -> Tensor:
             told = EpochMeter(self.objective.names)
-            self._gradients(numbers, told, progress=1.0)
+            self._gradients(numbers, len(numbers), told, progress=1.0)
             stepper.move()
             return told.parts()
 
@@ -189,10 +206,14 @@ class Step:
             forward = self._forward(part, training=False, corrupted=corrupted)
             tally.add(self.objective(forward).parts, len(part))
         self.network.train()
-        return tally.means()
+        return self.group.same(tally.means())
 
-    def _gradients(self, rows: Tensor, tally: EpochMeter | None, progress: float) -> Tensor:
+    def _gradients(
+        self, rows: Tensor, n_rows: int, tally: EpochMeter | None, progress: float
+    ) -> Tensor:
         self._clear()
+        if not self.group.is_alone:
+            return self._joint_gradients(rows, n_rows, tally, progress)
         parts = rows.split(self.micro_rows) if len(rows) > self.micro_rows else (rows,)
         values = []
         for number, part in enumerate(parts):
@@ -202,10 +223,71 @@ class Step:
                 tally.add(value.parts, len(part))
                 if forward is not None:
                     tally.note(self.objective.learn(forward))
+        self._clip()
+        return values[0] if len(values) == 1 else torch.stack(values).sum()
+
+    def _joint_gradients(
+        self, rows: Tensor, n_rows: int, tally: EpochMeter | None, progress: float
+    ) -> Tensor:
+        """Return the objective of a batch of which other processes have the other rows.
+
+        Gradients, and with them the parts of the objective, are sums over all of its rows.
+        """
+        parts = rows.new_zeros(0, dtype=torch.float64)
+        n_parts = -(-n_rows // self.micro_rows)  # the same number in each process
+        for number, part in enumerate(rows.tensor_split(n_parts)):
+            share, pool = len(part) / n_rows, Pool(self.group, len(part))
+            some = part if len(part) else rows.new_zeros(1)  # which then counts nothing
+            value, forward = self._backward(some, share, progress, not number, pool)
+            if len(part):
+                own = torch.stack(value.parts) * share
+                parts = own if not len(parts) else parts + own
+            if tally is not None and forward is not None:
+                tally.note(self.objective.learn(forward))
+        parts = self._exchange(parts)
+        self._clip()
+        if tally is not None:
+            tally.add(parts.unbind(), n_rows)
+        return parts.sum()
+
+    def _exchange(self, parts: Tensor) -> Tensor:
+        """Add up the gradients of all processes, and return the parts of the objective added up."""
+        if self.flat is not None:
+            message = self.flat.message
+        else:
+            gradients = [
+                p.new_zeros(p.shape) if p.grad is None else p.grad for p in self.parameters
+            ]
+            beside = gradients[0].new_zeros(self._n_beside)
+            message = torch.cat([*(gradient.reshape(-1) for gradient in gradients), beside])
+        beside = message[-self._n_beside :]
+        beside[0] = float(self.stops)
+        beside[1:] = parts if len(parts) else 0.0
+        self.group.add(message)
+        if self.flat is None:
+            pieces = message[: -self._n_beside].split([p.numel() for p in self.parameters])
+            for parameter, piece in zip(self.parameters, pieces, strict=True):
+                parameter.grad = piece.view(parameter.shape)
+        self.stopped = self.stopped or bool(beside[0] > 0)
+        return beside[1:].clone()
+
+    @property
+    def _n_beside(self) -> int:
+        """Numbers that are sent with the gradients: whether to stop, and the objective's parts."""
+        return 0 if self.group.is_alone else 1 + len(self.objective.names)
+
+    def _own_noise(self, common: torch.Generator) -> torch.Generator:
+        """Return a generator for the own rows of a step; all processes know the common one."""
+        if self.group.is_alone:
+            return common
+        drawn = torch.randint(2**62, (1,), generator=common, device=common.device)
+        words = np.random.SeedSequence([int(drawn), self.group.rank]).generate_state(1, np.uint64)
+        return torch.Generator(common.device).manual_seed(int(words[0] >> np.uint64(1)))
+
+    def _clip(self) -> None:
         if self.max_grad_norm is not None:
             moved = self.parameters if self.flat is None else [self.flat.vector]
             nn.utils.clip_grad_norm_(moved, self.max_grad_norm)
-        return values[0] if len(values) == 1 else torch.stack(values).sum()
 
     def _clear(self) -> None:
         """Forget the gradients of the last step, unless the fused path writes over them."""
@@ -218,15 +300,16 @@ class Step:
             parameter.grad = None
 
     def _backward(
-        self, rows: Tensor, share: float, progress: float, first: bool
+        self, rows: Tensor, share: float, progress: float, first: bool, pool: Pool | None = None
     ) -> tuple[Value, ForwardPass | None]:
         if self.fused is not None:
             out = self.fused.buffer(len(rows), corrupted=self.corruption is not None)
             look = self._look(rows, corrupted=True, out=out)
             return self.fused.backward(
-                *look, share=share, progress=progress, generator=self.noise, first=first
+                *look, share=share, progress=progress, generator=self.noise, first=first, pool=pool
             )
         forward = self._forward(rows, training=True, progress=progress)
+        forward.pool = pool
         value = self.objective(forward)
         total = value.total if share == 1 else value.total * share
         total.backward()

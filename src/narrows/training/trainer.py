@@ -12,6 +12,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from narrows.core.group import ALONE, Group
 from narrows.core.randomness import Randomness
 from narrows.core.types import Json
 from narrows.corruptions import Corruption
@@ -25,7 +26,6 @@ from narrows.errors import (
     stacklevel,
 )
 from narrows.network.network import Network
-from narrows.training.checkpoint import Session
 from narrows.training.compiled.flat_parameters import vector_of
 from narrows.training.early_stopping import EarlyStopping
 from narrows.training.history import EpochMeter, Row
@@ -38,6 +38,7 @@ from narrows.training.plan import TrainingPlan
 from narrows.training.progress import Progress, Silent
 from narrows.training.run_state import Entry, RunState, load_network, network_state
 from narrows.training.runtime import Runtime
+from narrows.training.shared_session import AnySession
 from narrows.training.step import Step
 
 LEAST_FACTOR = 1e-8  # of the rate of a line search, which divides by its first step
@@ -83,8 +84,10 @@ class Trainer:
         Told of what happens.
     trial : bool
         Whether what comes of it is not kept, so that there is nothing to warn of.
-    session : Session, optional
+    session : Session or SharedSession, optional
         Keeps the state of training in a folder.
+    group : Group
+        The processes that train together.
     """
 
     def __init__(
@@ -95,8 +98,10 @@ class Trainer:
         progress: Progress | None = None,
         *,
         trial: bool = False,
-        session: Session | None = None,
+        session: AnySession | None = None,
+        group: Group = ALONE,
     ) -> None:
+        self.group = group
         self.trial = trial
         self.settings = settings
         self.runtime = runtime
@@ -104,6 +109,7 @@ class Trainer:
         self.progress = progress or Silent()
         self.session = session
         self._interrupt = Interrupt(terminate=session is not None)
+        self._stops = False
 
     def planned(
         self,
@@ -123,6 +129,7 @@ class Trainer:
             self.progress if shown else Silent(),
             trial=randomness is not None,
             session=self.session,
+            group=self.group,
         )
 
     def fit(
@@ -291,6 +298,7 @@ class Trainer:
                 load_network(phase, self.randomness, ended)
                 history += ended["rows"]
                 return str(ended["reason"])
+        self.group.copy([*phase.network.parameters(), *phase.network.buffers()])
         step = self._step(phase)
         phase.network.train()
         try:
@@ -337,7 +345,7 @@ class Trainer:
             course.after_epoch(watched)
             if reason == "early_stopping" and _at_rest(stepper):
                 reason = None  # what moves no more does not stop early
-            if reason or self._interrupt.requested:
+            if reason or self._is_to_stop(step):
                 break
         return self._close(phase, monitor, reason, history[-1])
 
@@ -390,10 +398,13 @@ class Trainer:
                 factor = max(course.factor(progress), LEAST_FACTOR if still else 0.0)
                 for group, rate in zip(stepper.param_groups, base, strict=True):
                     group["lr"] = rate * factor
-                step.train(rows, stepper, tally, progress=progress, still=still)
-                self.progress.batch(len(rows))
+                n_rows = min(size, len(train) - entry.skip * size)
+                own = rows if step.table.streams else rows[self.group.part(n_rows)]
+                step.stops = self._interrupt.requested
+                step.train(own, stepper, tally, n_rows=n_rows, progress=progress, still=still)
+                self.progress.batch(n_rows)
                 entry.skip += 1
-                stops = self._interrupt.requested
+                stops = self._is_to_stop(step)
                 if self.session is not None and (stops or self.session.is_due):
                     entry.seconds = time.perf_counter() - started
                     self.session.save(run.state(entry, rows_before))
@@ -401,6 +412,11 @@ class Trainer:
                 if stops:
                     break
         return self._row(phase, entry.epoch, tally, stepper, started)
+
+    def _is_to_stop(self, step: Step) -> bool:
+        """Return whether training ends here: in all processes after the same step."""
+        self._stops = self._interrupt.requested if self.group.is_alone else step.stopped
+        return self._stops
 
     def _step(self, phase: Phase, noise: torch.Generator | None = None) -> Step:
         settings = self.settings
@@ -412,6 +428,7 @@ class Trainer:
             self.runtime,
             noise or self.randomness.noise,
             settings.max_grad_norm,
+            self.group,
         )
 
     def _batch_size(self, rows: RowNumbers) -> int:
@@ -442,7 +459,7 @@ class Trainer:
             if not monitor.restore():
                 raise DivergenceError(message)
             self._warn(f"{message}. The best weights were kept", DivergenceWarning)
-        elif self._interrupt.requested:
+        elif self._stops:
             reason = "interrupted"
             remedy = "fit with warm_start=True goes on from it"
             if self.session is not None:

@@ -11,6 +11,7 @@ import narwhals as nw
 import numpy as np
 
 from narrows.core.files import replacing
+from narrows.core.group import ALONE, Group
 from narrows.core.types import Json
 from narrows.data.column_statistics import Moments
 from narrows.data.sources.source import Piece, Source
@@ -23,26 +24,51 @@ FILE = "survey.arrow"
 BESIDE = ("weight", "target")
 
 
-def survey_of(source: Source, folder: Path | None) -> Survey:
+def survey_of(source: Source, folder: Path | None, group: Group = ALONE) -> Survey:
     """Return the survey of a source: that of a folder, if it has one, or one that is made now.
+
+    Parameters
+    ----------
+    source : Source
+        What is surveyed.
+    folder : path or None
+        Where it is kept, by the first process.
+    group : Group
+        The processes that make it together, each with a part of the pieces.
 
     Raises
     ------
     SourceError
         If the source cannot be read, or a cell is infinite.
     """
-    if folder is None:
-        return Survey.of(source)
-    path = folder / FILE
-    kept = _read(path, source) if path.exists() else None
+    path = None if folder is None else folder / FILE
+    kept = _survey(group.of_first(lambda: _content(path)), source)
     if kept is not None:
         return kept
-    survey = Survey.of(source)
-    _write(path, source, survey)
+    survey = Survey.of(source) if group.is_alone else _together(source, group)
+    if path is not None and group.is_first:
+        with replacing(path) as stream:
+            stream.write(_bytes(source, survey))
     return survey
 
 
-def _write(path: Path, source: Source, survey: Survey) -> None:
+def _content(path: Path | None) -> bytes:
+    try:
+        return b"" if path is None else path.read_bytes()
+    except OSError:
+        return b""
+
+
+def _together(source: Source, group: Group) -> Survey:
+    """Return a survey of which each process makes a part."""
+    part = group.part(source.n_pieces)
+    own = Survey.of_pieces(source, range(part.start, part.stop))
+    contents = group.gather(b"" if own is None else _bytes(source, own))
+    parts = [_survey(content, source) for content in contents]
+    return Survey.joined(source, [part for part in parts if part is not None])
+
+
+def _bytes(source: Source, survey: Survey) -> bytes:
     import pyarrow as pa
 
     sample = survey.sample
@@ -67,16 +93,19 @@ def _write(path: Path, source: Source, survey: Survey) -> None:
         },
     }
     table = pa.table(arrays).replace_schema_metadata({"survey": json.dumps(described)})
-    with replacing(path) as stream, pa.ipc.new_file(stream, table.schema) as writer:
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_file(sink, table.schema) as writer:
         writer.write_table(table)
+    content: bytes = sink.getvalue().to_pybytes()
+    return content
 
 
-def _read(path: Path, source: Source) -> Survey | None:
-    """Return the survey in a file; None if it is of another source, or cannot be read."""
+def _survey(content: bytes, source: Source) -> Survey | None:
+    """Return the survey that a file has; None if it is of another source, or cannot be read."""
     import pyarrow as pa
 
     try:
-        table = pa.ipc.open_file(pa.BufferReader(path.read_bytes())).read_all()
+        table = pa.ipc.open_file(pa.BufferReader(content)).read_all()
         described = json.loads(table.schema.metadata[b"survey"])
     except (pa.ArrowException, OSError, KeyError, TypeError, ValueError):
         return None

@@ -26,7 +26,7 @@ __all__ = ["open_source"]
 
 ARROW_SUFFIXES = (".arrow", ".feather", ".ipc")
 GROUP_CELLS = 1 << 21  # of a row group that is written: fewer are slow to read, more badly mixed
-MOST_GROUP_ROWS, LEAST_GROUP_ROWS = 1 << 14, 1 << 8
+MOST_GROUP_ROWS, LEAST_GROUP_ROWS = 1 << 14, 1 << 4
 
 
 def open_source(

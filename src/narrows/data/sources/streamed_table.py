@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import warnings
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import closing
@@ -11,10 +12,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from narrows.core.group import ALONE, Group
 from narrows.core.types import Matrix
 from narrows.data.batches import Others, RowNumbers
 from narrows.data.layout import Layout
 from narrows.data.scaling import Scaling
+from narrows.data.sources.lanes import Chance, Lanes
 from narrows.data.sources.source import Piece, Source
 from narrows.data.sources.survey import Scratch, Survey, numbers_of
 from narrows.data.sources.windows import WELL_MIXED, Window, WindowReader
@@ -45,6 +48,8 @@ class StreamedTable:
         What they are.
     seed : int
         Of the order of the rows.
+    group : Group
+        The processes that train together, each of which reads a part of the rows.
     """
 
     resident, streams = False, True
@@ -59,9 +64,10 @@ class StreamedTable:
         scaling: Scaling,
         layout: Layout,
         seed: int,
+        group: Group = ALONE,
     ) -> None:
         self.source, self.survey, self.sample = source, survey, sample
-        self.seed, self.epoch = seed, 0
+        self.seed, self.epoch, self.lanes = seed, 0, Lanes(group)
         self.n_rows, self.n_features = survey.n_rows, sample.n_features
         self.views, self.numbers, self.fill = sample.views, sample.numbers, sample.fill
         self.without_noise = sample.without_noise
@@ -145,37 +151,39 @@ class StreamedTable:
 
         Pieces come in drawn order, and the rows of a window in drawn order, which depend on the
         seed and on how many epochs there were, on nothing else; so windows before the first batch
-        that is wanted need not be read.
+        that is wanted need not be read. Of several processes each gets its own rows of a batch,
+        sometimes none.
         """
         epoch, self.epoch = self.epoch, self.epoch + 1
         pieces = _chance(self.seed, epoch).permutation(self.source.n_pieces).tolist()
         groups = list(self.reader.groups(pieces, at_once=epoch == 0))
-        first, n_before = self._first_window(groups, skip * size)
-        orders = [_chance(self.seed, epoch, i).permutation for i in range(first, len(groups))]
-        rest: Window | None = None  # rows that do not fill a batch come first in the next window
-        n_unwanted = skip * size - n_before
-        with closing(self.reader.windows(groups[first:], orders, n_spare=size)) as windows:
-            for window in windows:
+        ends = np.cumsum([self.reader.counts[group].sum() for group in groups])
+        wanted = skip * size  # the first place that is
+        first = int(np.searchsorted(ends, wanted, side="right"))
+        ends = np.concatenate([[0], ends])[first:].tolist()
+        stretches = [
+            self.lanes.stretch(group, start, end - start, self._chance(epoch, first + number))
+            for number, (group, (start, end)) in enumerate(
+                zip(groups[first:], itertools.pairwise(ends), strict=True)
+            )
+        ]
+        start = ends[0]  # the place of the first row in memory
+        below, rest = self.lanes.below, None
+        with closing(self.reader.windows(stretches, n_spare=size)) as windows:
+            for window, end in zip(windows, ends[1:], strict=True):
                 joint = window.after(rest)
-                n_rows = len(joint.rows)
-                begin = min(n_unwanted, n_rows)
-                n_unwanted -= begin
-                end = begin + (n_rows - begin) // size * size
-                yield from self._batches(joint, begin, end, size)
-                rest = joint.last(n_rows - end)
-        if rest is not None:
-            yield from self._batches(rest, 0, len(rest.rows), size)
+                full = end // size * size  # the place after the last batch that is all there
+                places = range(max(start, wanted), full + 1, size)
+                yield from self._batches(joint, [below(place) - below(start) for place in places])
+                # Rows that do not fill a batch come first in the next window.
+                start = max(start, wanted, full)
+                rest = joint.last(below(end) - below(start))
+        if rest is not None and start < ends[-1]:
+            yield from self._batches(rest, [0, len(rest.rows)])
         self._window = None
 
-    def _first_window(self, groups: list[list[int]], n_unwanted: int) -> tuple[int, int]:
-        """Return the first window that has a wanted row, and how many rows are before it."""
-        n_before = 0
-        for number, group in enumerate(groups):
-            n_rows = int(self.reader.counts[group].sum())
-            if n_before + n_rows > n_unwanted:
-                return number, n_before
-            n_before += n_rows
-        return len(groups), n_before
+    def _chance(self, epoch: int, window: int) -> Chance:
+        return lambda lane: _chance(self.seed, epoch, window, lane)
 
     def with_sample_weight(self, sample_weight: Tensor | None) -> Self:
         """Return the table itself: its weights have mean 1 as they are."""
@@ -187,10 +195,12 @@ class StreamedTable:
         """Refuse: the rows are not all at hand."""
         raise DataError(REFUSAL)
 
-    def _batches(self, window: Window, begin: int, end: int, size: int) -> Iterator[Tensor]:
-        if end > begin:
+    def _batches(self, window: Window, edges: Sequence[int]) -> Iterator[Tensor]:
+        """Yield the numbers of a window's rows, each batch from one edge to the next."""
+        if len(edges) > 1:
             self._window = self._tabled(window)
-            yield from (torch.arange(begin, end) + self.sample.n_rows).split(size)
+            numbers = torch.arange(edges[0], edges[-1]) + self.sample.n_rows
+            yield from numbers.split(np.diff(edges).tolist())
 
     def _tabled(self, window: Window) -> DenseTable:
         sample = self.sample

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import functools
-import itertools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -16,7 +15,7 @@ from numpy.typing import NDArray
 from narrows.core.types import Matrix, TableLike
 from narrows.data.column_statistics import Moments, blocks
 from narrows.data.sources.collected import Collected
-from narrows.data.sources.source import Piece, Source, evenly_spread
+from narrows.data.sources.source import Piece, Source, evenly_spread, joined, rows_of
 from narrows.errors import SourceError
 
 MOST_SAMPLED = 1 << 16  # rows that are kept in memory
@@ -62,6 +61,45 @@ class Survey:
         ------
         SourceError
             If a piece cannot be read, or a cell is infinite; with file, row group, row and column.
+            If no row counts.
+        """
+        survey = cls.of_pieces(source, range(source.n_pieces), told)
+        return cls.joined(source, [] if survey is None else [survey])
+
+    @classmethod
+    def joined(cls, source: Source, parts: Sequence[Survey]) -> Survey:
+        """Return the survey of a source, made of those of its pieces, in their order.
+
+        Raises
+        ------
+        SourceError
+            If no row counts.
+        """
+        n_rows = sum(part.n_rows for part in parts)
+        if not n_rows:
+            raise SourceError("the source has no rows, or all have weight 0; give some that count")
+        numbers = np.concatenate([part.numbers for part in parts])
+        if not len(numbers):
+            raise SourceError(
+                f"only {n_rows:,} of {source.n_rows:,} rows have a weight above 0, too few to be "
+                "among those looked at; leave the others out of the files"
+            )
+        moments = functools.reduce(Moments.merged, [part.moments for part in parts])
+        sample = joined([part.sample for part in parts if len(part.numbers)])
+        counts = np.sum([part.counts for part in parts], axis=0)
+        total = sum(part.mean_weight * part.n_rows for part in parts)
+        return cls(n_rows, moments, sample, numbers, counts, total / n_rows)
+
+    @classmethod
+    def of_pieces(
+        cls, source: Source, numbers: range, told: Callable[[int], None] | None = None
+    ) -> Survey | None:
+        """Return what some pieces of a source say; None if none of their rows counts.
+
+        Raises
+        ------
+        SourceError
+            If a piece cannot be read, or a cell is infinite; with file, row group, row and column.
         """
         wanted = evenly_spread(source.n_rows, sample_rows(source))
         starts = np.concatenate([[0], source.sizes.cumsum()])
@@ -70,7 +108,8 @@ class Survey:
         counts = np.zeros(source.n_pieces, dtype=np.int64)
         total = 0.0
         levels, scratch = _Levels(), Scratch()
-        for number, (start, stop) in enumerate(itertools.pairwise(starts)):
+        for number in numbers:
+            start, stop = starts[number : number + 2]
             piece = source.piece(number)
             counted = counting(piece)
             rows = numbers_of(piece.features, scratch)
@@ -87,15 +126,10 @@ class Survey:
             if told is not None:
                 told(len(rows))
         if moments is None or not moments.n_rows:
-            raise SourceError("the source has no rows, or all have weight 0; give some that count")
-        n_rows = moments.n_rows
-        if not len(sample):
-            raise SourceError(
-                f"only {n_rows:,} of {source.n_rows:,} rows have a weight above 0, too few to be "
-                "among those looked at; leave the others out of the files"
-            )
-        numbers = np.array(sample.numbers, dtype=np.int64)
-        return cls(n_rows, moments, sample.piece(), numbers, counts, total / n_rows)
+            return None
+        taken = np.array(sample.numbers, dtype=np.int64)
+        some = sample.piece() if len(taken) else rows_of(piece, taken)
+        return cls(moments.n_rows, moments, some, taken, counts, total / moments.n_rows)
 
 
 def sample_rows(source: Source) -> int:

@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 import torch
 
+from narrows.core.group import ALONE, Group
 from narrows.core.types import TableLike, TargetLike
 from narrows.data.column_statistics import Moments, Rows
 from narrows.data.fingerprint import Fingerprint
@@ -32,11 +33,17 @@ class Taken(NamedTuple):
 
     @classmethod
     def of(
-        cls, X: TableLike, y: TargetLike, sample_weight: TargetLike, folder: Path | None = None
+        cls,
+        X: TableLike,
+        y: TargetLike,
+        sample_weight: TargetLike,
+        folder: Path | None = None,
+        group: Group = ALONE,
     ) -> Taken:
         """Return a table as it is, and of a source all rows if they fit into a window.
 
-        ``folder`` keeps the survey of a larger one, and has it if a fit before has kept it.
+        ``folder`` keeps the survey of a larger one, and has it if a fit before has kept it; the
+        processes of a group make it together.
 
         Raises
         ------
@@ -59,7 +66,7 @@ class Taken(NamedTuple):
         if X.n_rows * X.shape[1] * 4 <= X.memory // WINDOW_SHARE:
             every = X.sample(X.n_rows)
             return cls(every.features, every.target, every.weight)
-        survey = survey_of(X, folder)
+        survey = survey_of(X, folder, group)
         sample = survey.sample
         return cls(sample.features, sample.target, sample.weight, X, survey)
 
@@ -89,10 +96,11 @@ class Taken(NamedTuple):
         scaling: Scaling,
         layout: Layout,
         generator: torch.Generator,
+        group: Group = ALONE,
     ) -> Table:
         """Return the table that training goes through, given that of the rows in memory."""
         if self.source is None or self.survey is None:
             return at_hand
         assert isinstance(at_hand, DenseTable)
         order = int(torch.randint(2**62, (1,), generator=generator))
-        return StreamedTable(self.source, self.survey, at_hand, scaling, layout, order)
+        return StreamedTable(self.source, self.survey, at_hand, scaling, layout, order, group)

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from narrows.core.types import Matrix
+from narrows.data.sources.lanes import Stretch
 from narrows.data.sources.source import Piece, Source, rows_of
 from narrows.data.sources.survey import counting
 
@@ -21,7 +22,6 @@ WELL_MIXED = 16  # pieces of a window, from which on it matters little how the f
 PATIENCE = 0.1  # seconds after which the reader looks whether it is still wanted
 
 Scaler = Callable[[Piece], Matrix]  # returns the scaled rows of a piece
-Order = Callable[[int], NDArray[np.int64]]  # returns a permutation of so many rows
 
 
 @dataclass
@@ -105,19 +105,15 @@ class WindowReader:
         """How many pieces of the usual size are in a window."""
         return int(self.most_rows // max(1, np.median(self.source.sizes)))
 
-    def windows(
-        self, groups: Sequence[Sequence[int]], orders: Sequence[Order], n_spare: int = 0
-    ) -> Generator[Window]:
-        """Yield a window of the rows of each group of pieces, read ahead.
+    def windows(self, stretches: Sequence[Stretch], n_spare: int = 0) -> Generator[Window]:
+        """Yield the rows of each stretch, read ahead.
 
         Each is valid until the next one is asked for, whose rows may take its place in memory.
 
         Parameters
         ----------
-        groups : sequence of sequence of int
-            Numbers of pieces.
-        orders : sequence of callable
-            For each group, returns a permutation of so many rows.
+        stretches : sequence of Stretch
+            One for each window.
         n_spare : int
             Rows that there is to be room for before each window.
 
@@ -126,7 +122,7 @@ class WindowReader:
         SourceError
             If a piece cannot be read; the windows before it were yielded.
         """
-        ahead = _ReadAhead(self, groups, orders, n_spare)
+        ahead = _ReadAhead(self, stretches, n_spare)
         ahead.start()
         try:
             while True:
@@ -165,30 +161,37 @@ class WindowReader:
         if group:
             yield group
 
-    def read(self, group: Sequence[int], order: Order, buffer: Matrix, n_spare: int = 0) -> Window:
-        """Return the rows of some pieces in drawn order, in a buffer of their own."""
-        places = order(int(self.counts[group].sum()))
+    def read(self, stretch: Stretch, buffer: Matrix, n_spare: int = 0) -> Window:
+        """Return the rows of a stretch in their places, in a buffer of their own."""
+        places = stretch.places()
         rows = buffer[n_spare : n_spare + len(places)]
         weights: list[Matrix] = []
         targets: list[Matrix] = []
-        begin = 0
         has_nan = False
-        for number in group:
-            piece = self.source.piece(number)
-            counted = counting(piece)
-            counted[self._aside(number)] = False
-            if not counted.all():
-                piece = rows_of(piece, np.flatnonzero(counted))
-            own = places[begin : begin + piece.features.shape[0]]
-            scaled = self.scale(piece)
-            with np.errstate(over="ignore", invalid="ignore"):
-                has_nan = has_nan or bool(np.isnan(scaled.sum()))
-            rows[own] = scaled
-            begin += len(own)
-            weights += [] if piece.weight is None else [piece.weight]
-            targets += [] if piece.target is None else [piece.target]
+        begin = -stretch.begin  # where the piece begins, among the rows of the stretch
+        for number in stretch.pieces:
+            end = begin + int(self.counts[number])
+            first, last = max(begin, 0), min(end, len(places))
+            if first < last:
+                piece = self._counted(number, first - begin, last - begin)
+                scaled = self.scale(piece)
+                with np.errstate(over="ignore", invalid="ignore"):
+                    has_nan = has_nan or bool(np.isnan(scaled.sum()))
+                rows[places[first:last]] = scaled
+                weights += [] if piece.weight is None else [piece.weight]
+                targets += [] if piece.target is None else [piece.target]
+            begin = end
         beside = (_placed(values, places) for values in (weights, targets))
         return Window(buffer[: n_spare + len(places)], n_spare, has_nan, *beside)
+
+    def _counted(self, number: int, first: int, last: int) -> Piece:
+        """Return rows of a piece, from one to before another of those that windows have."""
+        piece = self.source.piece(number)
+        counted = counting(piece)
+        counted[self._aside(number)] = False
+        if counted.all() and last - first == len(counted):
+            return piece
+        return rows_of(piece, np.flatnonzero(counted)[first:last])
 
     def _aside(self, number: int) -> NDArray[np.int64]:
         """Return which rows of a piece are set aside."""
@@ -204,12 +207,11 @@ class _ReadAhead(threading.Thread):
     def __init__(
         self,
         reader: WindowReader,
-        groups: Sequence[Sequence[int]],
-        orders: Sequence[Order],
+        stretches: Sequence[Stretch],
         n_spare: int,
     ) -> None:
         super().__init__(name="narrows-reader", daemon=True)
-        self.reader, self.groups, self.orders, self.n_spare = reader, groups, orders, n_spare
+        self.reader, self.stretches, self.n_spare = reader, stretches, n_spare
         self.ready: queue.Queue[Window | Exception | None] = queue.Queue()
         self.free = threading.Semaphore(N_WINDOWS)
         self.stopped = threading.Event()
@@ -218,14 +220,14 @@ class _ReadAhead(threading.Thread):
         """Put windows where they are taken from, then None; or what went wrong."""
         try:
             # Used in turns: memory that is new to a process is slow to write to.
-            size = max((int(self.reader.counts[group].sum()) for group in self.groups), default=0)
+            size = max((stretch.end - stretch.begin for stretch in self.stretches), default=0)
             shape = self.n_spare + size, self.reader.source.shape[1]
             buffers = [np.empty(shape, self.reader.dtype) for _ in range(N_WINDOWS)]
-            for number, (group, order) in enumerate(zip(self.groups, self.orders, strict=True)):
+            for number, stretch in enumerate(self.stretches):
                 if not self._is_wanted():
                     return
                 buffer = buffers[number % N_WINDOWS]
-                self.ready.put(self.reader.read(group, order, buffer, self.n_spare))
+                self.ready.put(self.reader.read(stretch, buffer, self.n_spare))
             self.ready.put(None)
         except Exception as error:  # noqa: BLE001 - raised again where windows are used
             self.ready.put(error)

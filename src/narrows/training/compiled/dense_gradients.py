@@ -16,6 +16,7 @@ from torch.autograd.function import once_differentiable
 
 from narrows.architectures.block import AffineBlock
 from narrows.core.forward_pass import ForwardPass
+from narrows.core.group import Pool
 from narrows.data.table import Batch
 from narrows.network.network import Network
 from narrows.network.objective import Objective, Value
@@ -83,6 +84,7 @@ class DenseGradients:
         progress: float,
         generator: torch.Generator,
         first: bool,
+        pool: Pool | None = None,
     ) -> tuple[Value, ForwardPass | None]:
         """Add the gradients of a batch, or put them where the last step's are if it is the first.
 
@@ -100,6 +102,8 @@ class DenseGradients:
             Where codes are drawn from.
         first : bool
             Whether gradients that are there belong to the last step.
+        pool : Pool, optional
+            Knows the parts of the batch that other processes have.
 
         Returns
         -------
@@ -121,6 +125,7 @@ class DenseGradients:
         if self.coarse:
             self._gradient.zero_()
         forward = self._forward(tape, batch, given, visible, progress, generator)
+        forward.pool = pool
         value = self.objective(forward)
         total = value.total if share == 1 else value.total * share
         total.backward()

@@ -23,16 +23,23 @@ class FlatParameters:
         Each once, all of one dtype.
     vector : nn.Parameter, optional
         The vector of an optimiser that goes on; a new one by default.
+    n_beside : int
+        Numbers that lie behind the gradients, in ``message``, to be sent with them.
     """
 
     def __init__(
-        self, parameters: Sequence[nn.Parameter], vector: nn.Parameter | None = None
+        self,
+        parameters: Sequence[nn.Parameter],
+        vector: nn.Parameter | None = None,
+        n_beside: int = 0,
     ) -> None:
         self.parameters = list(parameters)
         if vector is None:
             vector = nn.Parameter(_joined(self.parameters))
         self.vector = vector
-        self.gradient = torch.zeros_like(vector, requires_grad=False)
+        size = len(vector)
+        self.message = vector.data.new_zeros(size + n_beside)
+        self.gradient = self.message[:size]
 
     @contextmanager
     def held(self) -> Iterator[None]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ import pytest
 import torch
 
 from narrows import open_source
+from narrows.core.group import ALONE, Group
 from narrows.data.layout import Layout
 from narrows.data.scaling import Scaling
 from narrows.data.sources.source import Source
@@ -26,20 +28,22 @@ pytestmark = pytest.mark.filterwarnings("ignore::narrows.errors.MixingWarning")
 PROCESSOR = torch.device("cpu")
 
 
-def _streamed(source: Source, seed: int = 3, scaling: str = "none") -> StreamedTable:
+def _streamed(
+    source: Source, seed: int = 3, scaling: str = "none", group: Group = ALONE
+) -> StreamedTable:
     survey = Survey.of(source)
     rows = numbers_of(survey.sample.features)
     fitted = Scaling.fit(scaling, rows, moments=survey.moments)
     weight = survey.sample.weight
     sample: Any = make_table(rows, fitted, torch.float32, PROCESSOR, sample_weight=weight)
-    return StreamedTable(source, survey, sample, fitted, Layout(source.shape[1]), seed)
+    return StreamedTable(source, survey, sample, fitted, Layout(source.shape[1]), seed, group)
 
 
 def _epoch(table: StreamedTable, size: int) -> list[list[int]]:
     """Return the numbers of the rows of each batch, as the column "row" has them."""
     rows, _ = table.split(0.1, torch.Generator())
     order = table.shuffled(rows, size, torch.Generator(), PROCESSOR)
-    return [table.take(batch).x[:, -1].int().tolist() for batch in order]
+    return [table.take(batch).x[:, -1].int().tolist() if len(batch) else [] for batch in order]
 
 
 @pytest.mark.parametrize("per_group", [1, 7, 50])
@@ -70,6 +74,36 @@ def test_the_order_depends_on_seed_and_epoch_alone(folder: Writer, table_of: Dra
     later = _streamed(source)
     later.epoch = 1
     assert _epoch(later, 32) == epochs[1]
+
+
+@pytest.mark.parametrize("size", [1, 16, 64, 400])
+@pytest.mark.parametrize("per_group", [1, 20])
+def test_a_batch_has_the_same_rows_in_any_number_of_processes(
+    size: int, per_group: int, folder: Writer, table_of: Drawn
+) -> None:
+    source = open_source(folder(table_of(700), 250, per_group), memory=1 << 16)
+    source.memory = 700 * 6 * 4
+    read: list[int] = []
+    piece = source.piece
+
+    def counting(number: int) -> Any:
+        read.append(number)
+        return piece(number)
+
+    source.piece = counting  # type: ignore[method-assign]
+    whole = [sorted(batch) for batch in _epoch(_streamed(source), size)]
+    n_whole = len(read)
+    for world in (2, 3, 7):
+        parts, n_read = [], 0
+        for rank in range(world):
+            table = _streamed(source, group=Group(rank, world))
+            read.clear()
+            parts.append(_epoch(table, size))
+            n_read = max(n_read, len(read))
+        joint = [sorted(itertools.chain(*batch)) for batch in zip(*parts, strict=True)]
+        assert joint == whole
+        if per_group == 1:  # pieces at the edges are read by two
+            assert n_read < n_whole / world * 1.3 + 10
 
 
 @pytest.mark.parametrize("size", [1, 16, 64, 400])

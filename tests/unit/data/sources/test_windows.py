@@ -11,6 +11,7 @@ import pytest
 
 from narrows import open_source
 from narrows.core.types import Matrix
+from narrows.data.sources.lanes import Stretch
 from narrows.data.sources.source import Piece, Source
 from narrows.data.sources.windows import Window, WindowReader
 from narrows.errors import SourceError
@@ -38,9 +39,12 @@ def _reader(
 
 
 def _windows(reader: WindowReader, order: Any, n_spare: int = 0) -> Generator[Window]:
-    groups = list(reader.groups(order))
-    chance = [np.random.default_rng(number).permutation for number in range(len(groups))]
-    return reader.windows(groups, chance, n_spare)
+    return reader.windows([_stretch(reader, group) for group in reader.groups(order)], n_spare)
+
+
+def _stretch(reader: WindowReader, group: list[int]) -> Stretch:
+    n_rows = int(reader.counts[group].sum())
+    return Stretch(group, 0, n_rows, lambda: np.random.default_rng(group).permutation(n_rows))
 
 
 def _numbers(window: Any) -> list[int]:
