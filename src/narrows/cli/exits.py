@@ -7,6 +7,7 @@ import contextlib
 import os
 import signal
 import sys
+import threading
 import traceback as tracebacks
 import warnings
 from collections.abc import Callable, Iterator
@@ -68,7 +69,8 @@ def guard(command: Callable[[], object], *, traceback: bool) -> int:
     except Exception as error:  # the outermost frame: whatever happened must become a message
         if traceback:
             tracebacks.print_exception(error)
-        output.error(_describe(error))
+        same = (errors.ParameterError, errors.ProcessGroupError)  # what all processes have
+        output.error(_describe(error), own=not isinstance(error, same))
         return code_of(error)
     return code if isinstance(code, int) else Exit.OK
 
@@ -76,6 +78,9 @@ def guard(command: Callable[[], object], *, traceback: bool) -> int:
 @contextlib.contextmanager
 def leaving_at_once() -> Iterator[None]:
     """Let Ctrl-C end the process without a word, where nothing has been begun."""
+    if threading.current_thread() is not threading.main_thread():  # as in a worker of Ray
+        yield
+        return
     before = signal.signal(signal.SIGINT, _leave)
     try:
         yield

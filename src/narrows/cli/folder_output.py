@@ -6,7 +6,7 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
-from narrows.cli import folders, models, output, tables
+from narrows.cli import folders, models, output, ray_engine, tables
 from narrows.data.formats import files
 from narrows.data.sources.open_source import open_source
 from narrows.data.sources.source import MEMORY, Source
@@ -45,6 +45,7 @@ def wrote(
     *,
     jobs: int,
     on_error: str,
+    engine: str,
     quiet: bool,
     to: str | None = None,
     **selection: Any,
@@ -58,6 +59,10 @@ def wrote(
     """
     path = folders.only(data)
     if path is None:
+        if engine == "ray":
+            raise ParameterError(
+                f"--engine ray is for a folder of data, and {data[0]} is none; leave it out"
+            )
         return False
     fitted = models.load(model)
     if folder == files.STANDARD_STREAM:
@@ -81,13 +86,15 @@ def wrote(
             n_jobs=jobs,
             on_error=on_error,
             told=bar.batch,
+            engine=ray_engine.parts if engine == "ray" else None,
         )
     finally:
         bar.close()
     for skipped in written.skipped:
         output.warning(f"{skipped.place}: {skipped.rows:,} rows were set aside: {skipped.why}")
     output.message(
-        f"wrote {written.n_rows:,} rows in {written.n_parts:,} files to {folder}", quiet=quiet
+        f"wrote {written.n_rows:,} rows in {output.counted(written.n_parts, 'file')} to {folder}",
+        quiet=quiet,
     )
     return True
 

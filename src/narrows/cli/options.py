@@ -67,6 +67,13 @@ _FOLDER = (
         default="raise",
         help="Of a folder: whether rows that cannot be read end the run, or are set aside.",
     ),
+    click.option(
+        "--engine",
+        type=click.Choice(["processes", "ray"]),
+        default="processes",
+        help="Of a folder: who has the --jobs done; Ray, where its cluster has more than one "
+        "machine.",
+    ),
 )
 HEADER = click.option(
     "--header/--no-header",
@@ -99,7 +106,7 @@ _SELECTION = (
 
 
 def folder(function: Function) -> Function:
-    """Add the options for a folder in and a folder out: ``jobs`` and ``on_error``."""
+    """Add the options for a folder in and a folder out: ``jobs``, ``on_error``, ``engine``."""
     for option in reversed(_FOLDER):
         function = option(function)
     return function

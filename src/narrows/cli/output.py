@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from narrows.cli.together import rank
 from narrows.core.types import Named
 from narrows.errors import SourceError
 
@@ -27,15 +28,27 @@ class ClosedPipe(Exception):  # noqa: N818 - the reader has seen enough, which i
 
 
 def message(text: str, *, quiet: bool = False) -> None:
-    """Write a line to stderr, unless asked to be quiet."""
-    if not quiet:
-        with contextlib.suppress(BrokenPipeError):  # a message nobody reads is no reason to fail
-            click.echo(text, err=True)
+    """Write a line to stderr, unless asked to be quiet, or another process does."""
+    if not quiet and rank() == 0:
+        _to_stderr(text)
 
 
-def error(reason: str) -> None:
-    """Write an error to stderr."""
-    message(f"{_paint('error:', 'red')} {reason}")
+def _to_stderr(text: str) -> None:
+    with contextlib.suppress(BrokenPipeError):  # a message nobody reads is no reason to fail
+        click.echo(text, err=True)
+
+
+def counted(number: int, thing: str) -> str:
+    """Return how many there are of a thing, in words."""
+    return f"{number:,} {thing}{'' if number == 1 else 's'}"
+
+
+def error(reason: str, *, own: bool = False) -> None:
+    """Write an error to stderr; ``own`` says that other processes may not have it."""
+    if rank() == 0:
+        _to_stderr(f"{_paint('error:', 'red')} {reason}")
+    elif own:
+        _to_stderr(f"{_paint('error:', 'red')} in process {rank()}: {reason}")
 
 
 def warning(reason: object) -> None:

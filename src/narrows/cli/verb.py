@@ -11,6 +11,7 @@ from typing import Any
 import click
 
 from narrows.cli import exits
+from narrows.cli.together import n_processes
 from narrows.errors import ParameterError
 
 
@@ -36,10 +37,28 @@ class Extensible(click.Command):
 
 
 class Verb(Extensible):
-    """A command whose ``--help`` costs nothing."""
+    """A command whose ``--help`` costs nothing.
+
+    ``runs_together`` says whether several processes can run it together, started by torchrun.
+    """
+
+    def __init__(self, *args: Any, runs_together: bool = False, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self.runs_together = runs_together
 
     def invoke(self, ctx: click.Context) -> Any:
-        """Import what every verb needs, then run."""
+        """Import what every verb needs, then run.
+
+        Raises
+        ------
+        ParameterError
+            If several processes were started for what one does.
+        """
+        if n_processes() > 1 and not self.runs_together:
+            raise ParameterError(
+                f"{ctx.info_name} runs in one process, and torchrun has started several; start it "
+                "as it is: narrows fit alone is for torchrun"
+            )
         # A KeyboardInterrupt inside torch's own C++ start-up aborts the process with a C++ message.
         with exits.leaving_at_once():
             importlib.import_module("narrows.cli.models")

@@ -41,6 +41,8 @@ class Group:
     ----------
     seconds : float
         What it has spent on telling the others and on waiting for them.
+    is_slow : bool
+        Whether that was most of the time of a fit, which is said once.
 
     Examples
     --------
@@ -53,6 +55,7 @@ class Group:
     rank: int = 0
     size: int = 1
     seconds: float = field(default=0.0, init=False)
+    is_slow: bool = field(default=False, init=False)
 
     @property
     def is_first(self) -> bool:
@@ -237,11 +240,6 @@ def distributed(backend: str | None = None, *, timeout: float = 1800.0) -> Itera
         _current.reset(token)
         if own:
             torch.distributed.destroy_process_group()
-
-
-def is_started_with_others() -> bool:
-    """Return whether torchrun, or what stands in for it, has started several processes."""
-    return int(os.environ.get("WORLD_SIZE", "1") or 1) > 1 and "RANK" in os.environ
 
 
 def _initialize(backend: str | None, seconds: float) -> None:

@@ -320,6 +320,11 @@ class Autoencoder(
         """
         if checkpoint is None:
             return self._learn(X, y, sample_weight, None)
+        if not isinstance(checkpoint, Checkpoint):
+            raise ParameterError(
+                f"checkpoint={checkpoint!r} is no Checkpoint; write "
+                f"checkpoint=narrows.Checkpoint({checkpoint!r})"
+            )
         group = current()
         session = Session(checkpoint) if group.is_alone else SharedSession(checkpoint, group)
         try:

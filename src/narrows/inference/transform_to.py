@@ -13,7 +13,7 @@ import numpy as np
 
 from narrows.core import checks
 from narrows.core.types import Json, TableLike
-from narrows.data.sources.parts import Written, write_parts
+from narrows.data.sources.parts import Engine, Written, write_parts
 from narrows.data.sources.source import Source
 from narrows.data.sources.survey import numbers_of
 from narrows.errors import DataError, ParameterError
@@ -90,6 +90,7 @@ def transform_to(
     n_jobs: int,
     on_error: str,
     told: Callable[[int], None] | None = None,
+    engine: Engine | None = None,
 ) -> Written:
     """Write what a model says of a source; see `Autoencoder.transform_to`."""
     if not isinstance(source, Source):
@@ -112,7 +113,14 @@ def transform_to(
     answer = Applied(estimator, model, what, to)
     identity = identity_of(model, what if to is None else f"{what} {to}")
     return write_parts(
-        source, folder, answer, identity, n_jobs=n_jobs, on_error=on_error, told=told
+        source,
+        folder,
+        answer,
+        identity,
+        n_jobs=n_jobs,
+        on_error=on_error,
+        told=told,
+        engine=engine,
     )
 
 

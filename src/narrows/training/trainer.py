@@ -22,6 +22,7 @@ from narrows.errors import (
     CollapseWarning,
     DivergenceError,
     DivergenceWarning,
+    ExchangeWarning,
     InterruptedWarning,
     stacklevel,
 )
@@ -42,6 +43,7 @@ from narrows.training.shared_session import AnySession
 from narrows.training.step import Step
 
 LEAST_FACTOR = 1e-8  # of the rate of a line search, which divides by its first step
+SLOW_EXCHANGE = 0.5  # of the time of an epoch
 AT_REST = 0.01  # of the base rate
 REMARKED_ROWS = 4096  # rows of training that a finished network is looked at with
 
@@ -375,7 +377,8 @@ class Trainer:
         settled: bool = False,
     ) -> Row:
         """Train for an epoch, or the rest of one; ``settled`` as if training were done."""
-        started = time.perf_counter() - entry.seconds
+        entered, exchanged = time.perf_counter(), self.group.seconds
+        started = entered - entry.seconds
         phase, stepper, course = run.phase, run.stepper, run.course
         tally = entry.tally or EpochMeter(phase.objective.names)
         for group in stepper.param_groups:
@@ -411,7 +414,21 @@ class Trainer:
                     self.session.is_open = not stops
                 if stops:
                     break
-        return self._row(phase, entry.epoch, tally, stepper, started)
+        row = self._row(phase, entry.epoch, tally, stepper, started)
+        self._judge_exchange(self.group.seconds - exchanged, time.perf_counter() - entered)
+        return row
+
+    def _judge_exchange(self, exchange: float, seconds: float) -> None:
+        """Say once where processes wait for each other most of the time."""
+        if exchange > SLOW_EXCHANGE * seconds and not self.group.is_slow:
+            self.group.is_slow = True
+            warnings.warn(
+                f"{exchange / seconds:.0%} of the time of an epoch went into exchanging gradients "
+                f"between {self.group.size} processes and waiting for them; fewer processes, or a "
+                "larger batch_size, are faster",
+                ExchangeWarning,
+                stacklevel=stacklevel(),
+            )
 
     def _is_to_stop(self, step: Step) -> bool:
         """Return whether training ends here: in all processes after the same step."""

@@ -47,7 +47,7 @@ def test_a_folder_is_fitted_and_its_codes_are_a_folder(
     assert f"narrows encode {tmp_path / 'm'} {parts} --id patient -o codes" in result.stderr
     result = run("encode", tmp_path / "m", parts, "--id", "patient", "-o", tmp_path / "codes")
     assert result.exit_code == 0, result.stderr
-    assert "wrote 569 rows in 1 files" in result.stderr
+    assert "wrote 569 rows in 1 file to" in result.stderr
     codes = pd.read_parquet(tmp_path / "codes")
     assert codes.columns.tolist() == ["patient", "autoencoder0", "autoencoder1"]
     assert codes["patient"].tolist() == frame["patient"].tolist()
@@ -117,7 +117,7 @@ def test_a_plan_is_of_all_rows(run: Any, parts: Path) -> None:
 def test_delimited_files_are_converted_and_then_a_source(run: Any, tmp_path: Path) -> None:
     result = run("convert", "wdbc.csv", "-o", tmp_path / "out", "--shuffle", "--text", "patient")
     assert result.exit_code == 0, result.stderr
-    assert "wrote 569 rows in 1 files" in result.stderr
+    assert "wrote 569 rows in 1 file to" in result.stderr
     result = run("inspect", tmp_path / "out", "--json")
     assert json.loads(result.stdout)["rows"] == 569
     result = run("convert", "wdbc.csv", "-o", tmp_path / "out")

@@ -63,7 +63,8 @@ def command(
             told=told,
         )
     out.message(
-        f"wrote {written.n_rows:,} rows in {written.n_parts:,} files to {output}", quiet=quiet
+        f"wrote {written.n_rows:,} rows in {out.counted(written.n_parts, 'file')} to {output}",
+        quiet=quiet,
     )
 
 

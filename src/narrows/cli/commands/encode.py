@@ -24,6 +24,7 @@ def command(
     output: str,
     jobs: int,
     on_error: str,
+    engine: str,
     quiet: bool,
     **selection: Any,
 ) -> None:
@@ -41,7 +42,7 @@ def command(
     from narrows.data.formats import files
 
     places.check({"--output": output}, [*data, model])
-    options = {"jobs": jobs, "on_error": on_error, "quiet": quiet, **selection}
+    options = {"jobs": jobs, "on_error": on_error, "engine": engine, "quiet": quiet, **selection}
     if folder_output.wrote(model, data, output, "codes", **options):
         return
     files.check_writable(output)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from narrows.cli import options, output
+from narrows.cli import options, output, together
 from narrows.cli.exits import Exit
 from narrows.cli.verb import verb
 from narrows.core.types import Estimator, Json
@@ -21,6 +21,7 @@ from narrows.errors import InterruptedWarning
 if TYPE_CHECKING:
     import pyarrow as pa
 
+    from narrows.core.group import Group
     from narrows.data.sources.source import Source
     from narrows.training.checkpoint import Checkpoint
 
@@ -45,12 +46,14 @@ class Request:
     checkpoint: str | None
     every: str
     resume: bool
+    engine: str
+    workers: str | None
     as_json: bool
     quiet: bool
     verbose: int
 
 
-@verb(name="fit")
+@verb(name="fit", runs_together=True)
 @click.argument("data", metavar="DATA...", type=click.Path(), nargs=-1)
 @click.option("-o", "--output", "model", metavar="MODEL", help="The folder to save the model in.")
 @click.option("-k", "--components", type=int, help="Length of the code [default: 2].")
@@ -98,6 +101,15 @@ class Request:
     is_flag=True,
     help="Go on from what --checkpoint has kept; begin where it has kept nothing.",
 )
+@click.option(
+    "--engine",
+    type=click.Choice(["processes", "ray"]),
+    default="processes",
+    help="Who trains: this process (and others, where torchrun starts it), or workers of Ray.",
+)
+@click.option(
+    "--workers", metavar="N|MIN:MAX", help="Of Ray: how many; as many as there is room for."
+)
 @options.JSON
 @options.QUIET
 @click.option("-v", "--verbose", count=True, help="A line per epoch.")
@@ -132,6 +144,8 @@ def command(
     narrows fit patients.csv --drop diagnosis --set 'architecture=(256, 64)' -o model
     narrows fit visits/ --id visit --memory 2GB -o model
     narrows fit visits/ -o model --checkpoint state/ --resume   # again, whenever it was cut off
+    torchrun --nproc-per-node 4 -m narrows fit visits/ -o model
+    narrows fit visits/ -o model --checkpoint state/ --engine ray --workers 2:8
     """
     from narrows.cli import folders, join
     from narrows.data.formats import files
@@ -154,12 +168,13 @@ def command(
             if not folders.is_source(entry):
                 files.check_there(join.source_of(entry).path)
         raise click.UsageError("Missing option '-o': the folder to save the model in.", context)
-    features = _prepared(model, asked)
-    if dry_run:
-        _report_plan(model, features, asked)
-        return
-    if not _fit(model, features, asked):
-        context.exit(Exit.INTERRUPTED)
+    with together.joined() as group:
+        features = _prepared(model, asked)
+        if dry_run:
+            code = _report_plan(model, features, asked)
+        else:
+            code = _fit(model, features, asked, group)
+    context.exit(code)
 
 
 def _configured(
@@ -188,8 +203,11 @@ def _print_config(model: Estimator) -> None:
 def _prepared(model: Estimator, asked: Request) -> pa.Table | Source:
     """Return the features, after everything that can be refused before a fit was checked."""
     from narrows.cli import folders, join, models, tables, viewing
+    from narrows.errors import ParameterError
     from narrows.training.plan import resolve_composition
 
+    if asked.workers is not None and asked.engine != "ray":
+        raise ParameterError("--workers are those of Ray; add --engine ray, or leave them out")
     if asked.model is not None:
         onto_itself = models.same_folder(asked.model, asked.warm_start)
         models.check_target(asked.model, replace=asked.force or onto_itself)
@@ -240,7 +258,7 @@ def _opened(model: Estimator, folder: str, asked: Request) -> Source:
     return source
 
 
-def _report_plan(model: Estimator, features: pa.Table | Source, asked: Request) -> None:
+def _report_plan(model: Estimator, features: pa.Table | Source, asked: Request) -> Exit:
     import torch
     from sklearn.base import clone
 
@@ -264,19 +282,25 @@ def _report_plan(model: Estimator, features: pa.Table | Source, asked: Request) 
         "n_components": composition.n_components,
         "n_parameters": sum(parameter.numel() for parameter in network.trained_parameters()),
     }
-    if asked.as_json:
+    if asked.as_json and together.rank() == 0:
         output.json_object(plan)
     output.message(
         f"everything is in order; a fit would have\n{output.aligned(plan)}", quiet=asked.quiet
     )
+    return Exit.OK
 
 
-def _fit(model: Estimator, features: pa.Table | Source, asked: Request) -> bool:
-    """Fit, save and report; return whether training came to its own end."""
+def _fit(model: Estimator, features: pa.Table | Source, asked: Request, group: Group) -> Exit:
+    """Fit, save and report; return whether training came to its own end.
+
+    Of several processes that fit together, the first one saves and reports.
+    """
     from narrows.cli import models, summary
     from narrows.data.sources.source import Source
 
     assert asked.model is not None
+    if asked.engine == "ray":
+        return _fit_by_ray(asked)
     own = {"verbose": _verbosity(model, asked)}
     if asked.warm_start is not None:
         own["warm_start"] = True
@@ -285,24 +309,54 @@ def _fit(model: Estimator, features: pa.Table | Source, asked: Request) -> bool:
         warnings.simplefilter("ignore", InterruptedWarning)  # said below, with what to do next
         streams = isinstance(features, Source)
         rows = features if streams else models.accepted(model, features)
-        model.fit(rows, checkpoint=_checkpoint(asked))
+        model.fit(rows, checkpoint=_checkpoint(asked, group))
     seconds = time.perf_counter() - started
-    if model.stop_reason_ == "interrupted" and asked.checkpoint is not None:
-        output.message(f"interrupted; what was learned is kept. To go on:\n{_same_command()}")
-        return False
+    code = Exit.INTERRUPTED if model.stop_reason_ == "interrupted" else Exit.OK
+    if not group.is_first:
+        return code
+    if code and asked.checkpoint is not None:
+        output.message(f"interrupted; what was learned is kept. To go on:\n{_same_command(group)}")
+        return code
     models.save(model, asked.model)
     outcome = summary.of_fit(model, features, asked.model, seconds)
     if asked.as_json:
         output.json_object(outcome)
     if not asked.quiet:
         summary.show(outcome, _next_command(asked))
-    if model.stop_reason_ != "interrupted":
-        return True
-    output.message(f"interrupted; the model so far is saved. To go on:\n{_resume_command(asked)}")
-    return False
+    if code:
+        output.message(
+            f"interrupted; the model so far is saved. To go on:\n{_resume_command(asked)}"
+        )
+    return code
 
 
-def _checkpoint(asked: Request) -> Checkpoint | None:
+def _fit_by_ray(asked: Request) -> Exit:
+    """Have workers of Ray run the same command together, and return its exit code."""
+    from narrows.cli import ray_engine
+    from narrows.core.group import ALONE
+
+    _checkpoint(asked, ALONE)  # which may refuse
+    arguments = _without(sys.argv[1:], "--engine", "--workers", "--resume")
+    if asked.checkpoint is not None:
+        arguments.append("--resume")  # as workers may be started again
+    number = ray_engine.workers(asked.workers or "2")
+    return Exit(ray_engine.fit(arguments, number, storage=asked.checkpoint))
+
+
+def _without(arguments: Sequence[str], *names: str) -> list[str]:
+    """Return arguments without some options, whose value follows unless it is --resume."""
+    kept: list[str] = []
+    rest = iter(arguments)
+    for argument in rest:
+        name, _, value = argument.partition("=")
+        if name not in names:
+            kept.append(argument)
+        elif not value and name != "--resume":
+            next(rest, None)
+    return kept
+
+
+def _checkpoint(asked: Request, group: Group) -> Checkpoint | None:
     """Return where the state of training is kept.
 
     Raises
@@ -319,18 +373,24 @@ def _checkpoint(asked: Request) -> Checkpoint | None:
         return None
     checkpoint = Checkpoint(asked.checkpoint, every=asked.every)
     checkpoint.seconds()
-    if checkpoint.is_begun and not asked.resume:
-        raise ParameterError(
-            f"--checkpoint {asked.checkpoint} has the state of a fit; add --resume to go on with "
-            "it, or choose another folder"
-        )
+
+    def check() -> bytes:
+        if checkpoint.is_begun and not (asked.resume or together.is_restarted()):
+            raise ParameterError(
+                f"--checkpoint {asked.checkpoint} has the state of a fit; add --resume to go on "
+                "with it, or choose another folder"
+            )
+        return b""
+
+    group.of_first(check)  # the others may look when it has begun to write there
     return checkpoint
 
 
-def _same_command() -> str:
+def _same_command(group: Group) -> str:
     """Return the command that was given, so that it goes on."""
     given = sys.argv[1:]
-    return shlex.join(["narrows", *given, *([] if "--resume" in given else ["--resume"])])
+    command = shlex.join(["narrows", *given, *([] if "--resume" in given else ["--resume"])])
+    return command if group.is_alone else f"torchrun ... -m {command}"
 
 
 def _verbosity(model: Estimator, asked: Request) -> int:

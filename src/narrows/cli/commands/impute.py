@@ -26,6 +26,7 @@ def command(
     std: str | None,
     jobs: int,
     on_error: str,
+    engine: str,
     quiet: bool,
     **selection: Any,
 ) -> None:
@@ -39,7 +40,7 @@ def command(
     from narrows.cli import apply, folder_output, places
 
     places.check({"--output": output}, [*data, model])
-    options = {"jobs": jobs, "on_error": on_error, "quiet": quiet, **selection}
+    options = {"jobs": jobs, "on_error": on_error, "engine": engine, "quiet": quiet, **selection}
     if std is None and folder_output.wrote(model, data, output, "imputed", **options):
         return
     apply.filled(model, data, output, std, quiet=quiet, **selection)

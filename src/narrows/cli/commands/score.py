@@ -35,6 +35,7 @@ def command(
     output: str | None,
     jobs: int,
     on_error: str,
+    engine: str,
     summary: bool,
     as_json: bool,
     quiet: bool,
@@ -59,7 +60,7 @@ def command(
         folder_output.refuse(
             data, "its scores are a folder, too: name it with -o, or add --summary"
         )
-    options = {"jobs": jobs, "on_error": on_error, "quiet": quiet, **selection}
+    options = {"jobs": jobs, "on_error": on_error, "engine": engine, "quiet": quiet, **selection}
     if output is not None and folder_output.wrote(model, data, output, "scores", **options):
         return
     files.check_writable(target)

@@ -30,6 +30,7 @@ def command(
     std: str | None,
     jobs: int,
     on_error: str,
+    engine: str,
     quiet: bool,
     **selection: Any,
 ) -> None:
@@ -43,7 +44,7 @@ def command(
     from narrows.cli import apply, folder_output, places
 
     places.check({"--output": output}, [*data, model])
-    folder = {"jobs": jobs, "on_error": on_error, "quiet": quiet, **selection}
+    folder = {"jobs": jobs, "on_error": on_error, "engine": engine, "quiet": quiet, **selection}
     if std is None and folder_output.wrote(model, data, output, "translated", to=to, **folder):
         return
     apply.filled(model, data, output, std, to=to, quiet=quiet, **selection)

@@ -51,6 +51,12 @@ class Part(NamedTuple):
     sha256: str
     skipped: list[Skipped]
 
+    @classmethod
+    def of_line(cls, line: Json) -> Part:
+        """Return the part that a line of the manifest is about."""
+        skipped = [Skipped(**own) for own in line["skipped"]]
+        return cls(line["name"], line["rows"], line["sha256"], skipped)
+
     def line(self) -> str:
         """Return what the manifest says of it."""
         left_out = [skipped._asdict() for skipped in self.skipped]
@@ -140,8 +146,8 @@ def write_part(
 
 
 @dataclass(frozen=True)
-class _Work:
-    """Makes one part of the result."""
+class Work:
+    """Makes parts of the result, in whatever process."""
 
     source: Source
     answer: Answer
@@ -149,6 +155,7 @@ class _Work:
     on_error: str
 
     def __call__(self, number: int, pieces: Sequence[int]) -> Part:
+        """Make the part of a number, of some pieces."""
         skipped: list[Skipped] = []
         try:
             return write_part(self.folder, number, self._tables(pieces, skipped), skipped)
@@ -174,6 +181,9 @@ class _Work:
                 raise SourceError(f"{place}: {error}") from error
 
 
+Engine = Callable[[Work, list[list[int]], list[int]], Iterator[tuple[int, Part]]]
+
+
 def write_parts(
     source: Source,
     folder: str | os.PathLike[str],
@@ -183,6 +193,7 @@ def write_parts(
     n_jobs: int = 1,
     on_error: str = "raise",
     told: Callable[[int], None] | None = None,
+    engine: Engine | None = None,
 ) -> Written:
     """Write what a function makes of each piece; see `Autoencoder.transform_to`.
 
@@ -202,6 +213,9 @@ def write_parts(
         What becomes of pieces that cannot be read, and of rows with infinite cells.
     told : callable, optional
         Called with the rows of the source that each part stands for.
+    engine : callable, optional
+        Yields the parts that are left, with their numbers, given what makes one, the pieces of
+        each and the numbers that are left; by default ``n_jobs`` processes do.
 
     Raises
     ------
@@ -211,16 +225,17 @@ def write_parts(
     """
     checks.choice("on_error", on_error, ON_ERROR)
     checks.integer("n_jobs", n_jobs, low=1)
-    made = PartFolder(folder, {"source": source.fingerprint, "of": identity})
-    work = _Work(source, answer, made.path, on_error)
+    kept = PartFolder(folder, {"source": source.fingerprint, "of": identity})
+    work = Work(source, answer, kept.path, on_error)
     groups = part_pieces(source)
-    for number in sorted(made.parts):
+    for number in sorted(kept.parts):
         _tell(told, source, groups[number])
-    left = [number for number in range(len(groups)) if number not in made.parts]
-    for number, part in _made(work, groups, left, n_jobs):
-        made.note(number, part)
+    left = [number for number in range(len(groups)) if number not in kept.parts]
+    made = _made(work, groups, left, n_jobs) if engine is None else engine(work, groups, left)
+    for number, part in made:
+        kept.note(number, part)
         _tell(told, source, groups[number])
-    return made.finish()
+    return kept.finish()
 
 
 def part_pieces(source: Source) -> list[list[int]]:
@@ -238,7 +253,7 @@ def part_pieces(source: Source) -> list[list[int]]:
 
 
 def _made(
-    work: _Work, groups: list[list[int]], left: list[int], n_jobs: int
+    work: Work, groups: list[list[int]], left: list[int], n_jobs: int
 ) -> Iterator[tuple[int, Part]]:
     if n_jobs == 1:
         yield from ((number, work(number, groups[number])) for number in left)
@@ -278,12 +293,8 @@ def _begun(folder: Path, whole: Json) -> dict[int, Part]:
         _rewrite(manifest, [head, *others])
     for leftover in folder.glob(".*.tmp"):
         leftover.unlink(missing_ok=True)
-    return {line["number"]: part for line in others if _is_there(folder, part := _restored(line))}
-
-
-def _restored(line: Json) -> Part:
-    skipped = [Skipped(**own) for own in line["skipped"]]
-    return Part(line["name"], line["rows"], line["sha256"], skipped)
+    parts = {line["number"]: Part.of_line(line) for line in others}
+    return {number: part for number, part in parts.items() if _is_there(folder, part)}
 
 
 def _is_there(folder: Path, part: Part) -> bool:

@@ -1,0 +1,190 @@
+"""Several processes fit one model together: as one would, each row once, whatever ends."""
+
+from __future__ import annotations
+
+import ast
+import itertools
+import os
+import random
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections import defaultdict
+from collections.abc import Iterator
+from pathlib import Path
+
+import fit_together
+import numpy as np
+import pyarrow as pa
+import pytest
+from pyarrow import parquet
+
+SCRIPT = str(Path(__file__).with_name("fit_together.py"))
+SIZE = 3
+ON_SOURCE = ("basic", "sparse", "contractive")
+EXACT = [*fit_together.EXACT, *(f"{name} of a source" for name in ON_SOURCE)]
+DRAWN = list(fit_together.DRAWN)
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a folder with a source, whose column 0 has the number of each row over 3,000."""
+    folder = tmp_path_factory.mktemp("together")
+    (folder / "data").mkdir()
+    (folder / "rows").mkdir()
+    generator = np.random.default_rng(1)
+    columns = {"x0": np.arange(3000) / 3000}
+    columns |= {f"x{number}": generator.normal(size=3000) for number in range(1, 6)}
+    parquet.write_table(pa.table(columns), folder / "data" / "a.parquet", row_group_size=40)
+    return folder
+
+
+def _environment(rank: int, size: int, port: int) -> dict[str, str]:
+    own = {"RANK": rank, "LOCAL_RANK": rank, "WORLD_SIZE": size, "MASTER_PORT": port}
+    variables = {name: str(value) for name, value in own.items()}
+    return {**os.environ, **variables, "MASTER_ADDR": "127.0.0.1", "OMP_NUM_THREADS": "1"}
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def _started(size: int, *arguments: str) -> list[subprocess.Popen[str]]:
+    port = _free_port()
+    return [
+        subprocess.Popen(
+            [sys.executable, *arguments],
+            env=_environment(rank, size, port),
+            text=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+        )
+        for rank in range(size)
+    ]
+
+
+def _ended(processes: list[subprocess.Popen[str]]) -> list[tuple[int, str]]:
+    """Return the exit codes and what was printed; nothing is left behind."""
+    try:
+        outputs = [process.communicate(timeout=120)[0] for process in processes]
+    finally:
+        for process in processes:
+            process.kill()
+    return [(p.returncode, text) for p, text in zip(processes, outputs, strict=True)]
+
+
+@pytest.fixture(scope="module")
+def together(place: Path) -> Path:
+    """Return the folder after three processes have made all fits."""
+    ended = _ended(_started(SIZE, SCRIPT, str(place), *EXACT, *DRAWN, "differ", "slow"))
+    assert [code for code, _ in ended] == [0] * SIZE, ended
+    return place
+
+
+def _weights(folder: Path, name: str) -> list[np.ndarray]:
+    return [np.load(folder / f"{name}-{SIZE}-{rank}.npy") for rank in range(SIZE)]
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("name", EXACT)
+def test_several_processes_fit_what_one_does(name: str, together: Path) -> None:
+    alone = fit_together.fit(name, together)
+    for own in _weights(together, name):
+        np.testing.assert_allclose(own, alone, rtol=1e-9, atol=1e-9)
+
+
+@pytest.mark.parametrize("name", [*DRAWN, *EXACT])
+def test_all_have_the_same_model(name: str, together: Path) -> None:
+    first, *others = _weights(together, name)
+    assert np.isfinite(first).all()
+    for other in others:
+        np.testing.assert_array_equal(first, other)
+
+
+def test_processes_that_wait_for_each_other_say_so(together: Path) -> None:
+    assert "% of the time of an epoch went into exchanging" in (together / "slow-0").read_text()
+
+
+def test_a_process_with_other_data_is_named_by_all(together: Path) -> None:
+    told = {(together / f"differ-{rank}").read_text() for rank in range(SIZE)}
+    assert len(told) == 1
+    assert "process 1 makes another fit than process 0: its data is" in told.pop()
+
+
+def _steps(folder: Path) -> dict[float, list[set[int]]]:
+    """Return the rows of each step, as often as it was made: a part from each process."""
+    parts: dict[float, dict[str, list[int]]] = defaultdict(dict)
+    for file in folder.iterdir():
+        for line in file.read_text().splitlines():
+            progress, _, numbers = line.partition(" ")
+            parts[float(progress)][file.name] = ast.literal_eval(numbers)
+    return {step: list(map(set, rows.values())) for step, rows in parts.items()}
+
+
+def _check_rows(folder: Path, n_epochs: int) -> None:
+    """See that each step had the same rows whenever it was made, and each epoch every row once."""
+    by_world: dict[float, set[int]] = {}
+    for step, parts in _steps(folder).items():
+        # Parts are equal where a step was made again by as many processes, else cut differently.
+        by_world[step] = set().union(*parts)
+    steps = sorted(by_world)
+    assert len(steps) % n_epochs == 0
+    n_steps = len(steps) // n_epochs
+    sizes = {len(by_world[step]) for step in steps[: n_steps - 1]}
+    assert sizes == {64}  # a step that was made again had no other rows
+    epochs = [
+        list(itertools.chain(*(by_world[s] for s in steps[e * n_steps : (e + 1) * n_steps])))
+        for e in range(n_epochs)
+    ]
+    for epoch in epochs:
+        assert len(epoch) == len(set(epoch))
+        assert set(epoch) == set(epochs[0])
+    assert len(epochs[0]) > 2000
+
+
+def _killed(processes: list[subprocess.Popen[str]], chance: random.Random, after: float) -> None:
+    """Kill one at a random moment; the others end by themselves, as nobody answers."""
+    time.sleep(after)
+    chance.choice(processes).kill()
+    codes = [code for code, _ in _ended(processes)]
+    assert -signal.SIGKILL in codes or codes == [0] * len(codes)
+
+
+def _until_it_ends(place: Path, sizes: Iterator[int], n_kills: int, seed: int) -> int:
+    chance = random.Random(seed)
+    killed = 0
+    while killed < n_kills:
+        size = next(sizes)
+        begun = (place / "state").exists()
+        processes = _started(size, SCRIPT, str(place), "kept")
+        first = time.monotonic()
+        while not any((place / "state").glob("ck-*")) and time.monotonic() - first < 60:
+            time.sleep(0.05)
+        _killed(processes, chance, chance.uniform(0.0, 6.0 if begun else 1.0))
+        killed += 1
+        if any(place.glob("kept-*")):
+            return killed
+    codes = [code for code, _ in _ended(_started(next(sizes), SCRIPT, str(place), "kept"))]
+    assert set(codes) == {0}
+    return killed
+
+
+def test_each_row_comes_once_an_epoch_though_processes_are_killed_and_change(
+    place: Path,
+) -> None:
+    _until_it_ends(place, itertools.cycle([4, 2, 3]), n_kills=2, seed=0)
+    _check_rows(place / "rows", n_epochs=4)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(5))
+def test_one_of_four_is_killed_again_and_again(seed: int, place: Path, tmp_path: Path) -> None:
+    (tmp_path / "data").symlink_to(place / "data")
+    (tmp_path / "rows").mkdir()
+    _until_it_ends(tmp_path, itertools.repeat(4), n_kills=4, seed=seed)
+    _check_rows(tmp_path / "rows", n_epochs=4)
