@@ -8,7 +8,7 @@ PYTHON ?= python3
 WORKERS ?= auto
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-full browser-test check bench quality tables bench-scale scaling profile bench-gpu reproduce reference clean
+.PHONY: help demo test test-full browser-test check bench quality tables bench-scale bench-cluster scaling profile bench-gpu reproduce reference clean
 
 help:  ## list these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -47,6 +47,9 @@ tables: $(VENV)/.ready-tables  ## quality beside simple methods on many tables; 
 
 bench-scale: $(READY)  ## data larger than memory beside the same in memory; ONLY="rate memory", SIZE=0.1
 	PYTHONPATH=benchmarks $(BIN)/python benchmarks/scale.py $(if $(ONLY),--only $(ONLY)) $(SIZE:%=--size %)
+
+bench-cluster: $(READY)  ## several processes beside one and torch's own, and a cluster by calculation; ONLY=
+	PYTHONPATH=benchmarks $(BIN)/python benchmarks/cluster.py $(if $(ONLY),--only $(ONLY))
 
 scaling: $(VENV)/.ready-bench  ## speed by rows, columns and threads, with pictures
 	PYTHONPATH=benchmarks $(BIN)/python -m speed.scaling $(RUNS:%=--runs %) $(THREADS:%=--threads %)

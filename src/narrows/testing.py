@@ -96,6 +96,8 @@ def check_penalty(penalty: Penalty, **settings: Any) -> None:
     for term in penalty.terms().values():
         if term.weights_only:
             _check_closed_form(term, network, x)
+        if term.in_parts:
+            _check_parts(term, network, x, target)
     _check_fits(penalty, model)
     both = _autoencoder(penalty=penalty + WeightDecay(1e-3), **settings).fit(_table(), _classes())
     last = both.history_[-1]
@@ -103,6 +105,42 @@ def check_penalty(penalty: Penalty, **settings: Any) -> None:
     assert math.isclose(last["objective"], total, rel_tol=1e-4, abs_tol=1e-6), (
         f"{penalty!r}: objective {last['objective']} is not the sum {total} of its parts"
     )
+
+
+class _Asked(Exception):  # noqa: N818 - no error, but an end
+    """A term has asked for the parts that other processes have."""
+
+
+class _Others:
+    """Stands for the other processes, and says that it was asked."""
+
+    def mean(self, own: Tensor) -> Tensor:
+        """Stop."""
+        raise _Asked
+
+    gather = mean
+
+
+def _check_parts(term: Penalty, network: Network, x: Tensor, target: Tensor | None) -> None:
+    """See that a term that several processes may take apart is the mean of its parts."""
+
+    def value(rows: slice, seed: int = 0) -> float:
+        forward = _pass(network, x[rows], None if target is None else target[rows], seed)
+        forward.pool = _Others()  # type: ignore[assignment]
+        return float(term.scalar(forward).detach())
+
+    first = len(x) // 3
+    try:
+        whole, drawn_anew = value(slice(None)), value(slice(None), seed=1)
+        parts = value(slice(first)) * first + value(slice(first, None)) * (len(x) - first)
+    except _Asked:
+        return
+    if whole == drawn_anew:  # else it draws
+        assert math.isclose(parts / len(x), whole, rel_tol=1e-9, abs_tol=1e-12), (
+            f"{term!r} says in_parts = True, but over two parts of a batch its mean is "
+            f"{parts / len(x)}, and over the batch {whole}; make it of forward.mean(...), "
+            "forward.mean_rows(...) or forward.gathered(...)"
+        )
 
 
 def check_loss(loss: Loss, **settings: Any) -> None:
@@ -536,8 +574,8 @@ def _drawn(architecture: Architecture, n_features: int, width: int) -> torch.nn.
     return torch.nn.ModuleList([*chains.encoder, *chains.decoder])
 
 
-def _pass(network: Network, x: Tensor, target: Tensor | None = None) -> ForwardPass:
-    generator = torch.Generator().manual_seed(0)
+def _pass(network: Network, x: Tensor, target: Tensor | None = None, seed: int = 0) -> ForwardPass:
+    generator = torch.Generator().manual_seed(seed)
     forward: ForwardPass = network(x, target=target, generator=generator)
     return forward
 

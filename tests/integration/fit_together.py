@@ -17,6 +17,7 @@ import torch
 import narrows
 from narrows import (
     Autoencoder,
+    AutoencoderClassifier,
     Checkpoint,
     GaussianNoise,
     Layerwise,
@@ -47,6 +48,9 @@ DRAWN: dict[str, Any] = {  # what draws, each process for its own rows
     "adversarial": recipes.adversarial(3).set_params(**OWN),
     "no seed": Autoencoder(3, max_epochs=2),
 }
+HEADED = AutoencoderClassifier(
+    Autoencoder(3, **OWN), max_epochs=3, random_state=0, learning_rate=1e-3
+)
 
 
 class Rows(Penalty):
@@ -81,16 +85,22 @@ def table() -> np.ndarray:
 
 
 def weights(model: Any) -> np.ndarray:
-    """Return all weights of a model."""
-    parts = [value.reshape(-1) for value in model.network_.state_dict().values()]
+    """Return all weights of a model, those of a head last."""
+    networks = (
+        [model.encoder_.network_, model.head_] if hasattr(model, "head_") else [model.network_]
+    )
+    states = [value for network in networks for value in network.state_dict().values()]
+    parts = [value.reshape(-1) for value in states]
     return torch.cat([part.double() for part in parts]).numpy()
 
 
 def fit(name: str, folder: Path) -> np.ndarray:
     """Return the weights of a fit of that name."""
     kind, _, where = name.partition(" of ")
-    model = {**EXACT, **DRAWN}[kind]
     rows: Any = table()
+    if kind == "classifier":
+        return weights(HEADED.fit(rows, rows[:, 0] > 0))
+    model = {**EXACT, **DRAWN}[kind]
     if kind in ("convolutional", "types"):
         rows = np.nan_to_num(rows)
     if where == "a source":

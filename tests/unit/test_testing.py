@@ -100,6 +100,18 @@ def parts() -> dict[str, Any]:  # noqa: C901 - classes, and no branches
                 parameter.grad += weight * parameter  # the half of it
             return sum((w.square().sum() for w in network.weights()), torch.zeros(()))
 
+    class Parted(Length):
+        in_parts = True
+
+        def __call__(self, forward: Any) -> Tensor:
+            return super().__call__(forward) + forward.mean_rows(forward.code).square().sum()
+
+    class Together(Length):
+        in_parts = True
+
+        def __call__(self, forward: Any) -> Tensor:
+            return forward.code.var(0).sum()
+
     class Stateful(Length):
         def __init__(self, weight: float = 1.0) -> None:
             self.weight = 2 * weight
@@ -183,6 +195,7 @@ def parts() -> dict[str, Any]:  # noqa: C901 - classes, and no branches
     ("check", "part"),
     [
         (check_penalty, "Length"),
+        (check_penalty, "Parted"),
         (check_loss, "Quartic"),
         (check_corruption, "Fading"),
         (check_latent, "Sine"),
@@ -200,6 +213,7 @@ def test_the_formula_alone_is_enough(check: Callable[..., None], part: str) -> N
         (check_penalty, "Changing", "changes the rows it looks at"),
         (check_penalty, "Detached", "autograd says 0, finite differences"),
         (check_penalty, "Narrow", "gives torch.float32 for float64 rows"),
+        (check_penalty, "Together", "says in_parts = True, but over two parts of a batch"),
         (check_penalty, "Claiming", "closed form of the gradient is not what the plain formula"),
         (check_loss, "Closed", "closed form of the derivative is not what the plain formula"),
         (check_loss, "Bounded", "is not finite for rows of 0"),

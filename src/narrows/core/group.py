@@ -220,7 +220,7 @@ def distributed(backend: str | None = None, *, timeout: float = 1800.0) -> Itera
     (150, 2)
     """
     seconds = checks.number("timeout", timeout, low=0, include_low=False)
-    own = not torch.distributed.is_initialized()
+    own = not (torch.distributed.is_available() and torch.distributed.is_initialized())
     if own and "WORLD_SIZE" not in os.environ:
         yield ALONE
         return
@@ -243,6 +243,11 @@ def distributed(backend: str | None = None, *, timeout: float = 1800.0) -> Itera
 
 
 def _initialize(backend: str | None, seconds: float) -> None:
+    if not torch.distributed.is_available():
+        raise ProcessGroupError(
+            "this build of torch cannot join processes (torch.distributed is not available); "
+            "install another, or start one process"
+        )
     missing = [name for name in VARIABLES if name not in os.environ]
     if missing:
         raise ProcessGroupError(
