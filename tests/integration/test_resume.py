@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -81,7 +82,7 @@ def _alike(one: Autoencoder, other: Autoencoder) -> None:
     for name, values in weights[0].items():
         np.testing.assert_array_equal(values.numpy(), weights[1][name].numpy(), name)
     histories = [
-        [{k: v for k, v in row.items() if k != "seconds"} for row in model.history_]
+        [{k: v for k, v in row.items() if not k.endswith("seconds")} for row in model.history_]
         for model in (one, other)
     ]
     assert histories[0] == histories[1]
@@ -258,7 +259,14 @@ def test_a_signal_keeps_what_was_learned(
         cut = make().fit(rows, checkpoint=checkpoint)
     assert cut.stop_reason_ == "interrupted"
     assert checkpoint.is_begun
+    status = json.loads((tmp_path / "status.json").read_text())
+    assert (status["phase"], status["processes"], status["epochs"]) == ("joint", 1, 3)
+    assert 1 <= status["batch"] <= status["batches"]
+    assert status["rows_per_second"] > 0
+    assert status["seconds_left"] >= 0
+    assert np.isfinite(status["objective"])
     _alike(make().fit(rows, checkpoint=checkpoint), whole)
+    assert not (tmp_path / "status.json").exists()  # it has ended
     assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
 
 

@@ -26,6 +26,8 @@ from narrows import (
 )
 from narrows.errors import ParameterError, SourceError
 from narrows.priors import Mixture
+from narrows.training import progress
+from narrows.training.progress import Silent
 
 Writer = Callable[..., Path]
 Drawn = Callable[..., pa.Table]
@@ -78,6 +80,28 @@ def test_the_same_seed_gives_the_same_model(place: Path, table_of: Drawn, tmp_pa
     assert not np.array_equal(first, other)
     models[0].save(tmp_path / "model")
     np.testing.assert_array_equal(narrows.load(tmp_path / "model").transform(test), first)
+
+
+def test_the_survey_and_what_training_waits_for_are_shown(
+    place: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shown: list[tuple[str, int]] = []
+    surveyed: list[int] = []
+
+    class Listening(Silent):
+        def phase(self, name: str, n_epochs: int, n_rows: int) -> None:
+            shown.append((name, n_rows))
+
+        def batch(self, n_rows: int) -> None:
+            if shown[-1][0] == "survey":
+                surveyed.append(n_rows)
+
+    monkeypatch.setattr(progress, "make", lambda verbose: Listening())
+    source = open_source(place, ids=["row"], memory=MEMORY)
+    model = Autoencoder(2, max_epochs=2, random_state=0, learning_rate=1e-3).fit(source)
+    assert [name for name, _ in shown] == ["survey", "joint"]
+    assert sum(surveyed) == shown[0][1] == source.n_rows
+    assert all(0 <= row["waiting_seconds"] <= row["seconds"] + 1e-3 for row in model.history_)
 
 
 KINDS: dict[str, Any] = {

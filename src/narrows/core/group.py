@@ -221,7 +221,7 @@ def distributed(backend: str | None = None, *, timeout: float = 1800.0) -> Itera
     """
     seconds = checks.number("timeout", timeout, low=0, include_low=False)
     own = not (torch.distributed.is_available() and torch.distributed.is_initialized())
-    if own and "WORLD_SIZE" not in os.environ:
+    if own and int(os.environ.get("WORLD_SIZE") or 1) == 1:
         yield ALONE
         return
     if own:

@@ -55,6 +55,10 @@ class Table(Protocol):
     fill: Tensor | None
 
     @property
+    def waited(self) -> float:
+        """Seconds that training has waited for rows to be read."""
+
+    @property
     def has_holes(self) -> bool:
         """Whether some cell was not measured."""
 
@@ -119,6 +123,7 @@ class _KnownRows:
     sample_weight: Tensor | None
     target: Tensor | None
     n_rows: int
+    waited = 0.0  # for rows to be read: they are here
     resident: bool
     streams = False
     epoch = 0  # whichever it is, the rows are there

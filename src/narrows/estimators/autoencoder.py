@@ -17,7 +17,7 @@ from sklearn.utils import Tags, check_array, check_consistent_length, column_or_
 
 import narrows
 from narrows.core.fit_settings import copied_settings
-from narrows.core.group import current
+from narrows.core.group import Group, current
 from narrows.core.randomness import Randomness, seed
 from narrows.core.types import Json, Matrix, Part, RandomState, TableLike, TargetLike
 from narrows.corruptions import Corruption
@@ -26,6 +26,7 @@ from narrows.data.column_statistics import Moments, Rows
 from narrows.data.layout import Layout
 from narrows.data.reading import called, names_of, read_training_table
 from narrows.data.scaling import Scaling
+from narrows.data.sources.source import Source
 from narrows.data.sources.taken import Taken
 from narrows.data.table import SparseTable, Table, make_table
 from narrows.data.views import View
@@ -46,6 +47,7 @@ from narrows.network.composition import Composition
 from narrows.network.network import Network
 from narrows.persistence import autoencoder_state
 from narrows.persistence.model import State, Storable
+from narrows.training import progress
 from narrows.training.checkpoint import Checkpoint, Session
 from narrows.training.optimizers.optimizer import OptimizerState
 from narrows.training.plan import (
@@ -542,7 +544,7 @@ class Autoencoder(
         that it was begun with.
         """
         group = current()
-        taken = Taken.of(X, y, sample_weight, None if session is None else session.folder, group)
+        taken = self._taken(X, y, sample_weight, session, group)
         X, y, sample_weight = taken.X, taken.y, taken.sample_weight
         if fresh:
             before, reader = None, reading.reader_for(self)
@@ -614,6 +616,25 @@ class Autoencoder(
         _check_domain(objective.loss, run.table, composition.column_groups(layout), names)
         model = FittedModel(network, composition, objective, scaling, layout, reader, fingerprint)
         return _Fit(settings, model, run)
+
+    def _taken(
+        self,
+        X: TableLike,
+        y: TargetLike,
+        sample_weight: TargetLike,
+        session: AnySession | None,
+        group: Group,
+    ) -> Taken:
+        """Return the rows in memory, of a source a sample, while it is shown how far that is."""
+        folder = None if session is None else session.folder
+        if not isinstance(X, Source):
+            return Taken.of(X, y, sample_weight, folder, group)
+        shown = progress.make(self.verbose if group.is_first else 0)
+        shown.phase("survey", 1, X.n_rows // group.size)
+        try:
+            return Taken.of(X, y, sample_weight, folder, group, shown.batch)
+        finally:
+            shown.close()
 
     def _measured(
         self,

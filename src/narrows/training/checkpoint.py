@@ -8,6 +8,7 @@ put where it ended, and the one that was cut off goes on after the step of the n
 from __future__ import annotations
 
 import contextlib
+import datetime as dt
 import hashlib
 import json
 import os
@@ -32,7 +33,7 @@ from narrows.training.history import Row
 __all__ = ["Checkpoint"]
 
 UNITS = {"s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0}
-LOCK, HISTORY = "lock", "history.jsonl"
+LOCK, HISTORY, STATUS = "lock", "history.jsonl", "status.json"
 STATE, RUN = "ck", "run"  # how files of a state and of a finished run are called
 
 
@@ -189,11 +190,18 @@ class Session:
         self._runs[self.number] = self._write(f"{RUN}-{self.number:08d}", state)
         for _, path in _numbered(self.folder, STATE):
             path.unlink(missing_ok=True)
+        (self.folder / STATUS).unlink(missing_ok=True)
         self._show()
 
     def note(self, row: Row) -> None:
         """Take note of an epoch, for whoever watches: written with the next state, not at once."""
         self._rows.append(row)
+
+    def tell(self, status: Json) -> None:
+        """Say how training goes, for whoever watches."""
+        now = dt.datetime.now(dt.UTC).isoformat(timespec="seconds")
+        with replacing(self.folder / STATUS) as stream:
+            stream.write(json.dumps({**status, "written": now}, indent=1).encode())
 
     def _show(self) -> None:
         with replacing(self.folder / HISTORY) as stream:

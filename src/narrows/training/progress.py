@@ -13,6 +13,9 @@ if TYPE_CHECKING:
     from rich.progress import TaskID
 
 
+WORTH_A_WORD = 0.02  # of the time of an epoch
+
+
 class Progress(Protocol):
     """Told of every phase, batch and epoch."""
 
@@ -27,6 +30,9 @@ class Progress(Protocol):
 
     def epoch(self, row: Row) -> None:
         """An epoch ended with this row of the history."""
+
+    def kept(self) -> None:
+        """The state of training was written."""
 
     def close(self) -> None:
         """Training ended."""
@@ -45,6 +51,9 @@ class Silent:
         """Show nothing."""
 
     def epoch(self, row: Row) -> None:
+        """Show nothing."""
+
+    def kept(self) -> None:
         """Show nothing."""
 
     def close(self) -> None:
@@ -79,8 +88,8 @@ class Bar(Silent):
         self._lines = lines
         self._bar: RichProgress | None = None
         self._task: TaskID | None = None
-        self._pending = 0
         self._shown = 0.0
+        self._kept: float | None = None
 
     def phase(self, name: str, n_epochs: int, n_rows: int) -> None:
         """Start a bar for the phase."""
@@ -115,6 +124,10 @@ class Bar(Silent):
         if self._lines:
             self._bar.console.print(f"{row['phase']} {detail}", highlight=False)
 
+    def kept(self) -> None:
+        """Show how long ago that was from now on."""
+        self._kept = time.perf_counter()
+
     def close(self) -> None:
         """Take the bar off."""
         if self._bar is not None:
@@ -126,7 +139,10 @@ class Bar(Silent):
         assert self._bar is not None and self._task is not None
         self._shown = now
         rate = self._done / max(now - self._started, 1e-9)
-        self._bar.update(self._task, completed=self._done, rate=f"{rate:,.0f} rows/s")
+        text = f"{rate:,.0f} rows/s"
+        if self._kept is not None:
+            text += f"  kept {now - self._kept:.0f} s ago"
+        self._bar.update(self._task, completed=self._done, rate=text)
 
 
 def make(verbose: int) -> Progress:
@@ -146,6 +162,9 @@ def describe(row: Row) -> str:
         shown.append(f"per feature {row['loss_per_feature']:.4g}")
     if "valid_objective" in row:
         shown.append(f"valid {row['valid_objective']:.4g}")
+    for name, text in (("waiting_seconds", "waiting for rows"), ("exchange_seconds", "exchange")):
+        if row.get(name, 0.0) > WORTH_A_WORD * row["seconds"]:
+            shown.append(f"{text} {row[name] / row['seconds']:.0%}")
     return "  ".join(shown)
 
 

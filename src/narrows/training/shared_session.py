@@ -74,6 +74,11 @@ class SharedSession:
         if self._own is not None:
             self._own.note(row)
 
+    def tell(self, status: Json) -> None:
+        """Say how training goes, for whoever watches."""
+        if self._own is not None:
+            self._own.tell(status)
+
     def belong_to(self, identity: Json) -> None:
         """Say what the fit follows from: the same in all processes, and as it was begun.
 

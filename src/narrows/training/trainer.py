@@ -378,6 +378,7 @@ class Trainer:
     ) -> Row:
         """Train for an epoch, or the rest of one; ``settled`` as if training were done."""
         entered, exchanged = time.perf_counter(), self.group.seconds
+        waited = step.table.waited
         started = entered - entry.seconds
         phase, stepper, course = run.phase, run.stepper, run.course
         tally = entry.tally or EpochMeter(phase.objective.names)
@@ -408,15 +409,54 @@ class Trainer:
                 self.progress.batch(n_rows)
                 entry.skip += 1
                 stops = self._is_to_stop(step)
-                if self.session is not None and (stops or self.session.is_due):
-                    entry.seconds = time.perf_counter() - started
-                    self.session.save(run.state(entry, rows_before))
-                    self.session.is_open = not stops
+                entry.seconds = time.perf_counter() - started
+                self._keep(run, entry, n_steps, size, rows_before, stops=stops)
                 if stops:
                     break
         row = self._row(phase, entry.epoch, tally, stepper, started)
-        self._judge_exchange(self.group.seconds - exchanged, time.perf_counter() - entered)
+        if step.table.streams:
+            row["waiting_seconds"] = step.table.waited - waited
+        if not self.group.is_alone:
+            row["exchange_seconds"] = self.group.seconds - exchanged
+            self._judge_exchange(row["exchange_seconds"], time.perf_counter() - entered)
         return row
+
+    def _keep(
+        self,
+        run: RunState,
+        entry: Entry,
+        n_steps: int,
+        size: int,
+        rows: list[Row],
+        *,
+        stops: bool,
+    ) -> None:
+        """Write the state of training, where it is time to, and say how training goes."""
+        if self.session is None or not (stops or self.session.is_due):
+            return
+        self.session.save(run.state(entry, rows))
+        self.session.tell(self._status(run, entry, n_steps, size, rows))
+        self.progress.kept()
+        self.session.is_open = not stops
+
+    def _status(self, run: RunState, entry: Entry, n_steps: int, size: int, rows: list[Row]) -> Row:
+        """Return how training goes, in the middle of an epoch."""
+        phase, seconds = run.phase, max(entry.seconds, 1e-9)
+        assert entry.tally is not None
+        left = (phase.max_epochs - entry.epoch) * n_steps - entry.skip
+        return {
+            "phase": phase.name,
+            "epoch": entry.epoch + 1,
+            "epochs": phase.max_epochs,
+            "batch": entry.skip,
+            "batches": n_steps,
+            "rows_per_second": entry.skip * size / seconds,
+            "seconds_left": left * seconds / max(1, entry.skip),
+            "objective": entry.tally.means()["objective"],
+            "held_out": rows[-1].get("valid_objective") if rows else None,
+            "waiting_seconds": phase.table.waited,
+            "processes": self.group.size,
+        }
 
     def _judge_exchange(self, exchange: float, seconds: float) -> None:
         """Say once where processes wait for each other most of the time."""

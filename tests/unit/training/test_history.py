@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
 
-from narrows import Autoencoder, Masking, WeightDecay
+from narrows import Autoencoder, Checkpoint, Masking, WeightDecay
 from narrows.training import history, progress
 from narrows.training.history import EpochMeter
 from narrows.training.progress import Bar, Lines, Silent
@@ -121,6 +122,35 @@ def test_partial_fit_shows_its_pass_too(
     out, err = capsys.readouterr()
     assert out == ""
     assert "objective" in err
+
+
+def test_a_bar_says_how_long_ago_the_state_was_kept(
+    breast_cancer: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    texts: list[str] = []
+
+    class Listening(Bar):
+        def _show(self, now: float) -> None:
+            super()._show(now)
+            assert self._bar is not None
+            texts.append(self._bar.tasks[-1].fields["rate"])
+
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    monkeypatch.setenv("TERM", "dumb")
+    monkeypatch.setattr(progress, "Bar", Listening)
+    model = Autoencoder(2, max_epochs=3, verbose=1)
+    model.fit(breast_cancer)
+    assert "kept" not in texts[-1]
+    model.fit(breast_cancer, checkpoint=Checkpoint(tmp_path, every=0))
+    assert texts[-1].endswith(" rows/s  kept 0 s ago")
+
+
+def test_lines_say_what_training_waited_for() -> None:
+    row = {"objective": 1.0, "seconds": 10.0, "waiting_seconds": 0.1, "exchange_seconds": 4.0}
+    assert progress.describe(row) == "objective 1  exchange 40%"
+    assert progress.describe({**row, "waiting_seconds": 3.0}).endswith(
+        "waiting for rows 30%  exchange 40%"
+    )
 
 
 def test_a_bar_is_taken_off_when_a_fit_fails(

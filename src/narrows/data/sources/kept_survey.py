@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,7 +25,12 @@ FILE = "survey.arrow"
 BESIDE = ("weight", "target")
 
 
-def survey_of(source: Source, folder: Path | None, group: Group = ALONE) -> Survey:
+def survey_of(
+    source: Source,
+    folder: Path | None,
+    group: Group = ALONE,
+    told: Callable[[int], None] | None = None,
+) -> Survey:
     """Return the survey of a source: that of a folder, if it has one, or one that is made now.
 
     Parameters
@@ -35,6 +41,8 @@ def survey_of(source: Source, folder: Path | None, group: Group = ALONE) -> Surv
         Where it is kept, by the first process.
     group : Group
         The processes that make it together, each with a part of the pieces.
+    told : callable, optional
+        Called with the number of rows of each piece that this process has read.
 
     Raises
     ------
@@ -45,7 +53,7 @@ def survey_of(source: Source, folder: Path | None, group: Group = ALONE) -> Surv
     kept = _survey(group.of_first(lambda: _content(path)), source)
     if kept is not None:
         return kept
-    survey = Survey.of(source) if group.is_alone else _together(source, group)
+    survey = Survey.of(source, told) if group.is_alone else _together(source, group, told)
     if path is not None and group.is_first:
         with replacing(path) as stream:
             stream.write(_bytes(source, survey))
@@ -59,10 +67,10 @@ def _content(path: Path | None) -> bytes:
         return b""
 
 
-def _together(source: Source, group: Group) -> Survey:
+def _together(source: Source, group: Group, told: Callable[[int], None] | None) -> Survey:
     """Return a survey of which each process makes a part."""
     part = group.part(source.n_pieces)
-    own = Survey.of_pieces(source, range(part.start, part.stop))
+    own = Survey.of_pieces(source, range(part.start, part.stop), told)
     contents = group.gather(b"" if own is None else _bytes(source, own))
     parts = [_survey(content, source) for content in contents]
     return Survey.joined(source, [part for part in parts if part is not None])

@@ -100,6 +100,11 @@ class StreamedTable:
         return self.survey.moments.missing_shares is not None
 
     @property
+    def waited(self) -> float:
+        """Seconds that training has waited for rows to be read."""
+        return self.reader.waited
+
+    @property
     def at_hand(self) -> Tensor:
         """The numbers of the sample's rows."""
         return torch.arange(self.sample.n_rows)

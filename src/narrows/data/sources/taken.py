@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
@@ -39,11 +40,12 @@ class Taken(NamedTuple):
         sample_weight: TargetLike,
         folder: Path | None = None,
         group: Group = ALONE,
+        told: Callable[[int], None] | None = None,
     ) -> Taken:
         """Return a table as it is, and of a source all rows if they fit into a window.
 
         ``folder`` keeps the survey of a larger one, and has it if a fit before has kept it; the
-        processes of a group make it together.
+        processes of a group make it together. ``told`` is called with the rows of each piece.
 
         Raises
         ------
@@ -66,7 +68,7 @@ class Taken(NamedTuple):
         if X.n_rows * X.shape[1] * 4 <= X.memory // WINDOW_SHARE:
             every = X.sample(X.n_rows)
             return cls(every.features, every.target, every.weight)
-        survey = survey_of(X, folder, group)
+        survey = survey_of(X, folder, group, told)
         sample = survey.sample
         return cls(sample.features, sample.target, sample.weight, X, survey)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import queue
 import threading
+import time
 from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass
 
@@ -99,6 +100,7 @@ class WindowReader:
         self.counts = counts - np.diff(np.searchsorted(set_aside, self.starts))
         width = source.shape[1] * dtype.itemsize
         self.most_rows = max(1, source.memory // WINDOW_SHARE // width)
+        self.waited = 0.0  # seconds that windows were asked for before they were there
 
     @property
     def n_mixed(self) -> int:
@@ -126,7 +128,9 @@ class WindowReader:
         ahead.start()
         try:
             while True:
+                asked = time.perf_counter()
                 window = ahead.ready.get()
+                self.waited += time.perf_counter() - asked
                 if window is None:
                     return
                 if isinstance(window, Exception):
