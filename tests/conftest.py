@@ -27,6 +27,7 @@ from torch import Tensor
 from narrows.core.group import Group
 
 ROOT = Path(__file__).parents[1]
+collect_ignore = ["integration/fit_together.py"]  # which processes run, and a test imports
 
 # A failure must be the same for everybody; a slow machine is no failure.
 hypothesis.settings.register_profile("narrows", deadline=None, derandomize=True, print_blob=True)

@@ -76,7 +76,7 @@ def learned(step: Step, *, fused: bool) -> tuple[dict[str, float], list[Tensor]]
     with step.held() if fused else contextlib.nullcontext():
         assert (step.fused is not None) == fused
         for chosen in (rows[:7], rows):  # one piece, then three, over the gradients of the first
-            value = step._gradients(chosen, tally, progress=0.3)
+            value = step._gradients(chosen, len(chosen), tally, progress=0.3)
         found = [p.grad.clone() for p in step.parameters if p.grad is not None]
     return {**tally.means(), "value": float(value)}, found
 
