@@ -131,14 +131,14 @@ def _check_parts(term: Penalty, network: Network, x: Tensor, target: Tensor | No
 
     first = len(x) // 3
     try:
-        whole, drawn_anew = value(slice(None)), value(slice(None), seed=1)
+        total, drawn_anew = value(slice(None)), value(slice(None), seed=1)
         parts = value(slice(first)) * first + value(slice(first, None)) * (len(x) - first)
     except _Asked:
         return
-    if whole == drawn_anew:  # else it draws
-        assert math.isclose(parts / len(x), whole, rel_tol=1e-9, abs_tol=1e-12), (
+    if total == drawn_anew:  # else it draws
+        assert math.isclose(parts / len(x), total, rel_tol=1e-9, abs_tol=1e-12), (
             f"{term!r} says in_parts = True, but over two parts of a batch its mean is "
-            f"{parts / len(x)}, and over the batch {whole}; make it of forward.mean(...), "
+            f"{parts / len(x)}, and over the batch {total}; make it of forward.mean(...), "
             "forward.mean_rows(...) or forward.gathered(...)"
         )
 

@@ -120,10 +120,10 @@ def differ(group: Any) -> str:
 
 def slow() -> str:
     """Return what is said of steps that are shorter than an exchange."""
-    with warnings.catch_warnings(record=True) as told:
+    with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", narrows.errors.ExchangeWarning)
         Autoencoder(2, architecture=(4,), batch_size=8, **OWN).fit(table())
-    messages = [str(w.message) for w in told if w.category is narrows.errors.ExchangeWarning]
+    messages = [str(w.message) for w in caught if w.category is narrows.errors.ExchangeWarning]
     assert len(messages) == 1
     return messages[0]
 

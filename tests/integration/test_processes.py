@@ -111,9 +111,9 @@ def test_processes_that_wait_for_each_other_say_so(together: Path) -> None:
 
 
 def test_a_process_with_other_data_is_named_by_all(together: Path) -> None:
-    told = {(together / f"differ-{rank}").read_text() for rank in range(SIZE)}
-    assert len(told) == 1
-    assert "process 1 makes another fit than process 0: its data is" in told.pop()
+    messages = {(together / f"differ-{rank}").read_text() for rank in range(SIZE)}
+    assert len(messages) == 1
+    assert "process 1 makes another fit than process 0: its data is" in messages.pop()
 
 
 def _steps(folder: Path) -> dict[float, list[set[int]]]:

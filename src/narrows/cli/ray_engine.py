@@ -16,6 +16,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from narrows.cli.together import rank
+from narrows.core.files import replacing
 from narrows.core.types import Json
 from narrows.data.sources.parts import Part, Work
 from narrows.errors import MissingDependencyError, NarrowsError, ParameterError
@@ -52,7 +54,6 @@ def fit(
     n_workers: int | tuple[int, int],
     *,
     storage: str | None,
-    on_gpu: bool = False,
 ) -> int:
     """Run ``narrows`` with some arguments in workers that fit together; return the exit code.
 
@@ -67,8 +68,6 @@ def fit(
     storage : str or None
         A folder that all workers see, where Ray notes how the fit goes; with it, a fit whose
         workers end goes on with others. A temporary one by default.
-    on_gpu : bool
-        Whether each worker has a GPU of its own.
 
     Raises
     ------
@@ -93,8 +92,8 @@ def fit(
         trainer = torch.TorchTrainer(
             work,
             train_loop_config=task,
-            torch_config=torch.TorchConfig(backend=None if on_gpu else "gloo"),
-            scaling_config=train.ScalingConfig(num_workers=n_workers, use_gpu=on_gpu),
+            torch_config=torch.TorchConfig(backend="gloo"),
+            scaling_config=train.ScalingConfig(num_workers=n_workers),
             run_config=train.RunConfig(
                 name=f"narrows-{secrets.token_hex(4)}",
                 storage_path=str(place),
@@ -104,15 +103,23 @@ def fit(
         try:
             trainer.fit()
         except Exception as error:
-            raise EngineError(f"the fit has ended in a worker of Ray: {error}") from error
-        told: Json = json.loads(outcome.read_text(encoding="utf-8"))
-    sys.stdout.write(told["stdout"])
-    sys.stderr.write(told["stderr"])
-    return int(told["code"])
+            if not outcome.exists():  # which says more
+                raise EngineError(f"the fit has ended in a worker of Ray: {error}") from error
+        ending: Json = json.loads(outcome.read_text(encoding="utf-8"))
+    sys.stdout.write(ending["stdout"])
+    sys.stderr.write(ending["stderr"])
+    return int(ending["code"])
 
 
 def work(task: Json) -> None:
-    """Run the command in one worker; the first one keeps what it writes."""
+    """Run the command in one worker; the first one keeps what it writes.
+
+    So does a worker that alone has met an error, such as a file that is damaged: workers that are
+    started again would meet it again, and end at once instead.
+    """
+    place = Path(task["outcome"])
+    if place.exists():
+        return
     os.chdir(task["folder"])
     sys.path[:0] = [entry for entry in task["python"] if entry not in sys.path]
     from narrows.cli import exits
@@ -125,14 +132,14 @@ def work(task: Json) -> None:
             cli.main(task["arguments"])
         except SystemExit as end:
             code = int(end.code or 0)
-    if code == exits.Exit.FAILED:  # as when another worker has ended
+    failed = code not in (exits.Exit.OK, exits.Exit.INTERRUPTED)
+    lost = code == exits.Exit.FAILED  # as when another worker has ended
+    if not lost and (rank() == 0 or (failed and messages.getvalue())):
+        ending = {"code": code, "stdout": shown.getvalue(), "stderr": messages.getvalue()}
+        with replacing(place) as stream:
+            stream.write(json.dumps(ending).encode())
+    if failed:  # and has Ray end the others, which would wait for this one
         raise RuntimeError(messages.getvalue())
-    if int(os.environ.get("RANK", "0")) == 0:
-        told = {"code": int(code), "stdout": shown.getvalue(), "stderr": messages.getvalue()}
-        place = Path(task["outcome"])
-        temporary = place.with_suffix(".tmp")
-        temporary.write_text(json.dumps(told), encoding="utf-8")
-        temporary.replace(place)
 
 
 def parts(

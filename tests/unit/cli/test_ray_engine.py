@@ -114,3 +114,19 @@ def test_a_fit_goes_on_when_a_worker_is_killed(start, rows: Path, tmp_path: Path
     files = [tmp_path / name / "model.safetensors" for name in ("m", "whole")]
     assert files[0].read_bytes() == files[1].read_bytes()
     assert not list(state.glob("ray-*"))
+
+
+@needs_ray
+@pytest.mark.slow
+def test_an_error_of_one_worker_ends_all_and_is_shown(start, rows: Path, tmp_path: Path) -> None:
+    table = parquet.read_table(rows / "1.parquet")
+    values = table["x1"].to_numpy().copy()
+    values[-1] = float("inf")
+    table = table.set_column(table.column_names.index("x1"), "x1", pa.array(values))
+    parquet.write_table(table, rows / "1.parquet", row_group_size=50)
+    state = ("--checkpoint", tmp_path / "state")
+    fit = start("fit", rows, *FIT, "--workers", 2, "-o", tmp_path / "m", *state)
+    _, messages = fit.communicate(timeout=120)
+    assert fit.returncode == 3, messages
+    assert "in process 1: " in messages
+    assert "1.parquet, row group 59 has an infinite cell (column 'x1', row 49)" in messages

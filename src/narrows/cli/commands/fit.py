@@ -291,7 +291,7 @@ def _report_plan(model: Estimator, features: pa.Table | Source, asked: Request) 
 
 
 def _fit(model: Estimator, features: pa.Table | Source, asked: Request, group: Group) -> Exit:
-    """Fit, save and report; return whether training came to its own end.
+    """Fit, save and report; return the exit code.
 
     Of several processes that fit together, the first one saves and reports.
     """

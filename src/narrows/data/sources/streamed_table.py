@@ -167,7 +167,7 @@ class StreamedTable:
         first = int(np.searchsorted(ends, wanted, side="right"))
         ends = np.concatenate([[0], ends])[first:].tolist()
         stretches = [
-            self.lanes.stretch(group, start, end - start, self._chance(epoch, first + number))
+            self.lanes.stretch(group, start, end - start, self._chance_in(epoch, first + number))
             for number, (group, (start, end)) in enumerate(
                 zip(groups[first:], itertools.pairwise(ends), strict=True)
             )
@@ -187,7 +187,7 @@ class StreamedTable:
             yield from self._batches(rest, [0, len(rest.rows)])
         self._window = None
 
-    def _chance(self, epoch: int, window: int) -> Chance:
+    def _chance_in(self, epoch: int, window: int) -> Chance:
         return lambda lane: _chance(self.seed, epoch, window, lane)
 
     def with_sample_weight(self, sample_weight: Tensor | None) -> Self:
