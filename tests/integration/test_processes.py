@@ -23,7 +23,7 @@ from pyarrow import parquet
 
 SCRIPT = str(Path(__file__).with_name("fit_together.py"))
 SIZE = 3
-ON_SOURCE = ("basic", "sparse", "contractive")
+ON_SOURCE = ("basic", "sparse", "contractive", "layer by layer")
 EXACT = ["classifier", *fit_together.EXACT, *(f"{name} of a source" for name in ON_SOURCE)]
 DRAWN = list(fit_together.DRAWN)
 

@@ -137,9 +137,11 @@ def test_holes_types_and_weights_go_on_too(
     assert again.impute(frame).equals(whole.impute(frame))
 
 
+@pytest.mark.parametrize("schedule", ["joint", "layerwise"])
 @pytest.mark.parametrize("n_saves", [3, 17])
 def test_a_source_goes_on_in_the_middle_of_an_epoch(
     n_saves: int,
+    schedule: str,
     folder: Callable[..., Path],
     table_of: Callable[..., pa.Table],
     tmp_path: Path,
@@ -149,7 +151,14 @@ def test_a_source_goes_on_in_the_middle_of_an_epoch(
 
     def fit(checkpoint: Checkpoint | None) -> Autoencoder:
         source = open_source(place, ids=["row"], memory=100_000)
-        model = Autoencoder(2, max_epochs=2, batch_size=256, random_state=0)
+        model = Autoencoder(
+            2,
+            architecture=(4,),
+            schedule=schedule,
+            max_epochs=2,
+            batch_size=256,
+            random_state=0,
+        )
         return model.fit(source, checkpoint=checkpoint)
 
     whole = fit(None)

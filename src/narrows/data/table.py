@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import functools
 from collections.abc import Callable, Generator, Sequence
-from typing import Any, NamedTuple, Protocol, Self
+from typing import Any, NamedTuple, Protocol, Self, cast
 
 import numpy as np
 import scipy.sparse
@@ -18,6 +18,10 @@ from narrows.data.batches import RowNumbers
 from narrows.data.column_statistics import Rows, blocks
 from narrows.data.layout import Layout
 from narrows.data.scaling import Scaling
+
+Layers = Callable[
+    ["DenseTable | SparseTable"], "DenseTable"
+]  # what a part of a network makes of a table
 
 
 class Batch(NamedTuple):
@@ -99,10 +103,8 @@ class Table(Protocol):
     def with_sample_weight(self, sample_weight: Tensor | None) -> Self:
         """Return the same table with other weights of its rows."""
 
-    def of_codes(
-        self, codes: Tensor, observed: Tensor | None, views: Sequence[Sequence[int]]
-    ) -> DenseTable:
-        """Return the table of what layers make of the rows."""
+    def through(self, layers: Layers) -> Table:
+        """Return the table of what layers make of the rows, under the same row numbers."""
 
     @property
     def view_numbers(self) -> Tensor:
@@ -162,6 +164,10 @@ class _KnownRows:
     def with_sample_weight(self, sample_weight: Tensor | None) -> Self:
         """Return the same table with other weights of its rows, shape (n_rows,)."""
         return self._with(sample_weight=sample_weight)
+
+    def through(self, layers: Layers) -> DenseTable:
+        """Return the table of what layers make of the rows, under the same row numbers."""
+        return layers(cast("DenseTable | SparseTable", self))
 
     def of_codes(
         self, codes: Tensor, observed: Tensor | None, views: Sequence[Sequence[int]]
@@ -255,6 +261,13 @@ class DenseTable(_KnownRows):
     def has_holes(self) -> bool:
         """Whether some cell was not measured."""
         return self.observed is not None
+
+    def part(self, begin: int, end: int) -> Self:
+        """Return the table of rows that follow one another."""
+        own = slice(begin, end)
+        names = ("x", "observed", "sample_weight", "target")
+        changes = {name: value[own] for name in names if (value := getattr(self, name)) is not None}
+        return self._with(**changes, n_rows=end - begin)
 
     def with_values(self, x: Tensor) -> Self:
         """Return the same table with other values in its cells, shape (n_rows, n_features)."""

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import copy
 import itertools
 import warnings
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import closing
-from typing import NoReturn, Self
+from typing import Self
 
 import numpy as np
 import torch
@@ -21,8 +22,15 @@ from narrows.data.sources.lanes import Chance, Lanes
 from narrows.data.sources.source import Piece, Source
 from narrows.data.sources.survey import Scratch, Survey, numbers_of
 from narrows.data.sources.windows import WELL_MIXED, Window, WindowReader
-from narrows.data.table import Batch, DenseTable, as_tensor, fill_missing, numpy_dtype
-from narrows.errors import DataError, MixingWarning, SourceError, stacklevel
+from narrows.data.table import (
+    Batch,
+    DenseTable,
+    Layers,
+    as_tensor,
+    fill_missing,
+    numpy_dtype,
+)
+from narrows.errors import MixingWarning, SourceError, stacklevel
 
 MOST_HELD_OUT = 2000
 HELD_OUT = 4  # of the sample, most one row in so many is held out
@@ -66,7 +74,9 @@ class StreamedTable:
         seed: int,
         group: Group = ALONE,
     ) -> None:
-        self.source, self.survey, self.sample = source, survey, sample
+        self.source, self.survey = source, survey
+        self.sample = self._inputs = sample
+        self.layers: tuple[Layers, ...] = ()  # whose codes the rows are
         self.seed, self.epoch, self.lanes = seed, 0, Lanes(group)
         self.n_rows, self.n_features = survey.n_rows, sample.n_features
         self.views, self.numbers, self.fill = sample.views, sample.numbers, sample.fill
@@ -97,6 +107,8 @@ class StreamedTable:
     @property
     def has_holes(self) -> bool:
         """Whether some cell was not measured."""
+        if self.layers:
+            return self.sample.has_holes
         return self.survey.moments.missing_shares is not None
 
     @property
@@ -142,7 +154,14 @@ class StreamedTable:
             return self.sample.take(rows, out)
         assert self._window is not None
         begin = int(rows[0]) - first  # they follow one another
-        return self._window.between(begin, begin + len(rows), out)
+        if not self.layers:
+            return self._window.between(begin, begin + len(rows), out)
+        # Batch by batch: a product of other rows beside these differs in the last digit, and which
+        # rows a window begins with depends on where a fit goes on.
+        table = self._window.part(begin, begin + len(rows))
+        for layers in self.layers:
+            table = layers(table)
+        return table.between(0, len(rows), out)
 
     def shuffled(
         self,
@@ -194,11 +213,15 @@ class StreamedTable:
         """Return the table itself: its weights have mean 1 as they are."""
         return self
 
-    def of_codes(
-        self, codes: Tensor, observed: Tensor | None, views: Sequence[Sequence[int]]
-    ) -> NoReturn:
-        """Refuse: the rows are not all at hand."""
-        raise DataError(REFUSAL)
+    def through(self, layers: Layers) -> Self:
+        """Return the table of what layers make of the rows, of each batch when it is taken."""
+        table = copy.copy(self)
+        table.sample, table.layers = layers(self.sample), (*self.layers, layers)
+        table.n_features, table.views = table.sample.n_features, table.sample.views
+        table.numbers, table.fill, table.without_noise = None, None, ()
+        table.seed, table.epoch = self.seed + 1, 0  # another order than before
+        table._extremes = np.full((2, table.n_features), np.nan)  # those of the sample count
+        return table
 
     def _batches(self, window: Window, edges: Sequence[int]) -> Iterator[Tensor]:
         """Yield the numbers of a window's rows, each batch from one edge to the next."""
@@ -208,27 +231,20 @@ class StreamedTable:
             yield from numbers.split(np.diff(edges).tolist())
 
     def _tabled(self, window: Window) -> DenseTable:
-        sample = self.sample
-        device, dtype = sample.x.device, sample.x.dtype
+        like = self._inputs
+        device, dtype = like.x.device, like.x.dtype
         x, observed = as_tensor(window.rows).to(device, dtype), None
         if window.has_nan:
-            x, observed = fill_missing(x, sample.fill)
-        if self.has_holes and observed is None:
+            x, observed = fill_missing(x, like.fill)
+        if like.observed is not None and observed is None:
             observed = torch.ones_like(x, dtype=torch.bool)  # so that all steps are alike
         weight = target = None
         if window.weight is not None:
             weight = torch.from_numpy(window.weight / self.survey.mean_weight).to(device, dtype)
-        if window.target is not None and sample.target is not None:
-            target = torch.from_numpy(window.target).to(device, sample.target.dtype)
+        if window.target is not None and like.target is not None:
+            target = torch.from_numpy(window.target).to(device, like.target.dtype)
         return DenseTable(
-            x,
-            weight,
-            observed,
-            target,
-            sample.views,
-            sample.without_noise,
-            sample.numbers,
-            sample.fill,
+            x, weight, observed, target, like.views, like.without_noise, like.numbers, like.fill
         )
 
     def _check_sizes(self) -> None:
@@ -249,9 +265,6 @@ class StreamedTable:
                 MixingWarning,
                 stacklevel=stacklevel(),
             )
-
-
-REFUSAL = "this needs all rows at once, which a source does not have in memory"
 
 
 def _chance(*numbers: int) -> np.random.Generator:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any
@@ -12,7 +13,7 @@ from torch import Tensor
 from narrows.core import checks
 from narrows.core.types import Part
 from narrows.data import batches
-from narrows.data.table import DenseTable, Table
+from narrows.data.table import DenseTable, SparseTable
 from narrows.errors import CompositionError, ParameterError
 from narrows.network.network import Network
 from narrows.training.phase import Phase, autoencoder_of, noise
@@ -73,6 +74,8 @@ class Layerwise(Schedule):
     ['layer 1', 'layer 1', 'layer 2', 'layer 2', 'fine-tune']
     """
 
+    needs_all_rows = False
+
     def __init__(
         self,
         epochs: int | Sequence[int] | str = "auto",
@@ -111,7 +114,7 @@ class Layerwise(Schedule):
             if length:
                 yield replace(layer, table=table, max_epochs=length)
             if number < n_layers - 1:
-                table = _encoded(autoencoder_of(layer)[0], table)
+                table = table.through(functools.partial(_encoded, autoencoder_of(layer)[0]))
         if together:
             yield replace(joint, name="fine-tune", max_epochs=together)
 
@@ -180,8 +183,8 @@ def _check(layer: Phase) -> None:
 
 
 @torch.no_grad()
-def _encoded(network: Network, table: Table) -> DenseTable:
-    """Return the clean codes of a table's rows, under the same row numbers."""
+def _encoded(network: Network, table: DenseTable | SparseTable) -> DenseTable:
+    """Return the clean codes of rows that are at hand, under the same row numbers."""
     (block, _), *_ = network.pairs
     size = batches.rows_at_once(network.n_features)
     codes: list[Tensor] = []

@@ -19,8 +19,8 @@ from narrows.data.scaling import Scaling
 from narrows.data.sources.source import Source
 from narrows.data.sources.streamed_table import StreamedTable
 from narrows.data.sources.survey import Survey, numbers_of
-from narrows.data.table import make_table
-from narrows.errors import DataError, MixingWarning, SourceError
+from narrows.data.table import DenseTable, Table, make_table
+from narrows.errors import MixingWarning, SourceError
 
 Writer = Callable[..., Path]
 Drawn = Callable[..., pa.Table]
@@ -177,7 +177,25 @@ def test_large_pieces_are_warned_of_with_the_command(folder: Writer, table_of: D
         _streamed(source)
 
 
-def test_what_needs_all_rows_is_refused(folder: Writer, table_of: Drawn) -> None:
-    source = open_source(folder(table_of(700)), memory=1 << 16)
-    with pytest.raises(DataError, match="all rows at once"):
-        _streamed(source).of_codes(torch.zeros(3, 2), None, ())
+def test_layers_are_put_on_every_batch_and_on_the_sample(folder: Writer, table_of: Drawn) -> None:
+    def doubled(table: Table) -> DenseTable:
+        batch = table.take(torch.arange(table.n_rows))
+        return DenseTable(2 * batch.x[:, :2], batch.sample_weight, None, batch.target)
+
+    table = _streamed(open_source(folder(table_of(4000), 4000, 100), memory=1 << 16))
+    codes = table.through(doubled).through(doubled)
+    assert (codes.n_rows, codes.n_features) == (table.n_rows, 2)
+    torch.testing.assert_close(codes.sample.take(codes.at_hand).x, 4 * table.sample.x[:, :2])
+    assert torch.equal(codes.high, codes.sample.high)
+    rows, _ = table.split(None, torch.Generator())
+    sums, orders = [], []
+    for own in (table, codes):
+        batches = [
+            own.take(numbers).x[:, :2].clone()
+            for numbers in own.shuffled(rows, 64, torch.Generator(), PROCESSOR)
+        ]
+        sums.append(torch.cat(batches).sort(0).values)
+        orders.append(torch.cat(batches))
+    torch.testing.assert_close(sums[1], 4 * sums[0])
+    assert not torch.allclose(orders[1], 4 * orders[0])  # the next phase has an order of its own
+    assert (table.epoch, codes.epoch) == (1, 1)
