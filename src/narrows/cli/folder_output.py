@@ -65,6 +65,11 @@ def wrote(
             )
         return False
     fitted = models.load(model)
+    if not hasattr(fitted, "_writer"):
+        raise ParameterError(
+            f"{model} is a {type(fitted).__name__}, which takes files that are read whole, and "
+            f"{path} is a folder"
+        )
     if folder == files.STANDARD_STREAM:
         raise ParameterError(f"{path} is a folder, so the result is one; name it with -o FOLDER")
     names = models.names(fitted)
@@ -77,8 +82,7 @@ def wrote(
     bar.phase(what, 1, source.n_rows)
     try:
         written = transform_to(
-            fitted,
-            fitted._model,
+            fitted._writer,
             source,
             folder,
             what=what,

@@ -15,13 +15,18 @@ from sklearn.utils.validation import check_is_fitted
 
 from narrows.core import checks
 from narrows.core.fit_settings import copied_settings, settings_of_fit
+from narrows.core.group import current
 from narrows.core.types import Estimator, Matrix, Part, RandomState, TableLike, TargetLike
 from narrows.data import reading
+from narrows.data.sources.parts import Written
+from narrows.data.sources.source import Source
+from narrows.data.sources.taken import Taken
 from narrows.errors import DataError
 from narrows.estimators import nested
 from narrows.estimators.autoencoder import Autoencoder
-from narrows.inference import strangeness
+from narrows.inference import strangeness, transform_to
 from narrows.inference.strangeness import Student
+from narrows.inference.transform_to import Writer
 from narrows.persistence import files, stored, strangeness_state
 from narrows.persistence.model import State, Storable
 
@@ -115,8 +120,9 @@ class AnomalyDetector(
 
         Parameters
         ----------
-        X : array, CSR array or data frame of shape (n_samples, n_features)
-            As of `Autoencoder`.
+        X : array, CSR array, data frame or Source of shape (n_samples, n_features)
+            As of `Autoencoder`. Of a source, the autoencoder learns from all rows; distances and
+            threshold are of a sample, up to 65,536 rows evenly spread over it.
         y : ignored
             Present for pipelines.
         sample_weight : array of shape (n_samples,), optional
@@ -139,12 +145,17 @@ class AnomalyDetector(
             "contamination", self.contamination, low=0, high=0.5, include_low=False
         )
         factor = checks.number("n_deviations", self.n_deviations, low=0)
+        if nested.is_frozen(self.autoencoder):
+            taken = Taken.some_of(X, None, sample_weight)
+        else:
+            taken = Taken.of(X, None, sample_weight, group=current())
+        X, sample_weight = taken.X, taken.sample_weight
         self._read(X, reset=True)
         frozen = nested.frozen(self.autoencoder, self.n_features_in_)
         if frozen is None:
             default = self._default_part("autoencoder")
             frozen = nested.unfitted(self.autoencoder, default, self.random_state)
-            frozen.fit(X, sample_weight=sample_weight)
+            frozen._learn(taken._replace(y=None))
         else:
             frozen = copy.deepcopy(frozen)  # later training of the given one does not reach it
         errors = -frozen.score_samples(X).astype(np.float64)
@@ -353,6 +364,63 @@ class AnomalyDetector(
         int64 ndarray of shape (n_samples,)
         """
         return np.where(self.decision_function(X) >= 0, 1, -1)
+
+    def transform_to(
+        self,
+        source: Source,
+        folder: str | os.PathLike[str],
+        *,
+        what: str = "scores",
+        n_jobs: int = 1,
+        on_error: str = "raise",
+    ) -> Written:
+        """Write how strange the rows of a source are, which need not fit in memory, as Parquet.
+
+        Parameters
+        ----------
+        source : Source
+            What `narrows.open_source` opens, with the columns of fit.
+        folder : path
+            Where the parts go, as of `Autoencoder.transform_to`.
+        what : {"scores", "predictions"}
+            What is written: what `score_samples` or `predict` give.
+        n_jobs : int, default=1
+            Processes that make parts side by side.
+        on_error : {"raise", "skip"}
+            Whether a piece that cannot be read, or rows with infinite cells, end the run, or are
+            set aside and counted.
+
+        Returns
+        -------
+        Written
+            The ``folder``, ``n_parts``, ``n_rows``, and what was ``skipped``: place, rows and why.
+
+        Raises
+        ------
+        SourceError
+            If a piece cannot be used, or the folder holds something else.
+        ParameterError
+            If there is no such ``what``.
+
+        Examples
+        --------
+        >>> import numpy as np, tempfile
+        >>> from narrows import AnomalyDetector, Autoencoder, open_source
+        >>> source = open_source(np.random.default_rng(0).normal(size=(300, 5)))
+        >>> model = AnomalyDetector(Autoencoder(2, max_epochs=2), random_state=0).fit(source)
+        >>> model.transform_to(source, tempfile.mkdtemp()).n_rows
+        300
+        """
+        return transform_to.transform_to(
+            self._writer, source, folder, what=what, n_jobs=n_jobs, on_error=on_error
+        )
+
+    @property
+    def _writer(self) -> Writer:
+        check_is_fitted(self, "offset_")
+        learned = f"{self._weights()} {self.offset_!r}"
+        learned += transform_to.digest_of(strangeness_state.describe(self._student)[1])
+        return Writer(self, self.autoencoder_._fitted, ("scores", "predictions"), learned)
 
     def _default_part(self, name: str) -> Part:
         return Autoencoder() if name == "autoencoder" else None

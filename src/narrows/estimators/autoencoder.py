@@ -26,7 +26,7 @@ from narrows.data.column_statistics import Moments, Rows
 from narrows.data.layout import Layout
 from narrows.data.reading import called, names_of, read_training_table
 from narrows.data.scaling import Scaling
-from narrows.data.sources.source import Source
+from narrows.data.sources.source import Beside, Source
 from narrows.data.sources.taken import Taken
 from narrows.data.table import SparseTable, Table, make_table
 from narrows.data.views import View
@@ -321,7 +321,7 @@ class Autoencoder(
             If the folder is used by another process, or belongs to a fit that differs.
         """
         if checkpoint is None:
-            return self._learn(X, y, sample_weight, None)
+            return self._learn(X, y, sample_weight)
         if not isinstance(checkpoint, Checkpoint):
             raise ParameterError(
                 f"checkpoint={checkpoint!r} is no Checkpoint; write "
@@ -335,8 +335,13 @@ class Autoencoder(
             session.close()
 
     def _learn(
-        self, X: TableLike, y: TargetLike, sample_weight: TargetLike, session: AnySession | None
+        self,
+        X: TableLike | Taken,
+        y: TargetLike = None,
+        sample_weight: TargetLike = None,
+        session: AnySession | None = None,
     ) -> Self:
+        """Fit, to what was made of a source by whoever has looked at it already, too."""
         warm = bool(self.warm_start) and hasattr(self, "_fitted")
         job = self._prepare(X, y, sample_weight, fresh=not warm, session=session)
         if session is not None:
@@ -530,9 +535,9 @@ class Autoencoder(
 
     def _prepare(
         self,
-        X: TableLike,
-        y: TargetLike,
-        sample_weight: TargetLike,
+        X: TableLike | Taken,
+        y: TargetLike = None,
+        sample_weight: TargetLike = None,
         *,
         fresh: bool,
         whole: bool = True,
@@ -561,7 +566,7 @@ class Autoencoder(
         runtime = resolve(self.device, self.precision)
         # What does not go together is refused before the rows are looked at.
         network = self._network(composition, layout, runtime.dtype, before)
-        target = _classes(y, rows) if composition.supervised else None
+        target, taken = _classes(taken, rows) if composition.supervised else (None, taken)
         rows, weight, target = reading.apply_sample_weight(rows, sample_weight, target)
         if before is None:
             layout, scaling = self._measured(rows, weight, layout, composition, taken.moments)
@@ -619,13 +624,15 @@ class Autoencoder(
 
     def _taken(
         self,
-        X: TableLike,
+        X: TableLike | Taken,
         y: TargetLike,
         sample_weight: TargetLike,
         session: AnySession | None,
         group: Group,
     ) -> Taken:
         """Return the rows in memory, of a source a sample, while it is shown how far that is."""
+        if isinstance(X, Taken):
+            return X
         folder = None if session is None else session.folder
         if not isinstance(X, Source):
             return Taken.of(X, y, sample_weight, folder, group)
@@ -786,8 +793,12 @@ def _hiding(
     return composition.hiding(float(scaling.missing.mean()))
 
 
-def _classes(y: TargetLike, rows: Rows) -> Matrix:
-    """Return the classes of the rows as int64, for a penalty that looks at them."""
+def _classes(taken: Taken, rows: Rows) -> tuple[Matrix, Taken]:
+    """Return the classes of the rows as int64, for a penalty that looks at them.
+
+    Those that are read of a source are checked when they are.
+    """
+    y = taken.y
     if y is None:
         raise ParameterError(
             "y=None, but a penalty looks at classes; give y with a class from 0 for each row, -1 "
@@ -796,9 +807,22 @@ def _classes(y: TargetLike, rows: Rows) -> Matrix:
     containers.refuse_holes("y", y)
     classes: Matrix = column_or_1d(y)
     check_consistent_length(rows, classes)
-    if not np.array_equal(classes, classes.astype(np.int64)) or (classes < -1).any():
+    whole, _ = _whole(classes)
+    assert whole is not None
+    return whole, taken.with_target(_whole, "classes")
+
+
+def _whole(classes: Matrix, weight: Matrix | None = None) -> Beside:
+    """Return classes as int64, and the weights as they are."""
+    if classes.dtype.kind not in "biuf":
+        raise DataError(
+            f"y holds {classes[0]!r}, but a penalty looks at classes that are whole numbers; "
+            "number them from 0, -1 where it is not known"
+        )
+    whole = classes.astype(np.int64)
+    if not np.array_equal(classes, whole) or (whole < -1).any():
         raise DataError("y must hold whole numbers: classes from 0, -1 where it is not known")
-    return classes.astype(np.int64)
+    return Beside(whole, weight)
 
 
 def _check_domain(

@@ -8,15 +8,19 @@ import numpy as np
 import torch
 from sklearn.base import ClassifierMixin
 from sklearn.utils import compute_class_weight
-from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted
 from torch.nn import functional as F
 
+from narrows.core.group import current
 from narrows.core.types import Estimator, Matrix, Part, RandomState, TableLike, TargetLike
+from narrows.data.sources.source import Source
+from narrows.data.sources.taken import Taken, refuse_beside
+from narrows.data.sources.target_source import TargetSource
 from narrows.errors import DataError
 from narrows.estimators import labels
 from narrows.estimators.fine_tuning import FineTuned
 from narrows.estimators.head import ClassificationObjective
+from narrows.estimators.labels import ClassCounts, Classes
 from narrows.persistence import stored
 from narrows.persistence.model import State
 
@@ -137,13 +141,14 @@ class AutoencoderClassifier(ClassifierMixin, FineTuned):  # type: ignore[misc]
         )
         self.class_weight = class_weight
 
-    def fit(self, X: TableLike, y: TargetLike, sample_weight: TargetLike = None) -> Self:
+    def fit(self, X: TableLike, y: TargetLike = None, sample_weight: TargetLike = None) -> Self:
         """Learn to tell the classes of rows.
 
         Parameters
         ----------
-        X : array, CSR array or data frame of shape (n_samples, n_features)
-            As of `Autoencoder`.
+        X : array, CSR array, data frame or Source of shape (n_samples, n_features)
+            As of `Autoencoder`. A source has classes and weights of its own:
+            ``open_source(..., target=..., weight=...)``.
         y : array of shape (n_samples,)
             Class of each row, of any type.
         sample_weight : array of shape (n_samples,), optional
@@ -160,38 +165,44 @@ class AutoencoderClassifier(ClassifierMixin, FineTuned):  # type: ignore[misc]
         DataError
             If X or y cannot be used as they are.
         """
-        self._read(X, reset=True)
-        labels_of_rows = self._target(y, X)
-        check_classification_targets(labels_of_rows)
-        weight = None
-        if sample_weight is not None:
-            weight = _check_sample_weight(
-                sample_weight, labels_of_rows, dtype=np.float64, ensure_non_negative=True
-            )
-        by_row = self._weight(labels_of_rows, weight)
-        # A class whose rows all have weight 0 is as good as absent, as the rows are.
-        self.classes_ = np.unique(labels_of_rows if by_row is None else labels_of_rows[by_row > 0])
-        if len(self.classes_) == 1:
-            alone = repr(self.classes_.tolist()[0])
-            counted = "" if by_row is None else " among the rows of a weight above 0"
-            raise DataError(
-                f"y has one class only{counted}, {alone}; a classifier needs rows of at least two "
-                "classes"
-            )
-        target = np.searchsorted(self.classes_, labels_of_rows)
-        self._train(X, target.astype(np.int64), len(self.classes_), by_row)
+        if isinstance(X, Source):
+            refuse_beside(X, y, sample_weight)
+            classes = self._classes_among(ClassCounts.of_source(X))
+            numbered = TargetSource(X, classes, repr(classes))
+            taken = Taken.of(numbered, None, None, group=current())
+            self._read(taken.X, reset=True)
+        else:
+            self._read(X, reset=True)
+            labels_of_rows = self._target(y, X)
+            weight = None
+            if sample_weight is not None:
+                weight = _check_sample_weight(
+                    sample_weight, labels_of_rows, dtype=np.float64, ensure_non_negative=True
+                )
+            classes = self._classes_among(ClassCounts.of(labels_of_rows, weight))
+            taken = Taken(X, *classes(labels_of_rows, weight))
+        self.classes_ = classes.labels
+        self._train(taken, len(self.classes_))
         return self
 
-    def _weight(self, y: Matrix, sample_weight: Matrix | None) -> Matrix | None:
-        """Return how much each row counts with the weight of its class; None if all the same."""
-        if self.class_weight is None:
-            return sample_weight
-        weight = np.ones(len(y)) if sample_weight is None else sample_weight.copy()
-        counted = np.flatnonzero(weight)
-        classes, target = np.unique(y[counted], return_inverse=True)
-        by_class = compute_class_weight(self.class_weight, classes=classes, y=y[counted])
-        weight[counted] *= by_class[target]
-        return weight
+    def _classes_among(self, counts: ClassCounts) -> Classes:
+        """Return the classes to tell apart, and what each counts.
+
+        A class whose rows all have weight 0 is as good as absent, as the rows are.
+        """
+        own = counts.labels
+        factors: Matrix | None = None
+        if self.class_weight is not None and len(own):
+            factors = compute_class_weight(self.class_weight, classes=own, y=own)
+            if isinstance(self.class_weight, str):  # each label is there once, not so often
+                factors = factors * (counts.rows.sum() / (len(own) * counts.rows))
+            own, factors = own[factors > 0], factors[factors > 0]
+        if len(own) < 2:
+            weighted = counts.weighted or factors is not None
+            counted = " among the rows of a weight above 0" if weighted else ""
+            alone = f"one class only{counted}, {own.tolist()[0]!r}" if len(own) else "no class"
+            raise DataError(f"y has {alone}; a classifier needs rows of at least two classes")
+        return Classes(own, factors)
 
     def predict(self, X: TableLike) -> Matrix:
         """Return the likeliest class of each row.

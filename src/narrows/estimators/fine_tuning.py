@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import os
 from dataclasses import replace
 from typing import Any
 
@@ -18,17 +19,26 @@ from narrows.core.group import current
 from narrows.core.randomness import Randomness, seed
 from narrows.core.types import Estimator, Matrix, Part, RandomState, TableLike, TargetLike
 from narrows.data import containers, reading
+from narrows.data.sources.parts import Written
+from narrows.data.sources.source import Source
+from narrows.data.sources.taken import Taken
 from narrows.data.table import make_table
 from narrows.errors import CompositionError
 from narrows.estimators import nested
 from narrows.estimators.autoencoder import Autoencoder
 from narrows.estimators.head import Head, NetworkWithHead, SupervisedObjective
+from narrows.inference import transform_to
+from narrows.inference.fitted_model import weights_digest
+from narrows.inference.transform_to import METHODS, Writer
 from narrows.latents import Latent
 from narrows.network.network import Network
 from narrows.persistence import autoencoder_state, files, stored
 from narrows.persistence.model import State, Storable
+from narrows.training.plan import refuse_all_rows
 from narrows.training.run import prepare
 from narrows.training.runtime import resolve
+
+WRITTEN = {name: METHODS[name] for name in ("predictions", "codes", "probabilities")}
 
 
 class FineTuned(
@@ -89,6 +99,64 @@ class FineTuned(
         self._read(X, reset=False)
         return self.encoder_.transform(X)
 
+    def transform_to(
+        self,
+        source: Source,
+        folder: str | os.PathLike[str],
+        *,
+        what: str = "predictions",
+        n_jobs: int = 1,
+        on_error: str = "raise",
+    ) -> Written:
+        """Write what is predicted of a source, whose rows need not fit in memory, as Parquet files.
+
+        Parameters
+        ----------
+        source : Source
+            What `narrows.open_source` opens, with the columns of fit.
+        folder : path
+            Where the parts go, as of `Autoencoder.transform_to`.
+        what : {"predictions", "codes"}
+            What is written: what `predict` or `transform` give; by a classifier, too, what
+            ``predict_proba`` gives: "probabilities".
+        n_jobs : int, default=1
+            Processes that make parts side by side.
+        on_error : {"raise", "skip"}
+            Whether a piece that cannot be read, or rows with infinite cells, end the run, or are
+            set aside and counted.
+
+        Returns
+        -------
+        Written
+            The ``folder``, ``n_parts``, ``n_rows``, and what was ``skipped``: place, rows and why.
+
+        Raises
+        ------
+        SourceError
+            If a piece cannot be used, or the folder holds something else.
+        ParameterError
+            If there is no such ``what``.
+
+        Examples
+        --------
+        >>> import numpy as np, tempfile
+        >>> from narrows import AutoencoderRegressor, open_source
+        >>> X = np.random.default_rng(0).normal(size=(300, 5)).astype("float32")
+        >>> source = open_source(X, target=X[:, 0] + X[:, 1])
+        >>> model = AutoencoderRegressor(max_epochs=2, random_state=0).fit(source)
+        >>> model.transform_to(source, tempfile.mkdtemp()).n_rows
+        300
+        """
+        return transform_to.transform_to(
+            self._writer, source, folder, what=what, n_jobs=n_jobs, on_error=on_error
+        )
+
+    @property
+    def _writer(self) -> Writer:
+        check_is_fitted(self, "head_")
+        choices = tuple(what for what, name in WRITTEN.items() if hasattr(self, name))
+        return Writer(self, self.encoder_._fitted, choices, weights_digest(self.head_))
+
     def _target(self, y: TargetLike, X: TableLike, **options: Any) -> Matrix:
         if y is None:
             raise ValueError(
@@ -99,18 +167,20 @@ class FineTuned(
         check_consistent_length(X, target)
         return target
 
-    def _train(
-        self, X: TableLike, target: Matrix, n_outputs: int, sample_weight: TargetLike
-    ) -> None:
+    def _train(self, taken: Taken, n_outputs: int) -> None:
+        """Train encoder and head on rows with their targets, as the task has them."""
+        settings, group = self.get_params(deep=False), current()
+        if taken.is_sample:
+            refuse_all_rows(settings)
         start = seed(self.random_state)
-        encoder = self._encoder(X, sample_weight, start)
+        encoder = self._encoder(taken._replace(y=None), start)
         model = encoder._fitted
-        rows = model.read(X)
-        overwrite = model.layout.schema is not None or reading.is_copy(rows, X)
-        rows, weight, kept = reading.apply_sample_weight(rows, sample_weight, target)
+        rows = model.read(taken.X)
+        overwrite = model.layout.schema is not None or reading.is_copy(rows, taken.X)
+        rows, weight, kept = reading.apply_sample_weight(rows, taken.sample_weight, taken.y)
         fingerprint = model.fingerprint  # a frozen one has seen other rows before
         if fingerprint is not None:
-            fingerprint = fingerprint.including(rows)
+            fingerprint = taken.fingerprint(rows, fingerprint)
         # What the network's answer was worth is not what it will be.
         encoder._adopt(replace(model, fingerprint=fingerprint, stack=None))
         runtime = resolve(encoder.device, encoder.precision)
@@ -122,7 +192,7 @@ class FineTuned(
         head = head.to(runtime.device)
         factor = checks.number("reconstruction_weight", self.reconstruction_weight, low=0)
         headed = NetworkWithHead(network, head, reconstructs=factor > 0)
-        table = make_table(
+        at_hand = make_table(
             rows,
             model.scaling,
             runtime.dtype,
@@ -135,11 +205,11 @@ class FineTuned(
         outcome = prepare(
             headed,
             self._task(model.objective, factor),
-            self.get_params(deep=False),
-            table,
+            settings,
+            taken.table(at_hand, model.scaling, model.layout, randomness.order, group),
             runtime=runtime,
             randomness=randomness,
-            group=current(),
+            group=group,
         ).fit()
         self._fit_settings = copied_settings(self)
         self.encoder_, self.head_ = encoder, head
@@ -155,7 +225,7 @@ class FineTuned(
     def _default_part(self, name: str) -> Part:
         return Autoencoder(16, corruption="masking") if name == "autoencoder" else None
 
-    def _encoder(self, X: TableLike, sample_weight: TargetLike, start: int) -> Autoencoder:
+    def _encoder(self, taken: Taken, start: int) -> Autoencoder:
         """Return an autoencoder of our own: pre-trained, drawn, or a copy of a frozen one."""
         frozen = nested.frozen(self.autoencoder, self.n_features_in_)
         if frozen is not None:
@@ -167,11 +237,9 @@ class FineTuned(
                 "latent=BinaryCode() has no gradient where it is rounded; choose latent='point'"
             )
         if self.pretrain:
-            return autoencoder.fit(X, sample_weight=sample_weight)
+            return autoencoder._learn(taken)
         autoencoder.init_, autoencoder.trials_ = "random", []
-        autoencoder._finish(
-            autoencoder._prepare(X, None, sample_weight, fresh=True), [], "untrained"
-        )
+        autoencoder._finish(autoencoder._prepare(taken, fresh=True), [], "untrained")
         return autoencoder
 
     def _hidden(self) -> tuple[int, ...]:

@@ -152,4 +152,4 @@ class RegressionObjective(SupervisedObjective):
 
     def per_sample(self, prediction: Tensor, target: Tensor) -> Tensor:
         """Return the squared error of each sample, summed over outputs."""
-        return (prediction - target.to(prediction.dtype)).square().sum(1)
+        return (prediction - target.to(prediction.dtype).view_as(prediction)).square().sum(1)

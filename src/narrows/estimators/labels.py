@@ -1,15 +1,110 @@
-"""Write the classes of a classifier as plain data, and read them back."""
+"""The classes of a classifier: counted, numbered, and written as plain data."""
 
 from __future__ import annotations
 
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, Self
 
 import numpy as np
+from numpy.typing import NDArray
+from sklearn.utils.multiclass import check_classification_targets
 
 from narrows.core.types import Json, Matrix
-from narrows.errors import ParameterError
+from narrows.data.sources.source import Beside, Source
+from narrows.data.sources.target_source import NO_TARGET
+from narrows.errors import ParameterError, SourceError
 
 KINDS: dict[str, type] = {"bool": bool, "int": int, "float": float, "str": str}
+MOST_CLASSES = 100_000  # of a source: more are no classes, but names of rows
+
+
+@dataclass(frozen=True, eq=False)
+class ClassCounts:
+    """How many rows of each class there are, of those that count.
+
+    Parameters
+    ----------
+    labels : ndarray of shape (n_classes,)
+        The classes, sorted.
+    rows : int64 ndarray of shape (n_classes,)
+        How many rows each has.
+    weighted : bool
+        Whether rows have weights.
+    """
+
+    labels: Matrix
+    rows: NDArray[np.int64]
+    weighted: bool
+
+    @classmethod
+    def of(cls, labels: Matrix, weight: Matrix | None) -> Self:
+        """Count rows of a weight above 0.
+
+        Raises
+        ------
+        ValueError
+            If the labels are no classes.
+        """
+        check_classification_targets(labels)
+        own, rows = np.unique(labels if weight is None else labels[weight > 0], return_counts=True)
+        return cls(own, rows, weight is not None)
+
+    @classmethod
+    def of_source(cls, source: Source) -> Self:
+        """Count the rows of a source, whose features are not read where that costs less.
+
+        Raises
+        ------
+        SourceError
+            If it has no target, cannot be read, or has too many classes to be classes.
+        """
+        counts: dict[Any, int] = {}
+        weighted = False
+        for number in range(source.n_pieces):
+            target, weight = source.beside(number)
+            if target is None:
+                raise SourceError(NO_TARGET)
+            try:
+                own = cls.of(target, weight)
+            except ValueError as error:
+                raise SourceError(f"the target in {source.place(number)}: {error}") from error
+            weighted |= own.weighted
+            for label, rows in zip(own.labels.tolist(), own.rows.tolist(), strict=True):
+                counts[label] = counts.get(label, 0) + rows
+            if len(counts) > MOST_CLASSES:
+                raise SourceError(
+                    f"the target of the source has more than {MOST_CLASSES:,} classes, so it seems "
+                    "to name rows; name another column: open_source(..., target=...)"
+                )
+        labels = np.array(sorted(counts))
+        rows = np.array([counts[label] for label in labels.tolist()], np.int64)
+        return cls(labels, rows, weighted)
+
+
+@dataclass(frozen=True)
+class Classes:
+    """Turns labels into numbers, and weighs rows by their class.
+
+    Parameters
+    ----------
+    labels : ndarray of shape (n_classes,)
+        The classes, sorted.
+    factors : ndarray of shape (n_classes,) or None
+        What the rows of each count; None if all the same.
+    """
+
+    labels: Matrix
+    factors: Matrix | None
+
+    def __call__(self, labels: Matrix, weight: Matrix | None) -> Beside:
+        """Return the number of each row's class, and what the row counts: 0 without a class."""
+        numbers = np.searchsorted(self.labels, labels).clip(max=len(self.labels) - 1)
+        among = self.labels[numbers] == labels
+        if self.factors is None and among.all():
+            return Beside(numbers, weight)
+        rows = np.ones(len(labels)) if weight is None else weight
+        by_class = 1.0 if self.factors is None else self.factors[numbers]
+        return Beside(numbers, rows * by_class * among)
 
 
 def plain(classes: Matrix) -> Json:

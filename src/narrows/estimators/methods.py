@@ -16,6 +16,7 @@ from narrows.data.sources.parts import Written
 from narrows.data.sources.source import Source
 from narrows.inference import explanation, generation, imputation, transform_to
 from narrows.inference.fitted_model import FittedModel
+from narrows.inference.transform_to import Writer
 
 TITLE = "What the code keeps"
 
@@ -156,8 +157,13 @@ class FittedMethods:
         300
         """
         return transform_to.transform_to(
-            self, self._model, source, folder, what=what, to=to, n_jobs=n_jobs, on_error=on_error
+            self._writer, source, folder, what=what, to=to, n_jobs=n_jobs, on_error=on_error
         )
+
+    @property
+    def _writer(self) -> Writer:
+        choices = ("codes", "reconstruction", "imputed", "scores", "translated")
+        return Writer(self, self._model, choices)
 
     def translate(
         self,

@@ -13,6 +13,11 @@ from narrows.errors import DataError, ParameterError
 from narrows.estimators.autoencoder import Autoencoder
 
 
+def is_frozen(given: Any) -> bool:
+    """Return whether a fitted autoencoder was given, to be used as it is."""
+    return isinstance(given, FrozenEstimator)
+
+
 def frozen(given: Any, n_features: int) -> Autoencoder | None:
     """Return the fitted autoencoder that was given frozen, if one was.
 
@@ -23,7 +28,7 @@ def frozen(given: Any, n_features: int) -> Autoencoder | None:
     NotFittedError
         If it was never fitted.
     """
-    if not isinstance(given, FrozenEstimator):
+    if not is_frozen(given):
         return None
     check_is_fitted(given.estimator, "network_")
     autoencoder = cast(Autoencoder, given.estimator)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Self
 
 import numpy as np
@@ -9,13 +10,69 @@ from sklearn.base import RegressorMixin
 from sklearn.utils import Tags
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted
 
+from narrows.core.group import current
 from narrows.core.types import Matrix, TableLike, TargetLike
+from narrows.data.column_statistics import Moments
+from narrows.data.sources.source import Beside, Source
+from narrows.data.sources.taken import Taken, refuse_beside
+from narrows.data.sources.target_source import NO_TARGET, TargetSource
+from narrows.errors import DataError, SourceError
 from narrows.estimators.fine_tuning import FineTuned
 from narrows.estimators.head import RegressionObjective
 from narrows.persistence import stored
 from narrows.persistence.model import State
 
 __all__ = ["AutoencoderRegressor"]
+
+
+@dataclass(frozen=True)
+class TargetScale:
+    """Mean and standard deviation of each target, by which it is standardised.
+
+    Parameters
+    ----------
+    mean, scale : ndarray of shape (n_outputs,)
+        A target that never changes has scale 0, so that it is predicted as it is.
+    """
+
+    mean: Matrix
+    scale: Matrix
+
+    @classmethod
+    def of(cls, target: Matrix, weight: Matrix | None) -> Self:
+        """Return those of targets of shape (n_samples, n_outputs)."""
+        mean = np.average(target, axis=0, weights=weight)
+        return cls(mean, np.sqrt(np.average((target - mean) ** 2, axis=0, weights=weight)))
+
+    @classmethod
+    def of_source(cls, source: Source) -> Self:
+        """Return those of a source, whose features are not read where that costs less.
+
+        Raises
+        ------
+        SourceError
+            If it has no target of numbers, or cannot be read.
+        """
+        moments: Moments | None = None
+        for number in range(source.n_pieces):
+            target, weight = source.beside(number)
+            if target is None:
+                raise SourceError(NO_TARGET)
+            if target.dtype.kind not in "biuf":
+                raise SourceError(
+                    f"the target in {source.place(number)} is {target[0]!r}, no number; a "
+                    "classifier takes text"
+                )
+            own = Moments.of(target[:, None], weight)
+            moments = own if moments is None else moments.merged(own)
+        if moments is None or not moments.count[0]:
+            raise DataError("no row of the source has a weight above 0; give some that count")
+        return cls(moments.mean, np.sqrt(moments.squares / moments.count))
+
+    def __call__(self, target: Matrix, weight: Matrix | None) -> Beside:
+        """Return targets as the head predicts them, and the weights as they are."""
+        scaled = (target - self.mean) / np.where(self.scale > 0, self.scale, 1.0)
+        return Beside(scaled, weight)
 
 
 class AutoencoderRegressor(RegressorMixin, FineTuned):  # type: ignore[misc]
@@ -88,13 +145,14 @@ class AutoencoderRegressor(RegressorMixin, FineTuned):  # type: ignore[misc]
 
     _task = RegressionObjective
 
-    def fit(self, X: TableLike, y: TargetLike, sample_weight: TargetLike = None) -> Self:
+    def fit(self, X: TableLike, y: TargetLike = None, sample_weight: TargetLike = None) -> Self:
         """Learn to predict numbers from rows.
 
         Parameters
         ----------
-        X : array, CSR array or data frame of shape (n_samples, n_features)
-            As of `Autoencoder`.
+        X : array, CSR array, data frame or Source of shape (n_samples, n_features)
+            As of `Autoencoder`. A source has a target and weights of its own:
+            ``open_source(..., target=..., weight=...)``.
         y : array of shape (n_samples,) or (n_samples, n_outputs)
             What to predict.
         sample_weight : array of shape (n_samples,), optional
@@ -111,17 +169,22 @@ class AutoencoderRegressor(RegressorMixin, FineTuned):  # type: ignore[misc]
         DataError
             If X cannot be used as it is.
         """
-        self._read(X, reset=True)
-        values = self._target(y, X, multi_output=True, y_numeric=True)
-        self._flat = values.ndim == 1
-        target = np.asarray(values, np.float64).reshape(len(values), -1)
-        weight = None if sample_weight is None else _check_sample_weight(sample_weight, X)
-        self.target_mean_ = np.average(target, axis=0, weights=weight)
-        distance = target - self.target_mean_
-        # A target that never changes has scale 0, so that it is predicted as it is.
-        self.target_scale_ = np.sqrt(np.average(distance**2, axis=0, weights=weight))
-        scaled = distance / np.where(self.target_scale_ > 0, self.target_scale_, 1.0)
-        self._train(X, scaled, target.shape[1], weight)
+        if isinstance(X, Source):
+            refuse_beside(X, y, sample_weight)
+            scale = TargetScale.of_source(X)
+            taken = Taken.of(TargetSource(X, scale, repr(scale)), None, None, group=current())
+            self._read(taken.X, reset=True)
+            self._flat = True
+        else:
+            self._read(X, reset=True)
+            values = self._target(y, X, multi_output=True, y_numeric=True)
+            self._flat = values.ndim == 1
+            target = np.asarray(values, np.float64).reshape(len(values), -1)
+            weight = None if sample_weight is None else _check_sample_weight(sample_weight, X)
+            scale = TargetScale.of(target, weight)
+            taken = Taken(X, *scale(target, weight))
+        self.target_mean_, self.target_scale_ = scale.mean, scale.scale
+        self._train(taken, len(scale.mean))
         return self
 
     def predict(self, X: TableLike) -> Matrix:

@@ -12,7 +12,7 @@ from typing import Any
 import narwhals as nw
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from narrows.core import checks
 from narrows.core.randomness import seed
@@ -323,7 +323,7 @@ class FittedModel:
         return array
 
 
-def weights_digest(network: Network) -> str:
+def weights_digest(network: nn.Module) -> str:
     """Return a hash of all that a network keeps."""
     digest = hashlib.sha256()
     for name, values in sorted(network.state_dict().items()):

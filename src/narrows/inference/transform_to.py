@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,7 +12,7 @@ import narwhals as nw
 import numpy as np
 
 from narrows.core import checks
-from narrows.core.types import Json, TableLike
+from narrows.core.types import Json, Matrix, TableLike
 from narrows.data.sources.parts import Engine, Written, write_parts
 from narrows.data.sources.source import Source
 from narrows.data.sources.survey import numbers_of
@@ -27,15 +27,39 @@ METHODS = {
     "imputed": "impute",
     "scores": "score_samples",
     "translated": "translate",
+    "predictions": "predict",
+    "probabilities": "predict_proba",
 }
+NAMES = {"scores": "score", "predictions": "prediction"}  # of the one column
+
+
+@dataclass(frozen=True)
+class Writer:
+    """An estimator whose results can be written, and which of them.
+
+    Parameters
+    ----------
+    estimator : estimator
+        Fitted.
+    model : FittedModel
+        Its network.
+    choices : tuple of str
+        Of `METHODS`.
+    beside : str
+        Tells what it has learned besides from anything else.
+    """
+
+    estimator: Any
+    model: FittedModel
+    choices: tuple[str, ...]
+    beside: str = ""
 
 
 @dataclass(frozen=True)
 class Applied:
     """What a fitted estimator says of the rows of a table, as a table of Arrow."""
 
-    estimator: Any
-    model: FittedModel
+    writer: Writer
     what: str
     to: str | None = None
 
@@ -53,11 +77,12 @@ class Applied:
 
     def _values(self, features: TableLike) -> Any:
         """Return what the method gives; numbers need not be turned over to it as a frame."""
-        model = self.model
-        plain = model.layout.schema is None and self.what in ("codes", "scores")
+        model, estimator = self.writer.model, self.writer.estimator
+        direct = "codes" if self.writer.beside else ("codes", "scores")
+        plain = model.layout.schema is None and self.what in direct
         if not plain or not nw.dependencies.is_pyarrow_table(features):
             beside = () if self.to is None else (self.to,)
-            return getattr(self.estimator, METHODS[self.what])(features, *beside)
+            return getattr(estimator, METHODS[self.what])(features, *beside)
         from narrows.data.formats.files import known_columns
 
         names = model.names
@@ -65,23 +90,26 @@ class Applied:
             features = features.select(known_columns("the source", names, features.column_names))
         rows = numbers_of(features)
         if not np.isfinite(rows.sum()) and np.isinf(rows).any():
-            return getattr(self.estimator, METHODS[self.what])(features)  # which says where
+            return getattr(estimator, METHODS[self.what])(features)  # which says where
         return model.encode(rows) if self.what == "codes" else score_rows(model, rows)
 
     def _names(self, width: int) -> list[str]:
-        if self.what == "scores":
-            return ["score"]
+        estimator, model = self.writer.estimator, self.writer.model
+        if self.what in NAMES:
+            name = NAMES[self.what]
+            return [name] if width == 1 else [f"{name}{number}" for number in range(width)]
         if self.what == "codes":
-            return [str(name) for name in self.estimator.get_feature_names_out()]
-        names = self.model.names or [f"x{i}" for i in range(self.model.n_features)]
+            return [str(name) for name in estimator.get_feature_names_out()]
+        if self.what == "probabilities":
+            return [f"probability of {label}" for label in estimator.classes_.tolist()]
+        names = model.names or [f"x{i}" for i in range(model.n_features)]
         if self.to is not None:
-            names = [names[column] for column in self.model.view_columns(self.to)]
+            names = [names[column] for column in model.view_columns(self.to)]
         return [str(name) for name in names]
 
 
 def transform_to(
-    estimator: Any,
-    model: FittedModel,
+    writer: Writer,
     source: Source,
     folder: str | os.PathLike[str],
     *,
@@ -93,12 +121,13 @@ def transform_to(
     engine: Engine | None = None,
 ) -> Written:
     """Write what a model says of a source; see `Autoencoder.transform_to`."""
+    model = writer.model
     if not isinstance(source, Source):
         raise DataError(
             f"source is a {type(source).__name__}; open it first: open_source(...), or call "
             "transform, which gives the codes of a table in memory"
         )
-    checks.choice("what", what, METHODS)
+    checks.choice("what", what, writer.choices)
     if (what == "translated") != (to is not None):
         raise ParameterError(
             f"what={what!r} and to={to!r}: to= names the view of what='translated', and no other"
@@ -110,8 +139,8 @@ def transform_to(
             f"the source has {source.shape[1]} columns, but the model was fitted to "
             f"{model.n_features}; choose them with open_source(..., columns=...)"
         )
-    answer = Applied(estimator, model, what, to)
-    identity = identity_of(model, what if to is None else f"{what} {to}")
+    answer = Applied(writer, what, to)
+    identity = identity_of(writer, what if to is None else f"{what} {to}")
     return write_parts(
         source,
         folder,
@@ -124,9 +153,19 @@ def transform_to(
     )
 
 
-def identity_of(model: FittedModel, what: str) -> Json:
+def digest_of(arrays: Mapping[str, Matrix]) -> str:
+    """Return a hash of arrays and their names."""
+    digest = hashlib.sha256()
+    for name, values in sorted(arrays.items()):
+        digest.update(name.encode())
+        digest.update(np.ascontiguousarray(values).tobytes())
+    return digest.hexdigest()
+
+
+def identity_of(writer: Writer, what: str) -> Json:
     """Return what tells a model and a task from others."""
-    digest = hashlib.sha256(weights_digest(model.network).encode())
+    model = writer.model
+    digest = hashlib.sha256((weights_digest(model.network) + writer.beside).encode())
     for numbers in (model.scaling.center, model.scaling.scale):
         digest.update(b"" if numbers is None else np.ascontiguousarray(numbers).tobytes())
     return {"model": digest.hexdigest(), "what": what}

@@ -6,10 +6,14 @@ import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pytest
 from pyarrow import parquet
+from sklearn.frozen import FrozenEstimator
 
+import narrows
+from narrows import AnomalyDetector, MarginalizedDenoisingAutoencoder
 from narrows.cli import folders
 
 
@@ -70,6 +74,26 @@ def test_other_verbs_write_folders_too(
     assert pd.read_parquet(out).shape == (569, columns)
     again = run(verb, "model", str(parts / "*.parquet"), "-o", out)
     assert again.exit_code == 0, again.stderr
+
+
+def test_a_detector_scores_a_folder_and_others_refuse_it(
+    run: Any, folder: Path, parts: Path, tmp_path: Path
+) -> None:
+    rows = pd.read_parquet(parts).drop(columns=["diagnosis", "patient"])
+    part = FrozenEstimator(narrows.load(folder / "model"))
+    detector = AnomalyDetector(part).fit(rows)
+    detector.save(tmp_path / "detector")
+    result = run("score", tmp_path / "detector", parts, "--id", "patient", "-o", tmp_path / "out")
+    assert result.exit_code == 0, result.stderr
+    written = pd.read_parquet(tmp_path / "out")["score"]
+    np.testing.assert_allclose(written, detector.score_samples(rows), rtol=1e-4)
+    MarginalizedDenoisingAutoencoder(2).fit(rows).save(tmp_path / "linear")
+    refused = run("encode", tmp_path / "linear", parts, "-o", tmp_path / "none")
+    assert refused.exit_code == 2
+    assert (
+        "is a MarginalizedDenoisingAutoencoder, which takes files that are read whole"
+        in refused.stderr
+    )
 
 
 def test_a_view_is_translated_from_a_folder_that_lacks_it(

@@ -13,7 +13,7 @@ import pyarrow as pa
 
 from narrows.core.types import Json, Matrix
 from narrows.data.formats.files import known_columns
-from narrows.data.sources.source import Piece, Source, identity_of
+from narrows.data.sources.source import Beside, Piece, Source, identity_of
 from narrows.errors import SourceError
 
 FEATURES = ("numbers", "booleans", "text", "nothing")
@@ -106,9 +106,44 @@ class ArrowSource(Source):
         return Piece(
             table.select(list(self.names or ())),
             None if roles.weight is None else self._numbers(number, table, roles.weight),
-            None if roles.target is None else self._numbers(number, table, roles.target),
+            None if roles.target is None else self._target(number, table, roles.target),
             table.select(list(roles.ids)) if roles.ids else None,
         )
+
+    def beside(self, number: int) -> Beside:
+        """Return targets and weights of a piece, reading no other column."""
+        roles = self.roles
+        names = [name for name in (roles.target, roles.weight) if name is not None]
+        if not names:
+            return Beside(None, None)
+        table = self.table(number, list(dict.fromkeys(names)))
+        return Beside(
+            None if roles.target is None else self._target(number, table, roles.target),
+            None if roles.weight is None else self._numbers(number, table, roles.weight),
+        )
+
+    def _target(self, number: int, table: pa.Table, name: str) -> Matrix:
+        """Return numbers, or classes of text or truth values as they are."""
+        column = table[name]
+        if self._kinds[name] == "numbers":
+            numbers = self._numbers(number, table, name)
+            whole: Matrix = column.to_numpy() if pa.types.is_integer(column.type) else numbers
+            return whole
+        if self._kinds[name] not in FEATURES:
+            raise SourceError(
+                f"column {name!r} of {self.where} holds {column.type}, which is neither numbers "
+                "nor text, so it is no target"
+            )
+        if column.null_count:
+            row = int(column.is_null().to_numpy().argmax())
+            raise SourceError(
+                f"column {name!r} of {self.place(number)} is empty in row {row}; give a class for "
+                "each row, or leave the row out"
+            )
+        if pa.types.is_dictionary(column.type):
+            column = column.cast(column.type.value_type)
+        values: Matrix = column.to_numpy()
+        return values
 
     def _numbers(self, number: int, table: pa.Table, name: str) -> Matrix:
         column = table[name]

@@ -60,7 +60,8 @@ def open_source(
     ids : sequence of str
         Which are carried along by `transform_to`.
     weight, target : str, or array of shape (n_rows,), optional
-        Column of what each row counts, and of its class; an array where columns have no names.
+        Column of what each row counts, and of its class, a number or a text, or the number that is
+        to be predicted; an array where columns have no names.
     memory : int or str, default="512MB"
         Bytes that training may hold of the data at a time: the more, the more of them are mixed.
 

@@ -31,14 +31,21 @@ UNITS |= {"GIB": 1 << 30}
 class Piece(NamedTuple):
     """Some rows of a source that follow one another.
 
-    ``features`` is a pyarrow table or an array; ``weight`` and ``target`` have a number for each
-    row, where the source has them; ``ids`` are the columns that are carried along.
+    ``features`` is a pyarrow table or an array; ``weight`` has a number for each row, ``target`` a
+    number or a text, where the source has them; ``ids`` are the columns that are carried along.
     """
 
     features: TableLike
     weight: Matrix | None = None
     target: Matrix | None = None
     ids: pa.Table | None = None
+
+
+class Beside(NamedTuple):
+    """Targets and weights of some rows, where a source has them."""
+
+    target: Matrix | None
+    weight: Matrix | None
 
 
 class Source(ABC):
@@ -89,6 +96,11 @@ class Source(ABC):
         SourceError
             If they cannot be read, or are no longer what they were.
         """
+
+    def beside(self, number: int) -> Beside:
+        """Return targets and weights of a piece, without its features where that costs less."""
+        piece = self.piece(number)
+        return Beside(piece.target, piece.weight)
 
     @abstractmethod
     def place(self, number: int) -> str:

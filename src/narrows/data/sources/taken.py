@@ -17,7 +17,8 @@ from narrows.data.scaling import Scaling
 from narrows.data.sources.kept_survey import survey_of
 from narrows.data.sources.source import Source
 from narrows.data.sources.streamed_table import StreamedTable
-from narrows.data.sources.survey import Survey
+from narrows.data.sources.survey import Survey, sample_rows
+from narrows.data.sources.target_source import Conversion, TargetSource
 from narrows.data.sources.windows import WINDOW_SHARE
 from narrows.data.table import DenseTable, SparseTable, Table
 from narrows.errors import ParameterError, SourceError
@@ -56,21 +57,36 @@ class Taken(NamedTuple):
         """
         if not isinstance(X, Source):
             return cls(X, y, sample_weight)
-        for name, value in (("y", y), ("sample_weight", sample_weight)):
-            if value is not None:
-                own = "target" if name == "y" else "weight"
-                raise ParameterError(
-                    f"{name} was given beside a source, which has its own; name the column in "
-                    f"open_source(..., {own}=...)"
-                )
-        if not X.n_rows:
-            raise SourceError("the source has no rows; give files with some")
+        refuse_beside(X, y, sample_weight)
         if X.n_rows * X.shape[1] * 4 <= X.memory // WINDOW_SHARE:
             every = X.sample(X.n_rows)
             return cls(every.features, every.target, every.weight)
         survey = survey_of(X, folder, group, told)
         sample = survey.sample
         return cls(sample.features, sample.target, sample.weight, X, survey)
+
+    @classmethod
+    def some_of(cls, X: TableLike, y: TargetLike, sample_weight: TargetLike) -> Taken:
+        """Return a table as it is, and of a source rows that are evenly spread, as if it were all.
+
+        Raises
+        ------
+        ParameterError
+            If classes or weights are given beside a source.
+        SourceError
+            If it cannot be read, or has no rows.
+        """
+        if not isinstance(X, Source):
+            return cls(X, y, sample_weight)
+        refuse_beside(X, y, sample_weight)
+        some = X.sample(sample_rows(X))
+        return cls(some.features, some.target, some.weight)
+
+    def with_target(self, conversion: Conversion, name: str) -> Taken:
+        """Return the same rows; what is read of a source has its targets converted."""
+        if self.source is None:
+            return self
+        return self._replace(source=TargetSource(self.source, conversion, name))
 
     @property
     def is_sample(self) -> bool:
@@ -106,3 +122,24 @@ class Taken(NamedTuple):
         assert isinstance(at_hand, DenseTable)
         order = int(torch.randint(2**62, (1,), generator=generator))
         return StreamedTable(self.source, self.survey, at_hand, scaling, layout, order, group)
+
+
+def refuse_beside(source: Source, y: TargetLike, sample_weight: TargetLike) -> None:
+    """Refuse classes and weights beside a source, and a source without rows.
+
+    Raises
+    ------
+    ParameterError
+        If there are some, as it has its own.
+    SourceError
+        If it has no rows.
+    """
+    for name, value in (("y", y), ("sample_weight", sample_weight)):
+        if value is not None:
+            own = "target" if name == "y" else "weight"
+            raise ParameterError(
+                f"{name} was given beside a source, which has its own; name the column in "
+                f"open_source(..., {own}=...)"
+            )
+    if not source.n_rows:
+        raise SourceError("the source has no rows; give files with some")

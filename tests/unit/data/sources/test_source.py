@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pyarrow as pa
 import pytest
+from sklearn.frozen import FrozenEstimator
 
 from narrows import AnomalyDetector, Autoencoder, AutoencoderClassifier, open_source
 from narrows.data.sources import source as sources
@@ -50,14 +51,18 @@ def test_sizes_that_cannot_be_are_refused(memory: object) -> None:
 
 def test_what_cannot_stream_says_what_can() -> None:
     opened = open_source(np.zeros((20, 3), np.float32))
-    model = Autoencoder(2, max_epochs=1).fit(np.random.default_rng(0).normal(size=(30, 3)))
+    rows = np.random.default_rng(0).normal(size=(30, 3))
+    model = Autoencoder(2, max_epochs=1).fit(rows)
+    detector = AnomalyDetector(FrozenEstimator(model)).fit(rows)
+    classifier = AutoencoderClassifier(Autoencoder(2, max_epochs=1), max_epochs=1)
+    classifier.fit(rows, [0, 1] * 15)
     for refused in (
         lambda: np.asarray(opened),
         lambda: opened[3],
         lambda: model.transform(opened),
         lambda: model.impute(opened),
-        lambda: AnomalyDetector().fit(opened),
-        lambda: AutoencoderClassifier().fit(opened, [0, 1] * 10),
+        lambda: detector.score_samples(opened),
+        lambda: classifier.predict(opened),
     ):
         with pytest.raises(DataError, match="fit, partial_fit, score and transform_to take it"):
             refused()
