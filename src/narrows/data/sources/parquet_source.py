@@ -20,7 +20,8 @@ from narrows.errors import SourceError
 
 SUFFIXES = (".parquet", ".pq")
 MOST_OPEN = 32  # files that a thread has open at a time
-MOST_CHUNKS = 200_000  # columns of row groups, of which the footers are kept in memory
+CHUNK_BYTES = 1 << 10  # that a footer takes in memory for each column of a row group
+FOOTER_SHARE = 4  # of the memory, footers take at most one part of so many
 T = TypeVar("T")
 PASSED_OVER = ("_", ".")  # how names of files begin that are no data: _SUCCESS, _metadata
 
@@ -41,24 +42,33 @@ class ParquetSource(ArrowSource):
     def __init__(self, paths: Sequence[str | os.PathLike[str]], roles: Roles, memory: int) -> None:
         self.paths = [os.fspath(path) for path in paths]
         self._identities = [_named(path, identity_of) for path in self.paths]
-        footers = [_named(path, parquet.read_metadata) for path in self.paths]
         first = _named(self.paths[0], parquet.read_schema)
-        self._groups = [
-            (number, group)
-            for number, footer in enumerate(footers)
-            for group in range(footer.num_row_groups)
-            if footer.row_group(group).num_rows
-        ]
-        sizes = [footers[number].row_group(group).num_rows for number, group in self._groups]
+        self._most_chunks = memory // FOOTER_SHARE // CHUNK_BYTES
+        self._chunks: list[int] = []  # of each file
+        self._footers: dict[int, parquet.FileMetaData] = {}
+        self._groups: list[tuple[int, int]] = []
+        sizes: list[int] = []
+        schemas: dict[int, pa.Schema] = {}
+        for number, path in enumerate(self.paths):
+            footer = _named(path, parquet.read_metadata)
+            self._chunks.append(footer.num_row_groups * footer.num_columns)
+            self._footers[number] = footer
+            # Those of wide files take as long to read as their row groups: kept where they are few.
+            if sum(self._chunks) > self._most_chunks:
+                self._footers.clear()
+            for group in range(footer.num_row_groups):
+                n_rows = footer.row_group(group).num_rows
+                if n_rows:
+                    self._groups.append((number, group))
+                    sizes.append(n_rows)
+            own = footer.schema.to_arrow_schema()
+            if footer.num_row_groups and own not in schemas.values():
+                schemas[number] = own
         where = self.paths[0] if len(self.paths) == 1 else f"{self.paths[0]} and others"
         super().__init__(first, sizes, roles, memory, where)
-        for path, footer in zip(self.paths, footers, strict=True):
-            if footer.num_row_groups:
-                check_kinds(path, self._kinds, footer.schema.to_arrow_schema())
+        for number, own in schemas.items():
+            check_kinds(self.paths[number], self._kinds, own)
         self._opened = threading.local()  # whoever reads in a thread of its own has its own files
-        # Footers of wide files take longer to read than their row groups: kept where they are few.
-        n_chunks = sum(footer.num_row_groups * footer.num_columns for footer in footers)
-        self._footers = dict(enumerate(footers)) if n_chunks <= MOST_CHUNKS else {}
 
     def table(self, number: int, columns: Sequence[str]) -> pa.Table:
         """Return some columns of a row group."""
@@ -88,7 +98,10 @@ class ParquetSource(ArrowSource):
                 f"{path} has changed since it was opened; open the source again when nothing "
                 "writes to it any more"
             )
-        if len(files) >= MOST_OPEN:
+        while files and (
+            len(files) >= MOST_OPEN
+            or sum(self._chunks[own] for own in [*files, number]) > self._most_chunks
+        ):
             files.pop(next(iter(files))).close()
         # Pages have a checksum where the writer gave them one.
         files[number] = parquet.ParquetFile(

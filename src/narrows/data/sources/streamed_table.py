@@ -7,7 +7,7 @@ import itertools
 import warnings
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import closing
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 import torch
@@ -21,7 +21,7 @@ from narrows.data.scaling import Scaling
 from narrows.data.sources.lanes import Chance, Lanes
 from narrows.data.sources.source import Piece, Source
 from narrows.data.sources.survey import Scratch, Survey, numbers_of
-from narrows.data.sources.windows import WELL_MIXED, Window, WindowReader
+from narrows.data.sources.windows import WELL_MIXED, Window, WindowReader, most_rows
 from narrows.data.table import (
     Batch,
     DenseTable,
@@ -98,7 +98,8 @@ class StreamedTable:
             return scaling.encode(rows, dtype, out=rows if owned and rows.dtype == dtype else None)
 
         self.reader = WindowReader(source, scale, dtype, survey.numbers[chosen], survey.counts)
-        self._check_sizes()
+        refuse_large_pieces(source, dtype)
+        self._warn_of_few()
         self._extremes = scaling.encode(
             np.stack([survey.moments.low, survey.moments.high]), np.float64
         )
@@ -247,16 +248,8 @@ class StreamedTable:
             x, weight, observed, target, like.views, like.without_noise, like.numbers, like.fill
         )
 
-    def _check_sizes(self) -> None:
+    def _warn_of_few(self) -> None:
         sizes = self.source.sizes
-        largest = int(sizes.argmax())
-        if sizes[largest] > self.reader.most_rows:
-            raise SourceError(
-                f"{self.source.place(largest)} has {sizes[largest]:,} rows, but "
-                f"memory={self.source.memory:,} bytes lets {self.reader.most_rows:,} be read at a "
-                "time; give open_source more memory=, or write smaller row groups: narrows convert "
-                "DATA -o NEW --memory SIZE"
-            )
         if self.reader.n_mixed < min(WELL_MIXED, len(sizes)):
             warnings.warn(
                 f"only {self.reader.n_mixed} of {len(sizes):,} pieces are in memory at a time, so "
@@ -265,6 +258,24 @@ class StreamedTable:
                 MixingWarning,
                 stacklevel=stacklevel(),
             )
+
+
+def refuse_large_pieces(source: Source, dtype: np.dtype[Any]) -> None:
+    """Refuse a source with a piece that no window has room for, before any is read.
+
+    Raises
+    ------
+    SourceError
+        With the place of the largest, and what to do.
+    """
+    most = most_rows(source, dtype)
+    largest = int(source.sizes.argmax())
+    if source.sizes[largest] > most:
+        raise SourceError(
+            f"{source.place(largest)} has {source.sizes[largest]:,} rows, but "
+            f"memory={source.memory:,} bytes lets {most:,} be read at a time; give open_source "
+            "more memory=, or write smaller row groups: narrows convert DATA -o NEW --memory SIZE"
+        )
 
 
 def _chance(*numbers: int) -> np.random.Generator:

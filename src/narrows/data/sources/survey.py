@@ -22,6 +22,7 @@ MOST_SAMPLED = 1 << 16  # rows that are kept in memory
 MOST_LEVELS = 1000  # of a column of text, that the sample is sure to have
 SAMPLE_SHARE = 8  # of the memory, the sample takes one part of so many
 BLOCK_ROWS = 2048  # written to row-major memory at a time: they stay in the processor's cache
+MOMENT_CELLS = 1 << 17  # looked at at a time: temporaries stay in the processor's cache, too
 NUMERIC = ("numbers", "booleans")
 NARROW = ("halffloat", "float", "int8", "int16", "uint8", "uint16", "bool")
 
@@ -148,7 +149,7 @@ def moments_of(rows: Matrix, weight: Matrix | None) -> Moments:
     """Return the moments of rows, block by block."""
     parts = [
         Moments.of(rows[block], None if weight is None else weight[block])
-        for block in blocks(max(1, len(rows)), rows.shape[1])
+        for block in blocks(max(1, len(rows)), rows.shape[1], MOMENT_CELLS)
     ]
     merged = parts[0]
     for part in parts[1:]:

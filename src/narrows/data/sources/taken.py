@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
+import numpy as np
 import torch
 
 from narrows.core.group import ALONE, Group
@@ -16,7 +17,7 @@ from narrows.data.layout import Layout
 from narrows.data.scaling import Scaling
 from narrows.data.sources.kept_survey import survey_of
 from narrows.data.sources.source import Source
-from narrows.data.sources.streamed_table import StreamedTable
+from narrows.data.sources.streamed_table import StreamedTable, refuse_large_pieces
 from narrows.data.sources.survey import Survey, sample_rows
 from narrows.data.sources.target_source import Conversion, TargetSource
 from narrows.data.sources.windows import WINDOW_SHARE
@@ -61,6 +62,7 @@ class Taken(NamedTuple):
         if X.n_rows * X.shape[1] * 4 <= X.memory // WINDOW_SHARE:
             every = X.sample(X.n_rows)
             return cls(every.features, every.target, every.weight)
+        refuse_large_pieces(X, np.dtype(np.float32))
         survey = survey_of(X, folder, group, told)
         sample = survey.sample
         return cls(sample.features, sample.target, sample.weight, X, survey)

@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -98,8 +99,7 @@ class WindowReader:
         self.source, self.scale, self.dtype, self.set_aside = source, scale, dtype, set_aside
         self.starts = np.concatenate([[0], source.sizes.cumsum()])
         self.counts = counts - np.diff(np.searchsorted(set_aside, self.starts))
-        width = source.shape[1] * dtype.itemsize
-        self.most_rows = max(1, source.memory // WINDOW_SHARE // width)
+        self.most_rows = most_rows(source, dtype)
         self.waited = 0.0  # seconds that windows were asked for before they were there
 
     @property
@@ -203,6 +203,12 @@ class WindowReader:
         first, last = np.searchsorted(self.set_aside, (start, stop))
         aside: NDArray[np.int64] = self.set_aside[first:last] - start
         return aside
+
+
+def most_rows(source: Source, dtype: np.dtype[Any]) -> int:
+    """Return how many rows of a source a window has room for."""
+    width = source.shape[1] * dtype.itemsize
+    return max(1, source.memory // WINDOW_SHARE // width)
 
 
 class _ReadAhead(threading.Thread):

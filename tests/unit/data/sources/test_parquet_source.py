@@ -166,3 +166,17 @@ def test_a_copy_reads_for_itself(
     again = copy.copy(source)
     assert again.fingerprint == source.fingerprint
     assert again.piece(1).features.equals(source.piece(1).features)
+
+
+def test_footers_in_memory_are_bounded_by_the_memory_asked_for(
+    folder: Callable[..., Path], table_of: Callable[..., pa.Table]
+) -> None:
+    place = folder(table_of(4000), 100, 10)  # 40 files of 10 row groups of 6 columns
+    few, many = open_source(place, memory=1 << 18), open_source(place, memory=1 << 24)
+    assert len(many._footers) == 40
+    assert not few._footers
+    for source in (few, many):
+        rows = [source.piece(number).features for number in range(source.n_pieces)]
+        assert pa.concat_tables(rows)["row"].to_pylist() == list(range(4000))
+    assert len(few._files) == 1  # 60 chunks of the 64 that a quarter of the memory is for
+    assert len(many._files) == 32
