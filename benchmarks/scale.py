@@ -34,6 +34,7 @@ PAGE = Path(__file__).parents[1] / "docs" / "large.md"
 # Columns, hidden units and components; rows of a row group, rows in all.
 WORKLOADS = {"W4": (50, 32, 8, 8192, 2_000_000), "W1": (784, 256, 32, 2560, 100_000)}
 BATCH = 256
+ADDRESS_SPACE = 2_000_000_000  # of which Python and torch map more than half before any row is read
 Figures = dict[str, float]
 
 
@@ -119,17 +120,52 @@ def encoded(name: str, folder: str, memory: str) -> Figures:
     return {"rate": written.n_rows / cpu, "table_rate": table_rate, "wall": written.n_rows / wall}
 
 
+def by_ray(name: str, folder: str, memory: str) -> Figures:
+    """Codes of a folder into a folder by a job of Ray Data as its guide has it, by the clock."""
+    import ray
+
+    some = open_source(folder, memory=memory).sample(20_000).features
+    columns = some.column_names
+    model = model_of(name, 1).fit(np.column_stack([column.to_numpy() for column in some.columns]))
+    began = time.perf_counter()
+    ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False, logging_level="error")
+    ray.data.DataContext.get_current().enable_progress_bars = False
+    reference = ray.put(model)
+
+    def encode(batch: dict[str, Any]) -> dict[str, Any]:
+        codes = ray.get(reference).transform(np.column_stack([batch[own] for own in columns]))
+        return {f"code{number}": codes[:, number] for number in range(codes.shape[1])}
+
+    with tempfile.TemporaryDirectory() as out:
+        started = time.perf_counter()
+        data = ray.data.read_parquet(folder).map_batches(encode, batch_size=8192)
+        data.write_parquet(out)
+        wall = time.perf_counter() - started
+        n_rows = sum(parquet.read_metadata(path).num_rows for path in Path(out).glob("*.parquet"))
+    ray.shutdown()
+    return {"wall": n_rows / wall, "start": started - began, "rows": float(n_rows)}
+
+
+def once(name: str, folder: str, memory: str) -> Figures:
+    """One epoch, and how large the data are as float32."""
+    source = open_source(folder, memory=memory)
+    model_of(name, 1).fit(source)
+    return {"bytes": 4.0 * source.n_rows * source.shape[1]}
+
+
 JOBS: dict[str, Callable[[str, str, str], Figures]] = {
-    f.__name__: f for f in (streamed, in_memory, imports, encoded)
+    f.__name__: f for f in (streamed, in_memory, imports, encoded, once, by_ray)
 }
 
 
-def alone(job: str, *arguments: str, cores: int = 2) -> Figures:
-    """Run a job in a process of its own, on so many cores."""
+def alone(job: str, *arguments: str, cores: int = 2, address_space: int | None = None) -> Figures:
+    """Run a job in a process of its own, on so many cores, with so much address space."""
     command = [sys.executable, __file__, "--job", job, *arguments]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
 
     def pin() -> None:
+        if address_space is not None:
+            resource.setrlimit(resource.RLIMIT_AS, (address_space, address_space))
         if hasattr(os, "sched_setaffinity"):
             os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:cores])
 
@@ -185,6 +221,27 @@ def memory(place: Path, size: float) -> list[str]:
         lines.append(
             f"| {name}, {int(n_rows * size / 4):,} x {n_columns} | {one:,.0f} | {twenty:,.0f} | "
             f"{twenty / one:.3f} | {base:,.0f} | {twenty - base - 48:,.0f} MB |"
+        )
+    return lines
+
+
+def cap(place: Path, size: float) -> list[str]:
+    """A fit to twenty gigabytes, all one file under many names, with a bounded address space."""
+    lines = [
+        "| data | as float32, GB | address space, GB | of imports alone | peak resident, MB |",
+        "|---|---|---|---|---|",
+    ]
+    base = alone("imports", "W4", "", "")["addressed"]
+    for name, (n_columns, _, _, per_group, n_rows) in WORKLOADS.items():
+        folder = place / name
+        write(folder, n_rows // 4, n_columns, per_group, n_files=1)
+        n_files = max(1, int(20e9 * size / (n_rows // 4 * n_columns * 4)))
+        for number in range(1, n_files):
+            os.link(folder / "0.parquet", folder / f"{number:03d}.parquet")
+        done = alone("once", name, str(folder), "96MB", address_space=ADDRESS_SPACE)
+        lines.append(
+            f"| {name}, {n_rows // 4 * n_files:,} x {n_columns} | {done['bytes'] / 1e9:.1f} | "
+            f"{ADDRESS_SPACE / 1e9:.1f} | {base / 1e3:.2f} | {done['peak']:,.0f} |"
         )
     return lines
 
@@ -249,7 +306,41 @@ def encode(place: Path, size: float) -> list[str]:
     return lines
 
 
-PARTS = {"rate": rate, "memory": memory, "sorted": sorted_, "encode": encode}
+def addressed() -> float:
+    """Return the largest address space of this process, in MB; NaN where it is not told."""
+    try:
+        status = Path("/proc/self/status").read_text(encoding="utf-8")
+    except OSError:
+        return float("nan")
+    return float(status.split("VmPeak:")[1].split("kB")[0]) / 1e3
+
+
+def ray_(place: Path, size: float) -> list[str]:
+    """Codes of a folder into a folder: transform_to beside a job of Ray Data, by the clock."""
+    lines = [
+        "| data | transform_to, krow/s | Ray Data, krow/s | ratio | target | start of Ray, s |",
+        "|---|---|---|---|---|---|",
+    ]
+    for name, (n_columns, _, _, per_group, n_rows) in WORKLOADS.items():
+        folder = place / name
+        write(folder, int(n_rows * size), n_columns, per_group)
+        pairs = []
+        for _ in range(3):
+            own = alone("encoded", name, str(folder), "128MB")["wall"]
+            pairs.append((own, alone("by_ray", name, str(folder), "128MB")))
+        share = float(np.median([own / other["wall"] for own, other in pairs]))
+        own = float(np.median([own for own, _ in pairs]))
+        other, start = (float(np.median([o[key] for _, o in pairs])) for key in ("wall", "start"))
+        verdict = "reached" if share >= 5 else "missed"
+        lines.append(
+            f"| {name}, {int(n_rows * size):,} x {n_columns} | {own / 1e3:,.0f} | "
+            f"{other / 1e3:,.0f} | {share:.2f} | 5: {verdict} | {start:.1f} |"
+        )
+    return lines
+
+
+PARTS = {"rate": rate, "memory": memory, "cap": cap, "sorted": sorted_}
+PARTS |= {"encode": encode, "ray": ray_}
 
 
 def main() -> None:
@@ -264,7 +355,7 @@ def main() -> None:
         warnings.simplefilter("ignore")
         figures = JOBS[job](*rest)
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-        print(json.dumps({**figures, "peak": peak}))
+        print(json.dumps({**figures, "peak": peak, "addressed": addressed()}))
         return
     torch.set_num_threads(1)
     for part in arguments.only:

@@ -280,47 +280,85 @@ def test_a_signal_keeps_what_was_learned(
 
 
 COMMAND = """
-import sys
-from sklearn.datasets import load_breast_cancer
-from narrows import Autoencoder, Checkpoint, Masking
-model = Autoencoder(3, corruption=Masking(0.2), max_epochs=int(sys.argv[2]), random_state=0)
-model.fit(load_breast_cancer().data, checkpoint=Checkpoint(sys.argv[1], every="0.05s"))
-print(model.network_.state_dict()["decoder.0.weight"].double().sum().item())
+import hashlib, sys, warnings
+from sklearn.datasets import load_digits
+from narrows import Autoencoder, Checkpoint, Decomposition, open_source, recipes
+warnings.simplefilter("ignore")
+folder, kind, epochs = sys.argv[1], sys.argv[2], int(sys.argv[3])
+settings = {"max_epochs": epochs, "random_state": 0}
+models = {
+    "basic": recipes.basic,
+    "tied": recipes.tied,
+    "stacked": lambda k, **own: recipes.stacked(k, hidden=(16,), **own),
+    "sparse": recipes.sparse,
+    "contractive": recipes.contractive,
+    "denoising": recipes.denoising,
+    "robust": lambda k, **own: Autoencoder(k, schedule=Decomposition(), **own),
+    "convolutional": lambda k, **own: recipes.convolutional(k, channels=(4,), **own),
+    "lstm": lambda k, **own: recipes.lstm(k, hidden=(8,), **own),
+    "adversarial": recipes.adversarial,
+    "variational": recipes.variational,
+    "a source": lambda k, **own: recipes.stacked(k, hidden=(16,), **own),
+}
+shapes = {"convolutional": (1, 8, 8), "lstm": (8, 8)}
+if kind in shapes:
+    settings["input_shape"] = shapes[kind]
+rows = load_digits().data[:600].astype("float32")
+if kind == "a source":
+    rows = open_source(rows, memory="80KiB")
+model = models[kind](3, **settings)
+model.fit(rows, checkpoint=Checkpoint(folder, every="0.02s"))
+digest = hashlib.sha256()
+for name, values in model.network_.state_dict().items():
+    digest.update(values.numpy().tobytes())
+print(digest.hexdigest())
 """
+# Epochs that take some seconds.
+EPOCHS = {"stacked": 400, "robust": 1000, "convolutional": 40, "lstm": 12, "adversarial": 40}
+EPOCHS |= {"contractive": 80, "a source": 30}
+N_KILLS = 10
 
 
-def _started(folder: Path, epochs: int) -> subprocess.Popen[str]:
+def _started(folder: Path, kind: str) -> subprocess.Popen[str]:
     environment = {**os.environ, "PYTHONPATH": str(Path(narrows.__file__).parents[1])}
     environment["OMP_NUM_THREADS"] = "1"
-    command = [sys.executable, "-c", COMMAND, str(folder), str(epochs)]
+    command = [sys.executable, "-c", COMMAND, str(folder), kind, str(EPOCHS.get(kind, 120))]
     pipe = subprocess.PIPE
     return subprocess.Popen(command, env=environment, stdout=pipe, stderr=pipe, text=True)
 
 
-def _killed_at_random(folder: Path, epochs: int, seed: int) -> Iterator[int]:
-    """Kill a process whenever it has written a state; yield each death, to the end of the fit."""
-    chance = np.random.default_rng(seed)
-    for death in range(50):
-        process = _started(folder, epochs)
+def _killed_at_random(folder: Path, kind: str, chance: np.random.Generator) -> Iterator[int]:
+    """Kill a process after it has written a state; yield each death, until a fit has ended."""
+    for death in range(N_KILLS):
+        process = _started(folder, kind)
         before = set(folder.glob("ck-*"))
         while process.poll() is None and not set(folder.glob("ck-*")) - before:
             time.sleep(0.01)
-        time.sleep(float(chance.uniform(0, 0.1)))
+        time.sleep(float(chance.uniform(0, 0.2)))
         if process.poll() is None:
             process.send_signal([signal.SIGKILL, signal.SIGTERM, signal.SIGINT][death % 3])
         process.communicate()
-        if list(folder.glob("run-*")):
+        if list(folder.glob("run-*")) and process.returncode == 0:
             return
         yield death
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("seed", range(6))
-def test_processes_that_are_killed_go_on_to_the_same_bits(seed: int, tmp_path: Path) -> None:
-    epochs = 120
-    whole, error = _started(tmp_path / "whole", epochs).communicate()
+@pytest.mark.parametrize(
+    "kind",
+    [
+        *("basic", "tied", "stacked", "sparse", "contractive", "denoising", "robust"),
+        *("convolutional", "lstm", "adversarial", "variational", "a source"),
+    ],
+)
+def test_ten_kills_of_every_kind_change_no_bit(kind: str, tmp_path: Path) -> None:
+    whole, error = _started(tmp_path / "whole", kind).communicate()
     assert whole, error
-    deaths = sum(1 for _ in _killed_at_random(tmp_path / "cut", epochs, seed))
-    assert deaths >= 2
-    again, error = _started(tmp_path / "cut", epochs).communicate()
-    assert again == whole, error
+    chance, deaths, fits = np.random.default_rng(len(kind)), 0, 0
+    while deaths < N_KILLS:
+        folder = tmp_path / f"cut {fits}"
+        killed = sum(1 for _ in _killed_at_random(folder, kind, chance))
+        again, error = _started(folder, kind).communicate()
+        assert again == whole, error
+        deaths, fits = deaths + killed, fits + 1
+        assert deaths >= 2 * fits, "the fits end before they can be killed"
