@@ -13,7 +13,7 @@ import time
 import torch
 
 from machine import machine
-from speed import page
+from speed import one_row, page
 from speed.processors import cores
 from speed.rounds import Rounds
 from speed.rows import MEMORY, PEERS, ROWS, beside_peers, calls, memory, row
@@ -62,12 +62,15 @@ def main() -> None:
     torch.set_num_threads(given.threads)
     started = time.perf_counter()
     chosen = given.only or list(WORKLOADS)
-    rounds = Rounds(calls(chosen, peers=not given.without_peers), given.runs, given.threads)
+    wanted = [*calls(chosen, peers=not given.without_peers), *one_row.calls_of(chosen)]
+    rounds = Rounds(wanted, given.runs, given.threads)
     how = (
         f"Made by `{_command(given)}`: {given.runs} runs of each, in turn, each in a process of "
         f"its own, on\n\n{machine()}"
     )
     sections = {"Speed": speed_section(rounds, how)}
+    if one_row.calls_of(chosen):
+        sections["One row"] = one_row.section(rounds, how)
     if not given.without_peers:
         sections["Beside other libraries"] = peers_section(rounds, how)
     for title, text in sections.items():

@@ -14,6 +14,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from speed.one_row import one_row
 from speed.processors import confine
 from speed.workloads import WORKLOADS, Table, Workload
 
@@ -176,6 +177,7 @@ def memory(name: str, workload: Workload) -> Found:
 
 
 MEASURES = {"fit": fit, "start": start, "transform": transform, "memory": memory}
+MEASURES["one_row"] = one_row
 
 
 def main() -> None:

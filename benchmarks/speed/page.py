@@ -9,6 +9,7 @@ DOCS = Path(__file__).parents[2] / "docs"
 PAGE = DOCS / "benchmarks.md"
 ORDER = (
     "Speed",
+    "One row",
     "Beside other libraries",
     "Time to quality",
     "Scaling",

@@ -21,6 +21,8 @@ from narrows.data.schema import Schema, floats, frame_of
 from narrows.data.views import resolve_views
 from narrows.errors import DataError
 
+READY = (np.dtype(np.float32), np.dtype(np.float64))
+
 
 def read(
     estimator: Estimator,
@@ -58,6 +60,8 @@ def read(
     ValueError
         If X has NaN (without ``missing``) or infinity, no rows, or other columns than in fit.
     """
+    if schema is None and not reset and _is_ready(estimator, X, missing=missing):
+        return X
     X = containers.opened(X)
     if schema is not None and nw.dependencies.is_into_dataframe(X) and schema.library is not None:
         record(estimator, X, reset=reset)
@@ -87,6 +91,21 @@ def read(
     )
     _check_finite(estimator, rows, missing=missing)
     return rows if schema is None else schema.codes(_counted(rows))
+
+
+def _is_ready(estimator: Estimator, X: TableLike, *, missing: bool) -> bool:
+    """Return whether X is rows already, as a service gives them: an array without any fault.
+
+    All that is looked at below comes to the same, and takes twenty times as long for a row.
+    """
+    if type(X) is not np.ndarray or X.dtype not in READY or X.ndim != 2 or not len(X):
+        return False
+    if X.shape[1] != estimator.n_features_in_ or hasattr(estimator, "feature_names_in_"):
+        return False
+    with np.errstate(over="ignore", invalid="ignore"):
+        if np.isfinite(X.sum()):
+            return True
+        return missing and not np.isinf(X).any()
 
 
 def record(estimator: Estimator, X: TableLike, *, reset: bool) -> None:
@@ -223,7 +242,8 @@ def _finite(estimator: Estimator, rows: Matrix, *, missing: bool = True) -> Matr
 def _check_finite(estimator: Estimator, rows: Rows, *, missing: bool) -> None:
     """Refuse infinite cells, and empty ones where none may be, by column and row."""
     try:
-        assert_all_finite(rows, allow_nan=missing, input_name="X")
+        with np.errstate(invalid="ignore"):  # opposite infinities in one sum
+            assert_all_finite(rows, allow_nan=missing, input_name="X")
     except ValueError as error:
         place = _first(estimator, rows, np.isinf) or _first(estimator, rows, np.isnan)
         if place is None:

@@ -39,7 +39,8 @@ class FittedMethods:
         NotFittedError
             If there was no fit.
         """
-        check_is_fitted(self)
+        if "_fitted" not in vars(self):
+            check_is_fitted(self)
         return self._fitted
 
     def impute(

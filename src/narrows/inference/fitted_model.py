@@ -6,7 +6,7 @@ import copy
 import functools
 import hashlib
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
 import narwhals as nw
@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from narrows.core import checks
 from narrows.core.randomness import seed
-from narrows.core.types import Matrix, RandomState, TableLike
+from narrows.core.types import Json, Matrix, RandomState, TableLike
 from narrows.data import reading
 from narrows.data.column import Column
 from narrows.data.column_statistics import Rows, blocks
@@ -95,15 +95,41 @@ class FittedModel:
         """What each column is."""
         return self.layout.columns or (PLAIN,) * self.n_features
 
+    @functools.cached_property
+    def _parameter(self) -> nn.Parameter:
+        return next(self.network.parameters())
+
     @property
     def device(self) -> torch.device:
         """Where the network is."""
-        return next(self.network.parameters()).device
+        return self._parameter.device
 
     @property
     def dtype(self) -> torch.dtype:
         """Of its weights."""
-        return next(self.network.parameters()).dtype
+        return self._parameter.dtype
+
+    def network_in(self, dtype: torch.dtype) -> Network:
+        """Return the network in a precision: itself, or a copy that is kept until it changes."""
+        if self.dtype == dtype:
+            return self.network
+        state = [(p.data_ptr(), p._version) for p in self._tensors]
+        kept = self._copies.get(dtype)
+        if kept is None or kept[0] != state:
+            with torch.inference_mode(False):  # whose tensors could not be differentiated later
+                kept = self._copies[dtype] = state, copy.deepcopy(self.network).to(dtype)
+        return kept[1]
+
+    def __getstate__(self) -> Json:
+        return {field.name: getattr(self, field.name) for field in fields(self)}
+
+    @functools.cached_property
+    def _tensors(self) -> list[Tensor]:
+        return [*self.network.parameters(), *self.network.buffers()]
+
+    @functools.cached_property
+    def _copies(self) -> dict[torch.dtype, tuple[list[tuple[int, int]], Network]]:
+        return {}
 
     def generator(self, random_state: RandomState) -> torch.Generator:
         """Return a generator on the device of the network."""
@@ -179,7 +205,10 @@ class FittedModel:
 
     def exact_decoder(self, network: Network) -> Callable[[Tensor], Tensor]:
         """Return `decoded_inputs` of a network in float64, whatever precision it has."""
-        exact = copy.deepcopy(network).to("cpu", torch.float64)
+        if network is self.network and self.device.type == "cpu":
+            exact = self.network_in(torch.float64)
+        else:
+            exact = copy.deepcopy(network).to("cpu", torch.float64)
 
         def decode(codes: Tensor) -> Tensor:
             with torch.inference_mode():
@@ -199,7 +228,7 @@ class FittedModel:
         """Return the scaled cells that expected inputs mean, shape (n_rows, n_features)."""
         cells = inputs.new_empty(len(inputs), self.n_features)
         for group in self.column_groups:
-            cells[:, list(group.columns)] = group.from_inputs(inputs)
+            cells[:, group.of_table] = group.from_inputs(inputs)
         return cells
 
     def input_spread(self, inputs: Tensor, deviations: Tensor) -> Matrix:
@@ -221,7 +250,7 @@ class FittedModel:
         """The columns with their losses and links."""
         return self.composition.column_groups(self.layout)
 
-    @property
+    @functools.cached_property
     def n_outputs(self) -> int:
         """How many numbers the network says of a row."""
         return len(self.layout.output_columns(range(self.n_features)))
@@ -229,7 +258,7 @@ class FittedModel:
     def _mean_inputs(self, raw: Tensor) -> Tensor:
         means = torch.empty_like(raw)
         for group in self.column_groups:
-            means[:, list(group.outputs)] = group.mean_inputs(raw)
+            means[:, group.of_outputs] = group.mean_inputs(raw)
         return means
 
     def map(
@@ -264,9 +293,7 @@ class FittedModel:
         dtype = torch.float64 if rows.dtype == np.float64 else torch.float32
         out = np.empty((rows.shape[0], width), rows.dtype)
         with torch.no_grad() if gradients else torch.inference_mode():
-            network, device = self.network, self.device
-            if self.dtype != dtype:
-                network = copy.deepcopy(network).to(dtype)
+            network, device = self.network_in(dtype), self.device
             fill = None
             if self.scaling.fill is not None:
                 fill = as_tensor(self.scaling.fill).to(device, dtype)

@@ -115,13 +115,12 @@ def _stacked(
     """Return what the normal distribution says, alone or joined with what the network says."""
     values = np.empty_like(rows)
     spread = np.empty_like(rows) if return_std else None
-    outputs = model.layout.source_outputs
     decode = None if stack.codes is None else model.exact_decoder(model.network)
     for block in blocks(len(rows), 4 * model.n_outputs):
         own = rows[block]
         inputs, observed = map(torch.from_numpy, model.to_inputs(own))
         expectation = stack.normal.expect(inputs, observed, variances=return_std)
-        in_whole_views = torch.from_numpy(_whole_views(model, own))[:, outputs]
+        in_whole_views = torch.from_numpy(_whole_views(model, own))
         answer = expectation.rows
         if method == "stack":
             by_network = torch.from_numpy(model.expected_inputs(own)).double()
@@ -140,12 +139,14 @@ def _stacked(
 
 
 def _whole_views(model: FittedModel, rows: Matrix) -> NDArray[np.bool_]:
-    """Return which cells are of a view that a row lacks as a whole, where there are several."""
-    in_whole_views = np.zeros(rows.shape, dtype=bool)
+    """Return which outputs are of a view that a row lacks as a whole, where there are several."""
     views = model.layout.of_views
-    for columns in views if len(views) > 1 else []:
+    if len(views) < 2:
+        return np.zeros((len(rows), model.n_outputs), dtype=bool)
+    in_whole_views = np.zeros(rows.shape, dtype=bool)
+    for columns in views:
         in_whole_views[:, columns] = np.all(np.isnan(rows[:, columns]), axis=1, keepdims=True)
-    return in_whole_views
+    return in_whole_views[:, model.layout.source_outputs]
 
 
 def _dense(model: FittedModel, X: TableLike) -> Matrix:

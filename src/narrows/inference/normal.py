@@ -7,6 +7,7 @@ no room for relations of single columns.
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -14,6 +15,9 @@ from typing import NamedTuple, Protocol
 
 import torch
 from torch import Tensor
+
+from narrows.core.bounded import Bounded
+from narrows.core.types import Json
 
 MOST_COLUMNS = 1024  # up to which all pairs of columns have a covariance of their own
 N_FACTORS = 64, 32  # beyond it, so many directions are shared by the columns, ...
@@ -26,6 +30,8 @@ MOST_DIRECT = 128  # columns up to which each row's own equations are solved out
 STEPS = 60  # of conjugate gradients
 EXACT, ROUGH = 1e-3, 2e-2  # size of the residual that ends them, in float64 and in float32
 BLOCK_CELLS = 1 << 22  # numbers handled at a time
+FEW = 4  # rows up to which each is filled by the equations of its own holes, ...
+MOST_KEPT = 1 << 22  # ... of which so many numbers are kept
 FLOOR = 1e-6  # added to each variance, as a share of it
 MOST_RAISED = 12  # times that the diagonal of a matrix is raised tenfold until it has a root
 TINY = 1e-30  # instead of 0, where something is divided by it
@@ -93,6 +99,10 @@ class FullCovariance:
     def expect(self, rows: Tensor, observed: Tensor, *, variances: bool) -> Expectation:
         """Return expectations of cells that were not observed; rows are relative to the mean."""
         filled = rows.where(observed, 0.0)
+        if len(rows) <= FEW and not variances:
+            for row in range(len(rows)):
+                self._fill(filled[row], observed[row])
+            return Expectation(filled, None)
         if len(self.matrix) > MOST_DIRECT and not variances:
             return Expectation(_by_conjugate_gradients(self.matrix, filled, observed), None)
         spread = torch.zeros_like(filled) if variances else None
@@ -111,6 +121,22 @@ class FullCovariance:
                 assert precision is not None
                 _solve_by_missing(precision, filled, spread, numbers, patterns)
         return Expectation(filled, spread)
+
+    def _fill(self, row: Tensor, observed: Tensor) -> None:
+        """Fill one row by the equations of its holes, which are kept: many rows lack the same."""
+        key = observed.numpy().tobytes()
+        kept = self._kept.get(key)
+        if kept is None:
+            kept = _equations(self.matrix, observed)
+            self._kept.put(key, kept, kept.weights.numel() + observed.numel())
+        row[kept.absent] = row[kept.present] @ kept.weights
+
+    @functools.cached_property
+    def _kept(self) -> Bounded[bytes, _Equations]:
+        return Bounded(MOST_KEPT)
+
+    def __getstate__(self) -> Json:
+        return {"matrix": self.matrix}
 
     def conditional_variances(self) -> Tensor:
         """Return the variance of each column given all others, shape (n_columns,)."""
@@ -197,6 +223,12 @@ class NormalDistribution:
         """How many columns there are."""
         return len(self.mean)
 
+    @functools.cached_property
+    def _exact(self) -> tuple[Tensor, Covariance, Tensor]:
+        """Mean and covariance in float64, and how far from its mean a cell counts."""
+        covariance = self.covariance.cast(torch.float64)
+        return self.mean.double(), covariance, FARTHEST * covariance.variances().sqrt()
+
     def expect(self, rows: Tensor, observed: Tensor, *, variances: bool = False) -> Expectation:
         """Return the expectation of what was not observed, given what was.
 
@@ -213,13 +245,15 @@ class NormalDistribution:
         variances : bool
             Whether to return the variances of the expected cells, too.
         """
-        rows, mean = rows.double(), self.mean.double()
-        covariance = self.covariance.cast(torch.float64)
-        farthest = FARTHEST * covariance.variances().sqrt()
+        rows = rows.double()
+        mean, covariance, farthest = self._exact
         x = (rows - mean).clamp(-farthest, farthest)
         expectation = covariance.expect(x, observed, variances=variances)
         expected = expectation.rows.add_(mean)
         return Expectation(rows.where(observed, expected), expectation.variances)
+
+    def __getstate__(self) -> Json:
+        return {"mean": self.mean, "covariance": self.covariance}
 
     @classmethod
     def fit(
@@ -446,18 +480,27 @@ def _solve_pattern(
     matrix: Tensor, filled: Tensor, spread: Tensor | None, rows: Tensor, observed: Tensor
 ) -> None:
     """Fill rows that lack the same cells."""
-    present, absent = observed.nonzero()[:, 0], (~observed).nonzero()[:, 0]
-    across = matrix[present][:, absent]
-    if not len(present):
-        if spread is not None:
-            spread[rows] = matrix.diagonal()
-        return
-    root = _cholesky(matrix[present][:, present])
-    weights = torch.cholesky_solve(across, root)
+    present, absent, across, weights = _equations(matrix, observed)
     filled[rows[:, None], absent] = filled[rows[:, None], present] @ weights
     if spread is not None:
         left = matrix.diagonal()[absent] - (across * weights).sum(0)
         spread[rows[:, None], absent] = left.clamp(min=0)
+
+
+class _Equations(NamedTuple):
+    """How cells that are absent follow from those present: their product with the weights."""
+
+    present: Tensor
+    absent: Tensor
+    across: Tensor
+    weights: Tensor
+
+
+def _equations(matrix: Tensor, observed: Tensor) -> _Equations:
+    present, absent = observed.nonzero()[:, 0], (~observed).nonzero()[:, 0]
+    across = matrix[present][:, absent]
+    root = _cholesky(matrix[present][:, present])
+    return _Equations(present, absent, across, torch.cholesky_solve(across, root))
 
 
 def _solve_by_observed(

@@ -29,7 +29,9 @@ def score_samples(model: FittedModel, X: TableLike, *, details: bool = False) ->
 
         columns = model.map(rows, cells, model.n_features)
         views = {v.name: columns[:, list(v.columns)].sum(1) for v in model.layout.views}
-        scores = np.where(empty, np.nan, columns.sum(1)).astype(columns.dtype)
+        scores = columns.sum(1)
+        if empty is not None:
+            scores[empty] = np.nan
         return Bunch(scores=scores, views=views, columns=columns)
 
     return score_rows(model, rows)
@@ -44,7 +46,8 @@ def score_rows(model: FittedModel, rows: Rows) -> Matrix:
         return -model.objective.per_sample(passed)[:, None]
 
     scores = model.map(rows, losses, 1)[:, 0]
-    scores[empty] = np.nan
+    if empty is not None:
+        scores[empty] = np.nan
     return scores
 
 
@@ -73,10 +76,13 @@ def _sums(scores: Matrix, sample_weight: TargetLike) -> tuple[float, float]:
     return float((scores[scored] * weight).sum()), float(weight.sum())
 
 
-def _empty(rows: Rows) -> NDArray[np.bool_]:
-    """Return which rows have no measured cell, and warn of them."""
+def _empty(rows: Rows) -> NDArray[np.bool_] | None:
+    """Return which rows have no measured cell, and warn of them; None if none has a hole."""
     if not isinstance(rows, np.ndarray):
-        return np.zeros(rows.shape[0], dtype=bool)
+        return None
+    with np.errstate(over="ignore", invalid="ignore"):
+        if np.isfinite(rows.sum()):
+            return None
     empty = np.asarray(np.isnan(rows).all(1))
     if empty.any():
         warnings.warn(

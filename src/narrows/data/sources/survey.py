@@ -126,6 +126,7 @@ class Survey:
             sample.add(piece, taken, int(start))
             if told is not None:
                 told(len(rows))
+        source.close()  # this thread reads no more of it: windows have a thread of their own
         if moments is None or not moments.n_rows:
             return None
         taken = np.array(sample.numbers, dtype=np.int64)
