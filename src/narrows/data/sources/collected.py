@@ -18,6 +18,9 @@ from narrows.data.sources.source import Piece, joined, rows_of
 WEIGHT, TARGET = "__narrows_weight__", "__narrows_target__"
 
 
+AT_ONCE = 64  # pieces whose rows are written together
+
+
 class Collected:
     """Some rows of pieces, and their numbers in the source."""
 
@@ -37,7 +40,7 @@ class Collected:
         some = rows_of(piece, rows)
         if not nw.dependencies.is_pyarrow_table(piece.features):
             self._arrays.append(some)
-            if len(self._arrays) == 64:
+            if len(self._arrays) == AT_ONCE:
                 self._arrays = [joined(self._arrays)]
             return
         table = some.features
@@ -46,7 +49,7 @@ class Collected:
                 table = table.append_column(name, [values])
         if not self._streams or not self._streams[-1].schema.equals(table.schema):
             self._streams.append(_Stream(table.schema))
-        self._streams[-1].writer.write_table(table)
+        self._streams[-1].add(table)
 
     def piece(self) -> Piece:
         """Return the rows as one piece."""
@@ -72,11 +75,26 @@ class _Stream:
 
         self.schema = schema
         self._sink = pa.BufferOutputStream()
-        self.writer = pa.ipc.new_stream(self._sink, schema)
+        self._writer = pa.ipc.new_stream(self._sink, schema)
+        self._waiting: list[Any] = []
+
+    def add(self, table: Any) -> None:
+        """Write a table, together with others: a few rows take less room than what frames them."""
+        self._waiting.append(table)
+        if len(self._waiting) == AT_ONCE:
+            self._write()
+
+    def _write(self) -> None:
+        import pyarrow as pa
+
+        if self._waiting:
+            self._writer.write_table(pa.concat_tables(self._waiting).combine_chunks())
+            self._waiting = []
 
     def table(self) -> Any:
         """Return what was written."""
         import pyarrow as pa
 
-        self.writer.close()
+        self._write()
+        self._writer.close()
         return pa.ipc.open_stream(self._sink.getvalue()).read_all()

@@ -42,7 +42,6 @@ class ParquetSource(ArrowSource):
     def __init__(self, paths: Sequence[str | os.PathLike[str]], roles: Roles, memory: int) -> None:
         self.paths = [os.fspath(path) for path in paths]
         self._identities = [_named(path, identity_of) for path in self.paths]
-        first = _named(self.paths[0], parquet.read_schema)
         self._most_chunks = memory // FOOTER_SHARE // CHUNK_BYTES
         self._chunks: list[int] = []  # of each file
         self._footers: dict[int, parquet.FileMetaData] = {}
@@ -50,7 +49,7 @@ class ParquetSource(ArrowSource):
         sizes: list[int] = []
         schemas: dict[int, pa.Schema] = {}
         for number, path in enumerate(self.paths):
-            footer = _named(path, parquet.read_metadata)
+            footer, own = _named(path, _head_of)
             self._chunks.append(footer.num_row_groups * footer.num_columns)
             self._footers[number] = footer
             # Those of wide files take as long to read as their row groups: kept where they are few.
@@ -61,13 +60,13 @@ class ParquetSource(ArrowSource):
                 if n_rows:
                     self._groups.append((number, group))
                     sizes.append(n_rows)
-            own = footer.schema.to_arrow_schema()
-            if footer.num_row_groups and own not in schemas.values():
+            if not number or (footer.num_row_groups and own not in schemas.values()):
                 schemas[number] = own
         where = self.paths[0] if len(self.paths) == 1 else f"{self.paths[0]} and others"
-        super().__init__(first, sizes, roles, memory, where)
+        super().__init__(schemas[0], sizes, roles, memory, where)
         for number, own in schemas.items():
-            check_kinds(self.paths[number], self._kinds, own)
+            if self._chunks[number]:
+                check_kinds(self.paths[number], self._kinds, own)
         self._opened = threading.local()  # whoever reads in a thread of its own has its own files
 
     def table(self, number: int, columns: Sequence[str]) -> pa.Table:
@@ -181,6 +180,12 @@ def _is_data(path: Path, folder: Path) -> bool:
         and path.is_file()
         and not any(part.startswith(PASSED_OVER) for part in parts)
     )
+
+
+def _head_of(path: str) -> tuple[parquet.FileMetaData, pa.Schema]:
+    """Return footer and schema, not by `ParquetSchema.to_arrow_schema`, which gives none back."""
+    with parquet.ParquetFile(path) as file:
+        return file.metadata, file.schema_arrow
 
 
 def _named(path: str, read: Callable[[str], T]) -> T:

@@ -44,3 +44,12 @@ def test_arrays_are_joined() -> None:
     np.testing.assert_array_equal(piece.features[:, 0], np.arange(200))
     assert piece.weight is not None
     assert len(piece.weight) == 200
+
+
+def test_a_row_of_each_of_many_pieces_takes_little_more_than_its_cells() -> None:
+    collected = Collected()
+    columns = {f"x{number}": np.zeros(2, np.float32) for number in range(300)}
+    for number in range(640):
+        collected.add(Piece(pa.table(columns)), np.array([0]), 2 * number)
+    assert collected._streams[0]._sink.tell() < 3 * 640 * 300 * 4
+    assert collected.piece().features.shape == (640, 300)

@@ -180,3 +180,22 @@ def test_footers_in_memory_are_bounded_by_the_memory_asked_for(
         assert pa.concat_tables(rows)["row"].to_pylist() == list(range(4000))
     assert len(few._files) == 1  # 60 chunks of the 64 that a quarter of the memory is for
     assert len(many._files) == 32
+
+
+@pytest.mark.slow
+def test_opening_many_wide_files_gives_their_footers_back(tmp_path: Path) -> None:
+    statm = Path("/proc/self/statm")
+    if not statm.exists():
+        pytest.skip("the system does not say how much memory a process has")
+    wide = pa.table({f"x{number}": np.zeros(20, np.float32) for number in range(800)})
+    parquet.write_table(wide, tmp_path / "0.parquet", row_group_size=2)
+    for number in range(1, 120):
+        os.link(tmp_path / "0.parquet", tmp_path / f"{number}.parquet")
+
+    def resident() -> float:
+        return int(statm.read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 1e6
+
+    open_source([tmp_path / f"{number}.parquet" for number in range(10)], memory=1 << 20)
+    before = resident()
+    assert open_source(tmp_path, memory=1 << 20).n_pieces == 1200
+    assert resident() - before < 40  # one footer takes 7 MB, a schema that is not given back 1
