@@ -241,7 +241,7 @@ class Categorical(ColumnType):
 
     def _chances(self, columns: LikeColumns, inputs: Tensor) -> Tensor:
         """Return probabilities for expected inputs, shape (n_samples, n_columns, n_places)."""
-        places = inputs.reshape(len(inputs), len(columns), -1) + self._shares(columns, inputs)
+        places = inputs.reshape(inputs.shape[0], len(columns), -1) + self._shares(columns, inputs)
         positive = places.clamp(min=LEAST_CHANCE)
         return positive / positive.sum(2, keepdim=True)
 
@@ -261,7 +261,7 @@ class Categorical(ColumnType):
         return _disagreement(draws)
 
     def _logs(self, columns: LikeColumns, raw: Tensor) -> Tensor:
-        places = raw.reshape(len(raw), len(columns), -1)
+        places = raw.reshape(raw.shape[0], len(columns), -1)
         return (places + self._shares(columns, raw).clamp(min=1e-4).log()).log_softmax(2)
 
     def _shares(self, columns: LikeColumns, raw: Tensor) -> Tensor:
@@ -370,7 +370,7 @@ class Ordinal(ColumnType):
 
     def _expected_chances(self, columns: LikeColumns, inputs: Tensor) -> Tensor:
         """Return probabilities for expected inputs, shape (n_samples, n_columns, n_places)."""
-        places = inputs.reshape(len(inputs), len(columns), -1)
+        places = inputs.reshape(inputs.shape[0], len(columns), -1)
         if _n_levels(columns) < 2:
             return torch.ones_like(places)
         shares = columns.row(inputs, "shares", lambda column: column.shares)
@@ -397,7 +397,7 @@ class Ordinal(ColumnType):
 
     def _odds(self, columns: LikeColumns, raw: Tensor) -> Tensor:
         start = columns.row(raw, "odds", lambda column: _stepwise(column.shares))
-        return raw.reshape(len(raw), len(columns), -1) + start
+        return raw.reshape(raw.shape[0], len(columns), -1) + start
 
 
 class Count(ColumnType):
@@ -493,9 +493,9 @@ class Count(ColumnType):
         start = columns.row(raw, "dispersion", lambda column: math.log(column.shares[1]))
         log_r = -(start + spreads).clamp(-10, 10)
         r = log_r.exp()
-        log_both = torch.logaddexp(log_r, log_mean)  # log(r + mean)
-        combinations = torch.lgamma(count + r) - torch.lgamma(r) - torch.lgamma(count + 1)
-        return -combinations - r * (log_r - log_both) - count * (log_mean - log_both)
+        above = F.softplus(log_mean - log_r)  # log(1 + mean / r), exact where r is large
+        combinations = _log_rising(r, count) - torch.lgamma(count + 1)
+        return (r + count) * above - combinations - count * (log_mean - log_r)
 
     def reconstruction(self, columns: LikeColumns, raw: Tensor) -> Tensor:
         """Return log(1 + mean), scaled."""
@@ -657,13 +657,13 @@ class Angle(ColumnType):
     def input_spread(self, columns: LikeColumns, inputs: Tensor, deviations: Tensor) -> Tensor:
         """Return what the point's deviation is in units of the table, seen from the middle."""
         length = self._expected_points(columns, inputs).norm(dim=2).clamp(min=1e-6)
-        spread = deviations.reshape(len(inputs), len(columns), 2).square().mean(2).sqrt()
+        spread = deviations.reshape(inputs.shape[0], len(columns), 2).square().mean(2).sqrt()
         turns: Tensor = (spread / length / (2 * math.pi)).clamp(max=1 / math.sqrt(12))
         return turns * self.period
 
     def _expected_points(self, columns: LikeColumns, inputs: Tensor) -> Tensor:
         means = self._means(columns, inputs)
-        return means + inputs.reshape(len(inputs), len(columns), 2)
+        return means + inputs.reshape(inputs.shape[0], len(columns), 2)
 
     def restore(self, column: Column, values: Matrix) -> Any:
         """Return values from 0 up and below the period."""
@@ -679,7 +679,7 @@ class Angle(ColumnType):
     def _points(self, columns: LikeColumns, raw: Tensor) -> Tensor:
         """Return the points that outputs stand for, shape (n_samples, n_columns, 2)."""
         spread = columns.baseline(raw)[:, None].div(2).sqrt()
-        return self._means(columns, raw) + raw.reshape(len(raw), len(columns), 2) * spread
+        return self._means(columns, raw) + raw.reshape(raw.shape[0], len(columns), 2) * spread
 
     def _means(self, columns: LikeColumns, raw: Tensor) -> Tensor:
         return columns.row(raw, "means", lambda column: column.shares)
@@ -708,8 +708,25 @@ def _sine(x: Tensor, argument: Tensor | None = None) -> Tensor:
 
 
 def _pairs(raw: Tensor) -> tuple[Tensor, Tensor]:
-    pairs = raw.reshape(len(raw), -1, 2)
+    pairs = raw.reshape(raw.shape[0], -1, 2)
     return pairs[..., 0], pairs[..., 1]
+
+
+def _log_rising(z: Tensor, n: Tensor) -> Tensor:
+    """Return log Gamma(z + n) - log Gamma(z), which is far smaller than either where z is large.
+
+    By Stirling's series from 8 on (NIST Digital Library of Mathematical Functions, 5.11.1).
+    """
+    large = z.clamp(min=8.0)
+    series = _stirling(large + n) - _stirling(large)
+    by_series = (large - 0.5) * torch.log1p(n / large) + n * (torch.log(large + n) - 1) + series
+    return torch.where(z < 8.0, torch.lgamma(z + n) - torch.lgamma(z), by_series)
+
+
+def _stirling(z: Tensor) -> Tensor:
+    """Return what Stirling's formula lacks of log Gamma(z), for z from 8 on."""
+    square = z.reciprocal().square()
+    return (1 / 12 - square * (1 / 360 - square / 1260)) / z
 
 
 def _n_levels(columns: LikeColumns) -> int:
