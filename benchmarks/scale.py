@@ -34,7 +34,7 @@ PAGE = Path(__file__).parents[1] / "docs" / "large.md"
 # Columns, hidden units and components; rows of a row group, rows in all.
 WORKLOADS = {"W4": (50, 32, 8, 8192, 2_000_000), "W1": (784, 256, 32, 2560, 100_000)}
 BATCH = 256
-ADDRESS_SPACE = 2_000_000_000  # of which Python and torch map more than half before any row is read
+ADDRESS_SPACE = 2_500_000_000  # of which Python and torch map 1.1 GB before any row is read
 Figures = dict[str, float]
 
 

@@ -53,6 +53,7 @@ from narrows.estimators.load import load as load
 from narrows.estimators.marginalized import (
     MarginalizedDenoisingAutoencoder as MarginalizedDenoisingAutoencoder,
 )
+from narrows.estimators.onnx_converter import register_skl2onnx as register_skl2onnx
 from narrows.estimators.regressor import AutoencoderRegressor as AutoencoderRegressor
 from narrows.fusions.experts import MixtureOfExperts as MixtureOfExperts
 from narrows.fusions.experts import MixtureOfProducts as MixtureOfProducts

@@ -79,6 +79,10 @@ class MissingDependencyError(NarrowsError, ImportError):
     """An optional package that is not installed: the message has the install command."""
 
 
+class ExportError(NarrowsError, RuntimeError):
+    """An exported file that would not say what the model says."""
+
+
 class ModelFileError(NarrowsError, ValueError):
     """A model folder that cannot be trusted."""
 

@@ -27,6 +27,8 @@ PAGES = sorted(
 )
 WITH_CODE = [path for path in PAGES if "```python\n" in path.read_text(encoding="utf-8")]
 
+NEEDED = {"export.md": ("onnxruntime", "onnxscript", "skl2onnx")}  # packages of extras, by page
+
 # Parts that nobody writes down: an operator or another setting makes them.
 MADE_BY_OTHERS = {
     "PenaltySum": "what + makes of penalties",
@@ -152,6 +154,8 @@ def test_the_code_on_a_page_runs(
     page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """All blocks in one go; parts that a page defines are forgotten after it."""
+    for package in NEEDED.get(page.name, ()):
+        pytest.importorskip(package, reason=f"needs {package}")
     blocks = re.findall(r"```python\n(.*?)```", page.read_text(encoding="utf-8"), flags=re.DOTALL)
     monkeypatch.chdir(tmp_path)
     name = f"page_{page.stem.replace('-', '_')}"

@@ -25,7 +25,7 @@ LAYERS = (
     ("training",),
     ("inference",),
     ("persistence",),
-    ("report",),
+    ("report", "export"),
     ("estimators",),
     ("recipes", "baselines", "advice", "testing"),
     ("comparison",),

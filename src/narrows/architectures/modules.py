@@ -122,7 +122,7 @@ class ModuleBlock(Block):
         if not self.training:
             rows: Tensor = self.module(x)
             return rows
-        if len(x) == 1:  # the rest of a table, of which no layer can take a variance
+        if x.shape[0] == 1:  # the rest of a table, of which no layer can take a variance
             with _at_rest(self.module):
                 lone: Tensor = self.module(x)
             return lone

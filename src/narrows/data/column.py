@@ -204,7 +204,7 @@ class ColumnType(Spec, axis="type"):
         By default the first of each column's, which is the value itself unless `inputs` says
         otherwise.
         """
-        return inputs.reshape(len(inputs), len(columns), -1)[:, :, 0]
+        return inputs.reshape(inputs.shape[0], len(columns), -1)[:, :, 0]
 
     def input_spread(self, columns: LikeColumns, inputs: Tensor, deviations: Tensor) -> Tensor:
         """Return how far cells may be off, in the units of the table, shape (n_samples, n_columns).
@@ -216,7 +216,7 @@ class ColumnType(Spec, axis="type"):
         inputs, deviations : Tensor of shape (n_samples, n_columns * n_outputs)
             Expected inputs, and their standard deviations.
         """
-        first = deviations.reshape(len(inputs), len(columns), -1)[:, :, 0]
+        first = deviations.reshape(inputs.shape[0], len(columns), -1)[:, :, 0]
         return first * columns.row(first, "scale", lambda column: column.scale)
 
     def restore(self, column: Column, values: Matrix) -> Any:

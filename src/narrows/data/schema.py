@@ -69,7 +69,7 @@ class Schema:
         else:
             numbers = np.array(X)
             for number in self.coded:
-                numbers[:, number] = self._numbered_array(number, numbers[:, number], remark)
+                numbers[:, number] = self.numbered(number, numbers[:, number], remark)
         for number, column in enumerate(self.columns):
             if not (column.type.has_levels or column.type.is_plain):
                 column.type.check_values(self.called(number), numbers[:, number])
@@ -80,7 +80,8 @@ class Schema:
         missing = holes(series).to_numpy().astype(bool)
         return self._placed(number, series.to_list(), missing, remark)
 
-    def _numbered_array(self, number: int, values: Matrix, remark: bool) -> Matrix:
+    def numbered(self, number: int, values: Matrix, remark: bool = True) -> Matrix:
+        """Return the numbers of levels of a column, NaN where a value is missing."""
         return self._placed(number, values.tolist(), np.isnan(values), remark)
 
     def _placed(self, number: int, values: list[Level], missing: Matrix, remark: bool) -> Matrix:

@@ -212,7 +212,7 @@ class MixturePosterior:
         """Return log q(code | x), shape (n_samples,)."""
         flat = GaussianPosterior(self.means.flatten(0, 1), self.log_variances.flatten(0, 1))
         repeated = code.repeat_interleave(self.means.shape[1], 0)
-        each = flat.log_prob(repeated).view(len(code), -1)
+        each = flat.log_prob(repeated).view(code.shape[0], -1)
         each = each.masked_fill(~self.allowed, -torch.inf)
         return each.logsumexp(1) - self.allowed.sum(1).to(each.dtype).log()
 
@@ -248,7 +248,7 @@ class Experts(NamedTuple):
         n_views = len(self.views)
         said = [head.unflatten(1, (n_views, -1)) for head in heads]
         if observed is None:
-            shape = (len(heads[0]), n_views)
+            shape = (heads[0].shape[0], n_views)
             present = torch.ones(shape, dtype=torch.bool, device=heads[0].device)
         else:
             present = torch.stack([observed[:, list(own)].any(1) for own in self.views], 1)

@@ -105,7 +105,7 @@ class InputLayer(nn.Module):
 
     def _gone(self, x: Tensor, observed: Tensor | None) -> Tensor:
         if observed is None:
-            return x.new_zeros(len(x), len(self.indicators))
+            return x.new_zeros(x.shape[0], len(self.indicators))
         return (~observed.index_select(1, self.indicators)).to(x.dtype)
 
     def spread(self, observed: Tensor) -> Tensor:
@@ -113,7 +113,9 @@ class InputLayer(nn.Module):
         mask = observed.index_select(1, self.owner)
         if not len(self.indicators):
             return mask
-        known = mask.new_ones(len(mask), len(self.indicators))  # that a cell is missing is known
+        known = mask.new_ones(
+            mask.shape[0], len(self.indicators)
+        )  # that a cell is missing is known
         return torch.cat([mask, known], 1)
 
     @property

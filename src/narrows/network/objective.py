@@ -148,7 +148,7 @@ class Objective:
         What the objective and autograd give, if it `has_closed_form`. ``raw`` may be overwritten,
         and the derivative written to ``out``.
         """
-        scale = share / len(raw)
+        scale = share / raw.shape[0]
         weights = self._counts(batch, seen)
         return self.loss.loss_and_gradient(raw, batch.x, link, weights, scale, out)
 

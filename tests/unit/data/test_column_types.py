@@ -13,6 +13,7 @@ import polars as pl
 import pytest
 import scipy.stats
 import torch
+from scipy.special import loggamma
 
 import narrows
 from narrows import (
@@ -34,6 +35,7 @@ from narrows import (
 )
 from narrows.core.forward_pass import ForwardPass
 from narrows.data.column import Column, LikeColumns
+from narrows.data.column_types import _log_rising
 from narrows.errors import DataError, MissingWarning, ParameterError
 from narrows.losses.columnwise import likelihood
 from narrows.network.input_layer import InputLayer
@@ -624,3 +626,14 @@ def test_a_word_among_numbers_is_refused_with_its_column() -> None:
     other = table[:3].assign(age=pd.Series([40.0, "old", 50.0], dtype=object))
     with pytest.raises(DataError, match=r"column 'age' .*old"):
         fitted.transform(other)
+
+
+def test_differences_of_large_log_gammas_keep_their_digits() -> None:
+    z = torch.logspace(-4, 5, 200, dtype=torch.float64)[:, None]
+    n = torch.tensor([0.0, 1.0, 2.0, 10.0, 1000.0, 1e5], dtype=torch.float64)
+    exact = torch.from_numpy(loggamma((z + n).numpy()) - loggamma(z.numpy()))
+    for dtype, bound in ((torch.float64, 2e-10), (torch.float32, 2e-6)):
+        values = _log_rising(z.to(dtype), n.to(dtype)).double()
+        assert ((values - exact).abs() / exact.abs().clamp(min=1)).max() < bound
+    at = torch.tensor([0.5, 7.99, 8.01, 900.0], dtype=torch.float64, requires_grad=True)
+    assert torch.autograd.gradcheck(lambda z: _log_rising(z, torch.full_like(z, 3.0)), at)

@@ -1,0 +1,1 @@
+"""Models as files that run without narrows: ONNX, and torch's own."""

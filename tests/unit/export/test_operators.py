@@ -1,0 +1,44 @@
+"""Operations of our own in ONNX, against torch's."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch.nn import functional as F
+
+from narrows.export.onnx_file import quiet
+
+
+class _Both(torch.nn.Module):
+    def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        positive = F.softplus(x) + 1e-3
+        small = torch.sinh(x.clamp(-9, 9)) * 1e-4
+        return (
+            torch.lgamma(positive),
+            F.logsigmoid(x),
+            torch.log1p(positive),
+            torch.log1p(small.clamp(min=-0.3)),
+            torch.expm1(small),
+            torch.expm1(x.clamp(max=60)),
+        )
+
+
+def test_they_say_what_torch_says() -> None:
+    runtime = pytest.importorskip("onnxruntime", reason="needs the extra onnx")
+    pytest.importorskip("onnxscript", reason="needs the extra onnx")
+    from narrows.export.operators import translations
+
+    x = torch.linspace(-80, 3000, 999).sinh().clamp(-60, 3000).view(37, 27)
+    x[0] = torch.linspace(-60, 60, 27)
+    with quiet():
+        program: Any = torch.onnx.export(
+            _Both(), (x,), dynamo=True, custom_translation_table=translations(), verbose=False
+        )
+    session = runtime.InferenceSession(program.model_proto.SerializeToString())
+    name = session.get_inputs()[0].name
+    exact = _Both()(x.double())
+    for answer, expected in zip(session.run(None, {name: x.numpy()}), exact, strict=True):
+        np.testing.assert_allclose(answer, expected, rtol=2e-6, atol=1e-12)

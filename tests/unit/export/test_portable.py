@@ -1,0 +1,89 @@
+"""A model as a module says what the model says, and the model stays what it was."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from exported_kinds import ALL, fitted, rows
+
+from narrows.errors import ParameterError
+from narrows.export.onnx_file import difference
+from narrows.export.portable import OUTPUTS, Portable, checked_outputs
+from narrows.export.reference import answers_of, rows_like_those_of_fit
+
+EVERY = ("encode", "reconstruct", "score", "impute")
+
+
+@pytest.mark.parametrize("holes", [False, True])
+@pytest.mark.parametrize("kind", ALL)
+def test_every_kind_says_the_same_as_a_module(kind: str, holes: bool) -> None:
+    estimator = fitted(kind, holes=holes)
+    model = estimator._fitted
+    module = Portable(model, EVERY)
+    decoder = Portable(model, ("decode",))
+    for size in (1, 7, 100):
+        given = rows_like_those_of_fit(model, size, module.dtype)
+        expected = answers_of(model, given, EVERY)
+        for name, answer in zip(EVERY, module(torch.from_numpy(given)), strict=True):
+            assert difference(model, name, answer.numpy(), expected[name]) < 1e-5, name
+        codes = rows_like_those_of_fit(model, size, module.dtype, codes=True)
+        (decoded,) = decoder(torch.from_numpy(codes))
+        own = answers_of(model, codes, ("decode",))["decode"]
+        assert difference(model, "decode", decoded.numpy(), own) < 1e-5
+
+
+@pytest.mark.parametrize("kind", ["basic", "types", "views, product of experts"])
+def test_it_says_what_the_public_methods_say(kind: str) -> None:
+    estimator = fitted(kind, holes=True)
+    X = rows(kind, holes=True)[:50]
+    module = Portable(estimator._fitted, EVERY)
+    code, rebuilt, score, filled = (a.numpy() for a in module(torch.from_numpy(X)))
+    np.testing.assert_allclose(code, estimator.transform(X), atol=1e-5)
+    np.testing.assert_allclose(score, estimator.score_samples(X), rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(rebuilt, estimator.reconstruct(X), rtol=1e-4, atol=1e-4)
+    np.testing.assert_allclose(filled, estimator.impute(X, method="network"), rtol=1e-4, atol=1e-4)
+    (back,) = Portable(estimator._fitted, ("decode",))(torch.from_numpy(code))
+    np.testing.assert_allclose(back, estimator.inverse_transform(code), rtol=1e-4, atol=1e-4)
+
+
+def test_levels_that_fit_did_not_see_are_missing_or_rare() -> None:
+    estimator = fitted("types")
+    X = rows("types", holes=False)[:4]
+    X[1, 1] = 99
+    module = Portable(estimator._fitted, ("encode",))
+    with pytest.warns(UserWarning, match="levels that fit did not see"):
+        expected = estimator.transform(X)
+    np.testing.assert_allclose(module(torch.from_numpy(X))[0], expected, atol=1e-5)
+
+
+def test_a_row_without_any_cell_has_no_score() -> None:
+    module = Portable(fitted("basic")._fitted, ("score",))
+    (score,) = module(torch.full((2, 16), torch.nan))
+    assert score.isnan().all()
+
+
+@pytest.mark.parametrize("kind", ["basic", "types", "lstm"])
+def test_the_model_is_not_touched(kind: str) -> None:
+    estimator: Any = fitted(kind)
+    X = rows(kind, holes=True)[:20]
+    before = estimator.transform(X), estimator.score_samples(X)
+    gradients = [p.requires_grad for p in estimator.network_.parameters()]
+    Portable(estimator._fitted, EVERY)(torch.from_numpy(X))
+    assert [p.requires_grad for p in estimator.network_.parameters()] == gradients
+    np.testing.assert_array_equal(estimator.transform(X), before[0])
+    np.testing.assert_array_equal(estimator.score_samples(X), before[1])
+    estimator.partial_fit(rows(kind, holes=False))
+
+
+def test_outputs_are_chosen_by_name() -> None:
+    assert checked_outputs("score") == ("score",)
+    assert checked_outputs(["score", "encode", "score"]) == ("score", "encode")
+    with pytest.raises(ParameterError, match="outputs='scores' must be one of"):
+        checked_outputs("scores")
+    with pytest.raises(ParameterError, match="starts from codes"):
+        checked_outputs(list(OUTPUTS))
+    with pytest.raises(ParameterError, match="outputs is empty"):
+        checked_outputs([])
