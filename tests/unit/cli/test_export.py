@@ -23,7 +23,8 @@ def test_a_model_becomes_a_program_of_torch(run: Any, folder: Path, tmp_path: Pa
     assert json.loads(result.stdout)["output"] == str(path)
     model = narrows.load(folder / "model")
     rows = pd.read_parquet(folder / "wdbc.parquet")[list(model.feature_names_in_)]
-    (code,) = torch.export.load(path).module()(torch.from_numpy(rows.to_numpy(np.float32)))
+    given = torch.tensor(rows.to_numpy(np.float32))
+    (code,) = torch.export.load(path).module()(given)
     np.testing.assert_allclose(code, model.transform(rows), atol=1e-4)
 
 
