@@ -6,13 +6,14 @@ from typing import Any, Self
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from sklearn.base import ClassifierMixin
 from sklearn.utils import compute_class_weight
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted
 from torch.nn import functional as F
 
 from narrows.core.group import current
-from narrows.core.types import Estimator, Matrix, Part, RandomState, TableLike, TargetLike
+from narrows.core.types import Estimator, Json, Matrix, Part, RandomState, TableLike, TargetLike
 from narrows.data.sources.source import Source
 from narrows.data.sources.taken import Taken, refuse_beside
 from narrows.data.sources.target_source import TargetSource
@@ -255,6 +256,19 @@ class AutoencoderClassifier(ClassifierMixin, FineTuned):  # type: ignore[misc]
     def _logits(self, X: TableLike) -> Matrix:
         check_is_fitted(self, "head_")
         return self._predicted(X, self._n_outputs)
+
+    def _head_settings(self) -> tuple[Json, Json]:
+        return {"classes": self._numbers().tolist()}, {"narrows.classes": self.classes_.tolist()}
+
+    def _answers(self, said: Matrix) -> dict[str, Matrix]:
+        proba = F.softmax(torch.from_numpy(said), dim=1).numpy()
+        return {"predict": self._numbers()[said.argmax(1)], "predict_proba": proba}
+
+    def _numbers(self) -> NDArray[np.int64]:
+        """Return the classes themselves if they are whole numbers, else their places."""
+        if self.classes_.dtype.kind in "iu":
+            return self.classes_.astype(np.int64)
+        return np.arange(len(self.classes_))
 
     @property
     def _n_outputs(self) -> int:

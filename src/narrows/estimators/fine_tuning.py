@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import copy
 import os
+from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
@@ -14,11 +15,12 @@ from sklearn.utils.validation import _check_y, check_is_fitted
 from torch import Tensor
 
 from narrows.core import checks
-from narrows.core.fit_settings import copied_settings
+from narrows.core.fit_settings import copied_settings, settings_of_fit
 from narrows.core.group import current
 from narrows.core.randomness import Randomness, seed
-from narrows.core.types import Estimator, Matrix, Part, RandomState, TableLike, TargetLike
+from narrows.core.types import Estimator, Json, Matrix, Part, RandomState, TableLike, TargetLike
 from narrows.data import containers, reading
+from narrows.data.column_statistics import Rows
 from narrows.data.sources.parts import Written
 from narrows.data.sources.source import Source
 from narrows.data.sources.taken import Taken
@@ -37,6 +39,9 @@ from narrows.persistence.model import State, Storable
 from narrows.training.plan import refuse_all_rows
 from narrows.training.run import prepare
 from narrows.training.runtime import resolve
+
+if TYPE_CHECKING:
+    from narrows.export.portable import Exportable
 
 WRITTEN = {name: METHODS[name] for name in ("predictions", "codes", "probabilities")}
 
@@ -151,6 +156,112 @@ class FineTuned(
             self._writer, source, folder, what=what, n_jobs=n_jobs, on_error=on_error
         )
 
+    def export_onnx(
+        self,
+        path: str | os.PathLike[str],
+        *,
+        outputs: Sequence[str] | str = "predict",
+        inputs: str = "table",
+    ) -> Json:
+        """Write the model as one ONNX file, which runs without narrows, torch or Python.
+
+        What it takes, and how it is held against the model, is as of `Autoencoder.export_onnx`.
+
+        Parameters
+        ----------
+        path : path
+            The file.
+        outputs : str, or sequence of {"predict", "predict_proba", "encode"}
+            What it gives; "predict_proba" of classes. A class that is no whole number is given by
+            its place in ``narrows.classes`` of the metadata.
+        inputs : {"table", "columns"}
+            One tensor ``rows``, or one for each column, text as text.
+
+        Returns
+        -------
+        dict
+            ``bytes``, and ``differences``: the largest of each output.
+
+        Raises
+        ------
+        ExportError
+            If the file would not say what the model says.
+        MissingDependencyError
+            If onnx, onnxscript and onnxruntime are not installed: ``pip install narrows[onnx]``.
+        ParameterError
+            If there is no such output.
+
+        Examples
+        --------
+        >>> from narrows import AutoencoderRegressor
+        >>> from sklearn.datasets import load_diabetes
+        >>> X, y = load_diabetes(return_X_y=True)
+        >>> model = AutoencoderRegressor(max_epochs=2, random_state=0).fit(X, y)
+        >>> model.export_onnx("diabetes.onnx")  # doctest: +SKIP
+        """
+        from narrows.export.onnx_file import export_onnx
+
+        return export_onnx(self._exportable, path, outputs=outputs, inputs=inputs)
+
+    def export_torch(
+        self, path: str | os.PathLike[str], *, outputs: Sequence[str] | str = "predict"
+    ) -> Json:
+        """Write the model as a file of `torch.export`, as `Autoencoder.export_torch` does.
+
+        Parameters
+        ----------
+        path : path
+            The file; by convention it ends in ``.pt2``.
+        outputs : str, or sequence of {"predict", "predict_proba", "encode"}
+            As of `export_onnx`.
+
+        Returns
+        -------
+        dict
+            ``bytes``, and ``differences``: the largest of each output.
+
+        Raises
+        ------
+        ExportError
+            If the program would not say what the model says.
+        ParameterError
+            If there is no such output.
+        """
+        from narrows.export.torch_file import export_torch
+
+        return export_torch(self._exportable, path, outputs=outputs)
+
+    @property
+    def _exportable(self) -> Exportable:
+        from narrows.export.portable import Exportable, PortableHead
+        from narrows.export.reference import as_read
+
+        check_is_fitted(self, "head_")
+        model = self.encoder_._fitted
+        settings, described = self._head_settings()
+
+        def answers(given: Matrix, outputs: Sequence[str]) -> dict[str, Matrix]:
+            rows = as_read(model, given)
+            said = self._answers(self._mapped(rows, self._n_outputs))
+            return {"encode": model.encode(rows), **said}
+
+        return Exportable(
+            model,
+            settings_of_fit(self),
+            tuple(WRITTEN[what] if what != "codes" else "encode" for what in self._writer.choices),
+            lambda outputs: PortableHead(model, self.head_, outputs, **settings),
+            answers,
+            described,
+        )
+
+    def _head_settings(self) -> tuple[Json, Json]:
+        """Return what a head needs to be exported, and what is said of it."""
+        raise NotImplementedError
+
+    def _answers(self, said: Matrix) -> dict[str, Matrix]:
+        """Return what an exported file gives for what the head says, by name."""
+        raise NotImplementedError
+
     @property
     def _writer(self) -> Writer:
         check_is_fitted(self, "head_")
@@ -253,6 +364,9 @@ class FineTuned(
 
     def _predicted(self, X: TableLike, n_outputs: int) -> Matrix:
         self._read(X, reset=False)
+        return self._mapped(self.encoder_._fitted.read(X), n_outputs)
+
+    def _mapped(self, rows: Rows, n_outputs: int) -> Matrix:
         heads = {torch.float32: self.head_, torch.float64: copy.deepcopy(self.head_).double()}
         if next(self.head_.parameters()).dtype == torch.float64:
             heads[torch.float32] = copy.deepcopy(self.head_).float()
@@ -261,8 +375,7 @@ class FineTuned(
             values: Tensor = heads[x.dtype](network.posterior(x, seen).mean)
             return values
 
-        model = self.encoder_._fitted
-        return model.map(model.read(X), outputs, n_outputs)
+        return self.encoder_._fitted.map(rows, outputs, n_outputs)
 
     @property
     def _n_features_out(self) -> int:

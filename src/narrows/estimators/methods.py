@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 import os
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +19,12 @@ from narrows.data.sources.source import Source
 from narrows.inference import explanation, generation, imputation, transform_to
 from narrows.inference.fitted_model import FittedModel
 from narrows.inference.transform_to import Writer
+
+if TYPE_CHECKING:
+    pass
+
+if TYPE_CHECKING:
+    from narrows.export.portable import Exportable
 
 TITLE = "What the code keeps"
 
@@ -217,8 +224,20 @@ class FittedMethods:
         """
         from narrows.export.onnx_file import export_onnx
 
-        return export_onnx(
-            self._model, written_settings(self), path, outputs=outputs, inputs=inputs
+        return export_onnx(self._exportable, path, outputs=outputs, inputs=inputs)
+
+    @property
+    def _exportable(self) -> Exportable:
+        from narrows.export.portable import OUTPUTS, Exportable, Portable
+        from narrows.export.reference import answers_of
+
+        model = self._model
+        return Exportable(
+            model,
+            written_settings(self),
+            OUTPUTS,
+            functools.partial(Portable, model),
+            functools.partial(answers_of, model),
         )
 
     def export_torch(
@@ -264,7 +283,7 @@ class FittedMethods:
         """
         from narrows.export.torch_file import export_torch
 
-        return export_torch(self._model, written_settings(self), path, outputs=outputs)
+        return export_torch(self._exportable, path, outputs=outputs)
 
     def translate(
         self,

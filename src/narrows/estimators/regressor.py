@@ -11,7 +11,7 @@ from sklearn.utils import Tags
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted
 
 from narrows.core.group import current
-from narrows.core.types import Matrix, TableLike, TargetLike
+from narrows.core.types import Json, Matrix, TableLike, TargetLike
 from narrows.data.column_statistics import Moments
 from narrows.data.sources.source import Beside, Source
 from narrows.data.sources.taken import Taken, refuse_beside
@@ -204,6 +204,12 @@ class AutoencoderRegressor(RegressorMixin, FineTuned):  # type: ignore[misc]
         scaled = self._predicted(X, self._n_outputs)
         values: Matrix = scaled * self.target_scale_ + self.target_mean_
         return values[:, 0] if self._flat else values
+
+    def _head_settings(self) -> tuple[Json, Json]:
+        return {"mean": self.target_mean_, "scale": self.target_scale_}, {}
+
+    def _answers(self, said: Matrix) -> dict[str, Matrix]:
+        return {"predict": said * self.target_scale_ + self.target_mean_}
 
     @property
     def _n_outputs(self) -> int:

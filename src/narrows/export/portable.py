@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor, nn
 
 from narrows.core import checks
+from narrows.core.types import Json, Matrix, Named
 from narrows.data.column import Column
 from narrows.errors import ParameterError
 from narrows.inference.fitted_model import FittedModel
@@ -25,8 +27,8 @@ OUTPUTS = {
 DEFAULT = ("encode", "reconstruct", "score")
 
 
-def checked_outputs(outputs: Sequence[str] | str) -> tuple[str, ...]:
-    """Return what is to be given.
+def checked_outputs(outputs: Sequence[str] | str, choices: Collection[str]) -> tuple[str, ...]:
+    """Return what is to be given, of what can be.
 
     Raises
     ------
@@ -35,9 +37,9 @@ def checked_outputs(outputs: Sequence[str] | str) -> tuple[str, ...]:
     """
     chosen = (outputs,) if isinstance(outputs, str) else tuple(dict.fromkeys(outputs))
     for name in chosen:
-        checks.choice("outputs", name, OUTPUTS)
+        checks.choice("outputs", name, choices)
     if not chosen:
-        raise ParameterError(f"outputs is empty; choose some of {', '.join(OUTPUTS)}")
+        raise ParameterError(f"outputs is empty; choose some of {', '.join(choices)}")
     if "decode" in chosen and len(chosen) > 1:
         raise ParameterError(
             "outputs has 'decode' beside others, but it starts from codes and they from rows; "
@@ -49,6 +51,34 @@ def checked_outputs(outputs: Sequence[str] | str) -> tuple[str, ...]:
 def has_text(column: Column) -> bool:
     """Return whether a column's levels are text, which numbers stand for."""
     return column.type.has_levels and any(isinstance(level, str) for level in column.levels)
+
+
+@dataclass(frozen=True)
+class Exportable:
+    """What of a fitted estimator can be exported, and what it is held against.
+
+    Parameters
+    ----------
+    model : FittedModel
+        Its network, and what its tables are like.
+    settings : mapping
+        Of its fit.
+    choices : collection of str
+        What a file may give.
+    portable : callable
+        Returns a module for what is chosen.
+    answers : callable
+        Returns what the estimator says of rows, or of codes, by name.
+    described : dict
+        What else a file says of itself.
+    """
+
+    model: FittedModel
+    settings: Named
+    choices: Collection[str]
+    portable: Callable[[Sequence[str]], Portable]
+    answers: Callable[[Matrix, Sequence[str]], Mapping[str, Matrix]]
+    described: Json = field(default_factory=dict)
 
 
 class Portable(nn.Module):
@@ -123,11 +153,16 @@ class Portable(nn.Module):
             made["score"] = torch.where(observed.any(1), -self._per_sample(passed), torch.nan)
         code = self.network.encode(x, observed)
         made["encode"] = code
+        made.update(self._predicted(x, observed))
         if {"reconstruct", "impute"} & set(self.outputs):
             decoded = self._restored(self.network.decode(code, observed))
             made["reconstruct"] = torch.where(observed, decoded, torch.nan)
             made["impute"] = torch.where(torch.isnan(rows), decoded, rows)
         return tuple(made[name] for name in self.outputs)
+
+    def _predicted(self, x: Tensor, observed: Tensor) -> dict[str, Tensor]:
+        """Return what is said of scaled rows besides, by name: nothing."""
+        return {}
 
     def _numbered(self, rows: Tensor) -> Tensor:
         """Return cells as the network is given them: numbers of levels, angles in one turn."""
@@ -167,3 +202,52 @@ class Portable(nn.Module):
             named = levels[place.clamp(0, levels.shape[0] - 1).long()]
             cells = torch.cat([cells[:, :number], named[:, None], cells[:, number + 1 :]], 1)
         return cells
+
+
+class PortableHead(Portable):
+    """The same with a head on the code, that of a classifier or regressor.
+
+    Parameters
+    ----------
+    model : FittedModel
+        Of the encoder.
+    head : torch.nn.Module
+        From codes to a number per class, or to standardised targets.
+    outputs : sequence of str
+        "encode", "predict", and "predict_proba" of classes.
+    classes : sequence of int or None
+        What is predicted for the first, second, ... class; None of numbers.
+    mean, scale : array of shape (n_outputs,) or None
+        Of targets that are numbers.
+    """
+
+    mean: Tensor
+    spread: Tensor
+    classes: Tensor
+
+    def __init__(
+        self,
+        model: FittedModel,
+        head: nn.Module,
+        outputs: Sequence[str],
+        *,
+        classes: Sequence[int] | None = None,
+        mean: Matrix | None = None,
+        scale: Matrix | None = None,
+    ) -> None:
+        super().__init__(model, outputs)
+        self.head = copy.deepcopy(head).to("cpu", self.dtype).eval().requires_grad_(False)
+        self.classifies = classes is not None
+        if classes is not None:
+            self.register_buffer("classes", torch.tensor(classes, dtype=torch.int64))
+        else:
+            assert mean is not None
+            assert scale is not None
+            self.register_buffer("mean", torch.from_numpy(mean).to(self.dtype))
+            self.register_buffer("spread", torch.from_numpy(scale).to(self.dtype))
+
+    def _predicted(self, x: Tensor, observed: Tensor) -> dict[str, Tensor]:
+        said = self.head(self.network.posterior(x, observed).mean)
+        if not self.classifies:
+            return {"predict": said * self.spread + self.mean}
+        return {"predict": self.classes[said.argmax(1)], "predict_proba": said.softmax(1)}

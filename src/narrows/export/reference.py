@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 import torch
@@ -47,20 +46,26 @@ def rows_like_those_of_fit(
     return rows.astype(width)
 
 
+def as_read(model: FittedModel, given: Matrix) -> Matrix:
+    """Return cells in the units of the table, text by its number, as `FittedModel.read` would."""
+    schema = model.layout.schema
+    if schema is None:
+        return given
+    rows = given.copy()
+    for number in schema.coded:
+        if not has_text(schema.columns[number]):
+            rows[:, number] = schema.numbered(number, given[:, number], remark=False)
+    for number, column in enumerate(schema.columns):
+        if not (column.type.has_levels or column.type.is_plain):
+            rows[:, number] = column.type.canonical(rows[:, number])
+    return rows
+
+
 def answers_of(model: FittedModel, given: Matrix, outputs: Sequence[str]) -> dict[str, Matrix]:
     """Return what the model says of rows, or of codes that are to be decoded."""
     if tuple(outputs) == ("decode",):
         return {"decode": in_units(model, model.decode(given))}
-    schema = model.layout.schema
-    rows: Any = given
-    if schema is not None:
-        rows = given.copy()
-        for number in schema.coded:
-            if not has_text(schema.columns[number]):
-                rows[:, number] = schema.numbered(number, given[:, number], remark=False)
-        for number, column in enumerate(schema.columns):
-            if not (column.type.has_levels or column.type.is_plain):
-                rows[:, number] = column.type.canonical(rows[:, number])
+    rows = as_read(model, given)
     decoded = in_units(model, model.reconstruct(rows))
     empty = np.isnan(rows)
     with warnings.catch_warnings():  # of rows without any cell, which are among those drawn

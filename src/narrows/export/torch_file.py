@@ -11,28 +11,26 @@ from pathlib import Path
 import torch
 
 from narrows.core.files import replacing
-from narrows.core.types import Json, Named
+from narrows.core.types import Json
 from narrows.data.formats.files import check_place
 from narrows.errors import ExportError
 from narrows.export.onnx_file import SIZES, TOLERANCE, description, difference, quiet
-from narrows.export.portable import Portable, checked_outputs
-from narrows.export.reference import answers_of, rows_like_those_of_fit
-from narrows.inference.fitted_model import FittedModel
+from narrows.export.portable import Exportable, checked_outputs
+from narrows.export.reference import rows_like_those_of_fit
 
 DESCRIPTION = "narrows.json"  # beside the program, in the file
 
 
 def export_torch(
-    model: FittedModel,
-    settings: Named,
+    what: Exportable,
     path: str | os.PathLike[str],
     *,
     outputs: Sequence[str] | str,
 ) -> Json:
-    """Write a fitted model as a ``.pt2`` file; see `Autoencoder.export_torch`."""
-    chosen = checked_outputs(outputs)
+    """Write a fitted estimator as a ``.pt2`` file; see `Autoencoder.export_torch`."""
+    chosen = checked_outputs(outputs, what.choices)
     check_place(path)
-    module = Portable(model, chosen).eval()
+    model, module = what.model, what.portable(chosen).eval()
     of_codes = chosen == ("decode",)
     width = module.n_components if of_codes else module.n_features
     with quiet(), torch.no_grad():
@@ -45,7 +43,7 @@ def export_torch(
     worst = dict.fromkeys(chosen, 0.0)
     for size in SIZES:
         given = rows_like_those_of_fit(model, size, module.dtype, codes=of_codes)
-        expected = answers_of(model, given, chosen)
+        expected = what.answers(given, chosen)
         for name, answer in zip(chosen, run(torch.from_numpy(given)), strict=True):
             apart = difference(model, name, answer.detach().numpy(), expected[name])
             worst[name] = max(worst[name], apart)
@@ -56,7 +54,7 @@ def export_torch(
                 f"more than {TOLERANCE:g}, so no file was written; leave it out of outputs"
             )
     buffer = io.BytesIO()
-    described = json.dumps(description(model, settings, chosen))
+    described = json.dumps(description(what, chosen))
     torch.export.save(program, buffer, extra_files={DESCRIPTION: described})
     with replacing(Path(path)) as stream:
         stream.write(buffer.getvalue())

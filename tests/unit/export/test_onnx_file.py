@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 from exported_kinds import ALL, fitted, rows
 
-from narrows import Autoencoder
+from narrows import Autoencoder, AutoencoderClassifier, AutoencoderRegressor
 from narrows.errors import ExportError, MissingDependencyError, ParameterError
-from narrows.export import onnx_file
+from narrows.export import onnx_file, reference
 from narrows.export.reference import answers_of, rows_like_those_of_fit
 
 EVERY = ("encode", "reconstruct", "score", "impute")
@@ -100,7 +100,7 @@ def test_a_file_that_differs_is_not_left(tmp_path: Path, monkeypatch: pytest.Mon
     def other(*arguments: Any) -> Any:
         return {name: values + 1e-3 for name, values in answers_of(*arguments).items()}
 
-    monkeypatch.setattr(onnx_file, "answers_of", other)
+    monkeypatch.setattr(reference, "answers_of", other)
     with pytest.raises(ExportError, match=r"'encode' by onnxruntime differs by 1\.0e-03.*no file"):
         fitted("basic").export_onnx(tmp_path / "model.onnx", outputs="encode")
     assert (tmp_path / "model.onnx").read_bytes() == b"the one before"
@@ -142,3 +142,18 @@ def test_what_is_not_fitted_has_no_export(tmp_path: Path) -> None:
 
     with pytest.raises(NotFittedError):
         Autoencoder(2).export_onnx(tmp_path / "model.onnx")
+
+
+def test_a_classifier_and_a_regressor_become_files(tmp_path: Path) -> None:
+    pytest.importorskip("onnxscript", reason="needs the extra onnx")
+    X = rows("basic", holes=True)
+    y = np.where(np.nan_to_num(X[:, 3]) > 5, "high", "low")
+    classifier = AutoencoderClassifier(Autoencoder(2, max_epochs=2), max_epochs=2, random_state=0)
+    classifier.fit(X, y).export_onnx(tmp_path / "c.onnx", outputs=["predict", "predict_proba"])
+    place, proba = _session(tmp_path / "c.onnx").run(None, {"rows": X})
+    assert (classifier.classes_[place] == classifier.predict(X)).mean() > 0.99
+    np.testing.assert_allclose(proba, classifier.predict_proba(X), atol=1e-5)
+    regressor = AutoencoderRegressor(Autoencoder(2, max_epochs=2), max_epochs=2, random_state=0)
+    regressor.fit(X, np.nan_to_num(X[:, 3])).export_onnx(tmp_path / "r.onnx")
+    (said,) = _session(tmp_path / "r.onnx").run(None, {"rows": X})
+    np.testing.assert_allclose(said[:, 0], regressor.predict(X), rtol=1e-5)

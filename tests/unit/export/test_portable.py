@@ -9,6 +9,7 @@ import pytest
 import torch
 from exported_kinds import ALL, fitted, rows
 
+from narrows import AutoencoderClassifier, AutoencoderRegressor
 from narrows.errors import ParameterError
 from narrows.export.onnx_file import difference
 from narrows.export.portable import OUTPUTS, Portable, checked_outputs
@@ -79,11 +80,41 @@ def test_the_model_is_not_touched(kind: str) -> None:
 
 
 def test_outputs_are_chosen_by_name() -> None:
-    assert checked_outputs("score") == ("score",)
-    assert checked_outputs(["score", "encode", "score"]) == ("score", "encode")
+    assert checked_outputs("score", OUTPUTS) == ("score",)
+    assert checked_outputs(["score", "encode", "score"], OUTPUTS) == ("score", "encode")
     with pytest.raises(ParameterError, match="outputs='scores' must be one of"):
-        checked_outputs("scores")
+        checked_outputs("scores", OUTPUTS)
     with pytest.raises(ParameterError, match="starts from codes"):
-        checked_outputs(list(OUTPUTS))
+        checked_outputs(list(OUTPUTS), OUTPUTS)
     with pytest.raises(ParameterError, match="outputs is empty"):
-        checked_outputs([])
+        checked_outputs([], OUTPUTS)
+
+
+@pytest.mark.parametrize("classes", ["numbers", "text"])
+def test_a_classifier_with_its_head(classes: str) -> None:
+    X = rows("types", holes=True)
+    labels = np.digitize(np.nan_to_num(X[:, 8]), [4.8, 5.2]) + 3
+    y = labels if classes == "numbers" else np.array(["low", "middle", "high"])[labels - 3]
+    estimator = AutoencoderClassifier(ALL["types"](), max_epochs=2, random_state=0).fit(X, y)
+    what = estimator._exportable
+    module = what.portable(["encode", "predict", "predict_proba"])
+    code, predicted, proba = (a.numpy() for a in module(torch.from_numpy(X)))
+    np.testing.assert_allclose(code, estimator.transform(X), atol=1e-5)
+    np.testing.assert_allclose(proba, estimator.predict_proba(X), atol=1e-5)
+    named = predicted if classes == "numbers" else estimator.classes_[predicted]
+    assert (named == estimator.predict(X)).mean() > 0.99
+    assert what.described["narrows.classes"] == estimator.classes_.tolist()
+    answers = what.answers(X, ("predict",))
+    assert difference(what.model, "predict", predicted, answers["predict"]) == 0
+    assert difference(what.model, "predict", predicted + 1, answers["predict"]) == 1
+
+
+def test_a_regressor_with_its_head() -> None:
+    X = rows("basic", holes=True)
+    y = np.nan_to_num(X[:, :2]) * 100
+    estimator = AutoencoderRegressor(ALL["basic"](), max_epochs=2, random_state=0).fit(X, y)
+    what = estimator._exportable
+    assert set(what.choices) == {"predict", "encode"}
+    (predicted,) = what.portable(["predict"])(torch.from_numpy(X))
+    np.testing.assert_allclose(predicted.numpy(), estimator.predict(X), rtol=1e-5)
+    np.testing.assert_allclose(what.answers(X, ())["predict"], estimator.predict(X), rtol=1e-6)

@@ -12,7 +12,7 @@ import torch
 from exported_kinds import fitted, rows
 
 from narrows.errors import ExportError, SourceError
-from narrows.export import torch_file
+from narrows.export import reference
 
 
 @pytest.mark.parametrize("kind", ["basic", "types", "views, product of experts"])
@@ -38,8 +38,8 @@ def test_a_program_that_differs_is_not_left(
     def other(*arguments: Any) -> Any:
         return {name: values + 1e-3 for name, values in answers(*arguments).items()}
 
-    answers = torch_file.answers_of
-    monkeypatch.setattr(torch_file, "answers_of", other)
+    answers = reference.answers_of
+    monkeypatch.setattr(reference, "answers_of", other)
     with pytest.raises(ExportError, match=r"'encode' of the exported program differs by 1\.0e-03"):
         fitted("basic").export_torch(tmp_path / "model.pt2")
     assert not list(tmp_path.iterdir())
