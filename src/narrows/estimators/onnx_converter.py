@@ -6,7 +6,8 @@ from typing import Any
 
 from narrows.errors import CompositionError
 from narrows.estimators.autoencoder import Autoencoder
-from narrows.export.onnx_file import graph_of, required
+from narrows.export.extra import required
+from narrows.export.onnx_file import graph_of
 from narrows.export.portable import Portable
 
 __all__ = ["register_skl2onnx"]

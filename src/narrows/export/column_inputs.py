@@ -9,6 +9,7 @@ import torch
 
 from narrows.core.types import Matrix
 from narrows.data.column import Column
+from narrows.export.extra import required
 from narrows.export.portable import OUTPUTS, has_text
 from narrows.inference.fitted_model import FittedModel
 
@@ -24,10 +25,10 @@ def input_names(model: FittedModel) -> list[str]:
 
 def with_column_inputs(proto: Any, model: FittedModel, dtype: torch.dtype) -> Any:
     """Return a graph that takes each column as a tensor of shape (n_samples, 1)."""
-    import onnx
-    from onnx import TensorProto, helper
+    onnx = required("onnx")
+    kinds, helper = onnx.TensorProto, onnx.helper
 
-    kind = TensorProto.DOUBLE if dtype == torch.float64 else TensorProto.FLOAT
+    kind = kinds.DOUBLE if dtype == torch.float64 else kinds.FLOAT
     nodes, parts, inputs = [], [], []
     for number, (name, column) in enumerate(zip(input_names(model), model.columns, strict=True)):
         shape: list[str | int | None] = ["batch", 1]
@@ -35,7 +36,7 @@ def with_column_inputs(proto: Any, model: FittedModel, dtype: torch.dtype) -> An
             inputs.append(helper.make_tensor_value_info(name, kind, shape))
             parts.append(name)
             continue
-        inputs.append(helper.make_tensor_value_info(name, TensorProto.STRING, shape))
+        inputs.append(helper.make_tensor_value_info(name, kinds.STRING, shape))
         numbered, cast = f"{PREFIX}number {number}", f"{PREFIX}cast {number}"
         keys, values, default = _levels(column)
         nodes.append(

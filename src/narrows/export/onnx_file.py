@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import importlib
 import io
 import json
 import logging
@@ -21,7 +20,8 @@ from narrows.core import checks
 from narrows.core.files import replacing
 from narrows.core.types import Json, Matrix
 from narrows.data.formats.files import check_place
-from narrows.errors import ExportError, MissingDependencyError
+from narrows.errors import ExportError
+from narrows.export.extra import required
 from narrows.export.portable import Exportable, Portable, checked_outputs, has_text
 from narrows.export.reference import rows_like_those_of_fit
 from narrows.inference.fitted_model import FittedModel
@@ -213,19 +213,3 @@ def difference(model: FittedModel, name: str, answer: Matrix, expected: Matrix) 
                 unit[:, number] = period
     share = apart / unit
     return float(np.nanmax(share, initial=0.0)) if share.size else 0.0
-
-
-def required(name: str) -> Any:
-    """Return a module of the extra.
-
-    Raises
-    ------
-    MissingDependencyError
-        If it is not installed.
-    """
-    try:
-        return importlib.import_module(name)
-    except ImportError as error:
-        raise MissingDependencyError(
-            f"an ONNX file needs {name}, which is not installed; pip install 'narrows[onnx]'"
-        ) from error

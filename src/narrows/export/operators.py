@@ -8,13 +8,15 @@ from typing import Any
 
 import torch
 
+from narrows.export.extra import required
+
 DOUBLE = 11  # as onnx.TensorProto numbers types
 HALF_LOG_TURN = 0.5 * math.log(2 * math.pi)
 
 
 def translations() -> dict[Callable[..., Any], Callable[..., Any]]:
     """Return the operations by what they replace; onnxscript is imported now."""
-    from onnxscript import opset18 as op
+    op = required("onnxscript").opset18
 
     def double(value: float) -> Any:
         constant: Any = op.Constant(value_float=float(value))

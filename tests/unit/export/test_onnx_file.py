@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 from pathlib import Path
 from typing import Any
@@ -131,7 +132,7 @@ def test_what_is_missing_or_unknown_is_said(
     def absent(name: str) -> Any:
         raise ImportError(name)
 
-    monkeypatch.setattr(onnx_file.importlib, "import_module", absent)
+    monkeypatch.setattr(importlib, "import_module", absent)
     with pytest.raises(MissingDependencyError, match=r"pip install 'narrows\[onnx\]'"):
         model.export_onnx(tmp_path / "model.onnx")
     assert not list(tmp_path.iterdir())
