@@ -26,7 +26,7 @@ VERBS = {
     "score": "Say for each row how well the model reconstructs it.",
     "report": "Write a page about a model and rows, to look at and to show.",
     "compare": "Compare methods on a table: autoencoders, PCA and many others.",
-    "export": "Write a model as a file that runs without narrows: ONNX, or torch's own.",
+    "export": "Write a model as an ONNX file, which runs without narrows.",
     "convert": "Write CSV or Parquet files as Parquet that trains well.",
     "inspect": "Describe a model folder or a data file.",
     "demo": "Fuse two real data sets and leave reports to look at.",

@@ -20,9 +20,9 @@ Statistics = tuple[NDArray[np.float64], NDArray[np.float64]]
 BLOCK_CELLS = 1 << 22  # cells handled at a time, so that temporaries stay near 32 MB
 
 
-def blocks(n_rows: int, n_columns: int, cells: int = BLOCK_CELLS) -> Iterator[slice]:
-    """Yield slices that cut ``n_rows`` rows into blocks of at most so many cells."""
-    size = max(1, cells // max(1, n_columns))
+def blocks(n_rows: int, n_columns: int, cells: int | None = None) -> Iterator[slice]:
+    """Yield slices that cut rows into blocks of at most so many cells, `BLOCK_CELLS` by default."""
+    size = max(1, (cells or BLOCK_CELLS) // max(1, n_columns))
     for start in range(0, n_rows, size):
         yield slice(start, min(start + size, n_rows))
 
