@@ -306,13 +306,13 @@ def encode(place: Path, size: float) -> list[str]:
     return lines
 
 
-def addressed() -> float:
-    """Return the largest address space of this process, in MB; NaN where it is not told."""
+def most(name: str) -> float:
+    """Return the most memory this process has had, in MB: "VmHWM" resident, "VmPeak" mapped."""
     try:
         status = Path("/proc/self/status").read_text(encoding="utf-8")
     except OSError:
         return float("nan")
-    return float(status.split("VmPeak:")[1].split("kB")[0]) / 1e3
+    return float(status.split(f"{name}:")[1].split("kB")[0]) / 1e3
 
 
 def ray_(place: Path, size: float) -> list[str]:
@@ -354,15 +354,15 @@ def main() -> None:
         job, *rest = arguments.job
         warnings.simplefilter("ignore")
         figures = JOBS[job](*rest)
-        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-        print(json.dumps({**figures, "peak": peak, "addressed": addressed()}))
+        # Not ru_maxrss, which a process has from the one that started it.
+        print(json.dumps({**figures, "peak": most("VmHWM"), "addressed": most("VmPeak")}))
         return
     torch.set_num_threads(1)
     for part in arguments.only:
         with tempfile.TemporaryDirectory() as place:
             lines = PARTS[part](Path(place), arguments.size)
         print("\n".join([part, *lines, ""]), flush=True)
-        if arguments.size == 1:
+        if arguments.size == 1 and f"<!-- {part} -->" in PAGE.read_text():
             replace_part(PAGE, part, lines)
 
 
