@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import click
 
 from narrows.cli import options
@@ -22,9 +24,8 @@ from narrows.cli.verb import verb
 @click.option(
     "--outputs",
     metavar="NAMES",
-    default="encode,reconstruct,score",
-    show_default=True,
-    help="What it gives: some of encode, reconstruct, score, impute; or decode alone.",
+    help="What it gives: some of encode, reconstruct, score, impute, or decode alone (the first "
+    "three by default); of a classifier or regressor predict, predict_proba, encode.",
 )
 @click.option(
     "--inputs",
@@ -36,7 +37,9 @@ from narrows.cli.verb import verb
 @options.JSON
 @options.QUIET
 @options.TRACEBACK
-def command(model: str, output: str, outputs: str, inputs: str, as_json: bool, quiet: bool) -> None:
+def command(
+    model: str, output: str, outputs: str | None, inputs: str, as_json: bool, quiet: bool
+) -> None:
     """Write MODEL as a file that runs without narrows.
 
     The file is run on drawn rows first, and left only if it says what the model says.
@@ -47,7 +50,7 @@ def command(model: str, output: str, outputs: str, inputs: str, as_json: bool, q
     narrows export model -o model.onnx --inputs columns
     narrows export model -o model.pt2
     """
-    from narrows.cli import models, places
+    from narrows.cli import models, places, tables
     from narrows.data.formats import files
     from narrows.errors import ParameterError
 
@@ -61,11 +64,11 @@ def command(model: str, output: str, outputs: str, inputs: str, as_json: bool, q
     fitted = models.load(model)
     if not hasattr(fitted, "export_onnx"):
         raise ParameterError(f"{model} is a {type(fitted).__name__}, which has no export yet")
-    chosen = [name.strip() for name in outputs.split(",") if name.strip()]
+    chosen: dict[str, Any] = {} if outputs is None else {"outputs": tables.split([outputs])}
     if as_torch:
-        written = fitted.export_torch(output, outputs=chosen)
+        written = fitted.export_torch(output, **chosen)
     else:
-        written = fitted.export_onnx(output, outputs=chosen, inputs=inputs)
+        written = fitted.export_onnx(output, inputs=inputs, **chosen)
     if as_json:
         out.json_object({"output": output, **written})
     worst = max(written["differences"].values())

@@ -37,6 +37,19 @@ def test_a_model_becomes_an_onnx_file(run: Any, tmp_path: Path) -> None:
     assert len(runtime.InferenceSession(str(path)).get_inputs()) == 30
 
 
+def test_a_classifier_predicts_by_default(run: Any, folder: Path, tmp_path: Path) -> None:
+    frame = pd.read_parquet(folder / "wdbc.parquet").drop(columns=["patient"])
+    rows, classes = frame.drop(columns=["diagnosis"]), frame["diagnosis"]
+    part = narrows.Autoencoder(2, max_epochs=1, random_state=0)
+    model = narrows.AutoencoderClassifier(part, max_epochs=1, random_state=0).fit(rows, classes)
+    model.save(tmp_path / "classifier")
+    result = run("export", tmp_path / "classifier", "-o", tmp_path / "model.pt2", "--quiet")
+    assert result.exit_code == 0, result.stderr
+    given = torch.tensor(rows.to_numpy(np.float32))
+    (places,) = torch.export.load(tmp_path / "model.pt2").module()(given)
+    assert (model.classes_[places.numpy()] == model.predict(rows)).mean() > 0.99
+
+
 @pytest.mark.parametrize(
     ("options", "words"),
     [
