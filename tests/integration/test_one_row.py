@@ -121,7 +121,8 @@ def test_equations_of_holes_are_kept_within_a_bound(
     assert stack is not None
     _, covariance, _ = stack.normal._exact
     kept = covariance._kept  # type: ignore[attr-defined]
-    n_patterns = len(np.unique(np.isnan(holes), axis=0))
+    patterns = np.unique(np.isnan(holes), axis=0)
+    n_patterns = int(patterns.any(1).sum())  # a row without holes needs no equations
     assert len(kept) == n_patterns
     kept.most = 3 * kept._size // n_patterns
     model.impute(np.where(np.arange(n_columns) > 0, np.nan, X[:1]), method="linear")
@@ -181,3 +182,12 @@ def test_an_array_for_a_model_of_named_columns_is_warned_of_still() -> None:
     model = KINDS["basic"]().fit(frame)
     with pytest.warns(UserWarning, match="does not have valid feature names"):
         model.transform(_rows(1))
+
+
+def test_a_row_without_holes_needs_no_equations() -> None:
+    model = KINDS["basic"]().fit(_rows())
+    np.testing.assert_array_equal(model.impute(_rows(1, 3)), _rows(1, 3))
+    stack = model._fitted.stack
+    assert stack is not None
+    _, covariance, _ = stack.normal._exact
+    assert len(covariance._kept) == 0  # type: ignore[attr-defined]

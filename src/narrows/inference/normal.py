@@ -124,6 +124,8 @@ class FullCovariance:
 
     def _fill(self, row: Tensor, observed: Tensor) -> None:
         """Fill one row by the equations of its holes, which are kept: many rows lack the same."""
+        if bool(observed.all()):
+            return
         key = observed.numpy().tobytes()
         kept = self._kept.get(key)
         if kept is None:
@@ -480,9 +482,10 @@ def _solve_pattern(
     matrix: Tensor, filled: Tensor, spread: Tensor | None, rows: Tensor, observed: Tensor
 ) -> None:
     """Fill rows that lack the same cells."""
-    present, absent, across, weights = _equations(matrix, observed)
+    present, absent, weights = _equations(matrix, observed)
     filled[rows[:, None], absent] = filled[rows[:, None], present] @ weights
     if spread is not None:
+        across = matrix[present][:, absent]
         left = matrix.diagonal()[absent] - (across * weights).sum(0)
         spread[rows[:, None], absent] = left.clamp(min=0)
 
@@ -492,15 +495,13 @@ class _Equations(NamedTuple):
 
     present: Tensor
     absent: Tensor
-    across: Tensor
     weights: Tensor
 
 
 def _equations(matrix: Tensor, observed: Tensor) -> _Equations:
     present, absent = observed.nonzero()[:, 0], (~observed).nonzero()[:, 0]
-    across = matrix[present][:, absent]
     root = _cholesky(matrix[present][:, present])
-    return _Equations(present, absent, across, torch.cholesky_solve(across, root))
+    return _Equations(present, absent, torch.cholesky_solve(matrix[present][:, absent], root))
 
 
 def _solve_by_observed(

@@ -113,10 +113,9 @@ class InputLayer(nn.Module):
         mask = observed.index_select(1, self.owner)
         if not len(self.indicators):
             return mask
-        known = mask.new_ones(
-            mask.shape[0], len(self.indicators)
-        )  # that a cell is missing is known
-        return torch.cat([mask, known], 1)
+        # Whether a cell is missing is measured of every row.
+        indicated = mask.new_ones(mask.shape[0], len(self.indicators))
+        return torch.cat([mask, indicated], 1)
 
     @property
     def numbers(self) -> tuple[Tensor, Tensor]:
