@@ -76,12 +76,12 @@ def _levels(column: Column) -> tuple[list[str], list[float], float]:
     return keys, values, float(len(column.levels) + 1) if column.pooled else float("nan")
 
 
-def column_feed(model: FittedModel, given: Matrix) -> dict[str, Matrix]:
+def column_feed(model: FittedModel, cells: Matrix) -> dict[str, Matrix]:
     """Return rows, text by its number, as the inputs of a graph with one for each column."""
     return {
-        name: _text(column, given[:, number])
+        name: _text(column, cells[:, number])
         if has_text(column)
-        else np.ascontiguousarray(given[:, number : number + 1])
+        else np.ascontiguousarray(cells[:, number : number + 1])
         for number, (name, column) in enumerate(zip(input_names(model), model.columns, strict=True))
     }
 

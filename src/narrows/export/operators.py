@@ -27,19 +27,19 @@ def translations() -> dict[Callable[..., Any], Callable[..., Any]]:
 
         In float64, as what is subtracted for a small x is larger than what is left.
         """
-        given, x = x, op.Cast(x, to=DOUBLE)
-        small, none = op.Less(x, double(8.0)), op.Sub(x, x)
-        low = op.Where(small, x, op.Add(none, double(1.0)))
+        exact = op.Cast(x, to=DOUBLE)
+        small, none = op.Less(exact, double(8.0)), op.Sub(exact, exact)
+        low = op.Where(small, exact, op.Add(none, double(1.0)))
         steps = [op.Log(op.Add(low, double(step))) for step in range(1, 8)]
         before = op.Sum(op.Log(low), *steps)  # log Gamma(x + 8) - log Gamma(x)
-        z = op.Where(small, op.Add(x, double(8.0)), x)
+        z = op.Where(small, op.Add(exact, double(8.0)), exact)
         inverse = op.Reciprocal(z)
         square = op.Mul(inverse, inverse)
         inner = op.Sub(double(1 / 360), op.Mul(square, double(1 / 1260)))
         series = op.Mul(inverse, op.Sub(double(1 / 12), op.Mul(square, inner)))
         leading = op.Sub(op.Mul(op.Sub(z, double(0.5)), op.Log(z)), z)
         by_series = op.Add(op.Add(leading, double(HALF_LOG_TURN)), series)
-        return op.CastLike(op.Sub(by_series, op.Where(small, before, none)), given)
+        return op.CastLike(op.Sub(by_series, op.Where(small, before, none)), x)
 
     def product(x: Any, dims: Any, **options: Any) -> Any:
         """Return the product over some axes."""

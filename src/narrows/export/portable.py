@@ -130,6 +130,11 @@ class Portable(nn.Module):
                 levels = torch.tensor([float(level) for level in column.levels], dtype=self.dtype)
                 self.register_buffer(f"levels{number}", levels)
 
+    def example(self) -> Tensor:
+        """Return what the module can be traced with: some rows, or codes to decode."""
+        of_codes = self.outputs == ("decode",)
+        return torch.zeros(3, self.n_components if of_codes else self.n_features, dtype=self.dtype)
+
     def _hold(self, name: str, values: object, default: float) -> None:
         own = torch.full((self.n_features,), default, dtype=self.dtype)
         if values is not None:

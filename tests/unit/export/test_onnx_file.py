@@ -13,7 +13,7 @@ from exported_kinds import ALL, fitted, rows
 
 from narrows import Autoencoder, AutoencoderClassifier, AutoencoderRegressor
 from narrows.errors import ExportError, MissingDependencyError, ParameterError
-from narrows.export import onnx_file, reference
+from narrows.export import reference
 from narrows.export.reference import answers_of, rows_like_those_of_fit
 
 EVERY = ("encode", "reconstruct", "score", "impute")
@@ -32,7 +32,7 @@ def _check(kind: str, holes: bool, tmp_path: Path) -> None:
     path = tmp_path / "model.onnx"
     written = estimator.export_onnx(path, outputs=EVERY)
     assert written["bytes"] == path.stat().st_size
-    assert max(written["differences"].values()) <= onnx_file.TOLERANCE
+    assert max(written["differences"].values()) <= reference.TOLERANCE
     session = _session(path)
     model = estimator._fitted
     dtype = model.dtype
@@ -41,13 +41,13 @@ def _check(kind: str, holes: bool, tmp_path: Path) -> None:
         answers = session.run(list(EVERY), {"rows": given})
         expected = answers_of(model, given, EVERY)
         for name, answer in zip(EVERY, answers, strict=True):
-            assert onnx_file.difference(model, name, answer, expected[name]) <= 1e-5, name
+            assert reference.difference(model, name, answer, expected[name]) <= 1e-5, name
     codes = tmp_path / "decoder.onnx"
     estimator.export_onnx(codes, outputs="decode")
     given = rows_like_those_of_fit(model, 9, dtype, codes=True)
     (decoded,) = _session(codes).run(None, {"codes": given})
     expected = answers_of(model, given, ("decode",))["decode"]
-    assert onnx_file.difference(model, "decode", decoded, expected) <= 1e-5
+    assert reference.difference(model, "decode", decoded, expected) <= 1e-5
     # And the model is what it was: what is made while a graph is traced must not stay in it.
     np.testing.assert_array_equal(estimator.transform(rows(kind, holes=holes)), before)
     assert estimator.inverse_transform(before[:2]).shape == (2, 16)
@@ -114,12 +114,12 @@ def test_what_is_judged_is_in_units_of_its_column() -> None:
     expected[0, 4] = 359.999
     answer = expected.copy()
     answer[0, 4] = 0.001  # a whole turn is none
-    assert onnx_file.difference(model, "reconstruct", answer, expected) < 1e-5
+    assert reference.difference(model, "reconstruct", answer, expected) < 1e-5
     answer[1, 9] += 1e-3
-    apart = onnx_file.difference(model, "reconstruct", answer, expected)
+    apart = reference.difference(model, "reconstruct", answer, expected)
     assert apart == pytest.approx(1e-3 / max(expected[1, 9], model.scaling.scale[9]), rel=1e-3)  # type: ignore[index]
     answer[2, 9] = np.nan
-    assert onnx_file.difference(model, "reconstruct", answer, expected) == np.inf
+    assert reference.difference(model, "reconstruct", answer, expected) == np.inf
 
 
 def test_what_is_missing_or_unknown_is_said(

@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from narrows.export.onnx_file import quiet
+from narrows.export.quiet import quiet
 
 
 class _Both(torch.nn.Module):

@@ -11,9 +11,8 @@ from exported_kinds import ALL, fitted, rows
 
 from narrows import AutoencoderClassifier, AutoencoderRegressor
 from narrows.errors import ParameterError
-from narrows.export.onnx_file import difference
 from narrows.export.portable import OUTPUTS, Portable, checked_outputs
-from narrows.export.reference import answers_of, rows_like_those_of_fit
+from narrows.export.reference import answers_of, difference, rows_like_those_of_fit
 
 EVERY = ("encode", "reconstruct", "score", "impute")
 
