@@ -170,8 +170,10 @@ def alone(job: str, *arguments: str, cores: int = 2, address_space: int | None =
             os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:cores])
 
     done = subprocess.run(
-        command, env=environment, preexec_fn=pin, check=True, capture_output=True, text=True
+        command, env=environment, preexec_fn=pin, check=False, capture_output=True, text=True
     )
+    if done.returncode:
+        raise RuntimeError(f"{job} of {arguments} ended with {done.returncode}: {done.stderr}")
     figures: Figures = json.loads(done.stdout.strip().splitlines()[-1])
     return figures
 

@@ -15,6 +15,7 @@ import joblib
 import numpy as np
 import pytest
 import torch
+from exported_kinds import ALL, SHORT, rows
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
@@ -27,10 +28,7 @@ from narrows import (
     Decomposition,
     MarginalizedDenoisingAutoencoder,
     Modules,
-    recipes,
 )
-
-SHORT: dict[str, Any] = {"max_epochs": 2, "random_state": 0}
 
 
 def _modules() -> Modules:
@@ -39,24 +37,8 @@ def _modules() -> Modules:
 
 
 KINDS: dict[str, Callable[[], Any]] = {
-    "basic": lambda: recipes.basic(2, **SHORT),
-    "tied": lambda: recipes.tied(2, **SHORT),
-    "stacked": lambda: recipes.stacked(2, hidden=(8,), **SHORT),
-    "sparse": lambda: recipes.sparse(4, **SHORT),
-    "k-sparse": lambda: recipes.k_sparse(8, k=2, **SHORT),
-    "contractive": lambda: recipes.contractive(2, **SHORT),
-    "denoising": lambda: recipes.denoising(2, **SHORT),
-    "robust": lambda: recipes.robust(2, **SHORT),
+    **ALL,
     "decomposition": lambda: Autoencoder(2, schedule=Decomposition(rounds=2), **SHORT),
-    "convolutional": lambda: recipes.convolutional(
-        2, input_shape=(1, 4, 4), channels=(2,), **SHORT
-    ),
-    "lstm": lambda: recipes.lstm(2, input_shape=(4, 4), hidden=(4,), **SHORT),
-    "adversarial": lambda: recipes.adversarial(2, **SHORT),
-    "variational": lambda: recipes.variational(2, **SHORT),
-    "binary": lambda: Autoencoder(4, latent="binary_code", **SHORT),
-    "views": lambda: Autoencoder(2, views={"a": range(8), "b": range(8, 16)}, **SHORT),
-    "types": lambda: Autoencoder(2, types={0: "ordinal"}, **SHORT),
     "modules of one's own": lambda: Autoencoder(2, architecture=_modules(), **SHORT),
     "L-BFGS": lambda: Autoencoder(2, optimizer=LBFGS(), **SHORT),
     "classifier": lambda: AutoencoderClassifier(Autoencoder(2, **SHORT), **SHORT),
@@ -76,10 +58,8 @@ def _joblib(model: Any) -> Any:
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_fitted_estimator_outlives_pickle_joblib_and_copies(kind: str) -> None:
-    rng = np.random.default_rng(0)
-    X = np.tanh(rng.normal(size=(120, 2)) @ rng.normal(size=(2, 16))).astype(np.float32)
-    X[:, 0] = np.round(3 * X[:, 0])
-    model = KINDS[kind]().fit(X, X[:, 1] > 0)
+    X = rows(kind, holes=False, n_rows=120)
+    model = KINDS[kind]().fit(X, X[:, 8] > 5)
 
     def answers(model: Any) -> list[Any]:
         names = ("transform", "predict", "score_samples", "reconstruct", "inverse_transform")

@@ -420,7 +420,7 @@ class AnomalyDetector(
         check_is_fitted(self, "offset_")
         learned = f"{self._weights()} {self.offset_!r}"
         learned += transform_to.digest_of(strangeness_state.describe(self._student)[1])
-        return Writer(self, self.autoencoder_._fitted, ("scores", "predictions"), learned)
+        return Writer(self, self.autoencoder_._fitted, ("scores", "predictions"), beside=learned)
 
     def _default_part(self, name: str) -> Part:
         return Autoencoder() if name == "autoencoder" else None

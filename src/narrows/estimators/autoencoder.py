@@ -807,22 +807,22 @@ def _classes(taken: Taken, rows: Rows) -> tuple[Matrix, Taken]:
     containers.refuse_holes("y", y)
     classes: Matrix = column_or_1d(y)
     check_consistent_length(rows, classes)
-    whole, _ = _whole(classes)
-    assert whole is not None
-    return whole, taken.with_target(_whole, "classes")
+    numbers, _ = _numbers(classes)
+    assert numbers is not None
+    return numbers, taken.with_target(_numbers, "classes")
 
 
-def _whole(classes: Matrix, weight: Matrix | None = None) -> Beside:
+def _numbers(classes: Matrix, weight: Matrix | None = None) -> Beside:
     """Return classes as int64, and the weights as they are."""
     if classes.dtype.kind not in "biuf":
         raise DataError(
             f"y holds {classes[0]!r}, but a penalty looks at classes that are whole numbers; "
             "number them from 0, -1 where it is not known"
         )
-    whole = classes.astype(np.int64)
-    if not np.array_equal(classes, whole) or (whole < -1).any():
+    numbers = classes.astype(np.int64)
+    if not np.array_equal(classes, numbers) or (numbers < -1).any():
         raise DataError("y must hold whole numbers: classes from 0, -1 where it is not known")
-    return Beside(whole, weight)
+    return Beside(numbers, weight)
 
 
 def _check_domain(

@@ -104,6 +104,7 @@ class AutoencoderClassifier(ClassifierMixin, FineTuned):  # type: ignore[misc]
     """
 
     _task = ClassificationObjective
+    _predicts = ("predict", "predict_proba")
 
     def __init__(
         self,
@@ -260,9 +261,9 @@ class AutoencoderClassifier(ClassifierMixin, FineTuned):  # type: ignore[misc]
     def _head_settings(self) -> tuple[Json, Json]:
         return {"classes": self._numbers().tolist()}, {"narrows.classes": self.classes_.tolist()}
 
-    def _answers(self, said: Matrix) -> dict[str, Matrix]:
-        proba = F.softmax(torch.from_numpy(said), dim=1).numpy()
-        return {"predict": self._numbers()[said.argmax(1)], "predict_proba": proba}
+    def _answers(self, scores: Matrix) -> dict[str, Matrix]:
+        proba = F.softmax(torch.from_numpy(scores), dim=1).numpy()
+        return {"predict": self._numbers()[scores.argmax(1)], "predict_proba": proba}
 
     def _numbers(self) -> NDArray[np.int64]:
         """Return the classes themselves if they are whole numbers, else their places."""

@@ -28,10 +28,11 @@ from narrows.data.table import make_table
 from narrows.errors import CompositionError
 from narrows.estimators import nested
 from narrows.estimators.autoencoder import Autoencoder
+from narrows.estimators.export_methods import ExportMethods
 from narrows.estimators.head import Head, NetworkWithHead, SupervisedObjective
 from narrows.inference import transform_to
 from narrows.inference.fitted_model import weights_digest
-from narrows.inference.transform_to import METHODS, Writer
+from narrows.inference.transform_to import Writer
 from narrows.latents import Latent
 from narrows.network.network import Network
 from narrows.persistence import autoencoder_state, files, stored
@@ -43,10 +44,11 @@ from narrows.training.runtime import resolve
 if TYPE_CHECKING:
     from narrows.export.portable import Exportable
 
-WRITTEN = {name: METHODS[name] for name in ("predictions", "codes", "probabilities")}
+WRITTEN = {"predict": "predictions", "predict_proba": "probabilities"}
 
 
 class FineTuned(
+    ExportMethods,
     Storable,
     ClassNamePrefixFeaturesOutMixin,  # type: ignore[misc]
     TransformerMixin,  # type: ignore[misc]
@@ -55,6 +57,7 @@ class FineTuned(
     """What classifier and regressor share."""
 
     _task: type[SupervisedObjective]
+    _predicts: tuple[str, ...] = ("predict",)  # the methods that say what is predicted
 
     def __init__(
         self,
@@ -156,81 +159,6 @@ class FineTuned(
             self._writer, source, folder, what=what, n_jobs=n_jobs, on_error=on_error
         )
 
-    def export_onnx(
-        self,
-        path: str | os.PathLike[str],
-        *,
-        outputs: Sequence[str] | str = "predict",
-        inputs: str = "table",
-    ) -> Json:
-        """Write the model as one ONNX file, which runs without narrows, torch or Python.
-
-        What it takes, and how it is held against the model, is as of `Autoencoder.export_onnx`.
-
-        Parameters
-        ----------
-        path : path
-            The file.
-        outputs : str, or sequence of {"predict", "predict_proba", "encode"}
-            What it gives; "predict_proba" of classes. A class that is no whole number is given by
-            its place in ``narrows.classes`` of the metadata.
-        inputs : {"table", "columns"}
-            One tensor ``rows``, or one for each column, text as text.
-
-        Returns
-        -------
-        dict
-            ``bytes``, and ``differences``: the largest of each output.
-
-        Raises
-        ------
-        ExportError
-            If the file would not say what the model says.
-        MissingDependencyError
-            If onnx, onnxscript and onnxruntime are not installed: ``pip install narrows[onnx]``.
-        ParameterError
-            If there is no such output.
-
-        Examples
-        --------
-        >>> from narrows import AutoencoderRegressor
-        >>> from sklearn.datasets import load_diabetes
-        >>> X, y = load_diabetes(return_X_y=True)
-        >>> model = AutoencoderRegressor(max_epochs=2, random_state=0).fit(X, y)
-        >>> model.export_onnx("diabetes.onnx")  # doctest: +SKIP
-        """
-        from narrows.export.onnx_file import export_onnx
-
-        return export_onnx(self._exportable, path, outputs=outputs, inputs=inputs)
-
-    def export_torch(
-        self, path: str | os.PathLike[str], *, outputs: Sequence[str] | str = "predict"
-    ) -> Json:
-        """Write the model as a file of `torch.export`, as `Autoencoder.export_torch` does.
-
-        Parameters
-        ----------
-        path : path
-            The file; by convention it ends in ``.pt2``.
-        outputs : str, or sequence of {"predict", "predict_proba", "encode"}
-            As of `export_onnx`.
-
-        Returns
-        -------
-        dict
-            ``bytes``, and ``differences``: the largest of each output.
-
-        Raises
-        ------
-        ExportError
-            If the program would not say what the model says.
-        ParameterError
-            If there is no such output.
-        """
-        from narrows.export.torch_file import export_torch
-
-        return export_torch(self._exportable, path, outputs=outputs)
-
     @property
     def _exportable(self) -> Exportable:
         from narrows.export.portable import Exportable, PortableHead
@@ -240,15 +168,16 @@ class FineTuned(
         model = self.encoder_._fitted
         settings, described = self._head_settings()
 
-        def answers(given: Matrix, outputs: Sequence[str]) -> dict[str, Matrix]:
-            rows = as_read(model, given)
-            said = self._answers(self._mapped(rows, self._n_outputs))
-            return {"encode": model.encode(rows), **said}
+        def answers(cells: Matrix, outputs: Sequence[str]) -> dict[str, Matrix]:
+            rows = as_read(model, cells)
+            predicted = self._answers(self._mapped(rows, self._n_outputs))
+            return {"encode": model.encode(rows), **predicted}
 
         return Exportable(
             model,
             settings_of_fit(self),
-            tuple(WRITTEN[what] if what != "codes" else "encode" for what in self._writer.choices),
+            (*self._predicts, "encode"),
+            ("predict",),
             lambda outputs: PortableHead(model, self.head_, outputs, **settings),
             answers,
             described,
@@ -258,15 +187,15 @@ class FineTuned(
         """Return what a head needs to be exported, and what is said of it."""
         raise NotImplementedError
 
-    def _answers(self, said: Matrix) -> dict[str, Matrix]:
+    def _answers(self, scores: Matrix) -> dict[str, Matrix]:
         """Return what an exported file gives for what the head says, by name."""
         raise NotImplementedError
 
     @property
     def _writer(self) -> Writer:
         check_is_fitted(self, "head_")
-        choices = tuple(what for what, name in WRITTEN.items() if hasattr(self, name))
-        return Writer(self, self.encoder_._fitted, choices, weights_digest(self.head_))
+        choices = ("codes", *(WRITTEN[name] for name in self._predicts))
+        return Writer(self, self.encoder_._fitted, choices, ("codes",), weights_digest(self.head_))
 
     def _target(self, y: TargetLike, X: TableLike, **options: Any) -> Matrix:
         if y is None:

@@ -16,6 +16,7 @@ from narrows.core.isolation import isolate_methods
 from narrows.core.types import Json, Matrix, RandomState, TableLike, TargetLike
 from narrows.data.sources.parts import Written
 from narrows.data.sources.source import Source
+from narrows.estimators.export_methods import ExportMethods
 from narrows.inference import explanation, generation, imputation, transform_to
 from narrows.inference.fitted_model import FittedModel
 from narrows.inference.transform_to import Writer
@@ -30,7 +31,7 @@ TITLE = "What the code keeps"
 
 
 @isolate_methods
-class FittedMethods:
+class FittedMethods(ExportMethods):
     """What a fitted autoencoder can do beyond codes; inherited by `Autoencoder`."""
 
     _fitted: FittedModel
@@ -172,63 +173,11 @@ class FittedMethods:
     @property
     def _writer(self) -> Writer:
         choices = ("codes", "reconstruction", "imputed", "scores", "translated")
-        return Writer(self, self._model, choices)
-
-    def export_onnx(
-        self,
-        path: str | os.PathLike[str],
-        *,
-        outputs: Sequence[str] | str = ("encode", "reconstruct", "score"),
-        inputs: str = "table",
-    ) -> Json:
-        """Write the model as one ONNX file, which runs without narrows, torch or Python.
-
-        Scaling, missing cells, views and types are inside; the number of rows is free. The file
-        is run by onnxruntime on drawn rows, of 1, 2, 7 and 1,000, and left only if it says what the
-        model says, to 1e-5 of a column's scale. Its metadata have columns, levels, settings and
-        versions.
-
-        Parameters
-        ----------
-        path : path
-            The file.
-        outputs : str, or sequence of {"encode", "reconstruct", "score", "impute", "decode"}
-            What it gives: what `transform`, `reconstruct`, `score_samples` or ``impute`` by
-            ``method="network"`` give. "decode" takes codes, so it has a file of its own.
-        inputs : {"table", "columns"}
-            What it takes: one tensor ``rows`` of shape (n_rows, n_features), or one of shape
-            (n_rows, 1) for each column, by name, text as text. In a table text is given by its
-            number among the levels, which the metadata list. NaN, or "", is a cell that was not
-            measured. float32, or float64 where the network is.
-
-        Returns
-        -------
-        dict
-            ``bytes``, and ``differences``: the largest of each output.
-
-        Raises
-        ------
-        ExportError
-            If the file would not say what the model says.
-        MissingDependencyError
-            If onnx, onnxscript and onnxruntime are not installed: ``pip install narrows[onnx]``.
-        ParameterError
-            If there is no such output.
-
-        Examples
-        --------
-        >>> from narrows import Autoencoder
-        >>> from sklearn.datasets import load_iris
-        >>> model = Autoencoder(2, max_epochs=2, random_state=0).fit(load_iris().data)
-        >>> model.export_onnx("iris.onnx")  # doctest: +SKIP
-        """
-        from narrows.export.onnx_file import export_onnx
-
-        return export_onnx(self._exportable, path, outputs=outputs, inputs=inputs)
+        return Writer(self, self._model, choices, ("codes", "scores"))
 
     @property
     def _exportable(self) -> Exportable:
-        from narrows.export.portable import OUTPUTS, Exportable, Portable
+        from narrows.export.portable import DEFAULT, OUTPUTS, Exportable, Portable
         from narrows.export.reference import answers_of
 
         model = self._model
@@ -236,54 +185,10 @@ class FittedMethods:
             model,
             written_settings(self),
             OUTPUTS,
+            DEFAULT,
             functools.partial(Portable, model),
             functools.partial(answers_of, model),
         )
-
-    def export_torch(
-        self,
-        path: str | os.PathLike[str],
-        *,
-        outputs: Sequence[str] | str = ("encode", "reconstruct", "score"),
-    ) -> Json:
-        """Write the model as a file of `torch.export`, which runs where torch is, without narrows.
-
-        It takes and gives what `export_onnx` of a table does, and is held against the model alike;
-        ``narrows.json`` inside the file describes it.
-
-        Parameters
-        ----------
-        path : path
-            The file; by convention it ends in ``.pt2``.
-        outputs : str, or sequence of {"encode", "reconstruct", "score", "impute", "decode"}
-            As of `export_onnx`.
-
-        Returns
-        -------
-        dict
-            ``bytes``, and ``differences``: the largest of each output.
-
-        Raises
-        ------
-        ExportError
-            If the program would not say what the model says.
-        ParameterError
-            If there is no such output.
-
-        Examples
-        --------
-        >>> import torch
-        >>> from narrows import Autoencoder
-        >>> from sklearn.datasets import load_iris
-        >>> model = Autoencoder(2, max_epochs=2, random_state=0).fit(load_iris().data)
-        >>> written = model.export_torch("iris.pt2", outputs="encode")
-        >>> codes, = torch.export.load("iris.pt2").module()(torch.zeros(5, 4))
-        >>> codes.shape
-        torch.Size([5, 2])
-        """
-        from narrows.export.torch_file import export_torch
-
-        return export_torch(self._exportable, path, outputs=outputs)
 
     def translate(
         self,

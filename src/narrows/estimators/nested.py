@@ -13,9 +13,9 @@ from narrows.errors import DataError, ParameterError
 from narrows.estimators.autoencoder import Autoencoder
 
 
-def is_frozen(given: Any) -> bool:
-    """Return whether a fitted autoencoder was given, to be used as it is."""
-    return isinstance(given, FrozenEstimator)
+def is_frozen(part: Any) -> bool:
+    """Return whether a part is a fitted autoencoder, to be used as it is."""
+    return isinstance(part, FrozenEstimator)
 
 
 def frozen(given: Any, n_features: int) -> Autoencoder | None:

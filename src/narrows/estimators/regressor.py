@@ -208,8 +208,8 @@ class AutoencoderRegressor(RegressorMixin, FineTuned):  # type: ignore[misc]
     def _head_settings(self) -> tuple[Json, Json]:
         return {"mean": self.target_mean_, "scale": self.target_scale_}, {}
 
-    def _answers(self, said: Matrix) -> dict[str, Matrix]:
-        return {"predict": said * self.target_scale_ + self.target_mean_}
+    def _answers(self, scores: Matrix) -> dict[str, Matrix]:
+        return {"predict": scores * self.target_scale_ + self.target_mean_}
 
     @property
     def _n_outputs(self) -> int:

@@ -32,11 +32,11 @@ def export_onnx(
     what: Exportable,
     path: str | os.PathLike[str],
     *,
-    outputs: Sequence[str] | str,
+    outputs: Sequence[str] | str | None,
     inputs: str = "table",
 ) -> Json:
     """Write a fitted estimator as one ONNX file; see `Autoencoder.export_onnx`."""
-    chosen = checked_outputs(outputs, what.choices)
+    chosen = checked_outputs(what.default if outputs is None else outputs, what.choices)
     check_place(path)
     checks.choice("inputs", inputs, INPUTS)
     onnx, runtime = required("onnx"), required("onnxruntime")

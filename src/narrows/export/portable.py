@@ -65,6 +65,8 @@ class Exportable:
         Of its fit.
     choices : collection of str
         What a file may give.
+    default : tuple of str
+        What it gives where nothing is chosen.
     portable : callable
         Returns a module for what is chosen.
     answers : callable
@@ -76,6 +78,7 @@ class Exportable:
     model: FittedModel
     settings: Named
     choices: Collection[str]
+    default: tuple[str, ...]
     portable: Callable[[Sequence[str]], Portable]
     answers: Callable[[Matrix, Sequence[str]], Mapping[str, Matrix]]
     described: Json = field(default_factory=dict)
@@ -100,7 +103,7 @@ class Portable(nn.Module):
     scale: Tensor
     fill: Tensor
     logs: Tensor
-    whole: Tensor
+    rounded: Tensor
     period: Tensor
 
     def __init__(self, model: FittedModel, outputs: Sequence[str]) -> None:
@@ -120,7 +123,7 @@ class Portable(nn.Module):
         numbers = set(scaling.logs)
         self._mark("logs", [number in numbers for number in range(self.n_features)])
         self.has_turns = bool(self.period.isfinite().any())
-        self._mark("whole", [column.type.is_whole for column in columns])
+        self._mark("rounded", [column.type.is_whole for column in columns])
         self._levels: list[tuple[int, int, float]] = []  # column, first number, that of no level
         for number, column in enumerate(columns):
             if column.type.has_levels and not has_text(column):
@@ -195,8 +198,8 @@ class Portable(nn.Module):
         cells = scaled * self.scale + self.center if self.scales else scaled
         if self.has_logs:
             cells = torch.where(self.logs, torch.expm1(cells), cells)
-        if self.has_whole:
-            cells = torch.where(self.whole, torch.round(cells.clamp(min=0.0)), cells)
+        if self.has_rounded:
+            cells = torch.where(self.rounded, torch.round(cells.clamp(min=0.0)), cells)
         if self.has_turns:
             cells = torch.where(cells >= self.period, cells - self.period, cells)
         for number, first, _ in self._levels:
@@ -252,7 +255,7 @@ class PortableHead(Portable):
             self.register_buffer("spread", torch.from_numpy(scale).to(self.dtype))
 
     def _predicted(self, x: Tensor, observed: Tensor) -> dict[str, Tensor]:
-        said = self.head(self.network.posterior(x, observed).mean)
+        scores = self.head(self.network.posterior(x, observed).mean)
         if not self.classifies:
-            return {"predict": said * self.spread + self.mean}
-        return {"predict": self.classes[said.argmax(1)], "predict_proba": said.softmax(1)}
+            return {"predict": scores * self.spread + self.mean}
+        return {"predict": self.classes[scores.argmax(1)], "predict_proba": scores.softmax(1)}

@@ -25,10 +25,10 @@ def export_torch(
     what: Exportable,
     path: str | os.PathLike[str],
     *,
-    outputs: Sequence[str] | str,
+    outputs: Sequence[str] | str | None,
 ) -> Json:
     """Write a fitted estimator as a ``.pt2`` file; see `Autoencoder.export_torch`."""
-    chosen = checked_outputs(outputs, what.choices)
+    chosen = checked_outputs(what.default if outputs is None else outputs, what.choices)
     check_place(path)
     module = what.portable(chosen).eval()
     with quiet(), torch.no_grad():

@@ -45,6 +45,8 @@ class Writer:
         Its network.
     choices : tuple of str
         Of `METHODS`.
+    of_network : tuple of str
+        Those that the network gives without the estimator, so that numbers need no frame.
     beside : str
         Tells what it has learned besides from anything else.
     """
@@ -52,6 +54,7 @@ class Writer:
     estimator: Any
     model: FittedModel
     choices: tuple[str, ...]
+    of_network: tuple[str, ...] = ()
     beside: str = ""
 
 
@@ -78,8 +81,7 @@ class Applied:
     def _values(self, features: TableLike) -> Any:
         """Return what the method gives; numbers need not be turned over to it as a frame."""
         model, estimator = self.writer.model, self.writer.estimator
-        direct = "codes" if self.writer.beside else ("codes", "scores")
-        plain = model.layout.schema is None and self.what in direct
+        plain = model.layout.schema is None and self.what in self.writer.of_network
         if not plain or not nw.dependencies.is_pyarrow_table(features):
             beside = () if self.to is None else (self.to,)
             return getattr(estimator, METHODS[self.what])(features, *beside)

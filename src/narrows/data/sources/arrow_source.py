@@ -127,8 +127,7 @@ class ArrowSource(Source):
         column = table[name]
         if self._kinds[name] == "numbers":
             numbers = self._numbers(number, table, name)
-            whole: Matrix = column.to_numpy() if pa.types.is_integer(column.type) else numbers
-            return whole
+            return column.to_numpy() if pa.types.is_integer(column.type) else numbers
         if self._kinds[name] not in FEATURES:
             raise SourceError(
                 f"column {name!r} of {self.where} holds {column.type}, which is neither numbers "

@@ -23,11 +23,6 @@ class TargetSource(Source):
         `DataError` of what cannot be.
     name : str
         Tells this conversion from others.
-
-    Raises
-    ------
-    SourceError
-        If the source has no target.
     """
 
     def __init__(self, source: Source, conversion: Conversion, name: str) -> None:
