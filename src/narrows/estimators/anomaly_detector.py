@@ -24,10 +24,10 @@ from narrows.data.sources.taken import Taken
 from narrows.errors import DataError
 from narrows.estimators import nested
 from narrows.estimators.autoencoder import Autoencoder
-from narrows.inference import strangeness, transform_to
+from narrows.inference import scoring, strangeness, transform_to
 from narrows.inference.strangeness import Student
 from narrows.inference.transform_to import Writer
-from narrows.persistence import files, stored, strangeness_state
+from narrows.persistence import files, score_state, stored, strangeness_state
 from narrows.persistence.model import State, Storable
 
 __all__ = ["AnomalyDetector"]
@@ -78,6 +78,8 @@ class AnomalyDetector(
         Minus the threshold: rows with `score_samples` below it are anomalies.
     units_ : tuple of float
         The median error and the median distance of the rows of fit, which "both" divides by.
+    score_percentiles_ : ndarray of shape (101,) or None
+        Percentiles 0 to 100 of `score_samples` of the rows of fit; None of older files.
 
     References
     ----------
@@ -171,6 +173,7 @@ class AnomalyDetector(
             1.0 if distances is None else _median(distances[measured]),
         )
         scores = self._joined(errors, distances)[measured]
+        self.score_percentiles_ = scoring.percentiles_of(-scores)
         if self.threshold == "quantile":
             self.offset_ = -float(np.quantile(scores, 1 - share))
         else:
@@ -433,6 +436,7 @@ class AnomalyDetector(
         fitted = {**stored.columns(self), "offset": self.offset_, "units": list(self.units_)}
         student, tensors = strangeness_state.describe(self._student)
         fitted["student"] = student
+        tensors |= score_state.describe(self.score_percentiles_)
         return State(fitted, tensors, {"autoencoder": self.autoencoder_})
 
     def _restore(self, state: State) -> None:
@@ -446,10 +450,12 @@ class AnomalyDetector(
             error, distance = (checks.number("units", unit, low=0) for unit in units)
             student = state.fitted.get("student")
             shapes = strangeness_state.shapes(student, autoencoder._fitted.n_outputs)
+            shapes |= score_state.shapes(state.tensors)
             stored.restore_columns(self, state.fitted, autoencoder.n_features_in_)
         files.check_tensors(state.tensors, shapes)
         self.units_ = error, distance
         self._student = strangeness_state.restored(student, state.tensors)
+        self.score_percentiles_ = score_state.restored(state.tensors)
         self.autoencoder_ = autoencoder
 
     def __sklearn_tags__(self) -> Tags:

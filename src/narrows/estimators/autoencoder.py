@@ -201,6 +201,9 @@ class Autoencoder(
     columns_ : list of dict
         One row per column: name, view, type, its levels, by which rule it was scaled, the share of
         cells that was missing.
+    score_percentiles_ : ndarray of shape (101,) or None
+        Percentiles 0 to 100 of `score_samples`, of rows that training held out where it held some
+        out, of up to 4,096 rows of fit otherwise. None after `partial_fit`, and of older files.
     n_features_in_ : int
         Columns seen in fit.
     feature_names_in_ : ndarray of str
@@ -354,7 +357,8 @@ class Autoencoder(
         )
         self.init_: str = self.init_ if warm else outcome.init
         self.trials_: list[Json] = outcome.comparison
-        job = replace(job, model=replace(job.model, stack=stack))
+        usual = scoring.usual_scores(job.model, job.run.table.sample, outcome)
+        job = replace(job, model=replace(job.model, stack=stack, score_percentiles=usual))
         self._finish(job, outcome.history, outcome.stop_reason)
         return self
 
@@ -724,6 +728,7 @@ class Autoencoder(
         self.scaling_ = model.scaling
         self.layout_ = model.layout
         self.n_components_ = model.n_components
+        self.score_percentiles_ = model.score_percentiles
         self.n_parameters_ = sum(p.numel() for p in model.network.trained_parameters())
 
     @property

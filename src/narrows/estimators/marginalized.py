@@ -22,7 +22,8 @@ from narrows.data import reading
 from narrows.data.column_statistics import Rows, blocks, dense
 from narrows.data.scaling import Scaling
 from narrows.errors import DataError, ParameterError
-from narrows.persistence import autoencoder_state, files, stored
+from narrows.inference import scoring
+from narrows.persistence import autoencoder_state, files, score_state, stored
 from narrows.persistence.model import State, Storable
 
 __all__ = ["MarginalizedDenoisingAutoencoder"]
@@ -74,6 +75,9 @@ class MarginalizedDenoisingAutoencoder(
         The map of each layer; the last column is the bias.
     scaling_ : Scaling
         The fitted scaling.
+    score_percentiles_ : ndarray of shape (101,) or None
+        Percentiles 0 to 100 of `score_samples` of rows of fit, up to 4,096 of them evenly spread;
+        None of older files.
     n_features_in_ : int
         Columns seen in fit.
     feature_names_in_ : ndarray of str
@@ -155,6 +159,8 @@ class MarginalizedDenoisingAutoencoder(
         self._fit_settings = copied_settings(self)
         self.scaling_ = scaling
         self.weights_: Weights = np.stack(layers)
+        some = np.unique(np.linspace(0, rows.shape[0] - 1, scoring.MOST_SCORED, dtype=np.int64))
+        self.score_percentiles_ = scoring.percentiles_of(self._scores(rows[some]))
         return self
 
     def transform(self, X: TableLike) -> Matrix:
@@ -237,7 +243,10 @@ class MarginalizedDenoisingAutoencoder(
         -------
         ndarray of shape (n_samples,)
         """
+        check_is_fitted(self, "weights_")
+        return self._scores(reading.read(self, X, reset=False))
 
+    def _scores(self, rows: Rows) -> Matrix:
         def scores(x: Matrix) -> Matrix:
             # A square's mean is the mean's square and the variance; cells are masked independently.
             bias = np.square(x - self._expected(x)).sum(1)
@@ -247,7 +256,7 @@ class MarginalizedDenoisingAutoencoder(
             values: Matrix = -(bias + variance)[:, None]
             return values
 
-        return self._map(X, scores, 1)[:, 0]
+        return self._map_rows(rows, scores, 1)[:, 0]
 
     def score(self, X: TableLike, y: TargetLike = None, sample_weight: TargetLike = None) -> float:
         """Return the mean of `score_samples`; higher is better.
@@ -332,9 +341,13 @@ class MarginalizedDenoisingAutoencoder(
         return self.scaling_
 
     def _map(self, X: TableLike, function: Callable[[Matrix], Matrix], width: int | None) -> Matrix:
-        """Apply ``function`` to scaled rows block by block, in float64; return X's dtype."""
         check_is_fitted(self, "weights_")
-        rows = reading.read(self, X, reset=False)
+        return self._map_rows(reading.read(self, X, reset=False), function, width)
+
+    def _map_rows(
+        self, rows: Rows, function: Callable[[Matrix], Matrix], width: int | None
+    ) -> Matrix:
+        """Apply ``function`` to scaled rows block by block, in float64; return their dtype."""
         width = self.n_features_in_ if width is None else width
         out = np.empty((rows.shape[0], width), rows.dtype)
         for block in blocks(rows.shape[0], self.n_features_in_ + width):
@@ -343,6 +356,7 @@ class MarginalizedDenoisingAutoencoder(
 
     def _state(self) -> State:
         tensors = {"weights": self.weights_, **autoencoder_state.scaling_tensors(self.scaling_)}
+        tensors |= score_state.describe(self.score_percentiles_)
         scaled = self.scaling_.center is not None
         rules = autoencoder_state.rules_to_save(self.scaling_)
         fitted = {**stored.columns(self), "scaled": scaled, "scaling_rules": rules}
@@ -355,11 +369,13 @@ class MarginalizedDenoisingAutoencoder(
             shapes: dict[str, tuple[int, ...]] = {"weights": (n_layers, n_features, n_features + 1)}
             if stored.boolean("scaled", state.fitted["scaled"]):
                 shapes |= {"scaling.center": (n_features,), "scaling.scale": (n_features,)}
+            shapes |= score_state.shapes(state.tensors)
             stored.restore_columns(self, state.fitted, n_features)
             rules = autoencoder_state.restored_rules(state.fitted, n_features)
         files.check_tensors(state.tensors, shapes)
         autoencoder_state.check_values(state.tensors, "float64")
         self.weights_ = state.tensors["weights"]
+        self.score_percentiles_ = score_state.restored(state.tensors)
         self.scaling_ = autoencoder_state.restored_scaling(state.tensors, rules)
 
     def __sklearn_tags__(self) -> Tags:

@@ -22,9 +22,6 @@ from narrows.inference.fitted_model import FittedModel
 from narrows.inference.transform_to import Writer
 
 if TYPE_CHECKING:
-    pass
-
-if TYPE_CHECKING:
     from narrows.export.portable import Exportable
 
 TITLE = "What the code keeps"

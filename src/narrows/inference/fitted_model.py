@@ -64,6 +64,8 @@ class FittedModel:
         Of the rows of fit; None in files of versions that wrote none.
     stack : Stack or None
         The linear answer beside the network's; None where fit kept none.
+    score_percentiles : ndarray of shape (101,) or None
+        Percentiles 0 to 100 of the scores of rows; None after `partial_fit`, and in older files.
     """
 
     network: Network
@@ -74,6 +76,7 @@ class FittedModel:
     reader: Any
     fingerprint: Fingerprint | None = None
     stack: Stack | None = None
+    score_percentiles: Matrix | None = None
 
     @property
     def n_components(self) -> int:

@@ -6,6 +6,7 @@ import warnings
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from sklearn.utils import Bunch
 from torch import Tensor
@@ -13,9 +14,14 @@ from torch import Tensor
 from narrows.core.types import Matrix, TableLike, TargetLike
 from narrows.data.column_statistics import Rows
 from narrows.data.sources.source import Source
+from narrows.data.table import Table
 from narrows.errors import MissingWarning, stacklevel
 from narrows.inference.fitted_model import FittedModel
 from narrows.network.network import Network
+from narrows.training.trainer import Outcome, Trial
+
+PERCENTS = np.arange(101)
+MOST_SCORED = 4096  # rows, evenly spread, that say what scores are usual
 
 
 def score_samples(model: FittedModel, X: TableLike, *, details: bool = False) -> Any:
@@ -49,6 +55,42 @@ def score_rows(model: FittedModel, rows: Rows) -> Matrix:
     if empty is not None:
         scores[empty] = np.nan
     return scores
+
+
+def usual_scores(model: FittedModel, table: Table, outcome: Outcome) -> Matrix | None:
+    """Return percentiles 0 to 100 of the scores of rows, of held-out ones where there are any.
+
+    Parameters
+    ----------
+    model : FittedModel
+        Trained on the table.
+    table : Table
+        Its scaled rows, in memory.
+    outcome : Outcome
+        Which rows early stopping held out, or else networks and rows that these have not seen.
+    """
+    early, trials = outcome.held_out, outcome.trials
+    tried = [Trial(model.network, early)] if len(early) else [t for t in trials if len(t.held_out)]
+    tried = tried or [Trial(model.network, table.at_hand)]
+    parts = []
+    for network, rows in tried:
+        most = min(len(rows), MOST_SCORED // len(tried))
+        batch = table.take(rows[torch.arange(most) * len(rows) // most].cpu())
+        observed = None if batch.observed is None else batch.observed.to(model.device)
+        with torch.inference_mode():
+            passed = network(batch.x.to(model.device), observed=observed, training=False)
+            scores = -model.objective.per_sample(passed)
+        parts.append(scores if observed is None else scores[observed.any(1)])
+    return percentiles_of(torch.cat(parts).cpu().numpy())
+
+
+def percentiles_of(scores: Matrix) -> Matrix | None:
+    """Return percentiles 0 to 100 of scores; None of none, or where some are no numbers."""
+    scores = np.asarray(scores, np.float64)
+    if not scores.size or not np.isfinite(scores).all():
+        return None
+    percentiles: Matrix = np.percentile(scores, PERCENTS)
+    return percentiles
 
 
 def mean_score(model: FittedModel, X: TableLike, sample_weight: TargetLike = None) -> float:

@@ -20,7 +20,7 @@ from narrows.data.views import resolve_views
 from narrows.errors import CorruptFileError
 from narrows.inference.fitted_model import FittedModel
 from narrows.network.network import Network, kept_buffers
-from narrows.persistence import files, schema_state, stack_state, stored
+from narrows.persistence import files, schema_state, score_state, stack_state, stored
 from narrows.training.plan import resolve_composition, resolve_optimizer
 
 ROWS = "fingerprint.rows"  # nor have those of versions before there was one
@@ -57,7 +57,7 @@ def describe(estimator: Estimator) -> tuple[Json, files.Arrays]:
         tensors[ROWS] = fingerprint.marks
     fitted["stack"], of_stack = stack_state.describe(model.stack)
     fitted["trials"] = stored.finite(estimator.trials_)
-    return fitted, tensors | of_stack
+    return fitted, tensors | of_stack | score_state.describe(model.score_percentiles)
 
 
 def restore(estimator: Estimator, fitted: Named, tensors: files.Arrays) -> None:
@@ -94,6 +94,7 @@ def restore(estimator: Estimator, fitted: Named, tensors: files.Arrays) -> None:
         stack = fitted.get("stack")
         n_outputs = len(layout.output_columns(range(n_features)))
         shapes |= stack_state.shapes(stack, n_outputs, composition.n_components)
+        shapes |= score_state.shapes(tensors)
         stored.restore_columns(estimator, fitted, n_features)
         estimator.trials_ = [stored.with_nan(row) for row in fitted.get("trials", [])]
         stored.restore_training(estimator, fitted)
@@ -119,8 +120,9 @@ def restore(estimator: Estimator, fitted: Named, tensors: files.Arrays) -> None:
     network = _filled(composition.network(layout, dtype), tensors)
     objective = composition.objective(layout)
     linear = stack_state.restored(stack, tensors)
+    scores = score_state.restored(tensors)
     estimator._adopt(
-        FittedModel(network, composition, objective, scaled, layout, reader, rows, linear)
+        FittedModel(network, composition, objective, scaled, layout, reader, rows, linear, scores)
     )
 
 
@@ -181,7 +183,7 @@ def restored_scaling(tensors: files.Arrays, rules: tuple[str, ...]) -> Scaling:
 def check_values(tensors: files.Arrays, dtype: str) -> None:
     """Refuse tensors of another precision than declared, and scales that undo no scaling."""
     for name, values in tensors.items():
-        ours = name.startswith(("scaling.", "fingerprint."))
+        ours = name.startswith(("scaling.", "fingerprint.", "scores."))
         expected = "float64" if ours else "float32" if name.startswith("stack.") else dtype
         if values.dtype != expected:
             raise CorruptFileError(

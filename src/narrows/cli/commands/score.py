@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
@@ -10,9 +10,6 @@ from narrows.cli import options
 from narrows.cli import output as out
 from narrows.cli.verb import verb
 from narrows.core.types import Matrix
-
-if TYPE_CHECKING:
-    pass
 
 
 @verb(name="score")
