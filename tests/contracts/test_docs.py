@@ -27,7 +27,10 @@ PAGES = sorted(
 )
 WITH_CODE = [path for path in PAGES if "```python\n" in path.read_text(encoding="utf-8")]
 
-NEEDED = {"export.md": ("onnxruntime", "onnxscript", "skl2onnx")}  # packages of extras, by page
+NEEDED = {  # packages of extras, by page
+    "export.md": ("onnxruntime", "onnxscript", "skl2onnx"),
+    "serving.md": ("fastapi_offline", "prometheus_client"),
+}
 
 # Parts that nobody writes down: an operator or another setting makes them.
 MADE_BY_OTHERS = {

@@ -28,7 +28,7 @@ LAYERS = (
     ("report", "export"),
     ("estimators",),
     ("recipes", "baselines", "advice", "testing"),
-    ("comparison",),
+    ("comparison", "serving"),
     ("cli",),
     ("__main__",),
 )

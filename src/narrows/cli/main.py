@@ -26,6 +26,7 @@ VERBS = {
     "score": "Say for each row how well the model reconstructs it.",
     "report": "Write a page about a model and rows, to look at and to show.",
     "compare": "Compare methods on a table: autoencoders, PCA and many others.",
+    "serve": "Answer requests about models over HTTP.",
     "export": "Write a model as an ONNX file, which runs without narrows.",
     "convert": "Write CSV or Parquet files as Parquet that trains well.",
     "inspect": "Describe a model folder or a data file.",

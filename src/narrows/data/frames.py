@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
@@ -16,6 +17,7 @@ from narrows.core.types import DTypeLike, FrameLike, Json, Level, Matrix, Series
 from narrows.data.column import BOOLEAN, CATEGORY, ORDERED, TEXT, WHOLE, Column
 from narrows.data.column_types import PLAIN
 from narrows.data.schema import LIBRARIES, floats
+from narrows.errors import MissingDependencyError
 
 WIDTHS = ("8", "16", "32", "64")
 OF_ARROW = "[pyarrow]"
@@ -139,7 +141,17 @@ class Frame:
             Of each column.
         index : pandas Index, optional
             Of the rows.
+
+        Raises
+        ------
+        MissingDependencyError
+            If the library is not installed.
         """
+        if not _is_installed(self.library):
+            raise MissingDependencyError(
+                f"the rows would be a frame of {self.library}, as those of fit were, which is not "
+                f"installed; pip install {self.library}"
+            )
         make = _maker(self.library)
         series = zip(columns, cells, self.dtypes, strict=True)
         return self._built([make(column, said, dtype) for column, said, dtype in series], index)
@@ -197,6 +209,14 @@ class Frame:
         return pa.table(list(cells), names=list(self.labels))
 
 
+def _is_installed(library: str) -> bool:
+    try:
+        importlib.import_module(library)
+    except ImportError:
+        return False
+    return True
+
+
 def _is_label(label: Level) -> bool:
     if isinstance(label, tuple):
         return all(isinstance(part, (str, int, float)) for part in label)
@@ -212,6 +232,8 @@ def _dtype_named(library: str, name: Any) -> DTypeLike:
     if name is None:
         return None
     checks.choice("dtype", name, DTYPES[library])
+    if not _is_installed(library):  # a service has no use for frames: the name will do
+        return name
     if library == "pandas":
         import pandas as pd
 

@@ -2,23 +2,8 @@
 
 from __future__ import annotations
 
-import importlib
-from typing import Any
+import functools
 
-from narrows.errors import MissingDependencyError
+from narrows.core import extras
 
-
-def required(name: str) -> Any:
-    """Return a module of the extra.
-
-    Raises
-    ------
-    MissingDependencyError
-        If it is not installed.
-    """
-    try:
-        return importlib.import_module(name)
-    except ImportError as error:
-        raise MissingDependencyError(
-            f"an ONNX file needs {name}, which is not installed; pip install 'narrows[onnx]'"
-        ) from error
+required = functools.partial(extras.required, extra="onnx", purpose="an ONNX file")

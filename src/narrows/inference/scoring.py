@@ -12,7 +12,7 @@ from sklearn.utils import Bunch
 from torch import Tensor
 
 from narrows.core.types import Matrix, TableLike, TargetLike
-from narrows.data.column_statistics import Rows
+from narrows.data.column_statistics import Rows, blocks
 from narrows.data.sources.source import Source
 from narrows.data.table import Table
 from narrows.errors import MissingWarning, stacklevel
@@ -22,6 +22,7 @@ from narrows.training.trainer import Outcome, Trial
 
 PERCENTS = np.arange(101)
 MOST_SCORED = 4096  # rows, evenly spread, that say what scores are usual
+MOST_CELLS = 8_000_000  # of them, which a wide table reaches first
 
 
 def score_samples(model: FittedModel, X: TableLike, *, details: bool = False) -> Any:
@@ -74,13 +75,15 @@ def usual_scores(model: FittedModel, table: Table, outcome: Outcome) -> Matrix |
     tried = tried or [Trial(model.network, table.at_hand)]
     parts = []
     for network, rows in tried:
-        most = min(len(rows), MOST_SCORED // len(tried))
-        batch = table.take(rows[torch.arange(most) * len(rows) // most].cpu())
-        observed = None if batch.observed is None else batch.observed.to(model.device)
-        with torch.inference_mode():
-            passed = network(batch.x.to(model.device), observed=observed, training=False)
-            scores = -model.objective.per_sample(passed)
-        parts.append(scores if observed is None else scores[observed.any(1)])
+        most = min(len(rows), MOST_SCORED // len(tried), max(100, MOST_CELLS // table.n_features))
+        some = rows[torch.arange(most) * len(rows) // most].cpu()
+        for block in blocks(most, table.n_features):
+            batch = table.take(some[block])
+            observed = None if batch.observed is None else batch.observed.to(model.device)
+            with torch.inference_mode():
+                passed = network(batch.x.to(model.device), observed=observed, training=False)
+                scores = -model.objective.per_sample(passed)
+            parts.append(scores if observed is None else scores[observed.any(1)])
     return percentiles_of(torch.cat(parts).cpu().numpy())
 
 

@@ -79,6 +79,7 @@ def start(folder: Path) -> Iterator[Callable[..., subprocess.Popen[str]]]:
                 **{"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, **options},
             )
             stack.enter_context(process)
+            stack.callback(process.kill)
             return process
 
         yield begin

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import warnings
 from decimal import Decimal
 from pathlib import Path
@@ -15,7 +16,7 @@ import pytest
 
 import narrows
 from narrows import Autoencoder, recipes
-from narrows.errors import MissingWarning
+from narrows.errors import MissingDependencyError, MissingWarning
 
 ROWS = np.random.default_rng(0).normal(size=(60, 4))
 HOLES = np.random.default_rng(1).random(ROWS.shape) < 0.15
@@ -377,3 +378,25 @@ def test_a_column_without_a_cell_is_filled_whatever_its_dtype() -> None:
     filled = model.impute(yes)["a"]
     assert filled.tolist()[::2] == [1.0, 0.0]
     assert not filled.isna().any()
+
+
+@pytest.mark.parametrize("library", ["pandas", "polars"])
+def test_a_model_of_a_frame_is_loaded_where_its_library_is_not_installed(
+    library: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As in a container that serves it, whose rows come as JSON."""
+    frame = pd.DataFrame({"size": np.arange(40.0), "site": ["north", "south"] * 20})
+    X = frame if library == "pandas" else pl.DataFrame(frame.to_dict("list"))
+    model = narrows.Autoencoder(1, max_epochs=1, random_state=0).fit(X)
+    model.save(tmp_path / "model")
+    table, codes = pa.table(frame.to_dict("list")), model.transform(X)
+    with monkeypatch.context() as without:
+        without.setitem(sys.modules, library, None)
+        loaded = narrows.load(tmp_path / "model")
+        np.testing.assert_array_equal(loaded.transform(table), codes)
+        assert loaded.impute(table).equals(table)
+        with pytest.raises(MissingDependencyError, match=f"pip install {library}"):
+            loaded.inverse_transform(codes)
+        loaded.save(tmp_path / "again")
+    again = narrows.load(tmp_path / "again")
+    assert type(again.inverse_transform(codes)) is type(X)

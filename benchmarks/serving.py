@@ -1,0 +1,323 @@
+"""A service under load: its rate beside an empty handler, batches, and what it withstands.
+
+make bench-serve                     prints the tables, and writes them to docs/serving.md
+make bench-serve ONLY="rate slow"    some of them
+make bench-serve MINUTES=60          the bounded load for an hour
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import contextlib
+import json
+import os
+import re
+import socket
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from narrows import Autoencoder
+from pages import replace_part
+
+PAGE = Path(__file__).parents[1] / "docs" / "serving.md"
+CONNECTIONS = 32
+ROUNDS = 5
+SECONDS = 4.0
+PARTS = ("rate", "batches", "slow", "body", "load")
+SHORT: dict[str, Any] = {"max_epochs": 2, "random_state": 0}
+
+EMPTY = """
+import uvicorn
+from fastapi import FastAPI
+app = FastAPI()
+@app.post("/v1/encode")
+async def empty():
+    return {}
+@app.get("/ready")
+async def ready():
+    return {}
+uvicorn.run(app, port=%d, log_level="warning", access_log=False)
+"""
+
+
+class Connection(asyncio.Protocol):
+    """Sends one request after another, and writes down how long each answer takes."""
+
+    def __init__(self, request: bytes, seconds: list[float], statuses: dict[int, int]) -> None:
+        self.request = request
+        self.seconds = seconds
+        self.statuses = statuses
+        self.rest = b""
+        self.ending = False
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self.transport: Any = transport
+        self.send()
+
+    def send(self) -> None:
+        self.started = time.perf_counter()
+        self.transport.write(self.request)
+
+    def data_received(self, data: bytes) -> None:
+        self.rest += data
+        head = self.rest.find(b"\r\n\r\n")
+        if head < 0:
+            return
+        length = re.search(rb"(?i)content-length: *(\d+)", self.rest[:head])
+        if length is None or len(self.rest) < head + 4 + int(length[1]):
+            return
+        self.seconds.append(time.perf_counter() - self.started)
+        status = int(self.rest[9:12])
+        self.statuses[status] = self.statuses.get(status, 0) + 1
+        self.rest = b""
+        if self.ending:
+            self.transport.close()
+        else:
+            self.send()
+
+
+def request_of(path: str, body: bytes) -> bytes:
+    """Return a request as it goes over the wire."""
+    head = (
+        f"POST {path} HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n"
+        f"content-length: {len(body)}\r\n\r\n"
+    )
+    return head.encode() + body
+
+
+async def load(port: int, request: bytes, seconds: float, n: int) -> tuple[float, list[float]]:
+    """Return the requests per second of so many connections, and how long each took."""
+    times: list[float] = []
+    statuses: dict[int, int] = {}
+    loop = asyncio.get_running_loop()
+    protocols = [
+        (
+            await loop.create_connection(
+                lambda: Connection(request, times, statuses), "127.0.0.1", port
+            )
+        )[1]
+        for _ in range(n)
+    ]
+    await asyncio.sleep(seconds / 4)  # until all is warm
+    times.clear()
+    started = time.perf_counter()
+    await asyncio.sleep(seconds)
+    took, kept = time.perf_counter() - started, list(times)
+    for protocol in protocols:
+        protocol.ending = True
+    await asyncio.sleep(0.2)
+    assert set(statuses) == {200}, statuses
+    return len(kept) / took, kept
+
+
+def run_load(port: int, request: bytes, seconds: float = SECONDS, n: int = CONNECTIONS) -> Any:
+    """Run `load` in a loop like the server's."""
+    import uvloop
+
+    return uvloop.run(load(port, request, seconds, n))
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+    return port
+
+
+@contextlib.contextmanager
+def serving(command: list[str], port: int) -> Iterator[subprocess.Popen[bytes]]:
+    """Run a server until it is not needed."""
+    process = subprocess.Popen(command, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+    try:
+        for _ in range(600):
+            with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
+                break
+            time.sleep(0.1)
+        yield process
+    finally:
+        process.terminate()
+        process.wait(60)
+
+
+def narrows(model: Path, port: int, *options: str) -> list[str]:
+    return [str(Path(sys.executable).with_name("narrows")), "serve", str(model), "--port",
+            str(port), "-q", *options]  # fmt: skip
+
+
+def model_of(folder: Path, n_columns: int) -> tuple[Path, bytes]:
+    """Return a saved model of random columns, and a request about one row."""
+    rng = np.random.default_rng(0)
+    X = (rng.normal(size=(2000, 10)) @ rng.normal(size=(10, n_columns))).round(3)
+    path = folder / f"model{n_columns}"
+    Autoencoder(8 if n_columns < 100 else 32, **SHORT).fit(X).save(path)
+    return path, request_of("/v1/encode", json.dumps({"rows": X[:1].tolist()}).encode())
+
+
+def quantile(times: list[float], share: float) -> float:
+    return float(np.quantile(times, share)) * 1e3
+
+
+def rate(folder: Path) -> list[str]:
+    """Requests about one row of 50 columns, beside a handler that does nothing."""
+    model, request = model_of(folder, 50)
+    ports = free_port(), free_port()
+    with (
+        serving(narrows(model, ports[0]), ports[0]),
+        serving([sys.executable, "-c", EMPTY % ports[1]], ports[1]),
+    ):
+        rounds = [[run_load(port, request) for port in ports] for _ in range(ROUNDS)]
+    ours, empty = (statistics.median(r[i][0] for r in rounds) for i in (0, 1))
+    ratio = statistics.median(r[0][0] / r[1][0] for r in rounds)
+    times = [t for r in rounds for t in r[0][1]]
+    middle, slow = quantile(times, 0.5), quantile(times, 0.99)
+    return [
+        "| one row of 50 columns, 32 connections | requests/s | p50 | p99 |",
+        "|---|--:|--:|--:|",
+        f"| `narrows serve`, `/v1/encode` | {ours:,.0f} | {middle:.1f} ms | {slow:.1f} ms |",
+        f"| an empty FastAPI handler | {empty:,.0f} | | |",
+        f"| ratio (target .6); p99 over p50 (target 4) | {ratio:.2f} | | {slow / middle:.1f} |",
+    ]
+
+
+def batches(folder: Path) -> list[str]:
+    """Requests about one row of 784 columns, with and without micro-batches."""
+    model, request = model_of(folder, 784)
+    ports = free_port(), free_port()
+    with (
+        serving(narrows(model, ports[0]), ports[0]),
+        serving(narrows(model, ports[1], "--batch-rows", "1"), ports[1]),
+    ):
+        rounds = [[run_load(port, request)[0] for port in ports] for _ in range(ROUNDS)]
+    together, alone = (statistics.median(r[i] for r in rounds) for i in (0, 1))
+    ratio = statistics.median(r[0] / r[1] for r in rounds)
+    return [
+        "| one row of 784 columns, 32 connections | requests/s |",
+        "|---|--:|",
+        f"| what waits goes to the model together | {together:,.0f} |",
+        f"| one request at a time (`--batch-rows 1`) | {alone:,.0f} |",
+        f"| ratio (target 2) | {ratio:.2f} |",
+    ]
+
+
+def slow(folder: Path) -> list[str]:
+    """500 connections that send a byte a second, and how long /health takes meanwhile."""
+    model, request = model_of(folder, 50)
+    port = free_port()
+    health = b"GET /health HTTP/1.1\r\nhost: localhost\r\n\r\n"
+
+    async def attack() -> tuple[list[float], int]:
+        half = len(request) // 2
+        writers = []
+        for number in range(500):
+            _, writer = await asyncio.open_connection("127.0.0.1", port)
+            writer.write(request[: 10 if number % 2 else half])
+            writers.append(writer)
+        times: list[float] = []
+        loop = asyncio.get_running_loop()
+        started = time.perf_counter()
+        while time.perf_counter() - started < 15:
+            for writer in writers:
+                if not writer.is_closing():
+                    writer.write(b" ")
+            own: list[float] = []
+            _, protocol = await loop.create_connection(
+                lambda own=own: Connection(health, own, {}), "127.0.0.1", port
+            )
+            await asyncio.sleep(0.1)
+            protocol.ending = True
+            times += own[:-1]
+        closed = sum(writer.transport.is_closing() for writer in writers)
+        return times, closed
+
+    with serving(narrows(model, port), port):
+        times, closed = asyncio.run(attack())
+    return [
+        "| 500 connections that send a byte every .1 s, for 15 s | |",
+        "|---|--:|",
+        f"| /health, of {len(times):,} requests: p50 | {quantile(times, 0.5):.2f} ms |",
+        f"| p99 (target 1 s) | {quantile(times, 0.99):.2f} ms |",
+        f"| slow connections that were closed by then | {closed} |",
+    ]
+
+
+def resident(pid: int) -> float:
+    """Return what a process has in memory, in MB."""
+    text = Path(f"/proc/{pid}/status").read_text()
+    return int(re.search(r"VmRSS:\s+(\d+)", text)[1]) / 1024  # type: ignore[index]
+
+
+def body(folder: Path) -> list[str]:
+    """A body of 1 GB, and what the process takes up meanwhile."""
+    model, _ = model_of(folder, 50)
+    port = free_port()
+    chunk = b"x" * (1 << 20)
+    with serving(narrows(model, port), port) as process:
+        before = peak = resident(process.pid)
+        with socket.create_connection(("127.0.0.1", port)) as client:
+            client.sendall(request_of("/v1/encode", b"").replace(b"length: 0", b"length: %d" % (
+                1024 * len(chunk)
+            )))  # fmt: skip
+            for _ in range(1024):
+                client.sendall(chunk)
+                peak = max(peak, resident(process.pid))
+            status = client.recv(100)[9:12].decode()
+    return [
+        "| a body of 1 GB | |",
+        "|---|--:|",
+        f"| status | {status} |",
+        f"| resident before, at most meanwhile | {before:.0f}, {peak:.0f} MB |",
+    ]
+
+
+def bounded(folder: Path, minutes: float) -> list[str]:
+    """Load for a while, and what the process takes up: first after a tenth, then at the end."""
+    model, request = model_of(folder, 50)
+    port = free_port()
+    sizes, total = [], 0.0
+    with serving(narrows(model, port), port) as process:
+        slices = 10
+        for _ in range(slices):
+            seconds = 60 * minutes / slices
+            per_second, _ = run_load(port, request, seconds / 1.25, 8)
+            total += per_second * seconds
+            sizes.append(resident(process.pid))
+    growth = sizes[-1] / sizes[0] - 1
+    return [
+        f"| load of 8 connections for {minutes:g} minutes | |",
+        "|---|--:|",
+        f"| requests | {total:,.0f} |",
+        f"| resident after a tenth, at the end | {sizes[0]:.0f}, {sizes[-1]:.0f} MB |",
+        f"| growth (target at most 5 %) | {growth:.1%} |",
+    ]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--only", nargs="+", choices=PARTS, default=list(PARTS))
+    parser.add_argument("--minutes", type=float, default=5.0)
+    arguments = parser.parse_args()
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+    for part in arguments.only:
+        with tempfile.TemporaryDirectory() as name:
+            folder = Path(name)
+            if part == "load":
+                lines = bounded(folder, arguments.minutes)
+            else:
+                lines = globals()[part](folder)
+        print("\n".join(lines), flush=True)
+        print()
+        if f"<!-- {part} -->" in (PAGE.read_text() if PAGE.exists() else ""):
+            replace_part(PAGE, part, lines)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""Serve fitted models over HTTP."""
