@@ -103,42 +103,36 @@ async def respond(send: Send, status: int, content: bytes, kind: str, served: Se
 
 
 def make_app(
-    models: Mapping[str, Any],
-    *,
-    limits: Limits | None = None,
-    token: str | None = None,
-    watcher: Watcher | None = None,
-    service: Service | None = None,
+    models: Mapping[str, Any], *, limits: Limits | None = None, token: str | None = None
 ) -> App:
     """Return an ASGI application that serves fitted models.
 
     Parameters
     ----------
-    models : mapping of str to estimator or Served
+    models : mapping of str to estimator
         By the name that addresses have; requests that name none mean the first one.
     limits : Limits, optional
         What it takes.
     token : str, optional
         That clients must send as ``Authorization: Bearer TOKEN``. Without one, requests must be
         addressed to localhost.
-    watcher : Watcher, optional
-        Runs as long as the application.
-    service : Service, optional
-        Made of the models before.
 
     Raises
     ------
     MissingDependencyError
         If the extra ``serve`` is not installed.
     """
+    served = {
+        name: model if isinstance(model, Served) else Served(model, name)
+        for name, model in models.items()
+    }
+    return app_of(Service(served, limits), token=token)
+
+
+def app_of(service: Service, *, token: str | None = None, watcher: Watcher | None = None) -> App:
+    """Return the application of a service, which a watcher may run beside."""
     offline = required("fastapi_offline", extra="serve", purpose="narrows serve")
     responses = required("starlette.responses", extra="serve", purpose="narrows serve")
-    if service is None:
-        served = {
-            name: model if isinstance(model, Served) else Served(model, name)
-            for name, model in models.items()
-        }
-        service = Service(served, limits)
 
     @contextlib.asynccontextmanager
     async def lifespan(app: Any) -> AsyncIterator[None]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import hashlib
+import threading
 import time
 import warnings
 from collections import Counter
@@ -27,6 +28,7 @@ from narrows.serving.tasks import TASKS, Task, fits, in_words
 
 WATCHED_SECONDS = 1.0  # between looks at rows that nobody asks the scores of
 WATCHED_ROWS = 64  # of each look
+_CATCHING = threading.Lock()  # warnings are caught for the whole process, not for a thread
 
 
 class Served:
@@ -151,7 +153,7 @@ class Served:
 
         Where there is none, a `Problem` stands in its place.
         """
-        with warnings.catch_warnings(record=True) as caught:
+        with _CATCHING, warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("ignore")
             warnings.simplefilter("always", NarrowsWarning)
             answers = self._answers(task, options, tables)
@@ -247,7 +249,7 @@ class Served:
             If there is no answer.
         """
         try:
-            with warnings.catch_warnings():
+            with _CATCHING, warnings.catch_warnings():
                 warnings.simplefilter("ignore")
                 for task in ("encode", "score"):
                     if task in self.tasks:

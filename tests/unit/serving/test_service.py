@@ -12,7 +12,7 @@ import pytest
 from serving_calls import ask, rows, running
 
 from narrows import Autoencoder
-from narrows.serving.app import make_app
+from narrows.serving.app import app_of
 from narrows.serving.served import Served
 from narrows.serving.service import Service, Watcher, signature
 
@@ -37,7 +37,7 @@ def test_a_new_model_is_put_in_place(folder: Path) -> None:
     other = model(1)
 
     async def run() -> list[Any]:
-        app = make_app({}, service=service, watcher=watcher)
+        app = app_of(service, watcher=watcher)
         body = rows({"rows": X[:1].tolist()})
         async with running(app):
             replies = [await ask(app, "/v1/encode", body)]
@@ -93,7 +93,7 @@ def test_questions_of_two_versions_are_not_mixed(folder: Path) -> None:
     other = Served(model(1), "model", "v2")
 
     async def run() -> list[Any]:
-        app = make_app({}, service=service)
+        app = app_of(service)
         body = rows({"rows": X[:1].tolist()})
         async with running(app):
             old = [asyncio.create_task(ask(app, "/v1/encode", body)) for _ in range(5)]

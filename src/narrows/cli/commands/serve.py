@@ -114,7 +114,7 @@ def command(
 
     from narrows.errors import ParameterError
     from narrows.serving import server
-    from narrows.serving.app import make_app
+    from narrows.serving.app import app_of
     from narrows.serving.limits import Limits
     from narrows.serving.service import Service, Watcher
 
@@ -138,7 +138,7 @@ def command(
     torch.set_num_threads(threads)
     service = Service(_loaded(folders), limits)
     watcher = Watcher(service, folders) if watch else None
-    app = make_app({}, token=token, watcher=watcher, service=service)
+    app = app_of(service, token=token, watcher=watcher)
     listener = server.bind(host, port)
     address = f"[{host}]" if ":" in host else host
     where = f"http://{address}:{listener.getsockname()[1]}"
