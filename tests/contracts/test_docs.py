@@ -22,7 +22,8 @@ PAGES = sorted(
     path
     for path in ROOT.rglob("*.md")
     if not any(
-        part.startswith(".") or part in ("demo", "tests") for part in path.relative_to(ROOT).parts
+        part.startswith(".") or part in ("demo", "tests", "node_modules")
+        for part in path.relative_to(ROOT).parts
     )
 )
 WITH_CODE = [path for path in PAGES if "```python\n" in path.read_text(encoding="utf-8")]

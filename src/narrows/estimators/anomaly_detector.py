@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import copy
+import functools
 import os
 from collections.abc import Sequence
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,11 +25,15 @@ from narrows.data.sources.taken import Taken
 from narrows.errors import DataError
 from narrows.estimators import nested
 from narrows.estimators.autoencoder import Autoencoder
+from narrows.estimators.export_methods import ExportMethods
 from narrows.inference import scoring, strangeness, transform_to
 from narrows.inference.strangeness import Student
 from narrows.inference.transform_to import Writer
 from narrows.persistence import files, score_state, stored, strangeness_state
 from narrows.persistence.model import State, Storable
+
+if TYPE_CHECKING:
+    from narrows.export.portable import Exportable
 
 __all__ = ["AnomalyDetector"]
 
@@ -40,6 +45,7 @@ TITLE = "What is strange"
 
 
 class AnomalyDetector(
+    ExportMethods,
     Storable,
     OutlierMixin,  # type: ignore[misc]
     BaseEstimator,  # type: ignore[misc]
@@ -416,6 +422,41 @@ class AnomalyDetector(
         """
         return transform_to.transform_to(
             self._writer, source, folder, what=what, n_jobs=n_jobs, on_error=on_error
+        )
+
+    @property
+    def _exportable(self) -> Exportable:
+        from narrows.export.portable import Exportable
+        from narrows.export.portable_detector import OUTPUTS, PortableDetector
+        from narrows.export.reference import answers_of, as_read, rows_like_those_of_fit
+
+        check_is_fitted(self, "offset_")
+        model, student = self.autoencoder_._fitted, self._student
+
+        def answers(cells: Matrix, outputs: Sequence[str]) -> dict[str, Matrix]:
+            of_network = answers_of(model, cells, outputs)
+            rows, scores = as_read(model, cells), of_network["score"]
+            away = None
+            if student is not None:
+                away = strangeness.distances_of_rows(model, student, rows)
+            joined = -self._joined(-scores.astype(np.float64), away)
+            return {
+                **of_network,
+                "score": np.asarray(joined, scores.dtype),
+                "predict": np.where(joined >= self.offset_, 1, -1),
+            }
+
+        return Exportable(
+            model,
+            settings_of_fit(self),
+            OUTPUTS,
+            ("score", "predict"),
+            lambda outputs: PortableDetector(
+                model, student, self._weights(), self.offset_, outputs
+            ),
+            answers,
+            functools.partial(rows_like_those_of_fit, model),
+            {"narrows.offset": self.offset_},
         )
 
     @property

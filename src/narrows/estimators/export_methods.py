@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 @isolate_methods
 class ExportMethods:
-    """What autoencoder, classifier and regressor share; each says what of it can be exported."""
+    """What all estimators share; each says what of it can be exported."""
 
     def export_onnx(
         self,
@@ -40,7 +40,9 @@ class ExportMethods:
             default) and "impute": what `transform`, `reconstruct`, `score_samples` or ``impute`` by
             ``method="network"`` give; or "decode", which takes codes and has a file of its own. Of
             a classifier or regressor "predict" (by default), "predict_proba" and "encode"; a class
-            that is no whole number is given by its place in ``narrows.classes`` of the metadata.
+            that is no whole number is given by its place in ``narrows.classes`` of the metadata. Of
+            a detector "score" and "predict" (by default), and those of its autoencoder; of a
+            marginalized one "encode", "reconstruct" and "score".
         inputs : {"table", "columns"}
             What it takes: one tensor ``rows`` of shape (n_rows, n_features), or one of shape
             (n_rows, 1) for each column, by name, text as text. In a table text is given by its

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import functools
 import os
 from collections.abc import Sequence
 from dataclasses import replace
@@ -162,7 +163,7 @@ class FineTuned(
     @property
     def _exportable(self) -> Exportable:
         from narrows.export.portable import Exportable, PortableHead
-        from narrows.export.reference import as_read
+        from narrows.export.reference import as_read, rows_like_those_of_fit
 
         check_is_fitted(self, "head_")
         model = self.encoder_._fitted
@@ -180,6 +181,7 @@ class FineTuned(
             ("predict",),
             lambda outputs: PortableHead(model, self.head_, outputs, **settings),
             answers,
+            functools.partial(rows_like_those_of_fit, model),
             described,
         )
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
-from typing import Any, Self
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 import scipy.linalg
@@ -22,9 +22,13 @@ from narrows.data import reading
 from narrows.data.column_statistics import Rows, blocks, dense
 from narrows.data.scaling import Scaling
 from narrows.errors import DataError, ParameterError
+from narrows.estimators.export_methods import ExportMethods
 from narrows.inference import scoring
 from narrows.persistence import autoencoder_state, files, score_state, stored
 from narrows.persistence.model import State, Storable
+
+if TYPE_CHECKING:
+    from narrows.export.portable import Exportable
 
 __all__ = ["MarginalizedDenoisingAutoencoder"]
 
@@ -39,6 +43,7 @@ ACTIVATIONS: dict[str, Callable[[Matrix], Matrix]] = {"tanh": np.tanh, "linear":
 
 
 class MarginalizedDenoisingAutoencoder(
+    ExportMethods,
     Storable,
     TransformerMixin,  # type: ignore[misc]
     BaseEstimator,  # type: ignore[misc]
@@ -178,14 +183,12 @@ class MarginalizedDenoisingAutoencoder(
             ``set_output`` asked for.
         """
         check_is_fitted(self, "weights_")
-        kept = self._kept()
-        width = len(kept) * self.n_features_in_
+        return self._map(X, self._features, len(self._kept()) * self.n_features_in_)
 
-        def features(x: Matrix) -> Matrix:
-            layers = list(self._layers(x, self.weights_, self._fit_settings["activation"]))
-            return np.hstack([layers[depth] for depth in kept])
-
-        return self._map(X, features, width)
+    def _features(self, x: Matrix) -> Matrix:
+        """Return the kept layers of scaled rows, side by side."""
+        layers = list(self._layers(x, self.weights_, self._fit_settings["activation"]))
+        return np.hstack([layers[depth] for depth in self._kept()])
 
     def denoise(self, X: TableLike) -> Matrix:
         """Return W [x; 1], the first layer's restoration of rows that are corrupted as they are.
@@ -295,6 +298,49 @@ class MarginalizedDenoisingAutoencoder(
         names = _check_feature_names_in(self, input_features)
         ends = [f"_layer{depth}" if depth else "" for depth in self._kept()]
         return np.asarray([f"{name}{end}" for end in ends for name in names], dtype=object)
+
+    @property
+    def _exportable(self) -> Exportable:
+        from narrows.export.portable import Exportable
+        from narrows.export.portable_marginalized import OUTPUTS, LayersTable, PortableLayers
+
+        check_is_fitted(self, "weights_")
+        settings, kept = self._fit_settings, self._kept()
+        n_features = self.n_features_in_
+        names = getattr(self, "feature_names_in_", None)
+        table = LayersTable(
+            None if names is None else list(names),
+            n_features,
+            len(kept) * n_features,
+            self.scaling_,
+        )
+
+        def answers(cells: Matrix, outputs: Sequence[str]) -> dict[str, Matrix]:
+            def reconstructed(x: Matrix) -> Matrix:
+                return self.scaling_.decode(self._expected(x))
+
+            return {
+                "encode": self._map_rows(cells, self._features, table.n_components),
+                "reconstruct": self._map_rows(cells, reconstructed, None),
+                "score": self._scores(cells),
+            }
+
+        return Exportable(
+            table,
+            settings,
+            OUTPUTS,
+            OUTPUTS,
+            lambda outputs: PortableLayers(
+                table,
+                self.weights_,
+                settings["activation"],
+                settings["probability"],
+                kept,
+                outputs,
+            ),
+            answers,
+            table.draw,
+        )
 
     def _kept(self) -> range:
         """Return which layers `transform` gives, 0 being the input."""

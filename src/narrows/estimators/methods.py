@@ -175,7 +175,7 @@ class FittedMethods(ExportMethods):
     @property
     def _exportable(self) -> Exportable:
         from narrows.export.portable import DEFAULT, OUTPUTS, Exportable, Portable
-        from narrows.export.reference import answers_of
+        from narrows.export.reference import answers_of, rows_like_those_of_fit
 
         model = self._model
         return Exportable(
@@ -185,6 +185,7 @@ class FittedMethods(ExportMethods):
             DEFAULT,
             functools.partial(Portable, model),
             functools.partial(answers_of, model),
+            functools.partial(rows_like_those_of_fit, model),
         )
 
     def translate(

@@ -10,20 +10,19 @@ import torch
 from narrows.core.types import Matrix
 from narrows.data.column import Column
 from narrows.export.extra import required
-from narrows.export.portable import OUTPUTS, has_text
-from narrows.inference.fitted_model import FittedModel
+from narrows.export.portable import OUTPUTS, Tabular, has_text
 
 PREFIX = "narrows/"  # of all that is inside, so that columns may be called anything
 TABLE = f"{PREFIX}all columns"
 
 
-def input_names(model: FittedModel) -> list[str]:
+def input_names(model: Tabular) -> list[str]:
     """Return what the inputs are called: as the columns, unless an output has that name."""
     names = model.names or [f"x{number}" for number in range(model.n_features)]
     return [f"column {name}" if name in OUTPUTS else str(name) for name in names]
 
 
-def with_column_inputs(proto: Any, model: FittedModel, dtype: torch.dtype) -> Any:
+def with_column_inputs(proto: Any, model: Tabular, dtype: torch.dtype) -> Any:
     """Return a graph that takes each column as a tensor of shape (n_samples, 1)."""
     onnx = required("onnx")
     kinds, helper = onnx.TensorProto, onnx.helper
@@ -76,7 +75,7 @@ def _levels(column: Column) -> tuple[list[str], list[float], float]:
     return keys, values, float(len(column.levels) + 1) if column.pooled else float("nan")
 
 
-def column_feed(model: FittedModel, cells: Matrix) -> dict[str, Matrix]:
+def column_feed(model: Tabular, cells: Matrix) -> dict[str, Matrix]:
     """Return rows, text by its number, as the inputs of a graph with one for each column."""
     return {
         name: _text(column, cells[:, number])

@@ -17,10 +17,9 @@ from narrows.core.types import Json, Matrix
 from narrows.data.formats.files import check_place
 from narrows.export.description import description
 from narrows.export.extra import required
-from narrows.export.portable import Exportable, Portable, checked_outputs
+from narrows.export.portable import Exportable, PortableModule, Tabular, checked_outputs
 from narrows.export.quiet import quiet
 from narrows.export.reference import largest_differences
-from narrows.inference.fitted_model import FittedModel
 
 OPSET = 20
 INPUTS = ("table", "columns")
@@ -63,7 +62,7 @@ def export_onnx(
     return {"bytes": len(content), "differences": worst}
 
 
-def graph_of(module: Portable, outputs: Sequence[str], opset: int = OPSET) -> Any:
+def graph_of(module: PortableModule, outputs: Sequence[str], opset: int = OPSET) -> Any:
     """Return the graph of a module, its batch free."""
     of_codes = outputs == ("decode",)
     with quiet():
@@ -90,9 +89,7 @@ def _session(runtime: Any, content: bytes) -> Any:
     return runtime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
 
 
-def fed(
-    model: FittedModel, cells: Matrix, inputs: str, outputs: Sequence[str]
-) -> Mapping[str, Matrix]:
+def fed(model: Tabular, cells: Matrix, inputs: str, outputs: Sequence[str]) -> Mapping[str, Matrix]:
     """Return rows or codes as the inputs of a graph."""
     if tuple(outputs) == ("decode",):
         return {CODES: cells}

@@ -14,9 +14,17 @@ DOUBLE = 11  # as onnx.TensorProto numbers types
 HALF_LOG_TURN = 0.5 * math.log(2 * math.pi)
 
 
-def translations() -> dict[Callable[..., Any], Callable[..., Any]]:
+Translations = dict[Callable[..., Any], Callable[..., Any]]
+
+
+def translations() -> Translations:
     """Return the operations by what they replace; onnxscript is imported now."""
     op = required("onnxscript").opset18
+    return {**_unknown(op), **_losing_digits(op)}
+
+
+def _unknown(op: Any) -> Translations:
+    """Return the operations that torch's exporter does not know."""
 
     def double(value: float) -> Any:
         constant: Any = op.Constant(value_float=float(value))
@@ -46,33 +54,52 @@ def translations() -> dict[Callable[..., Any], Callable[..., Any]]:
         axes: Any = op.Constant(value_ints=list(dims))
         return op.ReduceProd(x, axes, keepdims=0)
 
-    def log_sigmoid(x: Any) -> Any:
-        """Return log sigmoid(x), to all digits where x is far below 0."""
-        return op.Neg(op.Softplus(op.Neg(x)))
+    return {
+        torch.ops.aten.lgamma.default: log_gamma,
+        torch.ops.prims.lgamma.default: log_gamma,
+        torch.ops.prims.prod.default: product,
+    }
+
+
+def _losing_digits(op: Any) -> Translations:
+    """Return the operations that lose digits as torch's exporter writes them, or are float32's."""
+
+    def like(value: float, x: Any) -> Any:
+        """Return a constant in the precision of x."""
+        return op.CastLike(op.Constant(value_float=value), x)
 
     def log1p(x: Any) -> Any:
         """Return log(1 + x), exact for small x (Kahan; see Higham, 2002, problem 1.5)."""
-        above = op.Add(x, 1.0)
-        rounded = op.Sub(above, 1.0)
+        one = like(1.0, x)
+        above = op.Add(x, one)
+        rounded = op.Sub(above, one)
         none = op.Equal(rounded, op.Sub(x, x))
-        exact = op.Mul(op.Log(above), op.Div(x, op.Where(none, op.Add(rounded, 1.0), rounded)))
+        exact = op.Mul(op.Log(above), op.Div(x, op.Where(none, op.Add(rounded, one), rounded)))
         return op.Where(op.Or(none, op.IsInf(x)), x, exact)
+
+    def softplus(x: Any, beta: float = 1.0, threshold: float = 20.0) -> Any:
+        """Return log(1 + exp(beta x)) / beta, of float64, too, for which onnxruntime has none."""
+        slope, zero = like(float(beta), x), op.Sub(x, x)
+        steep = op.Mul(x, slope)
+        return op.Div(op.Add(op.Max(steep, zero), log1p(op.Exp(op.Neg(op.Abs(steep))))), slope)
+
+    def log_sigmoid(x: Any) -> Any:
+        """Return log sigmoid(x), to all digits where x is far below 0."""
+        return op.Neg(softplus(op.Neg(x)))
 
     def expm1(x: Any) -> Any:
         """Return exp(x) - 1, exact for small x (Kahan; see Higham, 2002, section 1.14.1)."""
-        power = op.Exp(x)
-        less = op.Sub(power, 1.0)
-        small = op.Less(op.Abs(x), 0.5)
+        power, one = op.Exp(x), like(1.0, x)
+        less = op.Sub(power, one)
+        small = op.Less(op.Abs(x), like(0.5, x))
         log = op.Log(op.Where(small, power, op.Exp(op.Sub(x, x))))
         none = op.Equal(log, op.Sub(x, x))
-        exact = op.Div(op.Mul(less, x), op.Where(none, op.Add(log, 1.0), log))
+        exact = op.Div(op.Mul(less, x), op.Where(none, op.Add(log, one), log))
         return op.Where(small, op.Where(none, x, exact), less)
 
     return {
         torch.ops.aten.log1p.default: log1p,
         torch.ops.aten.expm1.default: expm1,
+        torch.ops.aten.softplus.default: softplus,
         torch.ops.aten.log_sigmoid.default: log_sigmoid,
-        torch.ops.aten.lgamma.default: log_gamma,
-        torch.ops.prims.lgamma.default: log_gamma,
-        torch.ops.prims.prod.default: product,
     }

@@ -6,6 +6,7 @@ import copy
 import math
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Protocol
 
 import torch
 from torch import Tensor, nn
@@ -13,6 +14,8 @@ from torch import Tensor, nn
 from narrows.core import checks
 from narrows.core.types import Json, Matrix, Named
 from narrows.data.column import Column
+from narrows.data.layout import Layout
+from narrows.data.scaling import Scaling
 from narrows.errors import ParameterError
 from narrows.inference.fitted_model import FittedModel
 
@@ -53,14 +56,53 @@ def has_text(column: Column) -> bool:
     return column.type.has_levels and any(isinstance(level, str) for level in column.levels)
 
 
+class Tabular(Protocol):
+    """What a fitted estimator's tables are like."""
+
+    @property
+    def names(self) -> list[str] | None:
+        """What the columns are called, where they have names."""
+
+    @property
+    def columns(self) -> tuple[Column, ...]:
+        """What each column is."""
+
+    @property
+    def layout(self) -> Layout:
+        """Views and types."""
+
+    @property
+    def scaling(self) -> Scaling:
+        """Of the columns."""
+
+    @property
+    def n_features(self) -> int:
+        """How many columns there are."""
+
+    @property
+    def n_components(self) -> int:
+        """Length of the code."""
+
+
+class PortableModule(nn.Module):
+    """A module that gives its outputs for rows, or for codes to decode, in order."""
+
+    outputs: tuple[str, ...]
+    dtype: torch.dtype
+
+    def example(self) -> Tensor:
+        """Return what it can be traced with."""
+        raise NotImplementedError
+
+
 @dataclass(frozen=True)
 class Exportable:
     """What of a fitted estimator can be exported, and what it is held against.
 
     Parameters
     ----------
-    model : FittedModel
-        Its network, and what its tables are like.
+    model : Tabular
+        What its tables are like; a `FittedModel`, where there is a network.
     settings : mapping
         Of its fit.
     choices : collection of str
@@ -71,20 +113,23 @@ class Exportable:
         Returns a module for what is chosen.
     answers : callable
         Returns what the estimator says of rows, or of codes, by name.
+    draw : callable
+        Returns so many rows like those of fit, in a dtype, or codes.
     described : dict
         What else a file says of itself.
     """
 
-    model: FittedModel
+    model: Tabular
     settings: Named
     choices: Collection[str]
     default: tuple[str, ...]
-    portable: Callable[[Sequence[str]], Portable]
+    portable: Callable[[Sequence[str]], PortableModule]
     answers: Callable[[Matrix, Sequence[str]], Mapping[str, Matrix]]
+    draw: Callable[..., Matrix]
     described: Json = field(default_factory=dict)
 
 
-class Portable(nn.Module):
+class Portable(PortableModule):
     """A copy of a fitted model that asks nothing else of narrows.
 
     Cells are numbers in the units of the table, NaN where one was not measured; text is given by
@@ -155,22 +200,20 @@ class Portable(nn.Module):
         cells = self._numbered(rows)
         observed = ~torch.isnan(cells)
         x = torch.where(observed, self._scaled(cells), self.fill)
-        made: dict[str, Tensor] = {}
-        if "score" in self.outputs:
-            passed = self.network(x, observed=observed, training=False)
-            made["score"] = torch.where(observed.any(1), -self._per_sample(passed), torch.nan)
         code = self.network.encode(x, observed)
-        made["encode"] = code
-        made.update(self._predicted(x, observed))
+        made = {"encode": code, **self._predicted(cells, x, observed)}
         if {"reconstruct", "impute"} & set(self.outputs):
             decoded = self._restored(self.network.decode(code, observed))
             made["reconstruct"] = torch.where(observed, decoded, torch.nan)
             made["impute"] = torch.where(torch.isnan(rows), decoded, rows)
         return tuple(made[name] for name in self.outputs)
 
-    def _predicted(self, x: Tensor, observed: Tensor) -> dict[str, Tensor]:
-        """Return what is said of scaled rows besides, by name: nothing."""
-        return {}
+    def _predicted(self, cells: Tensor, x: Tensor, observed: Tensor) -> dict[str, Tensor]:
+        """Return what is said of rows besides, as they are and scaled, by name: the score."""
+        if "score" not in self.outputs:
+            return {}
+        passed = self.network(x, observed=observed, training=False)
+        return {"score": torch.where(observed.any(1), -self._per_sample(passed), torch.nan)}
 
     def _numbered(self, rows: Tensor) -> Tensor:
         """Return cells as the network is given them: numbers of levels, angles in one turn."""
@@ -254,7 +297,7 @@ class PortableHead(Portable):
             self.register_buffer("mean", torch.from_numpy(mean).to(self.dtype))
             self.register_buffer("spread", torch.from_numpy(scale).to(self.dtype))
 
-    def _predicted(self, x: Tensor, observed: Tensor) -> dict[str, Tensor]:
+    def _predicted(self, cells: Tensor, x: Tensor, observed: Tensor) -> dict[str, Tensor]:
         scores = self.head(self.network.posterior(x, observed).mean)
         if not self.classifies:
             return {"predict": scores * self.spread + self.mean}

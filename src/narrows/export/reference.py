@@ -11,7 +11,7 @@ import torch
 from narrows.core.types import Matrix
 from narrows.data.table import numpy_dtype
 from narrows.errors import ExportError, MissingWarning
-from narrows.export.portable import Exportable, Portable, has_text
+from narrows.export.portable import Exportable, PortableModule, Tabular, has_text
 from narrows.inference.fitted_model import FittedModel
 from narrows.inference.scoring import score_rows
 
@@ -93,7 +93,7 @@ def in_units(model: FittedModel, numbers: Matrix) -> Matrix:
 
 def largest_differences(
     what: Exportable,
-    module: Portable,
+    module: PortableModule,
     run: Callable[[Matrix], Sequence[Matrix]],
     engine: str,
 ) -> dict[str, float]:
@@ -118,7 +118,7 @@ def largest_differences(
     outputs = module.outputs
     worst = dict.fromkeys(outputs, 0.0)
     for size in SIZES:
-        cells = rows_like_those_of_fit(what.model, size, module.dtype, codes=outputs == ("decode",))
+        cells = what.draw(size, module.dtype, codes=outputs == ("decode",))
         expected = what.answers(cells, outputs)
         for name, answer in zip(outputs, run(cells), strict=True):
             worst[name] = max(worst[name], difference(what.model, name, answer, expected[name]))
@@ -132,7 +132,7 @@ def largest_differences(
     return worst
 
 
-def difference(model: FittedModel, name: str, answer: Matrix, expected: Matrix) -> float:
+def difference(model: Tabular, name: str, answer: Matrix, expected: Matrix) -> float:
     """Return how far an answer is from what was expected, in units of what is judged.
 
     Of cells, the scale of their column; of all else, and where that is larger, the value itself.

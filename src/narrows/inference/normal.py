@@ -231,6 +231,11 @@ class NormalDistribution:
         covariance = self.covariance.cast(torch.float64)
         return self.mean.double(), covariance, FARTHEST * covariance.variances().sqrt()
 
+    @property
+    def farthest(self) -> Tensor:
+        """How far from its mean a cell counts, shape (n_columns,)."""
+        return self._exact[2]
+
     def expect(self, rows: Tensor, observed: Tensor, *, variances: bool = False) -> Expectation:
         """Return the expectation of what was not observed, given what was.
 

@@ -9,7 +9,7 @@ import scipy.sparse
 import torch
 
 from narrows.core.types import Matrix, TableLike, TargetLike
-from narrows.data.column_statistics import blocks
+from narrows.data.column_statistics import Rows, blocks
 from narrows.errors import CompositionError
 from narrows.inference.fitted_model import FittedModel
 from narrows.inference.student import StudentDistribution
@@ -77,7 +77,11 @@ def fitted(
 
 def distances(model: FittedModel, student: Student, X: TableLike) -> Matrix:
     """Return squared Mahalanobis distances of rows, shape (n_samples,)."""
-    rows = model.read(X)
+    return distances_of_rows(model, student, model.read(X))
+
+
+def distances_of_rows(model: FittedModel, student: Student, rows: Rows) -> Matrix:
+    """Return the same of rows, as `FittedModel.read` gives them."""
     away = np.empty(rows.shape[0])
     for block in blocks(rows.shape[0], 4 * model.n_outputs):
         inputs, observed = map(torch.from_numpy, model.to_inputs(rows[block]))

@@ -25,7 +25,8 @@ from narrows.cli.verb import verb
     "--outputs",
     metavar="NAMES",
     help="What it gives: some of encode, reconstruct, score, impute, or decode alone (the first "
-    "three by default); of a classifier or regressor predict, predict_proba, encode.",
+    "three by default); of a classifier or regressor predict, predict_proba, encode; of a "
+    "detector score, predict.",
 )
 @click.option(
     "--inputs",
@@ -62,8 +63,6 @@ def command(
         raise ParameterError("--inputs columns is for ONNX: torch has no text; leave it out")
     files.check_place(output)
     fitted = models.load(model)
-    if not hasattr(fitted, "export_onnx"):
-        raise ParameterError(f"{model} is a {type(fitted).__name__}, which has no export yet")
     chosen: dict[str, Any] = {} if outputs is None else {"outputs": tables.split([outputs])}
     if as_torch:
         written = fitted.export_torch(output, **chosen)
