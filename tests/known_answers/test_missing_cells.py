@@ -14,7 +14,7 @@ from sklearn.datasets import load_breast_cancer
 from sklearn.frozen import FrozenEstimator
 
 import narrows
-from narrows import AnomalyDetector, Autoencoder, Contraction, Dense, Recurrent
+from narrows import AnomalyDetector, Autoencoder, Contraction, Count, Dense, Loss, Recurrent
 from narrows.core.spec import Spec
 from narrows.corruptions import Corruption, SaltAndPepper, Swap, ViewDropout
 from narrows.data.scaling import SCALINGS
@@ -161,6 +161,27 @@ def test_a_row_without_any_measured_cell_has_no_score(details: bool) -> None:
     with pytest.warns(MissingWarning):
         assert np.isnan(model.score(NOTHING[5:6]))
     assert np.isfinite(model.transform(NOTHING)).all()
+
+
+@pytest.mark.filterwarnings("ignore::narrows.errors.MissingWarning")
+@pytest.mark.parametrize(
+    "settings",
+    [
+        *({"loss": name, "scaling": "minmax"} for name in sorted(Loss._register["loss"])),
+        {"types": dict(enumerate(("categorical", "binary", "count", "angle", "ordinal")))},
+        {"types": {0: Count("negative_binomial")}, "add_indicator": True},
+        {"views": {"a": [0, 1], "b": [2, 3, 4, 5]}, "fusion": "product_of_experts"},
+    ],
+    ids=str,
+)
+def test_no_loss_scores_a_row_without_any_measured_cell(settings: dict[str, Any]) -> None:
+    """Its loss is 0, so a score that is below 0 is that of a row with something in it."""
+    counts = np.random.default_rng(0).integers(0, 2, size=(40, 6)).astype(float)
+    rows = np.vstack([counts[:4], np.full((1, 6), np.nan), counts[4:6]])
+    latent = {"latent": "gaussian"} if "fusion" in settings else {}
+    model = Autoencoder(2, max_epochs=1, random_state=0, **settings, **latent).fit(counts)
+    scores = model.score_samples(rows)
+    assert np.flatnonzero(np.isnan(scores)).tolist() == [4]
 
 
 @pytest.mark.filterwarnings("ignore::narrows.errors.MissingWarning")

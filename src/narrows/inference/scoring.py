@@ -46,15 +46,16 @@ def score_samples(model: FittedModel, X: TableLike, *, details: bool = False) ->
 
 def score_rows(model: FittedModel, rows: Rows) -> Matrix:
     """Return minus the loss of each row, as `FittedModel.read` gives them."""
-    empty = _empty(rows)
 
     def losses(network: Network, x: Tensor, observed: Tensor | None) -> Tensor:
         passed = network(x, observed=observed, training=False)
         return -model.objective.per_sample(passed)[:, None]
 
     scores = model.map(rows, losses, 1)[:, 0]
-    if empty is not None:
-        scores[empty] = np.nan
+    if not (scores < 0).all():  # what is summed over no cell is 0: only then look for such rows
+        empty = _empty(rows)
+        if empty is not None:
+            scores[empty] = np.nan
     return scores
 
 
