@@ -32,6 +32,7 @@ PAGE = Path(__file__).parents[1] / "docs" / "serving.md"
 CONNECTIONS = 32
 ROUNDS = 5
 SECONDS = 4.0
+PAUSE = 0.08  # between the requests of the bounded load
 PARTS = ("rate", "batches", "slow", "body", "load")
 SHORT: dict[str, Any] = {"max_epochs": 2, "random_state": 0}
 
@@ -52,8 +53,15 @@ uvicorn.run(app, port=%d, log_level="warning", access_log=False)
 class Connection(asyncio.Protocol):
     """Sends one request after another, and writes down how long each answer takes."""
 
-    def __init__(self, request: bytes, seconds: list[float], statuses: dict[int, int]) -> None:
+    def __init__(
+        self,
+        request: bytes,
+        seconds: list[float],
+        statuses: dict[int, int],
+        pause: float = 0.0,
+    ) -> None:
         self.request = request
+        self.pause = pause
         self.seconds = seconds
         self.statuses = statuses
         self.rest = b""
@@ -64,6 +72,9 @@ class Connection(asyncio.Protocol):
         self.send()
 
     def send(self) -> None:
+        if self.ending:
+            self.transport.close()
+            return
         self.started = time.perf_counter()
         self.transport.write(self.request)
 
@@ -81,6 +92,8 @@ class Connection(asyncio.Protocol):
         self.rest = b""
         if self.ending:
             self.transport.close()
+        elif self.pause:
+            asyncio.get_running_loop().call_later(self.pause, self.send)
         else:
             self.send()
 
@@ -94,15 +107,20 @@ def request_of(path: str, body: bytes) -> bytes:
     return head.encode() + body
 
 
-async def load(port: int, request: bytes, seconds: float, n: int) -> tuple[float, list[float]]:
-    """Return the requests per second of so many connections, and how long each took."""
+async def load(
+    port: int, request: bytes, seconds: float, n: int, pause: float = 0.0
+) -> tuple[float, list[float]]:
+    """Return the requests per second of so many connections, and how long each took.
+
+    A connection pauses for so many seconds between an answer and its next request.
+    """
     times: list[float] = []
     statuses: dict[int, int] = {}
     loop = asyncio.get_running_loop()
     protocols = [
         (
             await loop.create_connection(
-                lambda: Connection(request, times, statuses), "127.0.0.1", port
+                lambda: Connection(request, times, statuses, pause), "127.0.0.1", port
             )
         )[1]
         for _ in range(n)
@@ -114,16 +132,22 @@ async def load(port: int, request: bytes, seconds: float, n: int) -> tuple[float
     took, kept = time.perf_counter() - started, list(times)
     for protocol in protocols:
         protocol.ending = True
-    await asyncio.sleep(0.2)
+    await asyncio.sleep(0.2 + pause)
     assert set(statuses) == {200}, statuses
     return len(kept) / took, kept
 
 
-def run_load(port: int, request: bytes, seconds: float = SECONDS, n: int = CONNECTIONS) -> Any:
+def run_load(
+    port: int,
+    request: bytes,
+    seconds: float = SECONDS,
+    n: int = CONNECTIONS,
+    pause: float = 0.0,
+) -> Any:
     """Run `load` in a loop like the server's."""
     import uvloop
 
-    return uvloop.run(load(port, request, seconds, n))
+    return uvloop.run(load(port, request, seconds, n, pause))
 
 
 def free_port() -> int:
@@ -287,12 +311,12 @@ def bounded(folder: Path, minutes: float) -> list[str]:
         slices = 10
         for _ in range(slices):
             seconds = 60 * minutes / slices
-            per_second, _ = run_load(port, request, seconds / 1.25, 8)
+            per_second, _ = run_load(port, request, seconds / 1.25, 8, PAUSE)
             total += per_second * seconds
             sizes.append(resident(process.pid))
     growth = sizes[-1] / sizes[0] - 1
     return [
-        f"| load of 8 connections for {minutes:g} minutes | |",
+        f"| 8 connections that pause {PAUSE:g} s between requests, for {minutes:g} minutes | |",
         "|---|--:|",
         f"| requests | {total:,.0f} |",
         f"| resident after a tenth, at the end | {sizes[0]:.0f}, {sizes[-1]:.0f} MB |",
