@@ -30,6 +30,14 @@ ESTIMATORS = (
 )
 RESULTS = ("Advice", "Comparison", "Group", "Source")
 GIVEN = ("Checkpoint",)
+DISPLAYS = (
+    "HistoryDisplay",
+    "CodeDisplay",
+    "ReconstructionDisplay",
+    "VarianceDisplay",
+    "ImportanceDisplay",
+    "ComparisonDisplay",
+)
 
 # Of each axis: its heading, and what to say below its table.
 AXES = {
@@ -112,6 +120,7 @@ def page() -> str:
     parts += [described(n) for n in narrows.__all__ if inspect.isfunction(value(n))]
     parts += ["## What functions return", *(described(name) for name in RESULTS)]
     parts += ["## What `fit` is given beside a table", *(described(name) for name in GIVEN)]
+    parts += ["## Pictures", *(described(name) for name in DISPLAYS)]
     for axis, (heading, note) in AXES.items():
         parts += [f"## {heading}", members(axis)]
         parts += [note] if note else []

@@ -46,6 +46,12 @@ from narrows.data.sequences import unpad_sequences as unpad_sequences
 from narrows.data.sources.open_source import open_source as open_source
 from narrows.data.sources.source import Source as Source
 from narrows.data.views import View as View
+from narrows.displays.code import CodeDisplay as CodeDisplay
+from narrows.displays.comparison import ComparisonDisplay as ComparisonDisplay
+from narrows.displays.history import HistoryDisplay as HistoryDisplay
+from narrows.displays.importance import ImportanceDisplay as ImportanceDisplay
+from narrows.displays.reconstruction import ReconstructionDisplay as ReconstructionDisplay
+from narrows.displays.variance import VarianceDisplay as VarianceDisplay
 from narrows.estimators.anomaly_detector import AnomalyDetector as AnomalyDetector
 from narrows.estimators.autoencoder import Autoencoder as Autoencoder
 from narrows.estimators.classifier import AutoencoderClassifier as AutoencoderClassifier

@@ -29,6 +29,7 @@ LAYERS = (
     ("estimators",),
     ("recipes", "baselines", "advice", "testing"),
     ("comparison", "serving"),
+    ("displays",),
     ("cli",),
     ("__main__",),
 )
