@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import re
 import textwrap
 from collections.abc import Iterator, Mapping
@@ -15,6 +16,7 @@ from narrows.advice.remark import SEVERITIES, Remark
 from narrows.core import checks
 from narrows.core.isolation import isolated
 from narrows.core.spec import Spec
+from narrows.core.text_table import as_html
 from narrows.core.types import Json, Named, Part, TableLike
 from narrows.estimators.autoencoder import Autoencoder
 
@@ -116,6 +118,17 @@ class Advice:
                 blocks.append("\n".join([severity, *(_block(remark) for remark in said)]))
         blocks.append("the call\n" + textwrap.indent(self.call, "  "))
         return "\n\n".join(blocks)
+
+    def _repr_html_(self) -> str:
+        """Return the remarks and the call for notebooks."""
+        headings = ("", "about", "what was found", "what to write")
+        rows = [
+            (remark.severity, remark.topic, f"{remark.finding}. {remark.why}", remark.call)
+            for remark in self
+        ]
+        title = f"{self.shape[0]:,} rows x {self.shape[1]:,} columns"
+        remarks = as_html(headings, rows, caption=title, all_left=True) if rows else ""
+        return f"{remarks}<pre>{html.escape(self.call)}</pre>"
 
     def __repr__(self) -> str:
         counts = [sum(remark.severity == s for remark in self) for s in SEVERITIES]

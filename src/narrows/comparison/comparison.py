@@ -12,8 +12,10 @@ import narwhals as nw
 
 from narrows.comparison import summary
 from narrows.comparison.summary import Scores
+from narrows.comparison.table import tabulated
 from narrows.core import checks
 from narrows.core.files import replacing
+from narrows.core.text_table import as_html, as_text
 from narrows.core.types import Json
 from narrows.errors import CorruptFileError, MissingDependencyError, ParameterError
 
@@ -250,6 +252,14 @@ class Comparison:
             f"<Comparison of {len(methods)} methods, {len(sizes)} lengths of the code, "
             f"{self.settings['folds']} folds: {done} of {len(self.cells)} cells ok>"
         )
+
+    def __str__(self) -> str:
+        headings, rows = tabulated(self.metrics, self.summary)
+        return "\n".join([repr(self), "", as_text(headings, rows)])
+
+    def _repr_html_(self) -> str:
+        """Return the table for notebooks."""
+        return as_html(*tabulated(self.metrics, self.summary), caption=repr(self)[1:-1])
 
     def _metric(self, name: str) -> Json:
         known = {metric["name"]: metric for metric in self.metrics}

@@ -37,6 +37,7 @@ from narrows.errors import (
     ParameterError,
     stacklevel,
 )
+from narrows.estimators import decisions
 from narrows.estimators.methods import FittedMethods
 from narrows.inference import scoring
 from narrows.inference.calibration import calibrated
@@ -741,6 +742,11 @@ class Autoencoder(
         """What was decided about each column."""
         model = self._model
         return model.layout.described(model.names, model.scaling.missing, model.scaling.rules)
+
+    def _repr_html_inner(self) -> str:
+        """Return scikit-learn's diagram, and after fit what was decided, for notebooks."""
+        diagram: str = super()._repr_html_inner()
+        return diagram + decisions.as_table(self) if hasattr(self, "_fitted") else diagram
 
     @property
     def _n_features_out(self) -> int:

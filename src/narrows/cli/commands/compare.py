@@ -26,8 +26,6 @@ if TYPE_CHECKING:
     from narrows.comparison.comparison import Comparison
 
 SELECTION = ("on", "columns", "drop", "ids", "header")
-SHOWN = ("reconstruction", "trustworthiness", "distance_correlation", "knn", "logistic", "knn_r2")
-MORE = ("linear_r2", "anomaly_auc", "stability")
 
 
 @verb(name="compare")
@@ -275,35 +273,21 @@ def _tell(comparison: Comparison, target: str | None, *, as_json: bool, quiet: b
 
 
 def _table(comparison: Comparison) -> Table:
-    """Return means by method and length; what was not computed stays empty."""
+    """Return means by method and length."""
+    from rich.markup import escape
     from rich.table import Table
 
-    known = {metric["name"]: metric for metric in comparison.metrics}
-    shown = [known[name] for name in (*SHOWN, *MORE) if name in known] or comparison.metrics
+    from narrows.comparison.table import tabulated
+
+    headings, rows = tabulated(comparison.metrics, comparison.summary)
     table = Table()
-    table.add_column("k", justify="right")
-    table.add_column("method", no_wrap=True)
-    for metric in shown:
-        table.add_column(metric["label"], justify="right")
-    for heading in ("maps", "back", "s per fit"):
-        table.add_column(heading, justify="right", no_wrap=True)
-    for entry in sorted(comparison.summary, key=lambda entry: entry["n_components"]):
-        values = [_cell(entry["values"].get(metric["name"])) for metric in shown]
-        seconds = entry["fit_seconds"]
-        table.add_row(
-            *(str(entry["n_components"]), entry["method"], *values),
-            *(entry["maps_new_rows"], entry["reconstructs"]),
-            entry["status"] if seconds is None else f"{seconds:.2f}",
-        )
+    for heading in headings:
+        narrow = heading in ("method", "maps", "back", "s per fit")
+        justify = "left" if heading == "method" else "right"
+        table.add_column(heading, justify=justify, no_wrap=narrow)  # type: ignore[arg-type]
+    for row in rows:
+        table.add_row(*map(escape, row))
     return table
-
-
-def _cell(value: Json | None) -> str:
-    if value is None:
-        return ""
-    if value["low"] is None:
-        return f"{value['mean']:.3f}"
-    return f"{value['mean']:.3f} ± {value['high'] - value['mean']:.3f}"
 
 
 def _sentences(comparison: Comparison) -> list[str]:
