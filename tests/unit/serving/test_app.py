@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import io
 import json
+import threading
 from typing import Any
 
 import numpy as np
@@ -218,6 +219,32 @@ def test_a_row_without_a_cell_has_null_for_a_score(models: dict[str, Served]) ->
     reply = post(models, "/v1/models/views/score", {"rows": [[None] * 4, [1, 2, 3, 4]]})
     assert reply.json["scores"][0] is None
     assert reply.json["scores"][1] < 0
+
+
+def test_health_is_answered_while_the_model_works(
+    models: dict[str, Served], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    done = threading.Event()
+    answer = models["named"].answer
+
+    def slow(*arguments: Any) -> Any:
+        assert done.wait(10)
+        return answer(*arguments)
+
+    monkeypatch.setattr(models["named"], "answer", slow)
+
+    async def run() -> tuple[Reply, Reply]:
+        app = make_app({"named": models["named"]})
+        async with running(app):
+            asked = asyncio.create_task(ask(app, "/v1/encode", rows({"rows": [[1, 2, 3, 4]]})))
+            await asyncio.sleep(0.05)
+            health = await ask(app, "/health", method="GET")
+            assert not asked.done()
+            done.set()
+            return health, await asked
+
+    health, reply = asyncio.run(run())
+    assert (health.status, reply.status) == (200, 200)
 
 
 def test_a_failure_of_ours_is_logged_and_not_shown(
