@@ -131,6 +131,48 @@ def test_slow_clients_hold_nobody_up(service: tuple[int, int], count: int) -> No
     assert {end[9:12] for end in ends} == {b"", b"408"}
 
 
+def send_headers(client: socket.socket, count: int) -> None:
+    for number in range(count):
+        client.sendall(b"x-%d: %s\r\n" % (number, b"y" * 10_000))
+
+
+def test_headers_without_end_are_not_kept(service: tuple[int, int]) -> None:
+    process, port = service
+    assert status_of(port, "/health") == 200
+    before = resident(process)
+    with socket.create_connection(("127.0.0.1", port), 30) as client:
+        client.sendall(b"POST /v1/encode HTTP/1.1\r\nhost: localhost\r\n")
+        with pytest.raises(OSError, match=r"reset|pipe"):
+            send_headers(client, 10_000)
+    assert resident(process) < before + 30_000
+    assert status_of(port, "/health") == 200
+
+
+def test_requests_of_all_shapes_are_answered(service: tuple[int, int]) -> None:
+    """In parts, in chunks, several at once, of an older HTTP: none hangs, none is a failure."""
+    port = service[1]
+    body = b'{"rows": [[1, 2, 3, 4, "north", true]]}'
+    path = b"/v1/models/mixed/encode"
+    head = b"host: localhost\r\ncontent-type: application/json\r\n"
+    whole = b"POST %s HTTP/1.1\r\n%scontent-length: %d\r\n\r\n%s" % (path, head, len(body), body)
+    chunked = b"POST %s HTTP/1.1\r\n%stransfer-encoding: chunked\r\n\r\n" % (path, head)
+    chunked += b"%x\r\n%s\r\n0\r\n\r\n" % (len(body), body)
+    older = whole.replace(b"HTTP/1.1", b"HTTP/1.0")
+    for request, count in ((whole * 3, 3), (chunked, 1), (older, 1), (b"nonsense\r\n\r\n", 1)):
+        with socket.create_connection(("127.0.0.1", port), 30) as client:
+            for place in range(0, len(request), 50):
+                client.sendall(request[place : place + 50])
+            said = b""
+            while said.count(b"HTTP/1.1 ") < count or not said.endswith((b"}", b".")):
+                part = client.recv(65536)
+                if not part:
+                    break
+                said += part
+        statuses = re.findall(rb"HTTP/1.1 (\d+)", said)
+        wanted = b"400" if b"nonsense" in request else b"200"
+        assert statuses == [wanted] * count, said
+
+
 def test_a_body_that_says_it_is_long_is_refused_before_it_is_sent(
     service: tuple[int, int],
 ) -> None:

@@ -19,6 +19,7 @@ from narrows.serving.limits import Limits
 
 DRAIN_SECONDS = 30  # that requests have to end after SIGTERM
 KEEP_ALIVE_SECONDS = 30  # that a connection may be silent between two requests
+MOST_HEAD_BYTES = 65_536  # of a request: its line and its headers
 SHORTEST_TOKEN = 16
 MOST_TOKEN_BYTES = 4096
 
@@ -145,14 +146,16 @@ def _ending_well() -> Iterator[None]:
 class Patience:
     """An end to the patience of uvicorn's protocol, which this goes before: for heads of requests.
 
-    uvicorn waits for ever for the first request of a connection, and for the rest of a head, so
-    that whoever sends a byte a minute holds a connection at no cost.
+    uvicorn waits for ever for the first request of a connection, and for the rest of a head, and
+    keeps all that comes of it, so that whoever sends a byte a minute holds a connection at no cost,
+    and whoever sends headers without end the memory.
     """
 
     seconds: float
     loop: asyncio.AbstractEventLoop
     transport: asyncio.Transport | None
     _deadline: asyncio.TimerHandle | None = None
+    _n_bytes = 0
 
     def connection_made(self, transport: asyncio.Transport) -> None:
         """Wait for a first request."""
@@ -163,6 +166,16 @@ class Patience:
         """Wait no more."""
         self._relax()
         super().connection_lost(exc)  # type: ignore[misc]
+
+    def data_received(self, data: bytes) -> None:
+        """Take what has come, as long as it is no head without end."""
+        super().data_received(data)  # type: ignore[misc]
+        if self._deadline is None:  # of a body, which the guard counts
+            return
+        self._n_bytes += len(data)
+        if self._n_bytes > MOST_HEAD_BYTES:
+            self._relax()
+            self._close()
 
     def on_message_begin(self) -> None:
         """Wait for the rest of a head."""
@@ -179,6 +192,7 @@ class Patience:
             self._deadline = self.loop.call_later(self.seconds, self._close)
 
     def _relax(self) -> None:
+        self._n_bytes = 0
         if self._deadline is not None:
             self._deadline.cancel()
             self._deadline = None

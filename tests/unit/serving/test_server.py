@@ -88,6 +88,9 @@ class Silent:
     def connection_lost(self, exc: Exception | None) -> None:
         pass
 
+    def data_received(self, data: bytes) -> None:
+        pass
+
     def on_message_begin(self) -> None:
         pass
 
@@ -127,6 +130,23 @@ def test_a_head_that_does_not_come_ends_the_connection() -> None:
         return [transport.closed for transport in (silent, slow, good, idle)]
 
     assert asyncio.run(run()) == [True, True, False, True]
+
+
+def test_a_head_without_end_ends_the_connection() -> None:
+    async def run() -> list[bool]:
+        endless, good = Transport(), Transport()
+        for transport in (endless, good):
+            protocol = Impatient()
+            protocol.connection_made(transport)
+            protocol.on_message_begin()
+            for _ in range(70):
+                protocol.data_received(b"x" * 1000)
+                if transport is good:
+                    protocol.on_headers_complete()  # what comes now is a body
+            protocol.connection_lost(None)
+        return [endless.closed, good.closed]
+
+    assert asyncio.run(run()) == [True, False]
 
 
 def test_families_of_addresses() -> None:
