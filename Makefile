@@ -8,7 +8,7 @@ PYTHON ?= python3
 WORKERS ?= auto
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-full browser-test check bench quality tables bench-scale bench-cluster bench-export bench-serve image scaling profile bench-gpu reproduce reference clean
+.PHONY: help demo test test-full browser-test check bench quality tables bench-scale bench-cluster bench-export bench-serve image dist scaling profile bench-gpu reproduce reference clean
 
 help:  ## list these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -84,6 +84,13 @@ reproduce: $(READY)  ## published figures beside ours; ONLY="R1 R2" and AGAIN=1 
 
 reference: $(READY)  ## docs/reference.md from the docstrings
 	$(BIN)/python docs/reference.py
+
+dist: $(READY)  ## wheel and source distribution, checked, installed elsewhere and used there
+	$(BIN)/python -m pip install --quiet -c constraints.txt build twine
+	rm -rf dist
+	$(BIN)/python -m build --outdir dist .
+	$(BIN)/python -m twine check --strict dist/*
+	$(BIN)/python .ci/try_distribution.py
 
 clean:  ## remove what the other commands made
 	rm -rf $(VENV) demo build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
