@@ -30,12 +30,19 @@ def tabulated(
     metrics, summary : list of dict
         Of a `Comparison`.
     """
-    known = {metric["name"]: metric for metric in metrics}
-    shown = [known[name] for name in SHOWN if name in known] or list(metrics)
-    headings = ["k", "method", *(metric["label"] for metric in shown), "maps", "back", "s per fit"]
+    by_name = {metric["name"]: metric for metric in metrics}
+    columns = [by_name[name] for name in SHOWN if name in by_name] or list(metrics)
+    headings = [
+        "k",
+        "method",
+        *(metric["label"] for metric in columns),
+        "maps",
+        "back",
+        "s per fit",
+    ]
     rows = []
     for entry in sorted(summary, key=lambda entry: entry["n_components"]):
-        values = [_cell(entry["values"].get(metric["name"])) for metric in shown]
+        values = [_cell(entry["values"].get(metric["name"])) for metric in columns]
         seconds = entry["fit_seconds"]
         time = entry["status"] if seconds is None else f"{seconds:.2f}"
         size = str(entry["n_components"])

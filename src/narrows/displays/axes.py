@@ -50,8 +50,8 @@ def scatter(ax: Any, points: Matrix, y: TargetLike, label: str, **settings: Any)
         return
     values = np.asarray(y)
     if not are_classes(values):
-        drawn = ax.scatter(points[:, 0], points[:, 1], c=values, cmap=SEQUENTIAL, **settings)
-        ax.figure.colorbar(drawn, ax=ax, label=label)
+        collection = ax.scatter(points[:, 0], points[:, 1], c=values, cmap=SEQUENTIAL, **settings)
+        ax.figure.colorbar(collection, ax=ax, label=label)
         return
     for number, name in enumerate(distinct(values)):
         own = points[values == name]
@@ -63,11 +63,11 @@ def scatter(ax: Any, points: Matrix, y: TargetLike, label: str, **settings: Any)
 
 def distinct(values: Matrix) -> list[Any]:
     """Return the values that there are, in order; those that cannot be ordered, by their names."""
-    seen = list(dict.fromkeys(values.tolist()))
+    values_in_turn = list(dict.fromkeys(values.tolist()))
     try:
-        return sorted(seen)
+        return sorted(values_in_turn)
     except TypeError:
-        return sorted(seen, key=str)
+        return sorted(values_in_turn, key=str)
 
 
 def shortened(names: Sequence[Any], length: int = 28) -> list[str]:

@@ -89,7 +89,7 @@ class ComparisonDisplay:
             If the metric was not computed.
         """
         metrics = {each["name"]: each for each in self.comparison.metrics}
-        chosen = metrics[checks.choice("metric", metric, metrics)]
+        measure = metrics[checks.choice("metric", metric, metrics)]
         entries = [e for e in self.comparison.summary if e["values"].get(metric) is not None]
         entries = [e for e in entries if e["values"][metric]["mean"] is not None]
         self.methods_: list[str] = list(dict.fromkeys(e["method"] for e in entries))
@@ -117,8 +117,8 @@ class ComparisonDisplay:
             )
         ax.set_yticks(range(len(self.methods_)), [escaped(name) for name in self.methods_])
         ax.invert_yaxis()
-        better = "higher" if chosen["higher_is_better"] else "lower"
-        ax.set_xlabel(f"{chosen['label']} ({better} is better)")
+        better = "higher" if measure["higher_is_better"] else "lower"
+        ax.set_xlabel(f"{measure['label']} ({better} is better)")
         if len(sizes) > 1:
             ax.legend(frameon=False)
         self.ax_, self.figure_ = ax, ax.figure

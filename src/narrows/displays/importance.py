@@ -95,13 +95,13 @@ class ImportanceDisplay:
         -------
         ImportanceDisplay
         """
-        shown = self.importance[: checks.integer("n_columns", n_columns, low=1)]
+        rows = self.importance[: checks.integer("n_columns", n_columns, low=1)]
         ax = axes_or_new(ax)
-        names = [escaped(name) for name in shortened([row["column"] for row in shown])]
-        lengths = [row["importance"] for row in shown]
+        names = [escaped(name) for name in shortened([row["column"] for row in rows])]
+        lengths = [row["importance"] for row in rows]
         bars = {"color": COLORS[0], **settings}
-        self.bars_ = ax.barh(range(len(shown)), lengths, **bars)
-        ax.set_yticks(range(len(shown)), names)
+        self.bars_ = ax.barh(range(len(rows)), lengths, **bars)
+        ax.set_yticks(range(len(rows)), names)
         ax.invert_yaxis()
         ax.set_xlabel("importance")
         self.ax_, self.figure_ = ax, ax.figure

@@ -85,13 +85,13 @@ class VarianceDisplay:
             [[cells.get((view, column), np.nan) for column in columns] for view in views]
         )
         ax = axes_or_new(ax)
-        drawn = ax.imshow(self.shares_, vmin=0, vmax=1, cmap=SEQUENTIAL, aspect="auto")
+        image = ax.imshow(self.shares_, vmin=0, vmax=1, cmap=SEQUENTIAL, aspect="auto")
         for (row, column), share in np.ndenumerate(self.shares_):
             color = "black" if share > DARK else "white"
             ax.text(column, row, f"{share:.0%}", ha="center", va="center", color=color)
         names = [*(f"component {number}" for number in numbers), "all"]
         ax.set_xticks(range(len(columns)), names, rotation=45, ha="right")
         ax.set_yticks(range(len(views)), [escaped(name) for name in shortened(views)])
-        ax.figure.colorbar(drawn, ax=ax, label="share of variance kept")
+        ax.figure.colorbar(image, ax=ax, label="share of variance kept")
         self.ax_, self.figure_ = ax, ax.figure
         return self

@@ -79,8 +79,8 @@ def _rows(answer: Any) -> list[Any]:
 
 def _as_json(content: Json) -> bytes:
     orjson = required("orjson", extra="serve", purpose="narrows serve")
-    written: bytes = orjson.dumps(content, option=orjson.OPT_SERIALIZE_NUMPY)
-    return written
+    body: bytes = orjson.dumps(content, option=orjson.OPT_SERIALIZE_NUMPY)
+    return body
 
 
 def _as_arrow(answer: Any, served: Served, task: Task, options: Json) -> bytes:
@@ -95,8 +95,8 @@ def _as_arrow(answer: Any, served: Served, task: Task, options: Json) -> bytes:
     sink = pa.BufferOutputStream()
     with pa.ipc.new_stream(sink, table.schema) as stream:
         stream.write_table(table)
-    written: bytes = sink.getvalue().to_pybytes()
-    return written
+    body: bytes = sink.getvalue().to_pybytes()
+    return body
 
 
 def _columns(answer: Matrix) -> Sequence[Any]:

@@ -54,12 +54,12 @@ class Tasks:
         name, task = where
         await self._answer(name or self.service.default, task, scope, send)
 
-    async def _answer(self, name: str, asked: str, scope: Scope, send: Send) -> None:
+    async def _answer(self, name: str, name_of_task: str, scope: Scope, send: Send) -> None:
         """Answer for one task, and count it."""
         service, begun = self.service, time.perf_counter()
         n_rows, status = 0, 500
         try:
-            served, task = service.find(name, asked)
+            served, task = service.find(name, name_of_task)
             content_type = scope[HEADERS].get(b"content-type", b"").decode("latin-1")
             query = dict(urllib.parse.parse_qsl(scope["query_string"].decode("latin-1")))
             content, kind, n_rows = await service.ask(
@@ -70,12 +70,12 @@ class Tasks:
             status = problem.status
             raise
         except Exception as error:
-            log.exception("%s failed", asked)
+            log.exception("%s failed", name_of_task)
             raise Problem(500, "the service failed; its log says how") from error
         finally:
-            known = name if name in service.models else "unknown"
+            label = name if name in service.models else "unknown"
             seconds = time.perf_counter() - begun
-            service.metrics.answered(known, asked, str(status), n_rows, seconds)
+            service.metrics.answered(label, name_of_task, str(status), n_rows, seconds)
         await respond(send, status, content, kind, served)
 
 

@@ -71,8 +71,8 @@ class Metrics:
 
     def text(self) -> bytes:
         """Return all as Prometheus reads it."""
-        written: bytes = self.client.generate_latest(self.registry)
-        return written
+        text: bytes = self.client.generate_latest(self.registry)
+        return text
 
 
 class _State:

@@ -149,12 +149,12 @@ def _operation(served: Served, task: Task) -> Json:
         }
         for form, schema in forms.items()
     ]
-    chosen = {
+    values = {
         name: schema.get("default", next(iter(served.views), ""))
         for name, schema in (options.items())
     }
     examples = {
-        form: {"value": {form: example, **chosen}} for form, example in _examples(served, task)
+        form: {"value": {form: example, **values}} for form, example in _examples(served, task)
     }
     return {
         "summary": task.summary,

@@ -131,14 +131,14 @@ class Served:
         Problem
             If one is missing, or cannot be.
         """
-        chosen = {}
+        options = {}
         for name in task.options:
             schema = self.option_schema(task, name)
             value = content.get(name, schema.get("default"))
             if not fits(schema, value):
                 raise Problem(422, f"{name} must be {in_words(schema)}")
-            chosen[name] = value
-        return chosen
+            options[name] = value
+        return options
 
     def column_names(self, task: Task, options: Json) -> list[str]:
         """Return what the columns of an answer are called."""

@@ -98,17 +98,17 @@ class Service:
             If there is none.
         """
         loop = asyncio.get_running_loop()
-        asked = (body, content_type, query, served, task, self.limits)
+        request = (body, content_type, query, served, task, self.limits)
         if len(body) <= SMALL_BYTES:
-            question = bodies.read(*asked)
+            question = bodies.read(*request)
         else:
-            question = await loop.run_in_executor(self.pool, bodies.read, *asked)
+            question = await loop.run_in_executor(self.pool, bodies.read, *request)
         answer = await self._of_model(question, served, task, loop)
-        told = (answer, question, served, task)
+        reply = (answer, question, served, task)
         if question.n_rows * (served.n_columns + 1) <= SMALL_CELLS:
-            content, kind = answers.write(*told)
+            content, kind = answers.write(*reply)
         else:
-            content, kind = await loop.run_in_executor(self.pool, answers.write, *told)
+            content, kind = await loop.run_in_executor(self.pool, answers.write, *reply)
         return content, kind, question.n_rows
 
     async def _of_model(
