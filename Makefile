@@ -22,7 +22,7 @@ test: $(READY)  ## tests and the examples of the docstrings, and the ten slowest
 test-full: $(VENV)/.ready-ray $(VENV)/.ready-onnx $(VENV)/.ready-serve  ## the same, slow tests in their full sizes included
 	$(BIN)/pytest --doctest-modules -m "" src tests
 
-browser-test: $(VENV)/.ready-onnx  ## report and exported models in a real browser; root gets Chromium from Debian
+browser-test: $(VENV)/.ready-onnx $(VENV)/.ready-serve  ## report, exported models and the service in a real browser; root gets Chromium from Debian
 	@command -v chromium >/dev/null || { [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null \
 	    && apt-get update -qq && apt-get install -y -qq chromium; } \
 	    || echo "no Chromium, and none could be installed: these tests are skipped" >&2

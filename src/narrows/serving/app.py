@@ -50,7 +50,7 @@ class Tasks:
             await self.rest(scope, receive, send)
             return
         if scope["method"] != "POST":
-            raise Problem(405, "rows are sent by POST", headers={"allow": "POST"})
+            raise Problem(405, "rows are sent by POST", headers=[("allow", "POST")])
         name, task = where
         await self._answer(name or self.service.default, task, scope, send)
 
@@ -203,7 +203,7 @@ def _add_problems(app: Any, responses: Any) -> None:
     """Answer with what is wrong, and with as little as can be where that is with us."""
 
     async def problem(request: Any, error: Problem) -> Any:
-        return responses.JSONResponse(error.content, error.status, headers=error.headers)
+        return responses.JSONResponse(error.content, error.status, headers=dict(error.headers))
 
     async def failure(request: Any, error: Exception) -> Any:
         return responses.JSONResponse({"detail": "the service failed; its log says how"}, 500)

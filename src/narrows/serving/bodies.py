@@ -51,7 +51,7 @@ def read(
     content_type : str
         Of the request.
     query : dict of str
-        Of the address, which has the options of a body of Arrow.
+        Of the address, which has the options of a body of Arrow, and may have those of JSON.
     served, task : Served and Task
         What is asked.
     limits : Limits
@@ -63,13 +63,11 @@ def read(
         If it cannot be read; with row and column where it is a cell that is wrong.
     """
     media_type = content_type.partition(";")[0].strip().lower()
+    if not query.keys() <= task.options.keys():
+        raise Problem(422, f"the address may have {_listed(task.options)} as its query")
+    options = {name: _option(value) for name, value in query.items()}
     if media_type == ARROW:
-        if not query.keys() <= task.options.keys():
-            raise Problem(422, f"the address may have {_listed(task.options)} as its query")
-        options = {name: _option(value) for name, value in query.items()}
         return arrow_bodies.read(body, served.read_options(task, options), served, task, limits)
-    if query:
-        raise Problem(422, "options of a body of JSON are in the body; leave the query out")
     if media_type != JSON:
         raise Problem(415, f"the body must be {JSON} or {ARROW}; say which by Content-Type")
     orjson = required("orjson", extra="serve", purpose="narrows serve")
@@ -77,6 +75,10 @@ def read(
         content = orjson.loads(body)
     except ValueError:  # whose message has a part of the body
         raise Problem(400, "the body is no JSON of UTF-8, or nested too deep") from None
+    if isinstance(content, dict):
+        for name, value in options.items():
+            if content.setdefault(name, value) != value:
+                raise Problem(422, f"{name} is one thing in the address and another in the body")
     return _question(content, served, task, limits)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import hmac
 import json
 from collections.abc import Awaitable, Callable, MutableMapping, Sequence
@@ -19,6 +20,8 @@ App = Callable[[Scope, Receive, Send], Awaitable[None]]
 # Where the inner application finds what was received.
 BODY, HEADERS = "narrows.body", "narrows.headers"
 OPEN = ("/health", "/ready")  # for whoever watches over the process
+# For programs, and for browsers, which do not read two of them in one line.
+CHALLENGES = (("www-authenticate", "Bearer"), ("www-authenticate", 'Basic realm="narrows"'))
 LOCAL = (b"localhost", b"127.0.0.1", b"[::1]")
 
 
@@ -36,14 +39,15 @@ class Guard:
     limits : Limits
         Of a body: its bytes, and the time it may take.
     token : str, optional
-        What a client must know. Without one, requests must be addressed to this machine by name, so
-        that no page in a browser can send them on behalf of another host.
+        What a client must know, as a bearer's token, or a browser as a password with any name.
+        Without one, requests must be addressed to this machine by name, so that no page in a
+        browser can send them on behalf of another host.
     """
 
     def __init__(self, app: App, limits: Limits, token: str | None) -> None:
         self.app = app
         self.limits = limits
-        self.token = None if token is None else f"bearer {token}".encode()
+        self.token = None if token is None else token.encode()
         self.n_held = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -80,12 +84,11 @@ class Guard:
                     403, "without a token this service answers to localhost; address it so"
                 )
             return
-        name, _, value = headers.get(b"authorization", b"").partition(b" ")
-        if not hmac.compare_digest(name.lower() + b" " + value.strip(), self.token):
+        if not hmac.compare_digest(_token_in(headers.get(b"authorization", b"")), self.token):
             raise Problem(
                 401,
                 "the token is missing or another one; send it as Authorization: Bearer TOKEN",
-                headers={"www-authenticate": "Bearer"},
+                headers=CHALLENGES,
             )
 
     async def _body(self, receive: Receive, headers: dict[bytes, bytes]) -> bytearray:
@@ -134,6 +137,19 @@ class Guard:
         )
 
 
+def _token_in(authorization: bytes) -> bytes:
+    """Return the token that a header holds; of a browser, which asks for a password, that."""
+    scheme, _, value = authorization.partition(b" ")
+    if scheme.lower() == b"bearer":
+        return value.strip()
+    if scheme.lower() != b"basic":
+        return b""
+    try:
+        return base64.b64decode(value.strip(), validate=True).partition(b":")[2]
+    except ValueError:
+        return b""
+
+
 async def _next(receive: Receive) -> tuple[bytes, bool]:
     """Return the next part of a body, and whether there is more."""
     message = await receive()
@@ -148,7 +164,7 @@ async def refuse(send: Send, problem: Problem, headers: Sequence[tuple[bytes, by
     pairs = [
         (b"content-type", b"application/json"),
         (b"content-length", str(len(content)).encode()),
-        *((name.encode(), value.encode()) for name, value in problem.headers.items()),
+        *((name.encode(), value.encode()) for name, value in problem.headers),
         *headers,
     ]
     await send({"type": "http.response.start", "status": problem.status, "headers": pairs})

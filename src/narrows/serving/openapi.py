@@ -160,7 +160,7 @@ def _operation(served: Served, task: Task) -> Json:
         "summary": task.summary,
         "operationId": task.name,
         "parameters": [
-            {"name": name, "in": "query", "schema": schema, "description": "Of a body of Arrow"}
+            {"name": name, "in": "query", "schema": schema, "description": "Needed with a body of Arrow"}
             for name, schema in options.items()
         ],
         "requestBody": {

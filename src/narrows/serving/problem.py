@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from narrows.core.types import Json
 
 
@@ -16,8 +18,8 @@ class Problem(Exception):  # noqa: N818 - most are the client's
         What is wrong, and what to do.
     row, column : int and str, optional
         Where, counted from 0.
-    headers : mapping, optional
-        That go along.
+    headers : sequence of pairs, optional
+        Names and values that go along.
     """
 
     def __init__(
@@ -27,14 +29,14 @@ class Problem(Exception):  # noqa: N818 - most are the client's
         *,
         row: int | None = None,
         column: str | None = None,
-        headers: dict[str, str] | None = None,
+        headers: Sequence[tuple[str, str]] = (),
     ) -> None:
         super().__init__(detail)
         self.status = status
         self.detail = detail
         self.row = row
         self.column = column
-        self.headers = headers or {}
+        self.headers = tuple(headers)
 
     @property
     def content(self) -> Json:
@@ -49,4 +51,6 @@ class Problem(Exception):  # noqa: N818 - most are the client's
 
 def busy() -> Problem:
     """Return the refusal of what there is no room for now."""
-    return Problem(503, "too much is waiting; try again in a second", headers={"retry-after": "1"})
+    return Problem(
+        503, "too much is waiting; try again in a second", headers=[("retry-after", "1")]
+    )

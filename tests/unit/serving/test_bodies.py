@@ -164,9 +164,18 @@ def test_options_are_checked(models: dict[str, Served], task: str, options: Any)
     assert refusal(models["views"], content, task).status == 422
 
 
-def test_options_of_a_query_are_for_arrow(models: dict[str, Served]) -> None:
+def test_options_may_stand_in_the_address_too(models: dict[str, Served]) -> None:
     content = {"rows": [[1, 2, 3, 4]]}
-    assert refusal(models["named"], content, "explain", query={"top": "3"}).status == 422
+    asked = question(models["named"], content, "explain", query={"top": "3"})
+    assert asked.options == {"top": 3}
+    same = question(models["named"], {**content, "top": 3}, "explain", query={"top": "3"})
+    assert same.options == {"top": 3}
+    for wrong in (
+        ({**content, "top": 4}, {"top": "3"}),
+        (content, {"top": "secret"}),
+        (content, {"secret": "3"}),
+    ):
+        assert refusal(models["named"], wrong[0], "explain", query=wrong[1]).status == 422
 
 
 def test_codes_are_complete(models: dict[str, Served]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 from typing import Any
 
 import pytest
@@ -14,6 +15,10 @@ from narrows.serving.problem import Problem
 
 SMALL = Limits(max_bytes=100, max_held_bytes=150, receive_seconds=0.2)
 TOKEN = "a-token-that-is-long-enough"
+
+
+def basic(pair: str) -> str:
+    return f"basic {base64.b64encode(pair.encode()).decode()}"
 
 
 async def echo(scope: Any, receive: Any, send: Any) -> None:
@@ -99,6 +104,12 @@ def test_all_bodies_together_have_a_bound() -> None:
         ({"authorization": f"bearer {TOKEN}", "host": "example.org"}, 200),
         ({"authorization": f"Bearer {TOKEN}x"}, 401),
         ({"authorization": f"Basic {TOKEN}"}, 401),
+        ({"authorization": basic(f"anyone:{TOKEN}")}, 200),
+        ({"authorization": basic(f"anyone:{TOKEN}x")}, 401),
+        ({"authorization": basic(TOKEN)}, 401),
+        ({"authorization": "Basic \u00e9"}, 401),
+        ({"authorization": "Basic"}, 401),
+        ({"authorization": "Bearer"}, 401),
         ({"authorization": ""}, 401),
         ({}, 401),
     ],

@@ -115,7 +115,7 @@ def test_a_queue_that_is_full_sends_away() -> None:
         worker.submit(jobs[2])
         with pytest.raises(Problem) as refused:
             worker.submit(job(4))
-        assert (refused.value.status, refused.value.headers) == (503, {"retry-after": "1"})
+        assert (refused.value.status, refused.value.headers) == (503, (("retry-after", "1"),))
         model.go.set()
         assert await asyncio.gather(*(each.future for each in jobs)) == [0, 2, 4]
         worker.stop()
