@@ -160,7 +160,12 @@ def _operation(served: Served, task: Task) -> Json:
         "summary": task.summary,
         "operationId": task.name,
         "parameters": [
-            {"name": name, "in": "query", "schema": schema, "description": "Needed with a body of Arrow"}
+            {
+                "name": name,
+                "in": "query",
+                "schema": schema,
+                "description": "Where it is not in the body",
+            }
             for name, schema in options.items()
         ],
         "requestBody": {
