@@ -19,7 +19,7 @@ from narrows.estimators import load as loading
 from narrows.persistence import files
 
 
-def load(folder: str) -> Estimator:
+def load(folder: str | Path) -> Estimator:
     """Return the model in a folder.
 
     Raises

@@ -48,8 +48,9 @@ def _explanations(answer: Matrix, top: int, served: Served) -> Json:
 
 
 def _check_finite(answer: Any) -> None:
-    if isinstance(answer, np.ndarray) and _is_numeric(answer):
-        infinite = np.isinf(answer)
+    for values in [answer] if isinstance(answer, np.ndarray) else answer.columns:
+        numbers = np.asarray(values)
+        infinite = np.isinf(numbers) if _is_numeric(numbers) else np.zeros(0)
         if infinite.any():
             row = int(np.argwhere(infinite)[0][0])
             raise Problem(422, f"row {row} is beyond what the model can compute with", row=row)

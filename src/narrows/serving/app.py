@@ -13,19 +13,14 @@ from typing import Any
 from narrows.core.extras import required
 from narrows.core.types import Json
 from narrows.serving import openapi
-from narrows.serving.guard import BODY, HEADERS, App, Guard, Receive, Scope, Send
+from narrows.serving.guard import BODY, HEADERS, App, Guard, Receive, Scope, Send, respond
 from narrows.serving.limits import Limits
-from narrows.serving.problem import Problem
+from narrows.serving.problem import Problem, failure
 from narrows.serving.served import Served
 from narrows.serving.service import Service, Watcher
 from narrows.serving.tasks import TASKS
 
 log = logging.getLogger("narrows.serving")
-
-ALWAYS = (
-    (b"cache-control", b"no-store"),
-    (b"x-content-type-options", b"nosniff"),
-)
 
 
 class Tasks:
@@ -71,12 +66,13 @@ class Tasks:
             raise
         except Exception as error:
             log.exception("%s failed", name_of_task)
-            raise Problem(500, "the service failed; its log says how") from error
+            raise failure() from error
         finally:
             label = name if name in service.models else "unknown"
             seconds = time.perf_counter() - begun
             service.metrics.answered(label, name_of_task, str(status), n_rows, seconds)
-        await respond(send, status, content, kind, served)
+        of_model = (b"x-narrows-model", f"{served.name} {served.version}".encode())
+        await respond(send, status, content, kind, [of_model])
 
 
 def _task_at(path: str) -> tuple[str, str] | None:
@@ -88,18 +84,6 @@ def _task_at(path: str) -> tuple[str, str] | None:
         return "", task
     front, _, name = model.partition("/")
     return (name, task) if front == "models" and name and "/" not in name else None
-
-
-async def respond(send: Send, status: int, content: bytes, kind: str, served: Served) -> None:
-    """Send an answer, which says which model it is of."""
-    headers = [
-        (b"content-type", kind.encode()),
-        (b"content-length", str(len(content)).encode()),
-        (b"x-narrows-model", f"{served.name} {served.version}".encode()),
-        *ALWAYS,
-    ]
-    await send({"type": "http.response.start", "status": status, "headers": headers})
-    await send({"type": "http.response.body", "body": content})
 
 
 def make_app(
@@ -178,11 +162,14 @@ def _add_models(app: Any, service: Service, responses: Any) -> None:
     async def models(request: Any) -> Any:
         return responses.JSONResponse({"models": list(service.models), "default": service.default})
 
+    def meant(request: Any) -> Served:
+        return service.model(request.path_params.get("model", service.default))
+
     async def model(request: Any) -> Any:
-        return responses.JSONResponse(openapi.model_in_words(_served(service, request)))
+        return responses.JSONResponse(openapi.model_in_words(meant(request)))
 
     async def drift(request: Any) -> Any:
-        served = _served(service, request)
+        served = meant(request)
         if served.drift is None:
             raise Problem(
                 404, "the model keeps no scores of its training; fit it again with this version"
@@ -205,15 +192,8 @@ def _add_problems(app: Any, responses: Any) -> None:
     async def problem(request: Any, error: Problem) -> Any:
         return responses.JSONResponse(error.content, error.status, headers=dict(error.headers))
 
-    async def failure(request: Any, error: Exception) -> Any:
-        return responses.JSONResponse({"detail": "the service failed; its log says how"}, 500)
+    async def unexpected(request: Any, error: Exception) -> Any:
+        return await problem(request, failure())
 
     app.add_exception_handler(Problem, problem)
-    app.add_exception_handler(Exception, failure)
-
-
-def _served(service: Service, request: Any) -> Served:
-    name = request.path_params.get("model", service.default)
-    if name not in service.models:
-        raise Problem(404, f"no such model; there are {', '.join(service.models)}")
-    return service.models[name]
+    app.add_exception_handler(Exception, unexpected)

@@ -40,7 +40,7 @@ def read(body: Body, options: Json, served: Served, task: Task, limits: Limits) 
     else:
         columns = _typed(table, names, kinds)
         features = served.features([column.to_pylist() for column in columns.columns])
-    kind = str(getattr(features, "dtype", None))
+    kind = getattr(features, "dtype", None)
     return Question(features, table.num_rows, features.nbytes, ARROW, options, kind)
 
 

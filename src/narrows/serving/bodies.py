@@ -138,17 +138,16 @@ def _from_records(records: Sequence[Any], served: Served) -> list[list[Any]]:
             cells = [record[name] for name in names]
         except KeyError:
             cells = _completed(record, number, served)
-        if len(record) > n_columns or not record.keys() <= set(names):
-            raise Problem(
-                422,
-                f"row {number} has a column that the model does not; they are listed by /v1/model",
-                row=number,
-            )
+        if len(record) > n_columns:
+            raise _strange_column(number)
         rows.append(cells)
     return rows
 
 
 def _completed(record: Json, number: int, served: Served) -> list[Any]:
+    """Return the cells of a record that lacks some."""
+    if not record.keys() <= set(served.columns):
+        raise _strange_column(number)
     absent = {
         name for names in served.views.values() if record.keys().isdisjoint(names) for name in names
     }
@@ -163,6 +162,14 @@ def _completed(record: Json, number: int, served: Served) -> list[Any]:
     if len(absent) == served.n_columns:
         raise Problem(422, f"row {number} has no column of the model", row=number)
     return [record.get(name) for name in served.columns]
+
+
+def _strange_column(number: int) -> Problem:
+    return Problem(
+        422,
+        f"row {number} has a column that the model does not; they are listed by /v1/model",
+        row=number,
+    )
 
 
 def _typed(rows: Sequence[list[Any]], names: list[str], served: Served, task: Task) -> TableLike:

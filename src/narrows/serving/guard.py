@@ -15,6 +15,7 @@ from narrows.serving.problem import Problem, busy
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+Headers = Sequence[tuple[bytes, bytes]]
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 # Where the inner application finds what was received.
@@ -22,6 +23,7 @@ BODY, HEADERS = "narrows.body", "narrows.headers"
 OPEN = ("/health", "/ready")  # for whoever watches over the process
 # For programs, and for browsers, which do not read two of them in one line.
 CHALLENGES = (("www-authenticate", "Bearer"), ("www-authenticate", 'Basic realm="narrows"'))
+ALWAYS = ((b"cache-control", b"no-store"), (b"x-content-type-options", b"nosniff"))
 LOCAL = (b"localhost", b"127.0.0.1", b"[::1]")
 
 
@@ -158,14 +160,22 @@ async def _next(receive: Receive) -> tuple[bytes, bool]:
     return message.get("body", b""), message.get("more_body", False)
 
 
-async def refuse(send: Send, problem: Problem, headers: Sequence[tuple[bytes, bytes]] = ()) -> None:
+async def refuse(send: Send, problem: Problem, headers: Headers = ()) -> None:
     """Answer with a problem."""
+    own = [(name.encode(), value.encode()) for name, value in problem.headers]
     content = json.dumps(problem.content).encode()
+    await respond(send, problem.status, content, "application/json", [*own, *headers])
+
+
+async def respond(
+    send: Send, status: int, content: bytes, kind: str, headers: Headers = ()
+) -> None:
+    """Answer with a body."""
     pairs = [
-        (b"content-type", b"application/json"),
+        (b"content-type", kind.encode()),
         (b"content-length", str(len(content)).encode()),
-        *((name.encode(), value.encode()) for name, value in problem.headers),
+        *ALWAYS,
         *headers,
     ]
-    await send({"type": "http.response.start", "status": problem.status, "headers": pairs})
+    await send({"type": "http.response.start", "status": status, "headers": pairs})
     await send({"type": "http.response.body", "body": content})

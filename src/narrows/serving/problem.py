@@ -54,3 +54,8 @@ def busy() -> Problem:
     return Problem(
         503, "too much is waiting; try again in a second", headers=[("retry-after", "1")]
     )
+
+
+def failure() -> Problem:
+    """Return the refusal of what went wrong with us, of which the log says more."""
+    return Problem(500, "the service failed; its log says how")

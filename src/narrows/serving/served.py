@@ -8,7 +8,7 @@ import threading
 import time
 import warnings
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +28,7 @@ from narrows.serving.tasks import TASKS, Task, fits, in_words
 
 WATCHED_SECONDS = 1.0  # between looks at rows that nobody asks the scores of
 WATCHED_ROWS = 64  # of each look
+Load = Callable[[str | Path], Estimator]
 _CATCHING = threading.Lock()  # warnings are caught for the whole process, not for a thread
 
 
@@ -69,15 +70,28 @@ class Served:
         self._looked = 0.0
 
     @classmethod
-    def load(cls, folder: str | Path, name: str = "model") -> Served:
+    def load(cls, folder: str | Path, name: str = "model", *, load: Load = loading.load) -> Served:
         """Return the model in a folder, after it has answered for one row.
+
+        Its version is read first: of a folder that another model is saved to meanwhile, it is then
+        that of the old one, and `Watcher` looks again.
+
+        Parameters
+        ----------
+        folder : path
+            Where it is.
+        name : str
+            What the service calls it.
+        load : callable
+            From the folder to the estimator.
 
         Raises
         ------
         ModelFileError
             If it cannot be trusted, or does not answer.
         """
-        served = cls(loading.load(folder), name, version_of(folder))
+        version = version_of(folder)
+        served = cls(load(folder), name, version)
         served.try_out()
         return served
 
@@ -339,5 +353,11 @@ def parts(answer: Any, sizes: Sequence[int]) -> list[Any]:
 
 
 def version_of(folder: str | Path) -> str:
-    """Return what tells a saved model from another: a hash of its config, which has its sums."""
-    return hashlib.sha256((Path(folder) / files.CONFIG).read_bytes()).hexdigest()[:12]
+    """Return what tells a saved model from another: a hash of its config, which has its sums.
+
+    Nothing where there is no model, which loading it says.
+    """
+    try:
+        return hashlib.sha256((Path(folder) / files.CONFIG).read_bytes()).hexdigest()[:12]
+    except OSError:
+        return ""

@@ -81,7 +81,6 @@ def bind(host: str, port: int) -> socket.socket:
             f"--host {host} --port {port} cannot be listened on: {error.strerror}; choose another "
             "port, or end what has it"
         ) from error
-    listener.set_inheritable(True)
     return listener
 
 

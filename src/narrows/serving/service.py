@@ -15,9 +15,9 @@ from narrows.persistence import files
 from narrows.serving import answers, bodies
 from narrows.serving.limits import Limits
 from narrows.serving.metrics import Metrics
-from narrows.serving.problem import Problem
+from narrows.serving.problem import Problem, failure
 from narrows.serving.question import Body, Question
-from narrows.serving.served import Served
+from narrows.serving.served import Served, version_of
 from narrows.serving.tasks import Task
 from narrows.serving.worker import Job, Worker
 
@@ -67,6 +67,18 @@ class Service:
         self.worker.stop()
         self.pool.shutdown()
 
+    def model(self, name: str) -> Served:
+        """Return a model by its name.
+
+        Raises
+        ------
+        Problem
+            If there is none.
+        """
+        if name not in self.models:
+            raise Problem(404, f"no such model; there are {', '.join(self.models)}")
+        return self.models[name]
+
     def find(self, name: str, task: str) -> tuple[Served, Task]:
         """Return a model and what it is asked for.
 
@@ -75,9 +87,7 @@ class Service:
         Problem
             If there is no such model, or it cannot do that.
         """
-        served = self.models.get(name)
-        if served is None:
-            raise Problem(404, f"no such model; there are {', '.join(self.models)}")
+        served = self.model(name)
         if task not in served.tasks:
             raise Problem(404, f"model {name} has {', '.join(served.tasks)}; nothing else")
         return served, served.tasks[task]
@@ -126,9 +136,9 @@ class Service:
         self.metrics.batches.observe(sum(job.n_rows for job in jobs))
         try:
             answers: list[Any] = served.answer(task, dict(options), [job.rows for job in jobs])
-        except Exception as error:
+        except Exception:
             log.exception("model %s failed", served.name)
-            return [error] * len(jobs)
+            return [failure() for _ in jobs]
         return answers
 
     def replace(self, name: str, served: Served) -> None:
@@ -156,7 +166,7 @@ class Watcher:
         self.service = service
         self.folders = folders
         self.seconds = seconds
-        self._signatures = {name: signature(folder) for name, folder in folders.items()}
+        self._signatures: dict[str, Signature] = {}
         self._end = threading.Event()
         self._thread = threading.Thread(target=self._run, name="narrows-watch", daemon=True)
 
@@ -176,12 +186,15 @@ class Watcher:
 
     def look(self, name: str) -> None:
         """Load a model if its folder has changed; where it cannot be, the old one stays."""
-        now = signature(self.folders[name])
-        if now is None or now == self._signatures[name]:
+        folder = self.folders[name]
+        now = signature(folder)
+        if now is None or now == self._signatures.get(name):
             return
         self._signatures[name] = now
+        if version_of(folder) == self.service.models[name].version:
+            return
         try:
-            served = Served.load(self.folders[name], name)
+            served = Served.load(folder, name)
         except (ModelFileError, OSError) as error:
             self.service.metrics.reloads.labels(name, "refused").inc()
             log.error("model %s stays as it is: %s", name, error)

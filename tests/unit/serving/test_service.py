@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from serving_calls import ask, rows, running
 
-from narrows import Autoencoder
+from narrows import Autoencoder, load
 from narrows.serving.app import app_of
 from narrows.serving.served import Served
 from narrows.serving.service import Service, Watcher, signature
@@ -71,6 +71,26 @@ def test_a_model_that_cannot_be_trusted_is_not(
     assert caplog.text.count("model model stays as it is") == 1
     text = service.metrics.text()
     assert b'narrows_reloads_total{model="model",outcome="refused"} 1.0' in text
+
+
+def test_a_model_that_is_saved_while_the_old_one_is_loaded_is_not_missed(folder: Path) -> None:
+    def slow(path: str | Path) -> Any:
+        loaded = load(path)
+        other.save(folder)
+        return loaded
+
+    other = model(1)
+    service = Service({"model": Served.load(folder, load=slow)})
+    Watcher(service, {"model": folder}).look("model")
+    codes = service.models["model"].estimator.transform(X)
+    np.testing.assert_array_equal(codes, other.transform(X))
+
+
+def test_what_is_served_already_is_not_loaded_again(folder: Path) -> None:
+    service = Service({"model": Served.load(folder)})
+    before = service.models["model"]
+    Watcher(service, {"model": folder}).look("model")
+    assert service.models["model"] is before
 
 
 def test_a_folder_that_is_away_is_waited_for(folder: Path) -> None:

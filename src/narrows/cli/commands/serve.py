@@ -4,16 +4,12 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
 from narrows.cli import options
 from narrows.cli import output as out
 from narrows.cli.verb import verb
-
-if TYPE_CHECKING:
-    from narrows.serving.served import Served
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
@@ -112,10 +108,12 @@ def command(
     """
     import torch
 
+    from narrows.cli import models
     from narrows.errors import ParameterError
     from narrows.serving import server
     from narrows.serving.app import app_of
     from narrows.serving.limits import Limits
+    from narrows.serving.served import Served
     from narrows.serving.service import Service, Watcher
 
     folders = _folders(model, named)
@@ -136,7 +134,8 @@ def command(
         batch_rows=batch_rows,
     )
     torch.set_num_threads(threads)
-    service = Service(_loaded(folders), limits)
+    loaded = {name: Served.load(folder, name, load=models.load) for name, folder in folders.items()}
+    service = Service(loaded, limits)
     watcher = Watcher(service, folders) if watch else None
     app = app_of(service, token=token, watcher=watcher)
     listener = server.bind(host, port)
@@ -172,16 +171,3 @@ def _folders(model: str | None, named: tuple[str, ...]) -> dict[str, Path]:
             raise ParameterError(f"--model {name} is there twice; choose another name")
         folders[name] = Path(folder)
     return folders
-
-
-def _loaded(folders: dict[str, Path]) -> dict[str, Served]:
-    """Return the models, each of which has answered for one row."""
-    from narrows.cli import models
-    from narrows.serving.served import Served, version_of
-
-    loaded = {}
-    for name, folder in folders.items():
-        served = Served(models.load(str(folder)), name, version_of(folder))
-        served.try_out()
-        loaded[name] = served
-    return loaded
