@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import inspect
 import math
 import warnings
@@ -24,8 +23,8 @@ from narrows.baselines.adapters import (
     TwoViews,
 )
 from narrows.baselines.sammon import SammonMapping
+from narrows.core.extras import required
 from narrows.core.types import RandomState
-from narrows.errors import MissingDependencyError
 
 MANY_ROWS = 5000  # above which matrices of n_samples x n_samples are too much
 NEIGHBORS = 12
@@ -248,15 +247,10 @@ def _tsne(problem: Problem) -> Any:
 
 
 def _umap(problem: Problem) -> Any:
-    try:
-        with warnings.catch_warnings():
-            # It says that parametric UMAP needs TensorFlow, which nobody asked about.
-            warnings.simplefilter("ignore", ImportWarning)
-            umap = importlib.import_module("umap")
-    except ImportError as error:
-        raise MissingDependencyError(
-            "method='umap' needs umap-learn, which is not installed; pip install 'narrows[umap]'"
-        ) from error
+    with warnings.catch_warnings():
+        # It says that parametric UMAP needs TensorFlow, which nobody asked about.
+        warnings.simplefilter("ignore", ImportWarning)
+        umap = required("umap", extra="umap", purpose="method='umap'", package="umap-learn")
     return umap.UMAP(
         n_components=problem.n_components,
         n_neighbors=min(15, problem.n_samples - 1),

@@ -17,10 +17,11 @@ from pathlib import Path
 from typing import Any
 
 from narrows.cli.together import rank
+from narrows.core.extras import required
 from narrows.core.files import replacing
 from narrows.core.types import Json
 from narrows.data.sources.parts import Part, Work
-from narrows.errors import MissingDependencyError, NarrowsError, ParameterError
+from narrows.errors import NarrowsError, ParameterError
 
 MOST_FAILURES = 100  # of workers, from which a fit with a checkpoint goes on
 
@@ -190,12 +191,7 @@ def started(stack: contextlib.ExitStack) -> None:
     if "RAY_ADDRESS" not in os.environ:  # one of our own, which nobody else is to use
         os.environ.setdefault("RAY_AUTH_MODE", "token")
         os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(32))
-    try:
-        ray = importlib.import_module("ray")
-    except ImportError as error:
-        raise MissingDependencyError(
-            "--engine ray needs Ray, which is not installed; pip install 'narrows[ray]'"
-        ) from error
+    ray = required("ray", extra="ray", purpose="--engine ray", package="Ray")
     if ray.is_initialized():
         return
     try:

@@ -8,7 +8,7 @@ from typing import Any
 from narrows.errors import MissingDependencyError
 
 
-def required(module: str, *, extra: str, purpose: str) -> Any:
+def required(module: str, *, extra: str, purpose: str, package: str = "", instead: str = "") -> Any:
     """Return a module of an extra.
 
     Parameters
@@ -19,6 +19,10 @@ def required(module: str, *, extra: str, purpose: str) -> Any:
         Which extra has it.
     purpose : str
         What it is needed for, as a message begins.
+    package : str, optional
+        What it is called where it is another name than the module's.
+    instead : str, optional
+        What else can be done, as a message ends.
 
     Raises
     ------
@@ -28,7 +32,8 @@ def required(module: str, *, extra: str, purpose: str) -> Any:
     try:
         return importlib.import_module(module)
     except ImportError as error:
-        package = module.partition(".")[0]
+        name = package or module.partition(".")[0]
         raise MissingDependencyError(
-            f"{purpose} needs {package}, which is not installed; pip install 'narrows[{extra}]'"
+            f"{purpose} needs {name}, which is not installed; pip install 'narrows[{extra}]'"
+            f"{instead}"
         ) from error

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import warnings
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -14,11 +13,12 @@ from torch import Tensor
 
 from narrows import codes
 from narrows.core import checks
+from narrows.core.extras import required
 from narrows.core.forward_pass import ForwardPass
 from narrows.core.types import Json, Matrix, TableLike
 from narrows.data.fingerprint import Seen
 from narrows.data.layout import Layout
-from narrows.errors import DataError, MissingDependencyError, SeenRowsWarning, stacklevel
+from narrows.errors import DataError, SeenRowsWarning, stacklevel
 from narrows.inference.fitted_model import FittedModel
 from narrows.network.network import Network
 
@@ -281,13 +281,12 @@ class _Asked:
 
     def integrated(self, means: Tensor, *, of_score: bool) -> Tensor:
         """Return abs of integrated gradients from a row of means, summed over the outputs."""
-        try:
-            attribution = importlib.import_module("captum.attr")
-        except ImportError as error:
-            raise MissingDependencyError(
-                "method='integrated_gradients' needs captum, which is not installed; "
-                "pip install 'narrows[explain]', or choose method='gradient'"
-            ) from error
+        attribution = required(
+            "captum.attr",
+            extra="explain",
+            purpose="method='integrated_gradients'",
+            instead=", or choose method='gradient'",
+        )
         observed = self.observed
         rest = torch.ones_like(self.x, dtype=torch.bool) if observed is None else observed
 

@@ -24,7 +24,7 @@ def write(answer: Any, question: Question, served: Served, task: Task) -> tuple[
         If a number is infinite: the rows are beyond what the model can compute with.
     """
     _check_finite(answer)
-    if task.name == "explain":
+    if task.answers == "explanations":
         return _as_json(_explanations(answer, question.options["top"], served)), JSON
     if question.form == ARROW:
         return _as_arrow(answer, served, task, question.options), ARROW

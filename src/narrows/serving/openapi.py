@@ -27,6 +27,7 @@ ERRORS = {
 }
 MOST_LEVELS = 50  # that are listed of a column
 DIGITS = 6  # of an example
+BINARY = {"type": "string", "format": "binary"}
 
 
 def model_in_words(served: Served) -> Json:
@@ -137,8 +138,28 @@ def _named(operation: Json, models: Mapping[str, Served]) -> Json:
 
 
 def _operation(served: Served, task: Task) -> Json:
-    forms = {CODES: _codes(served)} if task.of_codes else _tables(served)
     options = {name: served.option_schema(task, name) for name in task.options}
+    return {
+        "summary": task.summary,
+        "operationId": task.name,
+        "parameters": [
+            {"name": name, "in": "query", "schema": schema, "description": "Unless in the body"}
+            for name, schema in options.items()
+        ],
+        "requestBody": {"required": True, "content": _content(served, task, options)},
+        "responses": {
+            "200": {
+                "description": task.summary,
+                "content": {JSON: {"schema": {"type": "object"}}, ARROW: {"schema": BINARY}},
+            },
+            **_problems(list(ERRORS)),
+        },
+    }
+
+
+def _content(served: Served, task: Task, options: Json) -> Json:
+    """Return what a body may be, with examples."""
+    forms = {CODES: _codes(served)} if task.of_codes else _tables(served)
     needed = [name for name, schema in options.items() if "default" not in schema]
     variants = [
         {
@@ -151,40 +172,14 @@ def _operation(served: Served, task: Task) -> Json:
     ]
     values = {
         name: schema.get("default", next(iter(served.views), ""))
-        for name, schema in (options.items())
+        for name, schema in options.items()
     }
     examples = {
         form: {"value": {form: example, **values}} for form, example in _examples(served, task)
     }
     return {
-        "summary": task.summary,
-        "operationId": task.name,
-        "parameters": [
-            {
-                "name": name,
-                "in": "query",
-                "schema": schema,
-                "description": "Where it is not in the body",
-            }
-            for name, schema in options.items()
-        ],
-        "requestBody": {
-            "required": True,
-            "content": {
-                JSON: {"schema": {"oneOf": variants}, "examples": examples},
-                ARROW: {"schema": {"type": "string", "format": "binary"}},
-            },
-        },
-        "responses": {
-            "200": {
-                "description": task.summary,
-                "content": {
-                    JSON: {"schema": {"type": "object"}},
-                    ARROW: {"schema": {"type": "string", "format": "binary"}},
-                },
-            },
-            **_problems(list(ERRORS)),
-        },
+        JSON: {"schema": {"oneOf": variants}, "examples": examples},
+        ARROW: {"schema": BINARY},
     }
 
 

@@ -156,11 +156,11 @@ class Served:
 
     def column_names(self, task: Task, options: Json) -> list[str]:
         """Return what the columns of an answer are called."""
-        if task.name == "encode":
-            return self.codes
-        if task.name == "predict_proba":
+        if task.of_views:
+            return self.views[options["to"]]
+        if task.answers == "probabilities":
             return [str(label) for label in self.estimator.classes_.tolist()]
-        return self.views[options["to"]] if task.name == "translate" else self.columns
+        return self.codes if task.answers == "codes" else self.columns
 
     def answer(self, task: Task, options: Json, tables: Sequence[TableLike]) -> list[Any]:
         """Return the answer to each of some tables, which are asked about at once.
@@ -193,9 +193,9 @@ class Served:
         """Count the scores of what came in: all that were asked for, of other rows a few."""
         if self.drift is None or task.of_codes:
             return
-        if task.name != "score":
+        if task.answers != "scores":
             now = time.monotonic()
-            if task.name == "translate" or now - self._looked < WATCHED_SECONDS:
+            if task.of_views or now - self._looked < WATCHED_SECONDS:
                 return
             self._looked = now
             answers = self._answers(TASKS["score"], {}, [tables[0][:WATCHED_ROWS]])
@@ -309,9 +309,7 @@ class Served:
         return pa.table(arrays, names=self.columns)
 
     def _can(self, task: Task) -> bool:
-        if task.name == "translate" and len(self.views) < 2:
-            return False
-        if task.name in ("explain", "decode") and self.model is None:
+        if (task.of_views and not self.views) or (task.of_network and self.model is None):
             return False
         return hasattr(self.estimator_with(task.method), task.method)
 

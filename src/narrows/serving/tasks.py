@@ -27,6 +27,8 @@ class Task:
         The method that an estimator must have.
     of_codes : bool
         Whether codes are asked about, not rows.
+    of_network : bool
+        Whether only a network has an answer.
     options : mapping of str to JSON schema
         What else a body may say; what has no default must be said.
     """
@@ -36,7 +38,13 @@ class Task:
     answers: str
     method: str
     of_codes: bool = False
+    of_network: bool = False
     options: Mapping[str, Json] = field(default_factory=dict)
+
+    @property
+    def of_views(self) -> bool:
+        """Whether it is about one view of several, which an option names."""
+        return "to" in self.options
 
 
 def fits(schema: Json, value: Any) -> bool:
@@ -67,6 +75,7 @@ TASKS = {
             "rows",
             "inverse_transform",
             of_codes=True,
+            of_network=True,
         ),
         Task("reconstruct", "Each row, encoded and decoded", "rows", "reconstruct"),
         Task(
@@ -94,6 +103,7 @@ TASKS = {
             "What each column adds to the score of a row, the worst first",
             "explanations",
             "score_samples",
+            of_network=True,
             options={
                 "top": {"type": "integer", "minimum": 1, "maximum": 1000, "default": MOST_EXPLAINED}
             },

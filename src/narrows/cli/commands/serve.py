@@ -3,15 +3,37 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import click
 
 from narrows.cli import options
 from narrows.cli import output as out
 from narrows.cli.verb import verb
+from narrows.serving.limits import Limits
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+
+BOUNDS = {  # of `Limits`, which has their defaults
+    "max_bytes": "Of the body of a request.",
+    "max_rows": "Of a request.",
+    "max_waiting": "Requests that may wait for a model; the next ones are sent away (503).",
+    "receive_seconds": "Within which a request must be there.",
+    "batch_rows": "That a model is given at once, of requests that wait.",
+}
+
+
+def bounds(function: Callable[..., None]) -> Callable[..., None]:
+    """Add an option for each bound."""
+    for name, text in reversed(BOUNDS.items()):
+        default = getattr(Limits, name)
+        kind = click.IntRange(1) if isinstance(default, int) else click.FloatRange(0, min_open=True)
+        flag = f"--{name.replace('_', '-')}"
+        option = click.option(flag, type=kind, default=default, show_default=True, help=text)
+        function = option(function)
+    return function
 
 
 @verb(name="serve")
@@ -38,37 +60,7 @@ NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
     help="What clients must know, in its first line; needed beyond this machine.",
 )
 @click.option("--watch", is_flag=True, help="Put a model in place when its folder holds another.")
-@click.option(
-    "--max-bytes",
-    type=click.IntRange(1),
-    default=8_000_000,
-    show_default=True,
-    help="Of the body of a request.",
-)
-@click.option(
-    "--max-rows", type=click.IntRange(1), default=10_000, show_default=True, help="Of a request."
-)
-@click.option(
-    "--max-waiting",
-    type=click.IntRange(1),
-    default=512,
-    show_default=True,
-    help="Requests that may wait for a model; the next ones are sent away (503).",
-)
-@click.option(
-    "--receive-seconds",
-    type=click.FloatRange(0, min_open=True),
-    default=10.0,
-    show_default=True,
-    help="Within which a request must be there.",
-)
-@click.option(
-    "--batch-rows",
-    type=click.IntRange(1),
-    default=256,
-    show_default=True,
-    help="That a model is given at once, of requests that wait.",
-)
+@bounds
 @click.option(
     "--threads",
     type=click.IntRange(1),
@@ -87,14 +79,10 @@ def command(
     port: int,
     token_file: str | None,
     watch: bool,
-    max_bytes: int,
-    max_rows: int,
-    max_waiting: int,
-    receive_seconds: float,
-    batch_rows: int,
     threads: int,
     access_log: bool,
     quiet: bool,
+    **sizes: Any,
 ) -> None:
     """Answer requests about MODEL over HTTP, until SIGTERM or Ctrl-C.
 
@@ -112,7 +100,6 @@ def command(
     from narrows.errors import ParameterError
     from narrows.serving import server
     from narrows.serving.app import app_of
-    from narrows.serving.limits import Limits
     from narrows.serving.served import Served
     from narrows.serving.service import Service, Watcher
 
@@ -125,14 +112,7 @@ def command(
     token = None if token_file is None else server.read_token(token_file)
     if token_file is not None and server.is_open(token_file):
         out.warning(f"everybody on this machine can read {token_file}; chmod 600 {token_file}")
-    limits = Limits(
-        max_bytes=max_bytes,
-        max_rows=max_rows,
-        max_waiting=max_waiting,
-        receive_seconds=receive_seconds,
-        max_held_bytes=8 * max_bytes,
-        batch_rows=batch_rows,
-    )
+    limits = Limits(**sizes)
     torch.set_num_threads(threads)
     loaded = {name: Served.load(folder, name, load=models.load) for name, folder in folders.items()}
     service = Service(loaded, limits)
