@@ -19,7 +19,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +33,6 @@ CONNECTIONS = 32
 ROUNDS = 5
 SECONDS = 4.0
 PAUSE = 0.08  # between the requests of the bounded load
-PARTS = ("rate", "batches", "slow", "body", "load")
 SHORT: dict[str, Any] = {"max_epochs": 2, "random_state": 0}
 
 EMPTY = """
@@ -190,17 +189,32 @@ def quantile(times: list[float], share: float) -> float:
     return float(np.quantile(times, share)) * 1e3
 
 
+def side_by_side(
+    commands: Sequence[Callable[[int], list[str]]], request: bytes
+) -> list[list[tuple[float, list[float]]]]:
+    """Return rounds of load of servers that run at the same time, one after the other."""
+    with contextlib.ExitStack() as stack:
+        ports = []
+        for command in commands:
+            ports.append(free_port())
+            stack.enter_context(serving(command(ports[-1]), ports[-1]))
+        return [[run_load(port, request) for port in ports] for _ in range(ROUNDS)]
+
+
+def rates(rounds: list[list[tuple[float, list[float]]]]) -> tuple[float, float, float]:
+    """Return the median requests per second of both servers, and the median ratio."""
+    first, second = (statistics.median(r[i][0] for r in rounds) for i in (0, 1))
+    return first, second, statistics.median(r[0][0] / r[1][0] for r in rounds)
+
+
 def rate(folder: Path) -> list[str]:
     """Requests about one row of 50 columns, beside a handler that does nothing."""
     model, request = model_of(folder, 50)
-    ports = free_port(), free_port()
-    with (
-        serving(narrows(model, ports[0]), ports[0]),
-        serving([sys.executable, "-c", EMPTY % ports[1]], ports[1]),
-    ):
-        rounds = [[run_load(port, request) for port in ports] for _ in range(ROUNDS)]
-    ours, empty = (statistics.median(r[i][0] for r in rounds) for i in (0, 1))
-    ratio = statistics.median(r[0][0] / r[1][0] for r in rounds)
+    rounds = side_by_side(
+        [lambda port: narrows(model, port), lambda port: [sys.executable, "-c", EMPTY % port]],
+        request,
+    )
+    ours, empty, ratio = rates(rounds)
     times = [t for r in rounds for t in r[0][1]]
     middle, slow = quantile(times, 0.5), quantile(times, 0.99)
     return [
@@ -215,14 +229,14 @@ def rate(folder: Path) -> list[str]:
 def batches(folder: Path) -> list[str]:
     """Requests about one row of 784 columns, with and without micro-batches."""
     model, request = model_of(folder, 784)
-    ports = free_port(), free_port()
-    with (
-        serving(narrows(model, ports[0]), ports[0]),
-        serving(narrows(model, ports[1], "--batch-rows", "1"), ports[1]),
-    ):
-        rounds = [[run_load(port, request)[0] for port in ports] for _ in range(ROUNDS)]
-    together, alone = (statistics.median(r[i] for r in rounds) for i in (0, 1))
-    ratio = statistics.median(r[0] / r[1] for r in rounds)
+    rounds = side_by_side(
+        [
+            lambda port: narrows(model, port),
+            lambda port: narrows(model, port, "--batch-rows", "1"),
+        ],
+        request,
+    )
+    together, alone, ratio = rates(rounds)
     return [
         "| one row of 784 columns, 32 connections | requests/s |",
         "|---|--:|",
@@ -302,7 +316,7 @@ def body(folder: Path) -> list[str]:
     ]
 
 
-def bounded(folder: Path, minutes: float) -> list[str]:
+def load_of_minutes(folder: Path, minutes: float) -> list[str]:
     """Load for a while, and what the process takes up: first after a tenth, then at the end."""
     model, request = model_of(folder, 50)
     port = free_port()
@@ -324,23 +338,27 @@ def bounded(folder: Path, minutes: float) -> list[str]:
     ]
 
 
+PARTS: dict[str, Callable[[Path], list[str]]] = {
+    "rate": rate,
+    "batches": batches,
+    "slow": slow,
+    "body": body,
+}
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--only", nargs="+", choices=PARTS, default=list(PARTS))
+    parser.add_argument("--only", nargs="+", choices=[*PARTS, "load"], default=[*PARTS, "load"])
     parser.add_argument("--minutes", type=float, default=5.0)
     arguments = parser.parse_args()
     os.environ.setdefault("OMP_NUM_THREADS", "1")
+    parts = {**PARTS, "load": lambda folder: load_of_minutes(folder, arguments.minutes)}
     for part in arguments.only:
         with tempfile.TemporaryDirectory() as name:
-            folder = Path(name)
-            if part == "load":
-                lines = bounded(folder, arguments.minutes)
-            else:
-                lines = globals()[part](folder)
+            lines = parts[part](Path(name))
         print("\n".join(lines), flush=True)
         print()
-        if f"<!-- {part} -->" in (PAGE.read_text() if PAGE.exists() else ""):
-            replace_part(PAGE, part, lines)
+        replace_part(PAGE, part, lines)
 
 
 if __name__ == "__main__":

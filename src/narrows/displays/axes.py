@@ -19,6 +19,7 @@ COLORS = (
     "#D55E00",
     "#000000",
 )
+GREY = "0.7"
 MARKERS = "os^Dv<>P"
 MOST_CLASSES = 20  # of whole numbers; more are numbers
 SEQUENTIAL, DIVERGING = "viridis", "RdBu_r"
@@ -53,11 +54,17 @@ def scatter(ax: Any, points: Matrix, y: TargetLike, label: str, **settings: Any)
         collection = ax.scatter(points[:, 0], points[:, 1], c=values, cmap=SEQUENTIAL, **settings)
         ax.figure.colorbar(collection, ax=ax, label=label)
         return
-    for number, name in enumerate(distinct(values)):
-        own = points[values == name]
+    missing = np.array([value is None or value != value for value in values.tolist()])
+    if missing.any():
+        own = points[missing]
+        ax.scatter(own[:, 0], own[:, 1], color=GREY, label="(missing)", **settings)
+    for number, name in enumerate(distinct(values[~missing])):
+        own = points[~missing & (values == name)]
         color = COLORS[number % len(COLORS)]
         marker = MARKERS[number // len(COLORS) % len(MARKERS)]
-        ax.scatter(own[:, 0], own[:, 1], color=color, marker=marker, label=str(name), **settings)
+        ax.scatter(
+            own[:, 0], own[:, 1], color=color, marker=marker, label=escaped(name), **settings
+        )
     ax.legend(title=label or None, loc="center left", bbox_to_anchor=(1.01, 0.5), frameon=False)
 
 
@@ -77,5 +84,6 @@ def shortened(names: Sequence[Any], length: int = 28) -> list[str]:
 
 
 def escaped(text: object) -> str:
-    """Return a text without the marks that matplotlib takes for mathematics."""
-    return str(text).replace("$", r"\$")
+    """Return a text without the marks that matplotlib takes for mathematics, or not to be shown."""
+    plain = str(text).replace("$", r"\$")
+    return f" {plain}" if plain.startswith("_") or not plain else plain

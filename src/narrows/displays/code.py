@@ -138,8 +138,9 @@ class CodeDisplay:
         )
         ax = axes_or_new(ax)
         own = getattr(self.y, "name", None)
-        title = label if label is not None else "" if own is None else str(own)
-        scatter(ax, self.codes[:, [first, second]], self.y, escaped(title), **settings)
+        title = own if label is None else label
+        points = self.codes[:, [first, second]]
+        scatter(ax, points, self.y, "" if title is None else escaped(title), **settings)
         ax.set(xlabel=escaped(self.names[first]), ylabel=escaped(self.names[second]))
         self.ax_, self.figure_ = ax, ax.figure
         return self

@@ -69,5 +69,22 @@ def test_what_cannot_be_drawn_is_said() -> None:
         CodeDisplay(X[:, :1]).plot()
 
 
+@pytest.mark.parametrize("missing", [None, float("nan")])
+def test_rows_without_a_class_are_there_too(missing: object) -> None:
+    y = np.array([missing, 1.0, 2.0, missing] * 15, dtype=object if missing is None else float)
+    display = CodeDisplay(X, y=y).plot()
+    texts = [text.get_text() for text in display.ax_.get_legend().get_texts()]
+    assert texts == ["(missing)", "1.0", "2.0"]
+    assert [len(points.get_offsets()) for points in display.ax_.collections] == [30, 15, 15]
+
+
+def test_classes_may_have_any_name() -> None:
+    """Nothing is mathematics, and nothing is left out for the name it has."""
+    names = [r"$\frac$", "_hidden", "<b>", "$", ""]
+    display = CodeDisplay(X, y=np.array(names * 12)).plot()
+    assert len(display.ax_.get_legend().get_texts()) == 5
+    display.figure_.canvas.draw()
+
+
 def test_labels_of_several_types_have_an_order() -> None:
     assert len(distinct(np.array([2, "a", None, 2], dtype=object))) == 3
