@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from sklearn.neighbors import KNeighborsClassifier
 
 from narrows import Autoencoder, Convolutional, Masking, Recurrent, WeightDecay, advise
-from narrows.advice import size
+from narrows.data.parallel_analysis import parallel_analysis
 from narrows.metrics import explained_variance_scorer
 from pages import replace_part
 from tables import sources
@@ -194,7 +194,7 @@ def false_alarms(runs: int = 200) -> Iterator[str]:
             for run in range(runs):
                 rng = np.random.default_rng(run)
                 x = rng.normal(size=shape) if law == "normal" else rng.standard_t(3, shape)
-                alarms += size.knee((x - x.mean(0)) / x.std(0), run) > 0
+                alarms += parallel_analysis((x - x.mean(0)) / x.std(0), run) > 0
             yield f"| {shape[0]} x {shape[1]} | {law} | {alarms / runs:.1%} of {runs} |"
 
 

@@ -155,6 +155,10 @@ class OvercompleteWarning(NarrowsWarning):
     """The code is as long as the row, and nothing keeps the network from copying its input."""
 
 
+class CodeLengthWarning(NarrowsWarning):
+    """No code that was tried keeps the share of the variance that was asked for."""
+
+
 def stacklevel() -> int:
     """Return the ``stacklevel`` with which a warning names the line that called narrows."""
     level, frame = 1, sys._getframe(1)

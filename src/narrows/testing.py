@@ -273,7 +273,7 @@ def check_latent(latent: Latent, **settings: Any) -> None:
     """
     _check_spec(latent, Latent)
     model = _autoencoder(**{"architecture": Dense((5,)), "latent": latent, **settings})
-    width, generator = model.n_components, torch.Generator().manual_seed(0)
+    width, generator = int(model.n_components), torch.Generator().manual_seed(0)
     heads = [
         torch.rand(5, width, generator=generator, dtype=torch.float64).requires_grad_()
         for _ in range(latent.n_heads)
@@ -329,7 +329,7 @@ def check_architecture(architecture: Architecture, n_features: int = 6, **settin
     """
     _check_spec(architecture, Architecture)
     model = _autoencoder(**{"architecture": architecture, **settings})
-    width, state = model.n_components, torch.get_rng_state()
+    width, state = int(model.n_components), torch.get_rng_state()
     for chain, n_in, n_out in zip(
         architecture.build(n_features, width), (n_features, width), (width, n_features), strict=True
     ):

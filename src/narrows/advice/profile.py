@@ -11,7 +11,7 @@ import narwhals as nw
 import numpy as np
 
 from narrows.core.types import Matrix, Part, TableLike
-from narrows.data import containers, reading, type_inference
+from narrows.data import reading, type_inference
 from narrows.data.column_statistics import dense
 from narrows.data.layout import Layout
 from narrows.data.reading import names_of, read_training_table
@@ -155,18 +155,14 @@ def profile(
     DataError
         If the table cannot be read at all.
     """
-    X = containers.opened(X)
+    X = reading.selectable(Autoencoder(), X)
     framed = nw.dependencies.is_into_dataframe(X)
-    if not framed and getattr(X, "ndim", 0) != 2:
-        X = reading.read(Autoencoder(), X, reset=True, missing=True)  # a list of lists, or an error
     left_out: dict[str, str] = {}
     if framed:
         left_out = unusable(X, views, types)
         if left_out:
             views, types = _without(left_out, X, views, types)
             X = frame_of(X).drop(list(left_out)).to_native()
-    elif hasattr(X, "tocsr"):
-        X = X.tocsr()
     n_rows, n_features = frame_of(X).shape if framed else X.shape
     if max_rows is None:
         max_rows = min(MAX_ROWS, max(MIN_ROWS, MAX_CELLS // max(1, n_features)))

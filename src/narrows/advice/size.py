@@ -8,24 +8,21 @@ import warnings
 from collections.abc import Sequence
 
 import numpy as np
-import scipy.linalg
 
 from narrows.advice import duration
 from narrows.advice.profile import Profile
 from narrows.advice.remark import Remark
 from narrows.architectures.block import Architecture
 from narrows.architectures.dense import Dense
-from narrows.core.types import Matrix, Named, TableLike
+from narrows.core.types import Named, TableLike
 from narrows.data import reading
+from narrows.data.parallel_analysis import parallel_analysis
 from narrows.errors import DataError, DivergenceError, NarrowsWarning
 from narrows.estimators.autoencoder import Autoencoder
 from narrows.metrics import unexplained
 from narrows.training import budget
 from narrows.training.optimizers.optimizer import Optimizer
 
-KNEE_ROWS, KNEE_COLUMNS = 1_000, 400  # that a PCA is made of, at most
-SHUFFLES = 59  # of which chance exceeds the third largest in one of twenty tables
-ATTAINED = SHUFFLES // 20 + 1
 HELD_OUT = 0.2
 CURVE_ROWS, MIN_CURVE_ROWS = 4_000, 50
 CURVE_STEPS = 1_000  # of each quick fit; the default of a whole one is 4,000
@@ -37,50 +34,6 @@ ALIKE = 0.01  # difference of two shares of variance that one split does not tel
 def rule_of_thumb(n_rows: int, n_columns: int) -> int:
     """Return max(min(sqrt d, n / 10), 2), rounded (Charte et al., 2018)."""
     return round(max(min(math.sqrt(n_columns), n_rows / 10), 2))
-
-
-def knee(rows: Matrix, random_state: int = 0) -> int:
-    """Return how many components of a PCA explain more than they would by chance.
-
-    By chance is in the same rows with every column shuffled by itself: parallel analysis. What 5 %
-    of 59 shuffles attain counts, component by component, so that one table of unrelated columns in
-    twenty seems to have one.
-
-    Parameters
-    ----------
-    rows : ndarray of shape (n_samples, n_columns)
-        Standardised.
-    random_state : int
-        Which shuffles; which rows of more than 1,000, which columns of more than 400.
-
-    Returns
-    -------
-    int
-        0 where no column has to do with another.
-
-    References
-    ----------
-    Horn, "A rationale and test for the number of factors in factor analysis", Psychometrika 30
-    (1965).
-    """
-    generator = np.random.default_rng(random_state)
-    for axis, most in enumerate((KNEE_ROWS, KNEE_COLUMNS)):
-        if rows.shape[axis] > most:
-            chosen = generator.choice(rows.shape[axis], most, replace=False)
-            rows = rows.take(np.sort(chosen), axis)
-    spectrum = _spectrum(rows)
-    shuffled = [_spectrum(generator.permuted(rows, axis=0)) for _ in range(SHUFFLES)]
-    chance = np.sort(shuffled, axis=0)[-ATTAINED]
-    beyond = spectrum > chance + 1e-9 * chance[0]
-    return int(beyond.size if beyond.all() else beyond.argmin())
-
-
-def _spectrum(rows: Matrix) -> Matrix:
-    """Return the variances of the components, largest first."""
-    x = rows - rows.mean(0)
-    gram = x @ x.T if len(x) < x.shape[1] else x.T @ x
-    variances: Matrix = scipy.linalg.eigvalsh(gram)[::-1]
-    return variances
 
 
 def sizes(table: Profile, guesses: Sequence[int]) -> list[int]:
@@ -183,7 +136,7 @@ def quick_budget(settings: Named, n_rows: int) -> dict[str, int]:
 def by_rule(table: Profile, asked: int | None, random_state: int) -> tuple[Remark, list[int]]:
     """Return what the rule of thumb and the knee say, and the guesses, the better one first."""
     thumb = rule_of_thumb(table.n_rows, table.n_features)
-    size = knee(table.seen, random_state)
+    size = parallel_analysis(table.seen, random_state, groups=table.layout.output_owners())
     guess = min(max(size, 2), max(2, table.n_rows // 10)) if size else thumb
     guess = asked or max(1, min(guess, table.layout.n_inputs - 1))
     remark = Remark(

@@ -38,7 +38,7 @@ def describe(model: Estimator, folder: str) -> Json:
     return {
         "model": folder,
         "n_features": model.n_features_in_,
-        "n_components": model.n_components,
+        "n_components": getattr(model, "n_components_", model.n_components),
         "n_parameters": model.n_parameters_,
         "bytes": _size(Path(folder)),
         "epochs": model.n_iter_,

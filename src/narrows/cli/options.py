@@ -2,12 +2,29 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
 from typing import Any, TypeVar
 
 import click
 
 Function = TypeVar("Function", bound=Callable[..., Any])
+
+
+class Length(click.ParamType[int | float | str]):
+    """A length of code: a whole number, a share to keep, or a word; the estimator checks it."""
+
+    name = "length"
+
+    def convert(self, value: Any, _param: Any, _context: Any) -> int | float | str:
+        """Return the text as a number if it is one."""
+        for kind in (int, float):
+            with contextlib.suppress(ValueError):
+                return kind(value)
+        return str(value)
+
+
+LENGTH = Length()
 
 MODEL = click.argument("model", metavar="MODEL", type=click.Path())
 DATA = click.argument("data", metavar="DATA...", type=click.Path(), nargs=-1, required=True)

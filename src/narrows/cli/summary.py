@@ -12,7 +12,7 @@ from narrows.cli import models, output, tables
 from narrows.core.types import Estimator, Json
 from narrows.data.automatic_scaling import in_words
 from narrows.data.sources.source import Source
-from narrows.training import trials
+from narrows.training import code_length, trials
 
 ROWS_EXAMINED = 10_000
 WORST_SHOWN = 3
@@ -49,7 +49,9 @@ def of_fit(model: Estimator, features: pa.Table | Source, folder: str, seconds: 
         "views": {view.name: len(view.columns) for view in model.layout_.views},
         "scaling": in_words([column["scaling"] for column in model.columns_]),
         "types": dict(Counter(column["type"] for column in model.columns_)),
-        "n_components": model.n_components,
+        "n_components": model.n_components_,
+        "asked_components": model.n_components,
+        "lengths": model.lengths_,
         "n_parameters": model.n_parameters_,
         "epochs": model.n_iter_,
         "stop_reason": model.stop_reason_,
@@ -107,8 +109,10 @@ def show(outcome: Json, next_command: str) -> None:
 
 
 def _chosen(outcome: Json) -> dict[str, str]:
+    length = code_length.in_words(outcome["asked_components"], outcome["lengths"])
     choice = trials.in_words(outcome["trials"])
-    return {} if choice is None else {"chosen": choice}
+    lines = {"components": length, "chosen": choice}
+    return {key: text for key, text in lines.items() if text is not None}
 
 
 def _described(outcome: Json) -> dict[str, str]:

@@ -177,6 +177,16 @@ def current() -> Group:
 
 
 @contextlib.contextmanager
+def alone() -> Iterator[None]:
+    """Let what is fitted within be fitted by this process alone."""
+    token = _current.set(ALONE)
+    try:
+        yield
+    finally:
+        _current.reset(token)
+
+
+@contextlib.contextmanager
 def distributed(backend: str | None = None, *, timeout: float = 1800.0) -> Iterator[Group]:
     """Let all processes of a job do together what is fitted within.
 

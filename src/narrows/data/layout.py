@@ -165,6 +165,11 @@ class Layout:
             return tuple(columns)
         return _spread([column.n_outputs for column in self.schema.columns], columns)
 
+    def output_owners(self) -> tuple[int, ...]:
+        """Return the number of the column that each of the network's outputs belongs to."""
+        columns = range(self.n_features)
+        return tuple(column for column in columns for _ in self.output_columns([column]))
+
 
 def _spread(widths: Sequence[int], columns: Sequence[int]) -> tuple[int, ...]:
     starts = list(itertools.accumulate(widths, initial=0))

@@ -193,6 +193,24 @@ def select_columns(table: TableLike, columns: Sequence[int]) -> TableLike:
     return frame_of(table)[:, list(columns)].to_native()
 
 
+def selectable(reader: Estimator, X: TableLike) -> TableLike:
+    """Return a table whose rows can be taken by number: a data frame, an array or a CSR array.
+
+    Raises
+    ------
+    DataError
+        If it cannot be read at all.
+    """
+    X = containers.opened(X)
+    if nw.dependencies.is_into_dataframe(X):
+        return X
+    if hasattr(X, "tocsr"):
+        return X.tocsr()
+    if getattr(X, "ndim", 0) != 2:
+        return read(reader, X, reset=True, missing=True)  # a list of lists, or an error
+    return X
+
+
 def select_rows(table: TableLike, rows: Any) -> TableLike:
     """Return some rows of an array, CSR array or data frame, by number, as what it is."""
     if nw.dependencies.is_into_dataframe(table):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import json
 import numbers
 import re
 import warnings
@@ -37,7 +38,7 @@ from narrows.errors import (
     ParameterError,
     stacklevel,
 )
-from narrows.estimators import decisions
+from narrows.estimators import decisions, length_search
 from narrows.estimators.methods import FittedMethods
 from narrows.inference import scoring
 from narrows.inference.calibration import calibrated
@@ -48,7 +49,7 @@ from narrows.network.composition import Composition
 from narrows.network.network import Network
 from narrows.persistence import autoencoder_state
 from narrows.persistence.model import State, Storable
-from narrows.training import progress
+from narrows.training import code_length, progress
 from narrows.training.checkpoint import Checkpoint, Session
 from narrows.training.optimizers.optimizer import OptimizerState
 from narrows.training.plan import (
@@ -82,8 +83,12 @@ class Autoencoder(
 
     Parameters
     ----------
-    n_components : int, default=2
-        Length of the code.
+    n_components : int, float or "auto", default=2
+        Length of the code. A float between 0 and 1 is the share of the variance of rows held out
+        that the code should keep: the shortest one that does is taken. "auto" takes the shortest
+        that says as much of hidden cells, within one standard error, as one with all components
+        that parallel analysis tells from chance. Both fit codes of several lengths to at most 4,000
+        rows first; see ``lengths_``.
     architecture : Architecture, str or tuple of int, default="dense"
         The layers. A tuple of widths is a `Dense` stack.
     latent : Latent or str, default="point"
@@ -195,6 +200,11 @@ class Autoencoder(
         How the weights moved.
     n_components_ : int
         Length of the code.
+    lengths_ : list of dict
+        Where ``n_components`` is no int, what was tried: n_components, explained (the share of the
+        variance of rows held out that was kept), hidden_error (mean squared error of a fifth of
+        their cells that were hidden, scaled), start (whether it is the length of a PCA, or of
+        parallel analysis, that the search began at) and chosen. Empty otherwise.
     n_parameters_ : int
         Numbers in the network, a tied weight counted once.
     layout_ : Layout
@@ -227,7 +237,7 @@ class Autoencoder(
 
     def __init__(
         self,
-        n_components: int = 2,
+        n_components: int | float | str = 2,
         *,
         architecture: Part = "dense",
         latent: Part = "point",
@@ -567,8 +577,9 @@ class Autoencoder(
         settings = self._training_settings(fresh=fresh)
         if taken.is_sample:
             refuse_all_rows(settings)
-        composition = resolve_composition(settings)
         runtime = resolve(self.device, self.precision)
+        length, lengths = self._length(taken, before, session)
+        composition = resolve_composition({**settings, "n_components": length})
         # What does not go together is refused before the rows are looked at.
         network = self._network(composition, layout, runtime.dtype, before)
         target, taken = _classes(taken, rows) if composition.supervised else (None, taken)
@@ -625,7 +636,27 @@ class Autoencoder(
         )
         _check_domain(objective.loss, run.table, composition.column_groups(layout), names)
         model = FittedModel(network, composition, objective, scaling, layout, reader, fingerprint)
-        return _Fit(settings, model, run)
+        return _Fit(settings, model, run, lengths)
+
+    def _length(
+        self,
+        taken: Taken,
+        before: FittedModel | None,
+        session: AnySession | None,
+    ) -> tuple[int, list[Json] | None]:
+        """Return the length of the code, and what was tried where that had to be chosen."""
+        asked = code_length.check(self.n_components)
+        if isinstance(asked, int):
+            return asked, None if before is not None else []
+        if before is not None:
+            return before.n_components, None
+        seed = self._seed(session)
+
+        def chosen() -> bytes:
+            return json.dumps(length_search.choose(self, *taken[:3], seed)).encode()
+
+        length, lengths = json.loads(current().of_first(chosen))
+        return int(length), lengths
 
     def _taken(
         self,
@@ -712,6 +743,8 @@ class Autoencoder(
         randomness: Randomness | None = None,
     ) -> None:
         self._fit_settings = job.settings
+        if job.lengths is not None:
+            self.lengths_: list[Json] = job.lengths
         self._adopt(job.model)
         self.optimizer_ = job.run.trainer.settings.optimizer
         self.history_ = history
@@ -767,6 +800,7 @@ class _Fit:
     settings: Json
     model: FittedModel  # its network not yet trained
     run: TrainingRun
+    lengths: list[Json] | None  # None where the code is as long as before
 
     @property
     def identity(self) -> Json:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING
 
+from narrows.core.fit_settings import settings_of_fit
 from narrows.core.text_table import as_html
 from narrows.data.automatic_scaling import in_words
-from narrows.training import trials
+from narrows.training import code_length, trials
 
 if TYPE_CHECKING:
     from narrows.core.types import Estimator
@@ -21,7 +22,7 @@ def decisions(model: Estimator) -> list[tuple[str, str]]:
     types = Counter(column["type"] for column in model.columns_)
     views = model.layout_.views
     lines = [
-        ("code", f"{model.n_components_} components"),
+        ("code", _code(model)),
         ("network", f"{model.n_parameters_:,} parameters"),
         ("began at", BEGAN[model.init_]),
         ("chosen", trials.in_words(model.trials_) or ""),
@@ -39,6 +40,12 @@ def decisions(model: Estimator) -> list[tuple[str, str]]:
 def as_table(model: Estimator) -> str:
     """Return the same as HTML."""
     return as_html(("", "what fit decided"), decisions(model), all_left=True)
+
+
+def _code(model: Estimator) -> str:
+    size = f"{model.n_components_} component" + "s" * (model.n_components_ > 1)
+    why = code_length.in_words(settings_of_fit(model)["n_components"], model.lengths_)
+    return size if why is None else f"{size}: {why}"
 
 
 def _number(value: float | None) -> str:

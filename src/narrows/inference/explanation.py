@@ -69,6 +69,16 @@ def explained_variance(model: FittedModel, X: TableLike, *, train: TableLike = N
     return shares
 
 
+def explained_share(model: FittedModel, X: TableLike) -> float:
+    """Return the share of the variance of all columns that the code keeps; 0 if none varies."""
+    rows = np.asarray(_dense(model.read(X)), np.float64)
+    inputs, measured = model.to_inputs(rows)
+    spread = np.where(measured, (inputs - _mean(inputs, measured)) ** 2, 0.0)
+    error = (model.decode_to_inputs(model.encode(rows)) - inputs) ** 2
+    lost = float(np.where(measured, error, 0.0).sum())
+    return 1 - lost / float(spread.sum()) if spread.any() else 0.0
+
+
 def feature_importance(
     model: FittedModel,
     X: TableLike,

@@ -14,7 +14,7 @@ from torch import Tensor
 from narrows.core import checks
 from narrows.core.types import Matrix, RandomState, TableLike
 from narrows.data import containers, reading
-from narrows.data.column_statistics import blocks
+from narrows.data.column_statistics import blocks, dense
 from narrows.data.frames import Frame, filled_array
 from narrows.data.reading import called
 from narrows.errors import CompositionError, DataError, MissingWarning, stacklevel
@@ -50,6 +50,29 @@ def impute(
     if answer.spread is None:
         return filled
     return filled, _as_numbers(Frame.of(X), np.where(holes, answer.spread, 0.0), X)
+
+
+def hidden_errors(model: FittedModel, X: TableLike, hidden: Matrix) -> Matrix:
+    """Return each row's squared error over cells that are hidden from the network.
+
+    As the network sees the rows: scaled numbers, and a column per level.
+
+    Parameters
+    ----------
+    model : FittedModel
+        A fitted model.
+    X : array, CSR array or data frame of shape (n_samples, n_features)
+        Rows.
+    hidden : array of bool of shape (n_samples, n_features)
+        Which cells; those that were not measured are left out.
+    """
+    rows = np.asarray(dense(model.read(X)), np.float64)
+    inputs, measured = model.to_inputs(rows)
+    values = _answer(model, np.where(hidden, np.nan, rows), "network", False, 1, 0).values
+    error = (model.to_inputs(np.where(hidden, values, rows))[0] - inputs) ** 2
+    owners = list(model.layout.output_owners())
+    by_row: Matrix = np.where(measured & hidden[:, owners], error, 0.0).sum(1)
+    return by_row
 
 
 def translate(

@@ -57,6 +57,7 @@ def describe(estimator: Estimator) -> tuple[Json, files.Arrays]:
         tensors[ROWS] = fingerprint.marks
     fitted["stack"], of_stack = stack_state.describe(model.stack)
     fitted["trials"] = stored.finite(estimator.trials_)
+    fitted["lengths"] = stored.finite(estimator.lengths_)
     return fitted, tensors | of_stack | score_state.describe(model.score_percentiles)
 
 
@@ -97,6 +98,7 @@ def restore(estimator: Estimator, fitted: Named, tensors: files.Arrays) -> None:
         shapes |= score_state.shapes(tensors)
         stored.restore_columns(estimator, fitted, n_features)
         estimator.trials_ = [stored.with_nan(row) for row in fitted.get("trials", [])]
+        estimator.lengths_ = [stored.with_nan(row) for row in fitted.get("lengths", [])]
         stored.restore_training(estimator, fitted)
         rules = restored_rules(fitted, n_features)
         missing = _restored_missing(fitted.get("missing", []), n_features)

@@ -5,8 +5,9 @@ from __future__ import annotations
 import itertools
 import math
 
+from narrows.core.fit_settings import settings_of_fit
 from narrows.core.types import Estimator, Json
-from narrows.training import trials
+from narrows.training import code_length, trials
 
 EPOCHS_SHOWN = 600
 NO_PART = {"phase", "epoch", "seconds", "learning_rate", "loss_per_feature"}
@@ -35,6 +36,7 @@ def curves(model: Estimator) -> Json:
         "n_shown": len(kept),
         "seconds": sum(row.get("seconds", 0.0) for row in history),
         "stop_reason": model.stop_reason_,
+        "length": _length(model),
         "chosen": trials.in_words(getattr(model, "trials_", [])),
         "epochs": _numbers(history, every),
         "phases": _phases(history),
@@ -45,6 +47,14 @@ def curves(model: Estimator) -> Json:
         "loss_per_feature": per_feature[-1],
         "still_falling": still_falling(history),
     }
+
+
+def _length(model: Estimator) -> str | None:
+    """Return why the code is as long as it is, where fit has chosen that."""
+    lengths = getattr(model, "lengths_", [])
+    return (
+        code_length.in_words(settings_of_fit(model)["n_components"], lengths) if lengths else None
+    )
 
 
 def still_falling(history: list[Json]) -> float | None:

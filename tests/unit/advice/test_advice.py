@@ -12,7 +12,6 @@ import pandas as pd
 import polars as pl
 import pytest
 import scipy.sparse
-from sklearn.preprocessing import StandardScaler
 
 from narrows import (
     SGD,
@@ -272,29 +271,9 @@ def test_a_plain_table_gets_a_plain_call() -> None:
     assert repr(advice) == "<Advice: 0 of error, 0 of warning, 2 of advice>"
 
 
-@pytest.mark.parametrize("rank", [1, 3, 5])
-@pytest.mark.parametrize(("n", "d"), [(400, 20), (100, 300)])
-@pytest.mark.parametrize("noise", [0.0, 0.3])
-def test_the_knee_is_the_rank(rank: int, n: int, d: int, noise: float) -> None:
-    X = StandardScaler().fit_transform(related(n, d, rank, noise))
-    assert size.knee(X) == rank
-
-
-def test_unrelated_columns_seldom_have_a_knee() -> None:
-    """One table in twenty, as 19 shuffles promise; with three shuffles it was one in four."""
-    generator = np.random.default_rng(0)
-    tables = generator.normal(size=(120, 100, 12))
-    with_knee = sum(size.knee(table, number) > 0 for number, table in enumerate(tables))
-    assert with_knee <= 13  # a chance of 1 % at 5 %
-
-
 def test_zeros_of_either_sign_are_equal() -> None:
     X = pd.DataFrame({"a": [0.0, -0.0, 1.0, 2.0], "b": [3.0, 3.0, 4.0, 5.0]})
     assert "duplicates" in {remark.topic for remark in advise(X, quick=True).remarks}
-
-
-def test_unrelated_columns_have_no_knee() -> None:
-    assert size.knee(np.random.default_rng(4).normal(size=(500, 30))) == 0
 
 
 @pytest.mark.parametrize(

@@ -25,7 +25,7 @@ FIT = ("fit", "wdbc.csv", "--drop", "diagnosis,patient", "--epochs", 2, "--seed"
     [
         (["fiit"], 2, "Did you mean 'fit'?"),
         ([*FIT, "--epoch", 3], 2, "Did you mean '--epochs'?"),
-        ([*FIT, "-k", "two", "-o", "m"], 2, "'two' is not a valid integer"),
+        ([*FIT, "-k", "two", "-o", "m"], 2, "n_components='two' must be a whole number"),
         (["fit"], 2, "Missing argument 'DATA'"),
         (["fit", "wdbc.csv"], 2, "Missing option '-o'"),
         ([*FIT, "-o", "model"], 2, "already exists; choose another folder, or replace it with"),
@@ -121,6 +121,21 @@ def test_a_dry_run_checks_all_and_writes_nothing(run, tmp_path: Path) -> None:
     assert run(*FIT, "-o", tmp_path / "m", "--json", "-q", "-k", 4).exit_code == 0
     assert narrows.load(tmp_path / "m").n_parameters_ == found["n_parameters"]
     assert run(*FIT, "-o", tmp_path / "m", "--dry-run").exit_code == 2
+
+
+def test_the_length_may_be_left_to_the_fit(run, tmp_path: Path) -> None:
+    plan = run(*FIT, "-o", tmp_path / "m", "--dry-run", "--json", "-k", "auto")
+    assert json.loads(plan.stdout)["n_components"] == "auto"
+    done = run(*FIT, "-o", tmp_path / "m", "-k", 0.5)
+    assert done.exit_code == 0, done.stderr
+    assert "the shortest code that keeps 50.0%" in done.stderr
+    model = narrows.load(tmp_path / "m")
+    assert f"-> {model.n_components_} components" in done.stderr
+    said = json.loads(run("inspect", tmp_path / "m", "--json").stdout)
+    assert said["n_components"] == model.n_components_
+    wrong = run(*FIT, "-o", tmp_path / "n", "-k", 1.5)
+    assert wrong.exit_code == 2
+    assert "'auto'" in wrong.stderr
 
 
 def test_verbose_writes_a_line_per_epoch(run, tmp_path: Path) -> None:

@@ -56,7 +56,13 @@ class Request:
 @verb(name="fit", runs_together=True)
 @click.argument("data", metavar="DATA...", type=click.Path(), nargs=-1)
 @click.option("-o", "--output", "model", metavar="MODEL", help="The folder to save the model in.")
-@click.option("-k", "--components", type=int, help="Length of the code [default: 2].")
+@click.option(
+    "-k",
+    "--components",
+    metavar="LENGTH",
+    type=options.LENGTH,
+    help="Length of the code, a share of the variance to keep such as 0.9, or auto [default: 2].",
+)
 @click.option(
     "--set",
     "assignments",
@@ -119,7 +125,7 @@ def command(
     context: click.Context,
     /,
     *,
-    components: int | None,
+    components: int | float | str | None,
     assignments: tuple[str, ...],
     config: str | None,
     seed: int | None,
@@ -204,6 +210,7 @@ def _prepared(model: Estimator, asked: Request) -> pa.Table | Source:
     """Return the features, after everything that can be refused before a fit was checked."""
     from narrows.cli import folders, join, models, tables, viewing
     from narrows.errors import ParameterError
+    from narrows.training import code_length
     from narrows.training.plan import resolve_composition
 
     if asked.workers is not None and asked.engine != "ray":
@@ -211,7 +218,8 @@ def _prepared(model: Estimator, asked: Request) -> pa.Table | Source:
     if asked.model is not None:
         onto_itself = models.same_folder(asked.model, asked.warm_start)
         models.check_target(asked.model, replace=asked.force or onto_itself)
-    resolve_composition(model.get_params(deep=False))
+    if not code_length.is_open(model.n_components):
+        resolve_composition(model.get_params(deep=False))
     warm = asked.warm_start is not None
     folder = folders.only(asked.data)
     if folder is not None:
@@ -266,22 +274,24 @@ def _report_plan(model: Estimator, features: pa.Table | Source, asked: Request) 
     from narrows.cli.tables import missing_cells
     from narrows.data.reading import read_training_table
     from narrows.data.sources.source import Source
+    from narrows.training import code_length
     from narrows.training.plan import resolve_composition
 
-    composition = resolve_composition(model.get_params(deep=False))
     n_rows, n_columns = features.shape
     if isinstance(features, Source):
         features = features.sample(summary.ROWS_EXAMINED).features
     rows, layout = read_training_table(clone(model), features, views=model.views, types=model.types)
-    network = composition.network(layout.measured(rows, None), torch.float32)
-    plan = {
+    plan: Json = {
         "rows": n_rows,
         "columns": n_columns,
         "missing": sum(map(missing_cells, features.columns)) * n_rows // features.num_rows,
         "views": {view.name: len(view.columns) for view in layout.views},
-        "n_components": composition.n_components,
-        "n_parameters": sum(parameter.numel() for parameter in network.trained_parameters()),
+        "n_components": model.n_components,
     }
+    if not code_length.is_open(model.n_components):
+        composition = resolve_composition(model.get_params(deep=False))
+        network = composition.network(layout.measured(rows, None), torch.float32)
+        plan["n_parameters"] = sum(p.numel() for p in network.trained_parameters())
     if asked.as_json and together.rank() == 0:
         output.json_object(plan)
     output.message(
