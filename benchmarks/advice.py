@@ -176,7 +176,9 @@ def calls(seeds: int) -> Iterator[str]:
             train = order[: round(0.7 * len(order))]
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
-                advice = advise(table.X[train], n_components=k, random_state=seed, image=image)
+                advice = advise(
+                    table.X[train], n_components=k, random_state=seed, input_shape=image
+                )
             settings = {key: v for key, v in advice.settings.items() if key != "random_state"}
             lost.append([measured(table, given, seed)[0] for given in (settings, {})])
         said, default = np.mean(lost, axis=0)

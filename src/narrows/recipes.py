@@ -97,7 +97,7 @@ def contractive(n_components: int = 2, *, weight: float = 1e-3, **options: Any) 
 def convolutional(
     n_components: int = 2,
     *,
-    input_shape: Sequence[int] | None = None,
+    input_shape: Sequence[int] | str | None = None,
     channels: Sequence[int] = (16, 32),
     **options: Any,
 ) -> Autoencoder:
@@ -142,7 +142,7 @@ def adversarial(
 def lstm(
     n_components: int = 2,
     *,
-    input_shape: Sequence[int] | None = None,
+    input_shape: Sequence[int] | str | None = None,
     hidden: Sequence[int] = (64,),
     **options: Any,
 ) -> Autoencoder:

@@ -125,7 +125,7 @@ def _table(path: Path) -> None:
 def _images(path: Path) -> None:
     X, y = load_digits(return_X_y=True)
     model = Autoencoder(2, max_epochs=2, random_state=0).fit(X[:500])
-    model.report(path, X[500:700], y=y[500:700], train=X[:500], image_shape=(8, 8))
+    model.report(path, X[500:700], y=y[500:700], train=X[:500], input_shape=(8, 8))
 
 
 def _sequences(path: Path) -> None:

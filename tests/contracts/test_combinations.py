@@ -37,12 +37,12 @@ SETTINGS: dict[str, list[str]] = {
         "Dense((6, 5), activation='selu', tied=True)",
     ],
     "architecture/convolutional": [
-        "Convolutional(channels=(2, 3), code_activation='sigmoid')",
-        "Convolutional(channels=(2,), tied=True)",
+        "Convolutional('signal', channels=(2, 3), code_activation='sigmoid')",
+        "Convolutional('signal', channels=(2,), tied=True)",
     ],
     "architecture/recurrent": [
-        "Recurrent(hidden=(5,), code_activation='sigmoid')",
-        "Recurrent(hidden=(4,), unit='gru')",
+        "Recurrent('signal', hidden=(5,), code_activation='sigmoid')",
+        "Recurrent('signal', hidden=(4,), unit='gru')",
     ],
     "latent/k_sparse": ["KSparse(k=2)"],
     "penalty/sum": ["Sparsity(kind='l1') + WeightDecay()"],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from typing import Any
 
 import pytest
 from sklearn.utils.estimator_checks import check_estimator
@@ -30,6 +31,9 @@ SPARSE = {
     )
 }
 
+# Of recipes: the suite's tables are flat, and of one and two columns.
+SIGNAL = {"input_shape": "signal"}
+NEEDED: dict[str, Any] = {"k_sparse": {"k": 1}, "convolutional": SIGNAL, "lstm": SIGNAL}
 COMPOSITIONS = {
     "default": (Autoencoder(max_epochs=5), {**STOCHASTIC, **SPARSE}),
     "tied": (
@@ -46,13 +50,13 @@ COMPOSITIONS = {
         {**STOCHASTIC, **SPARSE},
     ),
     "kernels": (
-        Autoencoder(architecture=Convolutional(channels=(4, 8)), max_epochs=2),
+        Autoencoder(architecture=Convolutional("signal", channels=(4, 8)), max_epochs=2),
         {**STOCHASTIC, **SPARSE},
     ),
     **{
         # The suite sets n_components to 1, of which no more than 1 can be kept.
         name: (
-            getattr(recipes, name)(max_epochs=2, **({"k": 1} if name == "k_sparse" else {})),
+            getattr(recipes, name)(max_epochs=2, **NEEDED.get(name, {})),
             {**STOCHASTIC, **SPARSE},
         )
         for name in recipes.__all__

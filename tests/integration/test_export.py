@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 import narrows
-from narrows import Autoencoder, Convolutional, View
+from narrows import Autoencoder, Convolutional, Recurrent, View
 from narrows.network.network import Network
 from narrows.network.objective import Objective
 
@@ -35,7 +35,7 @@ COMPOSITIONS: dict[str, dict[str, Any]] = {
     "types": {"types": {0: "count", 1: "categorical", 2: "ordinal", 3: "binary"}},
     "views": {"views": {"a": View([0, 2], loss="huber", weight=3.0), "b": [1, 3]}},
     "experts": {"views": {"a": [0, 2], "b": [1, 3]}, "fusion": "product_of_experts"},
-    "recurrent": {"architecture": "recurrent"},
+    "recurrent": {"architecture": Recurrent("signal")},
     "convolutional": {"architecture": Convolutional((4,), (4,))},
     "gaussian": {"latent": "gaussian"},
 }

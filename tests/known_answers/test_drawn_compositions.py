@@ -31,8 +31,8 @@ SETTINGS: dict[str, dict[str, list[str]]] = {
             "Dense((5,), activation='sigmoid', code_activation='sigmoid')",
             "Dense(())",
         ],
-        "convolutional": ["Convolutional(channels=(2,))"],
-        "recurrent": ["Recurrent(hidden=(3,))"],
+        "convolutional": ["Convolutional('signal', channels=(2,))"],
+        "recurrent": ["Recurrent('signal', hidden=(3,))"],
     },
     "latent": {"k_sparse": ["KSparse(k=2)"]},
     "penalty": {

@@ -5,7 +5,7 @@ from __future__ import annotations
 import html
 import re
 import textwrap
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from sklearn.base import clone
@@ -18,6 +18,8 @@ from narrows.core.isolation import isolated
 from narrows.core.spec import Spec
 from narrows.core.text_table import as_html
 from narrows.core.types import Json, Named, Part, TableLike
+from narrows.data import containers
+from narrows.data.row_shape import RowShape
 from narrows.estimators.autoencoder import Autoencoder
 
 __all__ = ["Advice", "advise"]
@@ -167,8 +169,7 @@ def advise(
     *,
     views: Part = None,
     types: Part = None,
-    image: tuple[int, ...] | None = None,
-    steps: int | None = None,
+    input_shape: Sequence[int] | None = None,
     quick: bool = False,
     seconds: float = 30.0,
     max_rows: int | None = None,
@@ -185,10 +186,10 @@ def advise(
         As `Autoencoder` has it.
     types : mapping of column to ColumnType or str, optional
         As `Autoencoder` has it.
-    image : tuple of int, optional
-        If a row is an image: (height, width), without channels.
-    steps : int, optional
-        If a row is a sequence: how many steps it has.
+    input_shape : tuple of int, optional
+        If a flat row is an image, (height, width) or (channels, height, width); if it is a
+        sequence, (n_steps,) or (n_steps, n_channels). Two numbers are an image where both are at
+        least 8. By default the shape of the rows of X, where they are not flat.
     quick : bool, default=False
         Whether to leave out the held-out curve of the size, which takes a few fits.
     seconds : float, default=30.0
@@ -235,9 +236,13 @@ def advise(
         checks.integer("max_rows", max_rows, low=1)
     seed = checks.integer("random_state", random_state, low=0)
     _check_known(settings)
+    row_shape = RowShape.of(X)
+    X = containers.opened(X)
     table = profile(X, views=views, types=types, max_rows=max_rows, random_state=seed)
     plan = _Plan(settings)
-    part = setting_checks.declared(table, image, steps)
+    if input_shape is not None:
+        row_shape = RowShape.declared(input_shape, table.n_features)
+    part = setting_checks.declared(row_shape)
     plan.run((*cell_checks.CHECKS, *setting_checks.BEFORE_SIZE), table)
     plan.settings.update({key: value for key, value in _given(table).items() if value is not None})
     plan.settings["random_state"] = seed

@@ -18,8 +18,8 @@ from narrows.architectures.recurrent import Recurrent
 from narrows.core.activations import ACTIVATIONS
 from narrows.core.types import Named
 from narrows.data.automatic_scaling import alike
+from narrows.data.row_shape import RowShape
 from narrows.data.scaling import Scaling
-from narrows.errors import ParameterError
 from narrows.estimators.autoencoder import Autoencoder
 from narrows.network.composition import Composition
 from narrows.penalties.sparsity import Sparsity
@@ -131,7 +131,7 @@ def order(table: Profile, settings: Named) -> Remark | None:
             continue
         image = pattern is PIXEL
         side = math.isqrt(len(named))
-        call = f"image=({side}, {len(named) // side})" if image else f"steps={len(named)}"
+        call = f"({side}, {len(named) // side})" if image else f"({len(named)},)"
         return Remark(
             "order",
             "advice",
@@ -139,37 +139,19 @@ def order(table: Profile, settings: Named) -> Remark | None:
             "a dense network does not know which columns are neighbours; "
             + ("convolutions" if image else "recurrent units")
             + " do. Only you know whether theirs is an order.",
-            f"advise(X, {call}), if it is so",
+            f"advise(X, input_shape={call}), if it is so",
         )
     return None
 
 
-def declared(
-    table: Profile, image: tuple[int, ...] | None, steps: int | None
-) -> Architecture | None:
-    """Return the architecture for images or sequences that a row was said to be.
-
-    Raises
-    ------
-    ParameterError
-        If the table has not the columns for it.
-    """
-    if image is None and steps is None:
+def declared(shape: RowShape | None) -> Architecture | None:
+    """Return the architecture for images or sequences that a row is."""
+    if shape is None:
         return None
-    if image is not None and steps is not None:
-        raise ParameterError(
-            f"image={image!r} and steps={steps!r} are both given; a row is one of them"
-        )
-    name, size = ("image", math.prod(image)) if image is not None else ("steps", steps or 0)
-    if size < 1 or table.n_features % size:
-        raise ParameterError(
-            f"{name}={image if image is not None else steps!r} needs a multiple of {size} columns, "
-            f"but the table has {table.n_features}; give the shape without its channels"
-        )
-    channels = table.n_features // size
-    if image is not None:
-        return Convolutional(tuple(image), in_channels=channels)
-    return Recurrent((size, channels))
+    if shape.is_image or shape.has_channels or len(shape.axes) > 2:
+        channels, size = (shape.axes[0], shape.axes[1:]) if shape.has_channels else (1, shape.axes)
+        return Convolutional(size, in_channels=channels)
+    return Recurrent(shape.axes)
 
 
 def suited(part: Architecture, lost: tuple[float, float] | None) -> Remark:

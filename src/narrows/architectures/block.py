@@ -13,9 +13,13 @@ from torch import Tensor, nn
 
 from narrows.core.activations import Activation
 from narrows.core.spec import Spec, overrides, unwritten
+from narrows.core.types import RowAxes
 from narrows.errors import ParameterError
 
 __all__ = ["Architecture", "Block", "Layers"]
+
+
+SIGNAL = "signal"  # an input_shape: one channel, as long as the table or view is wide
 
 
 class LocalJacobian(NamedTuple):
@@ -250,6 +254,28 @@ class Architecture(Spec, axis="architecture"):
         None where no shape was declared, so that columns may be of any kind.
         """
         return None
+
+    def for_rows(self, n_features: int, row_shape: RowAxes | None) -> Self:
+        """Return the architecture for rows of a shape: itself, or with what it left open.
+
+        Parameters
+        ----------
+        n_features : int
+            Cells of a row.
+        row_shape : RowAxes or None
+            What a row is; None where the rows are flat.
+
+        Raises
+        ------
+        ParameterError
+            If it cannot do without a shape, or with this one.
+        """
+        if row_shape is not None and row_shape.is_ragged:
+            raise ParameterError(
+                f"architecture={self!r} does not read sequences of different length; choose "
+                "architecture='recurrent', or give a table of what describes each sequence"
+            )
+        return self
 
     @classmethod
     def of(cls, value: Any) -> Self:

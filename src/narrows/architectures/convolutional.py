@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import copy
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import torch
@@ -13,10 +14,11 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from narrows.architectures.block import Architecture, Block, Layers
+from narrows.architectures.block import SIGNAL, Architecture, Block, Layers
 from narrows.architectures.dense import DenseBlock
 from narrows.core import activations, checks
 from narrows.core.activations import Activation
+from narrows.core.types import RowAxes
 from narrows.errors import ParameterError
 
 __all__ = ["Convolutional"]
@@ -234,9 +236,12 @@ class Convolutional(Architecture):
 
     Parameters
     ----------
-    input_shape : sequence of int, optional
+    input_shape : sequence of int or "signal", optional
         Size of what a row holds, without channels: (length,) of a signal, (height, width) of an
-        image or (depth, height, width) of a volume. By default the row is one signal.
+        image or (depth, height, width) of a volume; "signal" is one signal as long as the table or
+        view is wide. By default that of the rows of fit, which are
+        then no flat table: (n_samples, height, width), or with channels, before or after. Rows of
+        signals are (n_samples, in_channels, length), with ``in_channels`` given.
     channels : sequence of int, default=(16, 32)
         Feature maps of each convolution of the encoder; the decoder has them in reverse order.
         ``()`` leaves the dense layer alone.
@@ -262,8 +267,8 @@ class Convolutional(Architecture):
         Whether the decoder uses the encoder's weights (own biases): its transposed convolutions
         have the same kernels, which is a convolution with each kernel flipped along every axis.
     in_channels : int, default=1
-        Channels of the input, such as 3 for colour. A row holds one channel after the other:
-        ``row.reshape(in_channels, *input_shape)``.
+        Channels of the input, such as 3 for colour; those of X where ``input_shape`` is. A flat row
+        holds one channel after the other: ``row.reshape(in_channels, *input_shape)``.
 
     Notes
     -----
@@ -288,7 +293,7 @@ class Convolutional(Architecture):
 
     def __init__(
         self,
-        input_shape: Sequence[int] | None = None,
+        input_shape: Sequence[int] | str | None = None,
         channels: Sequence[int] = (16, 32),
         kernel_size: int | Sequence[Any] = 3,
         stride: int | Sequence[Any] = 2,
@@ -344,6 +349,37 @@ class Convolutional(Architecture):
         ]
         return Layers(encoder, decoder)
 
+    def for_rows(self, n_features: int, row_shape: RowAxes | None) -> Self:
+        """Return the architecture with the shape of the rows, where none was given.
+
+        Raises
+        ------
+        ParameterError
+            If the rows are flat, or sequences, or do not say which axis is that of the channels.
+        """
+        if self.input_shape is not None:
+            return self
+        if row_shape is None:
+            square = math.isqrt(n_features)
+            image = f"{square}, {square}" if square**2 == n_features else "height, width"
+            raise ParameterError(
+                f"architecture={self!r} does not say what the {n_features} cells of a row are; "
+                f"write Convolutional(({image})) for an image or Convolutional({SIGNAL!r}) for "
+                "a signal, with in_channels= where there are several, or give X as images, "
+                "(n_samples, height, width)"
+            )
+        super().for_rows(n_features, row_shape)
+        channels, size = 1, row_shape.axes
+        if row_shape.has_channels or (len(size) == 2 and self.in_channels == size[0] > 1):
+            channels, size = size[0], size[1:]
+        elif len(size) > 2:
+            raise ParameterError(
+                f"rows of X have the shape {row_shape.in_words()}, of which no axis is surely that "
+                f"of channels; write Convolutional({size!r}) for volumes, or "
+                f"Convolutional({size[1:]!r}, in_channels={size[0]})"
+            )
+        return copy.deepcopy(self).set_params(input_shape=size, in_channels=channels)
+
     def drawn(self, n_features: int) -> NDArray[np.int64]:
         """Return the numbers of the columns as they lie in what a row holds.
 
@@ -381,7 +417,7 @@ class Convolutional(Architecture):
     def _input(self, n_features: int) -> tuple[int, Sizes]:
         """Return channels and size of the input, which fill a row."""
         channels = checks.integer("in_channels", self.in_channels, low=1)
-        if self.input_shape is None:
+        if self.input_shape is None or self.input_shape == SIGNAL:
             if n_features % channels:
                 raise ParameterError(
                     f"in_channels={channels} does not divide the {n_features} features; "
@@ -400,7 +436,7 @@ class Convolutional(Architecture):
             raise ParameterError(
                 f"input_shape={self.input_shape!r} with in_channels={channels} has {product} = "
                 f"{cells} cells, but the table has {n_features} features; choose a shape of "
-                f"{n_features} cells, channels included, or input_shape=None for one signal"
+                f"{n_features} cells, channels included, or input_shape='signal'"
             )
         return channels, size
 

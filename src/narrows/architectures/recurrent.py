@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Self
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from narrows.architectures.block import Architecture, Block, Layers
+from narrows.architectures.block import SIGNAL, Architecture, Block, Layers
 from narrows.architectures.dense import DenseBlock
 from narrows.core import activations, checks
 from narrows.core.activations import Activation
+from narrows.core.types import RowAxes
 from narrows.errors import CompositionError, ParameterError
 
 __all__ = ["Recurrent"]
@@ -279,8 +282,10 @@ class Recurrent(Architecture):
 
     Parameters
     ----------
-    input_shape : tuple of int, optional
-        (n_steps, n_channels). By default every column is a step of one channel.
+    input_shape : tuple of int or "signal", optional
+        (n_steps, n_channels); "signal" is one channel, whose steps are all columns. By default
+        that of the rows of fit, which are then no flat table: (n_samples, n_steps, n_channels), or
+        a list of arrays of shape (length, n_channels).
     unit : {"lstm", "gru"}, default="lstm"
         What the layers are made of.
     hidden : sequence of int, default=(64,)
@@ -322,15 +327,17 @@ class Recurrent(Architecture):
     >>> import numpy as np
     >>> from narrows import Autoencoder, Recurrent
     >>> X = np.sin(np.arange(12) * np.random.default_rng(0).uniform(0.2, 1, (80, 1)))
-    >>> X[:40, 8:] = np.nan
+    >>> sequences = [row[: 8 if number < 40 else 12, None] for number, row in enumerate(X)]
     >>> model = Autoencoder(2, architecture=Recurrent(hidden=(8,)), max_epochs=3, random_state=0)
-    >>> model.fit_transform(X).shape
+    >>> model.fit_transform(sequences).shape
     (80, 2)
+    >>> [steps.shape for steps in model.reconstruct(sequences[39:41])]
+    [(8, 1), (12, 1)]
     """
 
     def __init__(
         self,
-        input_shape: Sequence[int] | None = None,
+        input_shape: Sequence[int] | str | None = None,
         unit: str = "lstm",
         hidden: Sequence[int] = (64,),
         bidirectional: bool = False,
@@ -370,6 +377,27 @@ class Recurrent(Architecture):
         ]
         return Layers([outer, inner], decoder)
 
+    def for_rows(self, n_features: int, row_shape: RowAxes | None) -> Self:
+        """Return the architecture with the shape of the rows, where none was given.
+
+        Raises
+        ------
+        ParameterError
+            If the rows are flat.
+        """
+        if self.input_shape is not None:
+            return self
+        if row_shape is None:
+            raise ParameterError(
+                f"architecture={self!r} does not say what the {n_features} cells of a row are; "
+                f"write Recurrent({SIGNAL!r}) for {n_features} steps of one channel, "
+                "Recurrent((n_steps, n_channels)) for several, or give X as sequences, (n_samples, "
+                "n_steps, n_channels) or a list of arrays"
+            )
+        n_steps = row_shape.axes[0]
+        shape = n_steps, n_features // n_steps
+        return copy.deepcopy(self).set_params(input_shape=shape)
+
     def drawn(self, n_features: int) -> NDArray[np.int64]:
         """Return the numbers of the columns as (channels, steps)."""
         return np.arange(n_features).reshape(self._shape(n_features)).T
@@ -397,7 +425,7 @@ class Recurrent(Architecture):
         )
 
     def _shape(self, n_features: int) -> tuple[int, int]:
-        if self.input_shape is None:
+        if self.input_shape is None or self.input_shape == SIGNAL:
             return n_features, 1
         shape = self.input_shape
         if isinstance(shape, str) or not isinstance(shape, Sequence) or len(shape) != 2:

@@ -29,7 +29,7 @@ BESIDE = ("pca", "factor_analysis", "kernel_pca")
 class Study:
     """One table of the demo.
 
-    ``views`` is None where there are no several, ``image_shape`` where a row is no picture.
+    ``views`` is None where there are no several, ``input_shape`` where a row is no picture.
     """
 
     name: str
@@ -40,7 +40,7 @@ class Study:
     classes: Sequence[str]
     n_components: int
     views: Mapping[str, slice] | None = None
-    image_shape: tuple[int, int] | None = None
+    input_shape: tuple[int, int] | None = None
 
     def table(self, rows: TableLike = slice(None)) -> pa.Table:
         """Return rows with the names of their columns."""
@@ -69,7 +69,7 @@ def studies() -> list[Study]:
             list(digits.feature_names),
             [str(name) for name in digits.target_names],
             8,
-            image_shape=(8, 8),
+            input_shape=(8, 8),
         ),
     ]
 
@@ -174,7 +174,7 @@ def _leave(
         train=study.table(train),
         ids=test,
         comparison=comparison,
-        image_shape=study.image_shape,
+        input_shape=study.input_shape,
         title=f"{study.title}: {study.X.shape[1]} columns into {study.n_components}",
     )
     return path

@@ -37,6 +37,26 @@ OUTPUT = click.option(
     default="-",
     help="Where to write: .csv, .tsv, .parquet (or CSV to stdout, the default).",
 )
+
+
+def _sizes(
+    _context: click.Context, _option: click.Parameter, value: str | None
+) -> tuple[int, ...] | None:
+    if value is None:
+        return None
+    try:
+        return tuple(int(part) for part in value.lower().replace("x", ",").split(","))
+    except ValueError:
+        raise click.BadParameter(f"{value!r} is no list of whole numbers; write 28,28") from None
+
+
+INPUT_SHAPE = click.option(
+    "--input-shape",
+    metavar="SIZES",
+    callback=_sizes,
+    help="What a row holds: HEIGHT,WIDTH or CHANNELS,HEIGHT,WIDTH of an image, STEPS,CHANNELS of a "
+    "sequence.",
+)
 JSON = click.option("--json", "as_json", is_flag=True, help="Print one JSON object on stdout.")
 QUIET = click.option("-q", "--quiet", is_flag=True, help="No messages but errors and warnings.")
 TRACEBACK = click.option(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 if TYPE_CHECKING:  # importing numpy would make `narrows --help` slow
     import numpy as np
@@ -34,3 +34,22 @@ JsonValue: TypeAlias = Any
 DTypeLike: TypeAlias = Any
 # One cell of a table that is not a number: text, a category, True, None.
 Level: TypeAlias = Any
+
+
+class RowAxes(Protocol):
+    """What the rows of a table are besides flat: images, volumes or sequences."""
+
+    @property
+    def axes(self) -> tuple[int, ...]:
+        """Of a row as it lies in the flat one: (channels, height, width), (steps, channels)."""
+
+    @property
+    def has_channels(self) -> bool:
+        """Whether the first axis is known to be that of channels."""
+
+    @property
+    def is_ragged(self) -> bool:
+        """Whether rows are sequences that differ in length."""
+
+    def in_words(self) -> str:
+        """Return the shape as the array has it."""

@@ -14,6 +14,7 @@ import torch
 from narrows.core.types import DTypeLike, FrameLike, Matrix, SeriesLike, TableLike, TargetLike
 from narrows.data import text_numbers
 from narrows.data.frames import is_record_batch
+from narrows.data.row_shape import RowShape
 from narrows.data.sources.source import REFUSAL, Source
 from narrows.errors import DataError
 
@@ -68,13 +69,17 @@ POLARS = {
 ARROW_FIRST = "X = X.to_pandas(); "
 
 
-def opened(X: TableLike) -> TableLike:
+def opened(X: TableLike, n_features: int | None = None) -> TableLike:
     """Return a table in a container that can be read: an array, CSR or an eager data frame.
+
+    Arrays of images, volumes and sequences, and lists of sequences, become flat rows.
 
     Parameters
     ----------
     X : any container of a table
         What a person holds.
+    n_features : int, optional
+        How wide sequences are to be.
 
     Raises
     ------
@@ -92,11 +97,14 @@ def opened(X: TableLike) -> TableLike:
         return pa.Table.from_batches([X])
     if isinstance(X, torch.Tensor):
         X = X.detach().to_dense().resolve_conj().cpu()
-        return opened((X.float() if X.dtype == torch.bfloat16 else X).numpy())
+        return opened((X.float() if X.dtype == torch.bfloat16 else X).numpy(), n_features)
     if scipy.sparse.issparse(X):
         return _compressed(X)
-    if isinstance(X, (list, tuple)):
-        return _stacked(X)
+    shape = RowShape.of(X)
+    if isinstance(X, (list, tuple)) and (shape is None or not shape.is_list):
+        X = _stacked(X)
+    if shape is not None and (shape.is_list or isinstance(X, np.ndarray)):
+        X = shape.flat(X, n_features)
     return _array(X) if isinstance(X, np.ndarray) else X
 
 
@@ -185,13 +193,12 @@ def _stacked(X: TableLike) -> TableLike:
     if any(scipy.sparse.issparse(row) for row in X):
         return X
     try:
-        array = np.asarray(X)
+        return np.asarray(X)
     except ValueError as error:
         raise DataError(
             "X is a list of rows of different shapes, which is no table; for sequences write "
             f"pad_sequences(X), or give rows of one length ({error})"
         ) from error
-    return _array(array)
 
 
 def _array(X: Matrix) -> TableLike:
@@ -207,10 +214,8 @@ def _array(X: Matrix) -> TableLike:
         raise DataError(f"X holds {what} ({X.dtype}), which are not plain numbers; write {line}")
     if X.ndim > 2:
         raise DataError(
-            f"Found array with dim {X.ndim}, of shape {X.shape}, but a table has rows and columns; "
-            f"write X.reshape({len(X)}, -1), and say what a row looks like: for images "
-            f"recipes.convolutional(..., input_shape={X.shape[1:]}), for sequences "
-            "pad_sequences(X) and recipes.lstm"
+            f"Found array with dim {X.ndim}, of shape {X.shape}, but a row has 1 to 4 axes, none "
+            f"of them empty; write X.reshape({len(X)}, -1)"
         )
     if isinstance(X, np.ma.MaskedArray):
         width = np.float32 if X.dtype in (np.float16, np.float32) else np.float64

@@ -11,6 +11,7 @@ from narrows.core.types import Json, TableLike
 from narrows.data.column import Column
 from narrows.data.column_types import PLAIN
 from narrows.data.frames import Frame
+from narrows.data.row_shape import RowShape
 from narrows.data.schema import Schema
 from narrows.data.views import ResolvedView
 
@@ -31,6 +32,8 @@ class Layout:
         Columns of which the network is told where they were not measured.
     frame : Frame, optional
         What the data frame of fit was besides its cells; None where it was none.
+    row_shape : RowShape, optional
+        What the rows of fit were, where they were images or sequences.
     """
 
     n_features: int
@@ -38,6 +41,7 @@ class Layout:
     schema: Schema | None = None
     indicators: tuple[int, ...] = ()
     frame: Frame | None = None
+    row_shape: RowShape | None = None
 
     def measured(self, rows: TableLike, weight: Any) -> Layout:
         """Return the layout with what the rows of fit say of columns that are not plain numbers."""

@@ -17,6 +17,7 @@ from narrows.data import containers, type_inference
 from narrows.data.column_statistics import Rows
 from narrows.data.frames import Frame
 from narrows.data.layout import Layout
+from narrows.data.row_shape import RowShape
 from narrows.data.schema import Schema, floats, frame_of
 from narrows.data.views import resolve_views
 from narrows.errors import DataError
@@ -62,7 +63,7 @@ def read(
     """
     if schema is None and not reset and _is_ready(estimator, X, missing=missing):
         return X
-    X = containers.opened(X)
+    X = containers.opened(X, None if reset else getattr(estimator, "n_features_in_", None))
     if schema is not None and nw.dependencies.is_into_dataframe(X) and schema.library is not None:
         record(estimator, X, reset=reset)
         return _finite(estimator, schema.codes(X))
@@ -127,7 +128,7 @@ def record(estimator: Estimator, X: TableLike, *, reset: bool) -> None:
     ValueError
         If it has other columns than in fit.
     """
-    X = containers.opened(X)
+    X = containers.opened(X, None if reset else getattr(estimator, "n_features_in_", None))
     if containers.text_columns(X):
         validate_data(estimator, X, reset=reset, skip_check_array=True)
         return
@@ -196,11 +197,15 @@ def select_columns(table: TableLike, columns: Sequence[int]) -> TableLike:
 def selectable(reader: Estimator, X: TableLike) -> TableLike:
     """Return a table whose rows can be taken by number: a data frame, an array or a CSR array.
 
+    Images and sequences stay what they are.
+
     Raises
     ------
     DataError
         If it cannot be read at all.
     """
+    if RowShape.of(X) is not None:
+        return X
     X = containers.opened(X)
     if nw.dependencies.is_into_dataframe(X):
         return X
@@ -215,6 +220,8 @@ def select_rows(table: TableLike, rows: Any) -> TableLike:
     """Return some rows of an array, CSR array or data frame, by number, as what it is."""
     if nw.dependencies.is_into_dataframe(table):
         return frame_of(table)[np.asarray(rows).tolist(), :].to_native()
+    if isinstance(table, (list, tuple)):
+        return [table[int(row)] for row in np.arange(len(table))[rows]]
     return (table if hasattr(table, "shape") else np.asarray(table))[rows]
 
 
@@ -352,7 +359,7 @@ def read_training_table(
     DataError
         If the table cannot be used as it is.
     """
-    frame, tops = Frame.of(X), tops_of(X)
+    frame, tops, shape = Frame.of(X), tops_of(X), RowShape.of(X)
     X = containers.opened(X)
     framed = nw.dependencies.is_into_dataframe(X)
     if containers.text_columns(X):
@@ -369,7 +376,8 @@ def read_training_table(
         rows = read(estimator, X, reset=True, missing=True, schema=schema)
     elif schema is not None:
         rows = schema.codes(rows)
-    return rows, Layout(n_features, placed, schema, frame=frame)
+    shape = None if shape is None else shape.without_lengths()
+    return rows, Layout(n_features, placed, schema, frame=frame, row_shape=shape)
 
 
 def reader_for(estimator: Estimator) -> Estimator:

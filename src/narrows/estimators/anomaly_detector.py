@@ -264,8 +264,7 @@ class AnomalyDetector(
         y: TargetLike = None,
         train: TableLike = None,
         ids: TargetLike = None,
-        image_shape: Sequence[int] | None = None,
-        sequence_shape: Sequence[int] | None = None,
+        input_shape: Sequence[int] | None = None,
         title: str = TITLE,
     ) -> None:
         """Write a report about rows and the autoencoder, the strangest rows by this detector.
@@ -285,7 +284,7 @@ class AnomalyDetector(
             The rows of fit, for a PCA beside the code and for what strangeness is usual.
         ids : array of shape (n_samples,), optional
             What the rows are called; by default their numbers, from 0.
-        image_shape, sequence_shape : tuple of int, optional
+        input_shape : tuple of int, optional
             As of `Autoencoder.report`.
         title : str, default="What is strange"
             The heading.
@@ -321,8 +320,7 @@ class AnomalyDetector(
             y=y,
             train=train,
             ids=ids,
-            image_shape=image_shape,
-            sequence_shape=sequence_shape,
+            input_shape=input_shape,
             title=title,
             detector=self,
         )

@@ -308,7 +308,10 @@ class Autoencoder(
         ----------
         X : array, CSR array, data frame or Source of shape (n_samples, n_features)
             numpy of any numeric dtype, scipy.sparse, pandas, polars, pyarrow; or what
-            `narrows.open_source` opens, whose rows need not fit in memory.
+            `narrows.open_source` opens, whose rows need not fit in memory. Images and volumes as
+            they are, of shape (n_samples, height, width), with channels before or after, and
+            sequences of shape (n_samples, n_steps, n_channels) or in a list: `Convolutional` and
+            `Recurrent` take their shape, and it is given back.
         y : array of int of shape (n_samples,), optional
             Classes from 0, or -1 where the class is not known, for a penalty that looks at them;
             otherwise ignored.
@@ -454,7 +457,7 @@ class Autoencoder(
                 "give what transform returned"
             )
         frame, rows = model.frame_for(X), model.decode(code)
-        return model.as_array(rows) if frame is None else model.as_frame(rows, frame, X)
+        return model.as_table(rows) if frame is None else model.as_frame(rows, frame, X)
 
     def reconstruct(self, X: TableLike) -> TableLike:
         """Return what rows look like after the narrow channel: encoded, then decoded.
@@ -579,7 +582,7 @@ class Autoencoder(
             refuse_all_rows(settings)
         runtime = resolve(self.device, self.precision)
         length, lengths = self._length(taken, before, session)
-        composition = resolve_composition({**settings, "n_components": length})
+        composition = resolve_composition({**settings, "n_components": length}).for_rows(layout)
         # What does not go together is refused before the rows are looked at.
         network = self._network(composition, layout, runtime.dtype, before)
         target, taken = _classes(taken, rows) if composition.supervised else (None, taken)

@@ -494,8 +494,7 @@ class FittedMethods(ExportMethods):
         train: TableLike = None,
         ids: TargetLike = None,
         comparison: Any = None,
-        image_shape: Sequence[int] | None = None,
-        sequence_shape: Sequence[int] | None = None,
+        input_shape: Sequence[int] | None = None,
         title: str = TITLE,
     ) -> None:
         """Write a report about the model and rows: an HTML file for people, JSON beside it.
@@ -517,12 +516,10 @@ class FittedMethods(ExportMethods):
             What the rows are called; by default their numbers, from 0.
         comparison : Comparison, mapping or path, optional
             How other methods do on the same data.
-        image_shape : tuple of int, optional
-            (height, width) or (channels, height, width), where a row is an image; by default what
-            the architecture says.
-        sequence_shape : tuple of int, optional
-            (n_steps,) or (n_steps, n_channels), where a row is a sequence; by default what the
-            architecture says.
+        input_shape : tuple of int, optional
+            What a flat row holds: (height, width) or (channels, height, width) of an image,
+            (n_steps,) or (n_steps, n_channels) of a sequence; two numbers are an image where both
+            are at least 8. By default what the rows of fit were, or the architecture says.
         title : str, default="What the code keeps"
             The heading.
 
@@ -547,7 +544,6 @@ class FittedMethods(ExportMethods):
             train=train,
             ids=ids,
             comparison=comparison,
-            image_shape=image_shape,
-            sequence_shape=sequence_shape,
+            input_shape=input_shape,
             title=title,
         )

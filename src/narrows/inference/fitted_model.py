@@ -25,6 +25,7 @@ from narrows.data.fingerprint import Fingerprint, Seen
 from narrows.data.frames import Frame
 from narrows.data.layout import Layout
 from narrows.data.reading import names_of
+from narrows.data.row_shape import RowShape
 from narrows.data.scaling import Scaling
 from narrows.data.table import as_tensor, fill_missing
 from narrows.errors import ParameterError
@@ -161,7 +162,19 @@ class FittedModel:
         DataError
             If X cannot be used as it is.
         """
+        X = self.flat(X)
         return reading.read(self.reader, X, reset=False, missing=True, schema=self.layout.schema)
+
+    def flat(self, X: TableLike) -> TableLike:
+        """Return sequences as flat rows, and anything else as it is.
+
+        Raises
+        ------
+        DataError
+            If rows have another shape than those of fit.
+        """
+        own = self.layout.row_shape
+        return X if own is None else own.flattened(X, self.n_features)
 
     def count_seen(self, rows: Rows) -> Seen:
         """Return how many of some rows, as `read` gives them, fit has seen."""
@@ -310,10 +323,20 @@ class FittedModel:
     def as_table(self, rows: Matrix, like: TableLike = None) -> TableLike:
         """Return rows in the units of the table as a person has them: levels by their names.
 
-        ``like`` is the table they came from, whose library, labels, dtypes and index they have.
+        ``like`` is the table they came from, whose library, labels, dtypes, index or shape they
+        have; those of fit without.
         """
         frame = Frame.of(like) or self.own_frame()
-        return self.as_frame(rows, frame, like) if frame else self.as_array(rows)
+        if frame:
+            return self.as_frame(rows, frame, like)
+        return self.in_shape(self.as_array(rows), like)
+
+    def in_shape(self, rows: Matrix, like: TableLike = None) -> TableLike:
+        """Return flat rows in the shape of the rows of ``like``; of those of fit without."""
+        own = self.layout.row_shape
+        if like is not None:
+            own = RowShape.of(like) if own is None else own.of_rows(like)
+        return rows if own is None else own.like_fit(self.n_features).restore(rows)
 
     def own_frame(self) -> Frame | None:
         """Return what the frame of fit was, where its columns were not plain numbers."""

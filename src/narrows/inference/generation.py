@@ -55,8 +55,8 @@ def interpolate(model: FittedModel, start: TableLike, end: TableLike, n_steps: i
         )
     share = np.linspace(0, 1, count, dtype=first.dtype)[None, :, None]
     codes = first[:, None] * (1 - share) + last[:, None] * share
-    rows = model.as_table(model.decode(codes.reshape(-1, model.n_components)))
-    return np.asarray(rows).reshape(len(first), count, -1)
+    rows = np.asarray(model.as_table(model.decode(codes.reshape(-1, model.n_components))))
+    return rows.reshape(len(first), count, *rows.shape[1:])
 
 
 def latent_grid(

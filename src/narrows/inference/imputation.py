@@ -188,8 +188,9 @@ def _filled(model: FittedModel, X: TableLike, values: Matrix, holes: Matrix) -> 
     frame = Frame.of(X)
     if frame is not None:
         return frame.filled(X, model.columns, model.cells(values), holes)
-    array = X if isinstance(X, np.ndarray) else containers.opened(X)
-    return filled_array(array, model.as_array(values), holes)
+    is_table = isinstance(X, np.ndarray) and X.ndim == 2
+    array = X if is_table else containers.opened(model.flat(X), model.n_features)
+    return model.in_shape(filled_array(array, model.as_array(values), holes), X)
 
 
 def _drawn_spread(

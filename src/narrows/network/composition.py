@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -117,6 +117,21 @@ class Composition:
         if not isinstance(self.chosen_corruption, str) or not missing:
             return None
         return Masking(round(min(max(missing, LEAST_MASKED), MOST_MASKED), 2))
+
+    def for_rows(self, layout: Layout) -> Composition:
+        """Return the composition whose architecture knows what a row is, or ask for that.
+
+        Raises
+        ------
+        ParameterError
+            If an architecture needs to know the shape of a row, and neither it nor the rows say.
+        """
+        for placed in layout.views:
+            self._architecture(placed.view).for_rows(len(placed.columns), None)
+        if layout.views:
+            return self
+        own = self.architecture.for_rows(layout.n_features, layout.row_shape)
+        return replace(self, architecture=own)
 
     def indicators(self, layout: Layout, missing: Sequence[int]) -> tuple[int, ...]:
         """Return the columns that get a missing-value indicator.

@@ -15,6 +15,7 @@ from narrows.data.automatic_scaling import IN_WORDS
 from narrows.data.fingerprint import MOST, Fingerprint
 from narrows.data.frames import Frame
 from narrows.data.layout import Layout
+from narrows.data.row_shape import RowShape
 from narrows.data.scaling import Scaling, log_columns
 from narrows.data.views import resolve_views
 from narrows.errors import CorruptFileError
@@ -44,6 +45,9 @@ def describe(estimator: Estimator) -> tuple[Json, files.Arrays]:
         "told": list(model.layout.indicators),
         "frame": None if model.layout.frame is None else model.layout.frame.described(),
     }
+    shape = model.layout.row_shape
+    if shape is not None:
+        fitted["row_shape"] = shape.described()
     fingerprint = model.fingerprint
     fitted["fingerprint"] = None if fingerprint is None else fingerprint.described()
     tensors = {
@@ -83,7 +87,10 @@ def restore(estimator: Estimator, fitted: Named, tensors: files.Arrays) -> None:
         schema = schema_state.restored(fitted.get("schema"), n_features, names)
         indicators = _restored_told(fitted.get("told", []), n_features)
         frame = _restored_frame(fitted.get("frame"), n_features)
-        layout = Layout(n_features, placed, schema, indicators, frame)
+        shape = RowShape.restored(fitted.get("row_shape"), n_features)
+        layout = Layout(n_features, placed, schema, indicators, frame, shape)
+        if shape is not None:
+            composition = composition.for_rows(layout)
         with torch.device("meta"):  # shapes alone: nothing is allocated before they are checked
             outline = composition.network(layout, dtype)
         shapes = _shapes(outline, n_features, stored.boolean("scaled", fitted["scaled"]))

@@ -11,11 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.utils import column_or_1d
 
-from narrows.core import checks
 from narrows.core.types import Estimator, Json, JsonValue, TableLike, TargetLike
 from narrows.data import containers
 from narrows.data.fingerprint import Seen
-from narrows.errors import DataError, ParameterError
+from narrows.data.row_shape import RowShape
+from narrows.errors import DataError
 from narrows.inference.fitted_model import FittedModel
 from narrows.report import page, sections
 from narrows.report.subject import ReportInput, known_rows
@@ -33,8 +33,7 @@ def write(
     train: TableLike = None,
     ids: TargetLike = None,
     comparison: JsonValue = None,
-    image_shape: Sequence[int] | None = None,
-    sequence_shape: Sequence[int] | None = None,
+    input_shape: Sequence[int] | None = None,
     title: str,
     command: str | None = None,
     detector: Estimator = None,
@@ -45,11 +44,11 @@ def write(
     report, if one did; ``detector`` says how strange rows are, if that is not their error.
     """
     target = page.check_path(path)
-    shape = _shape(model, image_shape, sequence_shape)
+    shape = _shape(model, input_shape)
     data = sections.build_sections(
         replace(_subject(estimator, model, X, y, train, ids, shape), detector=detector),
         title=str(title),
-        call=_call(path, y, train, ids, comparison, image_shape, sequence_shape),
+        call=_call(path, y, train, ids, comparison, input_shape),
         command=command,
         compared=comparison,
     )
@@ -81,31 +80,15 @@ def _subject(
     return ReportInput(estimator, X, y=y, train=train, ids=ids, seen=seen, known=known, shape=shape)
 
 
-def _shape(model: FittedModel, image: Any, sequence: Any) -> Columns | None:
+def _shape(model: FittedModel, input_shape: Sequence[int] | None) -> Columns | None:
     """Return the columns' numbers as they lie in what a row holds; None for plain rows."""
-    if image is not None and sequence is not None:
-        raise ParameterError(
-            f"image_shape={image!r} and sequence_shape={sequence!r} cannot both be; give one"
-        )
-    if image is not None:
-        return _laid_out("image_shape", image, model.n_features, (2, 3))
-    if sequence is not None:
-        steps = _laid_out("sequence_shape", sequence, model.n_features, (1, 2))
-        return steps.reshape(len(steps), -1).T
+    if input_shape is not None:
+        return RowShape.declared(input_shape, model.n_features).drawn()
     if len(model.layout.views) > 1 or model.layout.schema is not None:
         return None
-    return model.composition.architecture.drawn(model.n_features)
-
-
-def _laid_out(name: str, shape: Any, n_features: int, axes: tuple[int, ...]) -> Columns:
-    sizes = checks.widths(name, shape)
-    if len(sizes) not in axes or int(np.prod(sizes)) != n_features:
-        raise ParameterError(
-            f"{name}={tuple(sizes)!r} must have {axes[0]} or {axes[1]} numbers whose product is "
-            f"the {n_features} columns"
-        )
-    numbers = np.arange(n_features).reshape(sizes)
-    return numbers[None] if name == "image_shape" and len(sizes) == 2 else numbers
+    drawn = model.composition.architecture.drawn(model.n_features)
+    shape = model.layout.row_shape
+    return drawn if drawn is not None or shape is None else shape.drawn()
 
 
 def _table(X: TableLike) -> TableLike:
@@ -123,7 +106,7 @@ def _one_per_row(name: str, values: TargetLike, n_rows: int) -> Any:
 
 
 def _call(path: Any, *given: Any) -> str:
-    names = ("y", "train", "ids", "comparison", "image_shape", "sequence_shape")
+    names = ("y", "train", "ids", "comparison", "input_shape")
     written = [f"{os.fspath(path)!r}", "X"]
     for name, value in zip(names, given, strict=True):
         if value is not None:

@@ -31,6 +31,7 @@ from narrows.advice.duration import in_words
 from narrows.advice.profile import profile
 from narrows.advice.remark import SEVERITIES
 from narrows.advice.setting_checks import declared
+from narrows.data.row_shape import RowShape
 from narrows.errors import DataError, DivergenceError, ParameterError
 from narrows.training import trials
 
@@ -147,9 +148,9 @@ SPEAKS: dict[str, list[Case]] = {
     ],
     "order": [(pixels(), {}), (frame().set_axis([f"t{i}" for i in range(4)], axis=1), {})],
     "architecture": [
-        (pixels(), {"image": (4, 4)}),
-        (pixels(), {"image": (2, 4)}),
-        (padded(), {"steps": 12}),
+        (pixels(), {"input_shape": (1, 4, 4)}),
+        (pixels(), {"input_shape": (2, 2, 4)}),
+        (padded(), {"input_shape": (12,)}),
     ],
     "activation": [
         (related(), {"penalty": Sparsity()}),
@@ -334,9 +335,12 @@ def test_a_size_that_keeps_nothing_of_new_rows_is_not_recommended() -> None:
 
 
 def test_pixels_of_an_image_keep_one_scale() -> None:
-    advice = look(shares(120, 16), {"image": (4, 4)})
+    advice = look(shares(120, 16), {"input_shape": (1, 4, 4)})
     assert "scaling" not in advice.settings
-    assert look(shares(), {"image": (6,), "scaling": "minmax"}).settings["scaling"] == "minmax"
+    assert (
+        look(shares(), {"input_shape": (1, 2, 3), "scaling": "minmax"}).settings["scaling"]
+        == "minmax"
+    )
 
 
 def blobs(n_rows: int = 300) -> Any:
@@ -356,12 +360,12 @@ def scattered(n_rows: int = 300) -> Any:
 @pytest.mark.parametrize(("X", "better"), [(blobs(), True), (scattered(), False)])
 def test_held_out_rows_decide_whether_layers_for_images_are_advised(X: Any, better: bool) -> None:
     side = int(np.sqrt(X.shape[1]))
-    advice = advise(X, image=(side, side), n_components=4, seconds=600)
+    advice = advise(X, input_shape=(side, side), n_components=4, seconds=600)
     said = advice.about("architecture")
     assert (said.details["own"] < said.details["dense"]) == better
     assert ("architecture" in advice.settings) == better
     assert "Convolutional loses" in said.finding
-    quick = advise(X, image=(side, side), n_components=4, quick=True)
+    quick = advise(X, input_shape=(side, side), n_components=4, quick=True)
     assert "architecture" not in quick.settings
     assert quick.about("architecture").call.endswith("to compare with Dense")
 
@@ -377,7 +381,9 @@ def test_held_out_rows_decide_whether_layers_for_images_are_advised(X: Any, bett
     ids=str,
 )
 def test_layers_for_images_are_not_tried_where_that_is_no_use(options: dict[str, Any]) -> None:
-    advice = advise(blobs(80), image=(12, 12), **{"n_components": 2, "max_epochs": 1, **options})
+    advice = advise(
+        blobs(80), input_shape=(12, 12), **{"n_components": 2, "max_epochs": 1, **options}
+    )
     assert advice.about("architecture").details == {}
     assert "architecture" in options or "architecture" not in advice.settings
 
@@ -465,10 +471,11 @@ def looked_at(X: Any) -> Any:
 
 
 def test_the_architecture_follows_from_what_a_row_is() -> None:
-    image = declared(looked_at(pixels()), (4, 2), None)
+    image = declared(RowShape.declared((2, 4, 2), 16))
     assert isinstance(image, Convolutional)
     assert (tuple(image.input_shape), image.in_channels) == ((4, 2), 2)
-    steps = declared(looked_at(padded()), None, 6)
+    assert declared(RowShape.of(np.zeros((5, 2, 4, 2)))).input_shape == (4, 2)
+    steps = declared(RowShape.declared((6,), 12))
     assert isinstance(steps, Recurrent)
     assert tuple(steps.input_shape) == (6, 2)
 
@@ -570,9 +577,8 @@ def test_the_estimator_is_a_new_one_each_time() -> None:
     [
         ({"los": "huber"}, "did you mean 'loss'"),
         ({"loss": "hubber"}, "did you mean 'huber'"),
-        ({"image": (5, 5)}, "multiple of 25 columns, but the table has 8"),
-        ({"image": (2, 4), "steps": 8}, "a row is one of them"),
-        ({"steps": 0}, "steps=0"),
+        ({"input_shape": (5, 5)}, "does not fill rows of 8 columns"),
+        ({"input_shape": (0,)}, "input_shape"),
         ({"max_rows": 0}, "max_rows=0"),
         ({"seconds": -1}, "seconds=-1"),
         ({"random_state": -1}, "random_state=-1"),
@@ -629,3 +635,9 @@ def test_the_time_foreseen_is_that_of_the_pace_a_fit_would_have() -> None:
         advice = advise(related(), n_components=2, **settings)
         model = Autoencoder(2, random_state=0, **settings).fit(related())
         assert advice.about("time").details["epochs"] == model.n_iter_
+
+
+def test_images_need_not_be_flat() -> None:
+    flat = advise(blobs(60), input_shape=(12, 12), n_components=2, max_epochs=1, quick=True)
+    images = advise(blobs(60).reshape(-1, 12, 12), n_components=2, max_epochs=1, quick=True)
+    assert images.about("architecture").call == flat.about("architecture").call

@@ -330,7 +330,9 @@ def test_the_first_layer_sees_neighbours_only() -> None:
 
 @pytest.mark.parametrize("width", [1, 2, 3])
 @pytest.mark.filterwarnings("ignore::narrows.errors.OvercompleteWarning")
-def test_the_name_alone_does_for_tables_of_any_width(width: int, breast_cancer: Any) -> None:
+def test_a_signal_may_be_of_any_width(width: int, breast_cancer: Any) -> None:
     X = breast_cancer[:80, :width]
-    model = Autoencoder(1, architecture="convolutional", max_epochs=2, random_state=0).fit(X)
+    model = Autoencoder(1, architecture=Convolutional("signal"), max_epochs=2, random_state=0).fit(
+        X
+    )
     assert model.reconstruct(X).shape == X.shape

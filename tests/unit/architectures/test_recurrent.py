@@ -33,7 +33,7 @@ def waves(n: int = 200, longest: int = 20) -> np.ndarray:
 
 
 def a_model(**settings: Any) -> Autoencoder:
-    made = {"architecture": Recurrent(hidden=(8,)), "max_epochs": 2, "random_state": 0}
+    made = {"architecture": Recurrent("signal", hidden=(8,)), "max_epochs": 2, "random_state": 0}
     return Autoencoder(2, **{**made, **settings})
 
 
@@ -41,7 +41,7 @@ def a_model(**settings: Any) -> Autoencoder:
 def test_it_learns_waves_better_than_their_mean(unit: str) -> None:
     X = waves()
     model = a_model(
-        architecture=Recurrent(unit=unit, hidden=(24,)),
+        architecture=Recurrent("signal", unit=unit, hidden=(24,)),
         scaling=None,
         optimizer="adam",
         max_epochs=40,
@@ -68,9 +68,9 @@ def test_video_is_a_sequence_of_frames(digits: Any) -> None:
 @pytest.mark.parametrize(
     "architecture",
     [
-        Recurrent(hidden=(6, 4), bidirectional=True),
+        Recurrent("signal", hidden=(6, 4), bidirectional=True),
         Recurrent((10, 2), unit="gru", n_future=2),
-        Recurrent(reverse=False, hidden=(5,), code_activation="tanh"),
+        Recurrent("signal", reverse=False, hidden=(5,), code_activation="tanh"),
     ],
     ids=repr,
 )
@@ -100,7 +100,9 @@ def test_it_goes_with_other_parts() -> None:
     assert [row["phase"] for row in model.history_] == ["layer 1", "layer 2", "fine-tune"]
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", CollapseWarning)  # after one epoch
-        model = recipes.variational(2, architecture="recurrent", max_epochs=1, random_state=0)
+        model = recipes.variational(
+            2, architecture=Recurrent("signal"), max_epochs=1, random_state=0
+        )
         assert model.fit(X).sample(3).shape == X[:3].shape
 
 
@@ -137,4 +139,4 @@ def test_weights_counted_by_decay_are_matrices() -> None:
 )
 def test_what_cannot_be_is_refused(settings: dict[str, Any], words: str) -> None:
     with pytest.raises(ParameterError, match=words):
-        a_model(architecture=Recurrent().set_params(**settings)).fit(waves())
+        a_model(architecture=Recurrent("signal").set_params(**settings)).fit(waves())

@@ -25,6 +25,7 @@ from narrows import (
     Convolutional,
     MarginalizedDenoisingAutoencoder,
     Masking,
+    Recurrent,
     compare,
 )
 from narrows.errors import DataError, InterruptedWarning, OvercompleteWarning
@@ -161,7 +162,7 @@ def convolved(folder: Path) -> list[Any]:
 
 
 def recurrent(folder: Path) -> list[Any]:
-    model = Autoencoder(2, architecture="recurrent", optimizer="lbfgs", max_epochs=1)
+    model = Autoencoder(2, architecture=Recurrent("signal"), optimizer="lbfgs", max_epochs=1)
     return used(model.set_params(random_state=0).fit(table()), table(), folder)
 
 

@@ -99,8 +99,13 @@ def test_architectures_say_what_their_channels_are() -> None:
     scale = Autoencoder(2, architecture=steps, max_epochs=1).fit(X).scaling_.scale
     assert scale is not None
     np.testing.assert_array_equal(scale.reshape(8, 4), np.tile(scale[:4], (8, 1)))
-    one = Convolutional(channels=(4,))  # no shape is declared
-    assert set(Autoencoder(2, architecture=one, max_epochs=1).fit(X).scaling_.rules) == {"standard"}
+    signal = Convolutional("signal", channels=(4,))
+    scale = Autoencoder(2, architecture=signal, max_epochs=1).fit(X).scaling_.scale
+    assert len(set(scale)) == 1
+    images = Autoencoder(2, architecture=Convolutional(channels=(4,)), max_epochs=1, random_state=0)
+    shaped = Autoencoder(2, architecture=two, max_epochs=1, random_state=0).fit(X)
+    same = images.fit(X.reshape(40, 2, 4, 4))
+    np.testing.assert_array_equal(same.transform(X), shaped.transform(X))
 
 
 def test_each_view_is_looked_at_by_itself() -> None:

@@ -209,13 +209,13 @@ TABLES = {
     "datetime64": (np.arange(20).reshape(10, 2).astype("M8[D]"), "dates or times"),
     "timedelta64": (np.arange(20).reshape(10, 2).astype("m8[s]"), "durations"),
     "sparse with NaN": (scipy.sparse.csr_array([[0, 1.0], [np.nan, 0], [2, 3]]), "row 1, column 0"),
-    "three dimensions": (ROWS.reshape(10, 4, 3), r"input_shape=\(4, 3\)"),
+    "six dimensions": (ROWS.reshape(10, 2, 2, 1, 1, 3), r"a row has 1 to 4 axes"),
     "text of numbers": (ROWS.astype(str), "hold text"),
     "object of text": (
         np.array([[1.0, "x"], [2.0, "y"]], dtype=object),
         r"columns \[1\] hold text",
     ),
-    "rows of different lengths": ([np.ones(3), np.ones(4)], "different shapes"),
+    "rows of different lengths": ([[1.0, 2.0, 3.0], [4.0]] * 9, "different shapes"),
 }
 
 

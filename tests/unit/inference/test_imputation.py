@@ -13,7 +13,7 @@ from sklearn.datasets import load_breast_cancer, load_digits
 from sklearn.linear_model import Ridge
 
 import narrows
-from narrows import Autoencoder, Recurrent, recipes
+from narrows import Autoencoder, Convolutional, Recurrent, recipes
 from narrows.data.layout import Layout
 from narrows.errors import CompositionError, DataError, MissingWarning, ParameterError
 from narrows.network.composition import Composition
@@ -29,7 +29,7 @@ KINDS: dict[str, dict[str, Any]] = {
         "views": {"a": slice(0, 10), "b": slice(10, 30)},
     },
     "tied": {"architecture": "Dense((6,), tied=True)"},
-    "convolutional": {"architecture": "convolutional"},
+    "convolutional": {"architecture": "Convolutional('signal')"},
     "views": {"views": {"a": slice(0, 10), "b": slice(10, 30)}, "corruption": None},
     "experts": {
         "views": {"a": slice(0, 10), "b": slice(10, 30)},
@@ -108,7 +108,7 @@ def test_views_whose_rows_have_a_shape_are_not_told() -> None:
     model = Autoencoder(3, views={"top": top, "rest": range(32, 64)}, **settings).fit(digits)
     assert model.layout_.indicators == (40,)
     with pytest.raises(CompositionError, match="add_indicator=True gives the encoder"):
-        Autoencoder(3, architecture="convolutional", **settings).fit(digits)
+        Autoencoder(3, architecture=Convolutional("signal"), **settings).fit(digits)
 
 
 def test_a_missing_category_is_told_beside_a_missing_number() -> None:
@@ -312,7 +312,7 @@ def test_sparse_tables_have_no_holes() -> None:
 def test_a_recurrent_view_may_be_missing_whole() -> None:
     views = {"a": slice(0, 10), "b": slice(10, 30)}
     model = Autoencoder(
-        2, views=views, architecture=Recurrent(hidden=(4,)), max_epochs=1, random_state=0
+        2, views=views, architecture=Recurrent("signal", hidden=(4,)), max_epochs=1, random_state=0
     ).fit(X)
     assert np.isfinite(model.translate(X, "a")).all()
     assert Layout(30, model.layout_.views) == model.layout_

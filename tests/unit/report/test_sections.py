@@ -246,6 +246,15 @@ def test_images_are_shown_as_the_architecture_lays_them_out(made: Made) -> None:
     np.testing.assert_array_equal(np.ravel(best["measured"]), X[300 + best["row"]])
 
 
+def test_images_need_not_be_flat(made: Made) -> None:
+    X = load_digits().images[:420]
+    model = Autoencoder(2, max_epochs=1, random_state=0).fit(X[:300])
+    _, data = made(model, X[300:], train=X[:300])
+    assert data["gallery"]["kind"] == data["traversal"]["kind"] == "image"
+    best = data["gallery"]["groups"][0]["rows"][0]
+    np.testing.assert_array_equal(np.ravel(best["measured"]), X[300 + best["row"]].ravel())
+
+
 def test_channels_and_steps_of_sequences_are_told_apart(made: Made) -> None:
     X = np.random.default_rng(0).normal(size=(60, 12))
     architecture = Recurrent((6, 2), hidden=(4,))
@@ -254,7 +263,7 @@ def test_channels_and_steps_of_sequences_are_told_apart(made: Made) -> None:
     best = data["gallery"]["groups"][0]["rows"][0]
     expected = X[40 + best["row"]].reshape(6, 2).T
     np.testing.assert_allclose(best["measured"], expected, rtol=1e-5)
-    _, again = made(model, X[40:], sequence_shape=(6, 2))
+    _, again = made(model, X[40:], input_shape=(6, 2))
     assert again["gallery"]["groups"][0]["rows"][0] == best
 
 
@@ -364,9 +373,9 @@ def test_a_comparison_that_cannot_be_read_is_refused(made: Made, tmp_path: Path)
     [
         ({"y": [1, 2]}, DataError, "y has 2 values for 80 rows"),
         ({"ids": ["a"]}, DataError, "ids has 1 values for 80 rows"),
-        ({"image_shape": (3, 3)}, ParameterError, r"image_shape=\(3, 3\) .* the 8 columns"),
-        ({"sequence_shape": (2, 2, 2)}, ParameterError, "must have 1 or 2 numbers"),
-        ({"image_shape": (2, 4), "sequence_shape": (8,)}, ParameterError, "cannot both be"),
+        ({"input_shape": (3, 3)}, ParameterError, r"input_shape=\(3, 3\) .* of 8 columns"),
+        ({"input_shape": (2, 2, 1, 2)}, ParameterError, "does not fill rows"),
+        ({"input_shape": 8}, ParameterError, "input_shape=8"),
     ],
 )
 def test_what_does_not_fit_is_refused(made: Made, options: Any, error: Any, message: str) -> None:

@@ -25,6 +25,7 @@ from narrows import (
     KSparse,
     Layerwise,
     OneCycle,
+    Recurrent,
     SharedPrivate,
     View,
 )
@@ -172,7 +173,7 @@ def test_a_sigmoid_output_begins_near_the_pca(digits: Any) -> None:
         {"architecture": Dense((64,), code_activation="tanh")},
         {"architecture": Dense((64,), tied=True)},
         {"architecture": Dense((9,))},  # less than twice the code
-        {"architecture": "recurrent"},
+        {"architecture": Recurrent("signal")},
         {"latent": "gaussian"},
         {"latent": KSparse(2)},
         {"views": HALVES, "fusion": SharedPrivate(1)},

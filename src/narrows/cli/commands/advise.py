@@ -13,7 +13,7 @@ import click
 from narrows.cli import options, output
 from narrows.cli.verb import verb
 from narrows.core.types import Json, Named
-from narrows.errors import DataError, ParameterError
+from narrows.errors import DataError
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -41,8 +41,7 @@ STYLES = {"error": "bold red", "warning": "bold yellow", "advice": "bold green"}
     multiple=True,
     help="What is to be predicted, and so no feature (comma-separated; may be repeated).",
 )
-@click.option("--image", metavar="HxW", help="A row is an image of this size, such as 28x28.")
-@click.option("--steps", type=int, help="A row is a sequence of so many steps.")
+@options.INPUT_SHAPE
 @click.option("--quick", is_flag=True, help="Leave out the held-out curve of the size.")
 @click.option("--seconds", type=float, default=30, show_default=True, help="For that curve.")
 @click.option("--rows", type=int, help="To look at, at most [default: 10000].")
@@ -56,8 +55,7 @@ def command(
     components: int | None,
     assignments: tuple[str, ...],
     targets: tuple[str, ...],
-    image: str | None,
-    steps: int | None,
+    input_shape: tuple[int, ...] | None,
     quick: bool,
     seconds: float,
     rows: int | None,
@@ -79,8 +77,7 @@ def command(
     chosen = tables.choose(data, drop=(*drop, *targets), **selection)
     advice = advise(
         chosen.features,
-        image=None if image is None else _shape(image),
-        steps=steps,
+        input_shape=input_shape,
         quick=quick,
         seconds=seconds,
         max_rows=rows,
@@ -119,13 +116,6 @@ def _for_pandas(advice: Any) -> Any:
     remarks = [replace(remark, call=said(remark.call)) for remark in advice]
     shape, looked_at = advice.shape, advice.n_looked_at
     return Advice(remarks, advice.settings, shape, looked_at, said(advice.prepare))
-
-
-def _shape(text: str) -> tuple[int, ...]:
-    sizes = text.lower().split("x")
-    if not all(size.strip().isdigit() for size in sizes):
-        raise ParameterError(f"image={text!r} must be sizes joined by x; write --image 28x28")
-    return tuple(int(size) for size in sizes)
 
 
 def _dropped(advice: Any) -> list[str]:

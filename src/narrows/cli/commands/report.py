@@ -18,17 +18,6 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 
-def _sizes(
-    context: click.Context, option: click.Parameter, value: str | None
-) -> tuple[int, ...] | None:
-    if value is None:
-        return None
-    try:
-        return tuple(int(part) for part in value.split(","))
-    except ValueError:
-        raise click.BadParameter(f"{value!r} is no list of whole numbers; write 28,28") from None
-
-
 @verb(name="report")
 @options.MODEL
 @options.DATA
@@ -52,18 +41,7 @@ def _sizes(
 @click.option(
     "--comparison", metavar="FILE.json", type=click.Path(), help="What narrows compare wrote."
 )
-@click.option(
-    "--image-shape",
-    metavar="HEIGHT,WIDTH",
-    callback=_sizes,
-    help="Rows are images of this size (CHANNELS,HEIGHT,WIDTH for colours).",
-)
-@click.option(
-    "--sequence-shape",
-    metavar="STEPS,CHANNELS",
-    callback=_sizes,
-    help="Rows are sequences of this size.",
-)
+@options.INPUT_SHAPE
 @click.option("--title", help="The heading of the page.")
 @options.ON
 @options.selection
@@ -97,8 +75,7 @@ def command(
     from narrows.estimators.methods import TITLE
     from narrows.report import page, report
 
-    shapes = {name: rest.pop(name) for name in ("image_shape", "sequence_shape")}
-    title, selection = rest.pop("title"), rest
+    shape, title, selection = rest.pop("input_shape"), rest.pop("title"), rest
     places.check(
         {"--output": output, "the data beside it": str(page.twin(output))},
         [*data, *train, comparison, model],
@@ -134,7 +111,7 @@ def command(
         title=heading if title is None else title,
         command=shlex.join(["narrows", *sys.argv[1:]]),
         detector=detector,
-        **shapes,
+        input_shape=shape,
     )
     _tell(said, output, as_json=as_json, quiet=quiet)
 

@@ -67,8 +67,8 @@ def test_rows_can_be_images_or_sequences(run, tmp_path: Path) -> None:
         remarks = json.loads(run(*quick, *options).stdout)["remarks"]
         return next(remark["call"] for remark in remarks if remark["topic"] == "architecture")
 
-    assert "input_shape=(3, 4)" in call("--image", "3x4")
-    assert "input_shape=(6, 2)" in call("--steps", 6)
+    assert "input_shape=(3, 4)" in call("--input-shape", "1x3x4")
+    assert "input_shape=(6, 2)" in call("--input-shape", "6,2")
 
 
 def test_the_command_is_given_where_fit_takes_the_table(run, tmp_path: Path) -> None:
@@ -102,8 +102,8 @@ def test_mistakes_have_the_exit_codes_of_the_other_verbs(run) -> None:
         (("advise", "wdcb.csv"), 3, "did you mean 'wdbc.csv'"),
         (("advise", "wdbc.csv", "--target", "diagnoses"), 3, "did you mean 'diagnosis'"),
         (("advise", "wdbc.csv", "--set", "los=huber"), 2, "did you mean 'loss'"),
-        (("advise", "wdbc.csv", "--image", "28"), 2, "multiple of 28"),
-        (("advise", "wdbc.csv", "--image", "a x b"), 2, "write --image 28x28"),
+        (("advise", "wdbc.csv", "--input-shape", "28"), 2, "does not fill rows"),
+        (("advise", "wdbc.csv", "--input-shape", "a x b"), 2, "write 28,28"),
         (("advise", "wdbc.csv", "--rows", 0), 2, "max_rows=0"),
     ):
         done = run(*arguments)

@@ -76,8 +76,8 @@ def test_a_column_of_few_numbers_is_classes_and_of_many_a_number(run, halves) ->
     ("options", "code", "message"),
     [
         (["-o", "page.txt"], 2, "must end in .html"),
-        (["--image-shape", "5,x"], 2, "no list of whole numbers"),
-        (["--image-shape", "5,5"], 2, "whose product is the 30 columns"),
+        (["--input-shape", "5,x"], 2, "no list of whole numbers"),
+        (["--input-shape", "5,5"], 2, "does not fill rows of 30 columns"),
         (["--comparison", "absent.json"], 2, "cannot be read"),
         (["--train", "absent.csv"], 3, "does not exist"),
         (["--target", "diagnose"], 3, "did you mean 'diagnosis'?"),
