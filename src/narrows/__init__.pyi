@@ -40,8 +40,10 @@ from narrows.data.column_types import Ordinal as Ordinal
 from narrows.data.column_types import Proportion as Proportion
 from narrows.data.join_views import join_views as join_views
 from narrows.data.join_views import split_views as split_views
+from narrows.data.sequences import join_windows as join_windows
 from narrows.data.sequences import mask_after as mask_after
 from narrows.data.sequences import pad_sequences as pad_sequences
+from narrows.data.sequences import sliding_windows as sliding_windows
 from narrows.data.sequences import unpad_sequences as unpad_sequences
 from narrows.data.sources.open_source import open_source as open_source
 from narrows.data.sources.source import Source as Source

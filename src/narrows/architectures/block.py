@@ -205,7 +205,8 @@ class Architecture(Spec, axis="architecture"):
 
     A member implements `build`; it may have settings ``code_activation`` and
     ``output_activation``. ``accepts_extra_inputs`` says whether rows may have further columns, as
-    where these lie means nothing. `Modules` takes torch modules as they are. `narrows.testing` has
+    where these lie means nothing; ``has_slow_steps`` that fewer and larger steps are taken by
+    default, as each takes so long. `Modules` takes torch modules as they are. `narrows.testing` has
     ``check_architecture``.
 
     Examples
@@ -224,6 +225,7 @@ class Architecture(Spec, axis="architecture"):
         "give encoder and decoder: architecture=narrows.Modules({value}, decoder)"
     )
     accepts_extra_inputs = False
+    has_slow_steps = False
 
     code_activation: str = "linear"
     output_activation: str | None = None

@@ -335,6 +335,8 @@ class Recurrent(Architecture):
     [(8, 1), (12, 1)]
     """
 
+    has_slow_steps = True
+
     def __init__(
         self,
         input_shape: Sequence[int] | str | None = None,

@@ -10,6 +10,7 @@ from rich.table import Table
 from narrows.cli import folders, output, tables
 from narrows.core.types import Json
 from narrows.data.formats import files
+from narrows.data.formats.text_layout import TextLayout
 
 STYLES: Json = {
     **{heading: {"justify": "right"} for heading in ("missing", "min", "mean", "max")},
@@ -17,9 +18,9 @@ STYLES: Json = {
 }
 
 
-def show(path: str, *, header: bool | None, as_json: bool) -> None:
+def show(path: str, *, layout: TextLayout, as_json: bool) -> None:
     """Print what is in the columns of a data file."""
-    table = folders.read_table(path, header=header)
+    table = folders.read_table(path, layout=layout)
     columns = [describe_column(name, table[name]) for name in table.column_names]
     if as_json:
         output.json_object({"data": path, "rows": table.num_rows, "columns": columns})
@@ -60,6 +61,9 @@ def _note(column: pa.ChunkedArray, values: pa.ChunkedArray | None) -> str:
     if values is None:
         if not files.holds_text(column.type):
             return "not numeric"
+        writing = tables.how_to_read(column)
+        if writing is not None:
+            return writing
         return f"categorical, {pc.count_distinct(column).as_py()} levels"
     if pc.any(pc.is_inf(values)).as_py():
         return "infinite cells"

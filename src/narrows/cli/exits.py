@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import atexit
 import contextlib
+import difflib
 import os
 import signal
 import sys
@@ -32,6 +33,18 @@ class Exit(IntEnum):
     CLOSED_PIPE = 141
 
 
+# Options as other programs call them.
+ELSEWHERE = {
+    **dict.fromkeys(("to", "out", "model", "save"), "--output"),
+    **dict.fromkeys(("delimiter", "separator"), "--sep"),
+    **dict.fromkeys(("components", "n-components", "dim", "latent-dim"), "--components"),
+    **dict.fromkeys(("label", "class", "y"), "--target"),
+    **dict.fromkeys(("index", "index-col"), "--id"),
+    **dict.fromkeys(("na-values", "null"), "--na"),
+    **dict.fromkeys(("image", "shape", "image-shape", "steps"), "--input-shape"),
+}
+NEAR = 0.6
+
 # The first class that fits counts.
 CODES: tuple[tuple[type[Exception], Exit], ...] = (
     (errors.ParameterError, Exit.USAGE),
@@ -58,6 +71,8 @@ def guard(command: Callable[[], object], *, traceback: bool) -> int:
         output.message(error.format_message())
         return Exit.USAGE
     except click.ClickException as error:
+        if isinstance(error, click.NoSuchOption):
+            error = _unknown_option(error)
         output.error(f"{error.format_message()}{_help_hint(error)}")
         return error.exit_code
     except (click.Abort, KeyboardInterrupt):
@@ -122,6 +137,27 @@ def _describe(error: Exception) -> str:
         f"unexpected {type(error).__name__}: {error}; "
         "run the command again with --traceback to see where"
     )
+
+
+def _unknown_option(error: click.NoSuchOption) -> click.UsageError:
+    """Return the error with the options that are called nearly so, or mean the same elsewhere.
+
+    Names are compared without the dashes, which all have in common.
+    """
+    params = [] if error.ctx is None else error.ctx.command.get_params(error.ctx)
+    known = [name for param in params for name in (*param.opts, *param.secondary_opts)]
+    wanted = error.option_name.lstrip("-")
+    shares = {
+        name: difflib.SequenceMatcher(None, wanted, name.lstrip("-")).ratio()
+        for name in known
+        if name.startswith("--")
+    }
+    best = max(shares.values(), default=0.0)
+    near = [name for name, share in shares.items() if share >= max(NEAR, best - 0.05)]
+    same = [name for name in (ELSEWHERE.get(wanted),) if name in known]
+    advice = " or ".join(map(repr, same or near))
+    question = f" Did you mean {advice}?" if advice else ""
+    return click.UsageError(f"No such option {error.option_name!r}.{question}", error.ctx)
 
 
 def _help_hint(error: click.ClickException) -> str:

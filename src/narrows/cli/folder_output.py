@@ -8,6 +8,7 @@ from typing import Any
 
 from narrows.cli import folders, models, output, ray_engine, tables
 from narrows.data.formats import files
+from narrows.data.formats.text_layout import AS_FOUND, TextLayout
 from narrows.data.sources.open_source import open_source
 from narrows.data.sources.source import MEMORY, Source
 from narrows.errors import ParameterError
@@ -23,13 +24,13 @@ def opened(
     ids: Sequence[str] = (),
     memory: str = MEMORY,
     on: str | None = None,
-    header: bool | None = None,
+    layout: TextLayout = AS_FOUND,
 ) -> Source:
     """Open a folder or pattern as a source, with options of the command line."""
-    if on is not None or header is not None:
+    if on is not None or not layout.is_open:
         raise ParameterError(
-            f"--on and --header are for files that are read whole, and {path} is a source of "
-            "Parquet files; leave them out"
+            f"--on, --header, --sep and their like are for files that are read whole, and {path} "
+            "is a source of Parquet files; leave them out"
         )
     chosen = tables.split(columns) or None
     return open_source(

@@ -34,7 +34,7 @@ def only(data: Sequence[str]) -> str | None:
 def read_table(path: str, **options: Any) -> pa.Table:
     """Return a file as a table, and of a folder or pattern some rows, which is said."""
     if not is_source(path):
-        return files.read_table(path, **options)
+        return files.read_table(path, told=output.message, **options)
     source = open_source(path)
     table: pa.Table = source.sample(SAMPLE_ROWS).features
     if table.num_rows < source.n_rows:

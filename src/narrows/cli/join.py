@@ -14,6 +14,7 @@ from narrows.cli import folders, tables
 from narrows.cli.tables import Chosen
 from narrows.core.checks import nearest
 from narrows.data.formats import files
+from narrows.data.formats.text_layout import AS_FOUND, TextLayout
 from narrows.data.join_views import SEPARATOR, matched
 from narrows.errors import SourceError
 
@@ -37,7 +38,7 @@ def choose(
     columns: Sequence[str] = (),
     drop: Sequence[str] = (),
     ids: Sequence[str] = (),
-    header: bool | None = None,
+    layout: TextLayout = AS_FOUND,
 ) -> Chosen:
     """Read one file, or several that are joined on a key, and choose among their columns.
 
@@ -51,7 +52,7 @@ def choose(
         What a model calls its columns: those of a file are called so where that makes them known.
     text, free : collection of str
         As `narrows.cli.tables.features` has them, by the names that the joined table has.
-    columns, drop, ids, header
+    columns, drop, ids, layout
         As `narrows.cli.tables.choose` has them; a name may be of any of the files.
 
     Returns
@@ -76,7 +77,7 @@ def choose(
     for source in sources:
         own = [_bare(name, source.view) for name in kept]
         own = [name for name in own if name == on or not _is_known(source, name, numbers)]
-        read.append(folders.read_table(source.path, header=header, text=own))
+        read.append(folders.read_table(source.path, layout=layout, text=own))
     several = len(sources) > 1
     if several:
         _check_asked(asked, sources, read)

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 from collections.abc import Callable
+from dataclasses import fields
 from typing import Any, TypeVar
 
 import click
+
+from narrows.data.formats.text_layout import TextLayout
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -112,10 +116,23 @@ _FOLDER = (
         "machine.",
     ),
 )
-HEADER = click.option(
-    "--header/--no-header",
-    default=None,
-    help="Whether the first row of a CSV file holds names; detected by default.",
+_TEXT = (
+    click.option(
+        "--header/--no-header",
+        default=None,
+        help="Whether the first row of a CSV file holds names; found by default, as are the next "
+        "three.",
+    ),
+    click.option("--sep", metavar="MARK", help="Of a CSV file: what stands between fields."),
+    click.option("--decimal", metavar="MARK", help="Of a CSV file: a point or a comma."),
+    click.option("--encoding", metavar="NAME", help="Of a CSV file: such as latin-1."),
+    click.option("--thousands", metavar="MARK", help="Of a CSV file: what stands between them."),
+    click.option(
+        "--na",
+        metavar="TEXT",
+        multiple=True,
+        help="Of a CSV file: a cell that says that nothing was measured (may be repeated).",
+    ),
 )
 
 _SELECTION = (
@@ -138,7 +155,6 @@ _SELECTION = (
         multiple=True,
         help="Not features: carry these columns to the output as they are.",
     ),
-    HEADER,
 )
 
 
@@ -150,7 +166,21 @@ def folder(function: Function) -> Function:
 
 
 def selection(function: Function) -> Function:
-    """Add the options that choose columns: ``columns``, ``drop``, ``ids`` and ``header``."""
+    """Add the options that choose columns: ``columns``, ``drop``, ``ids`` and ``layout``."""
+    function = text_layout(function)
     for option in reversed(_SELECTION):
         function = option(function)
     return function
+
+
+def text_layout(function: Function) -> Function:
+    """Add the options for how CSV files are written, which the verb gets as one: ``layout``."""
+
+    @functools.wraps(function)
+    def with_layout(*args: Any, **given: Any) -> Any:
+        layout = {field.name: given.pop(field.name) for field in fields(TextLayout)}
+        return function(*args, **given, layout=TextLayout(**layout))
+
+    for option in reversed(_TEXT):
+        with_layout = option(with_layout)
+    return with_layout  # type: ignore[return-value]

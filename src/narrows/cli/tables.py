@@ -15,6 +15,7 @@ from narrows.cli import folders
 from narrows.core.types import Matrix
 from narrows.data import text_numbers
 from narrows.data.formats import files
+from narrows.data.formats.text_layout import AS_FOUND, TextLayout
 from narrows.errors import SourceError
 
 SHOWN = 5
@@ -38,7 +39,7 @@ def choose(
     columns: Sequence[str] = (),
     drop: Sequence[str] = (),
     ids: Sequence[str] = (),
-    header: bool | None = None,
+    layout: TextLayout = AS_FOUND,
     text: Sequence[str] = (),
 ) -> Chosen:
     """Read a file and choose among its columns by name.
@@ -49,8 +50,8 @@ def choose(
         A file that `narrows.data.formats.files.read_table` reads.
     columns, drop, ids : sequence of str
         Names, or several names separated by commas: features, not features, carried along.
-    header : bool, optional
-        Whether a delimited file has one.
+    layout : TextLayout
+        What is known of how a delimited file is written.
     text : sequence of str
         Columns of a delimited file to keep as they are written.
 
@@ -60,7 +61,7 @@ def choose(
         If the file cannot be read, a name is unknown, or no feature is left.
     """
     # Which names a list holds is known only with the table; text is asked for by either reading.
-    table = folders.read_table(path, header=header, text=[*ids, *split(ids), *text])
+    table = folders.read_table(path, layout=layout, text=[*ids, *split(ids), *text])
     where = "standard input" if path == files.STANDARD_STREAM else path
     return pick(where, table, columns=columns, drop=drop, ids=ids)
 
@@ -324,14 +325,26 @@ def _advice(table: pa.Table, names: Sequence[str]) -> str:
     """Return what columns of numbers are that are written as people write them."""
     for name in names:
         if files.holds_text(table[name].type):
-            values = pc.drop_null(table[name].cast(pa.string())).slice(0, LOOKED_AT).to_pylist()
-            way = text_numbers.writing(values)
-            if way is not None:
-                return f" ({name!r} has {way.name}: {_plainly(way)})"
+            how = how_to_read(table[name])
+            if how is not None:
+                return f" ({name!r} has {how})"
     return ""
 
 
+def how_to_read(column: pa.ChunkedArray) -> str | None:
+    """Return how a column of text is written and what to do; None if it is no numbers or dates."""
+    values = pc.drop_null(column.cast(pa.string())).slice(0, LOOKED_AT).to_pylist()
+    way = text_numbers.writing(values)
+    return None if way is None else f"{way.name}: {_plainly(way)}"
+
+
 def _plainly(way: text_numbers.Writing) -> str:
+    if way.name == "numbers with commas between thousands":
+        return "read them with --thousands ,"
+    if way.name == "numbers with spaces between thousands":
+        return "read them with --thousands space"
+    if way.name == "numbers with decimal commas":
+        return "read them with --decimal , (and --thousands . where there are points)"
     if "decimal commas" in way.name:
         return "write 1.5, not 1,5"
     if way.name.startswith("dates"):

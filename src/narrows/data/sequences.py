@@ -12,7 +12,7 @@ from narrows.core import checks
 from narrows.core.types import Matrix, TableLike
 from narrows.errors import DataError
 
-__all__ = ["mask_after", "pad_sequences", "unpad_sequences"]
+__all__ = ["join_windows", "mask_after", "pad_sequences", "sliding_windows", "unpad_sequences"]
 
 
 def pad_sequences(sequences: Iterable[Any], n_steps: int | None = None) -> Matrix:
@@ -150,6 +150,119 @@ def mask_after(X: TableLike, lengths: Any, n_channels: int = 1) -> Matrix:
         )
     behind = np.arange(n_steps) >= ends[:, None]
     return np.where(behind[:, :, None], np.asarray(np.nan, rows.dtype), steps).reshape(rows.shape)
+
+
+def sliding_windows(series: Any, n_steps: int, stride: int = 1) -> Matrix:
+    """Return the windows of a long series, one after the other.
+
+    Parameters
+    ----------
+    series : array or data frame of shape (n_times,) or (n_times, n_channels)
+        In the order of time, at even distances; NaN where nothing was measured.
+    n_steps : int
+        Length of a window.
+    stride : int, default=1
+        From the beginning of a window to that of the next.
+
+    Returns
+    -------
+    ndarray of shape (n_windows, n_steps, n_channels)
+        A view of the series where that is possible; float32 if it is, else float64. n_windows is
+        (n_times - n_steps) // stride + 1.
+
+    Raises
+    ------
+    ParameterError
+        If a number is below 1.
+    DataError
+        If the series is shorter than a window, or not numeric.
+
+    Examples
+    --------
+    >>> from narrows import sliding_windows
+    >>> sliding_windows([1, 2, 3, 4, 5], 3, stride=2)[:, :, 0]
+    array([[1., 2., 3.],
+           [3., 4., 5.]])
+    """
+    steps = _steps_of_series(series)
+    length = checks.integer("n_steps", n_steps, low=1)
+    every = checks.integer("stride", stride, low=1)
+    if len(steps) < length:
+        raise DataError(
+            f"series has {len(steps)} times, fewer than n_steps={length}; choose shorter windows"
+        )
+    windows = np.lib.stride_tricks.sliding_window_view(steps, length, axis=0)[::every]
+    moved: Matrix = np.moveaxis(windows, 2, 1)
+    return moved
+
+
+def join_windows(values: Any, n_times: int, n_steps: int | None = None, stride: int = 1) -> Matrix:
+    """Return what windows say of each time: the mean over the windows that hold it.
+
+    The way back from `sliding_windows`: of reconstructions, of scores by step, or of one score for
+    each window.
+
+    Parameters
+    ----------
+    values : array of shape (n_windows,), (n_windows, n_steps) or (n_windows, n_steps, n_channels)
+        In the order of the windows. One number of a window stands for each of its steps; NaN is
+        left out.
+    n_times : int
+        Length of the series.
+    n_steps : int, optional
+        Length of a window, where ``values`` has one number for each.
+    stride : int, default=1
+        As of `sliding_windows`.
+
+    Returns
+    -------
+    ndarray of shape (n_times,) or (n_times, n_channels)
+        NaN at times that no window holds, such as the last ones where a stride does not come out
+        even.
+
+    Raises
+    ------
+    ParameterError
+        If a number is below 1, or n_steps is missing.
+    DataError
+        If there are not as many windows as such a series has.
+
+    Examples
+    --------
+    >>> from narrows import join_windows
+    >>> join_windows([0.0, 3.0], 5, n_steps=3, stride=2)
+    array([0. , 0. , 1.5, 3. , 3. ])
+    """
+    array = _float(np.asarray(values), "values")
+    if array.ndim == 1:
+        remedy = "give the length of a window, which values of one number each do not say"
+        length = checks.integer("n_steps", n_steps, low=1, remedy=remedy)
+        array = np.repeat(array[:, None], length, axis=1)
+    every = checks.integer("stride", stride, low=1)
+    times, length = checks.integer("n_times", n_times, low=1), array.shape[1]
+    expected = (times - length) // every + 1
+    if len(array) != expected:
+        raise DataError(
+            f"values has {len(array)} windows of {length} steps, but a series of {times} has "
+            f"{max(0, expected)} at stride={every}; give one for each"
+        )
+    total = np.zeros((times, *array.shape[2:]))
+    count = np.zeros_like(total)
+    known = ~np.isnan(array)
+    for step in range(length):  # of all windows at once: these times are all different
+        at = slice(step, step + every * (len(array) - 1) + 1, every)
+        total[at] += np.where(known[:, step], array[:, step], 0.0)
+        count[at] += known[:, step]
+    mean: Matrix = np.divide(total, count, out=np.full_like(total, np.nan), where=count > 0)
+    return mean
+
+
+def _steps_of_series(series: Any) -> Matrix:
+    """Return a series as floats of shape (n_times, n_channels)."""
+    array = _float(np.asarray(series), "series")
+    if array.ndim not in (1, 2) or not array.size:
+        raise DataError(f"series has shape {array.shape}; give (n_times,) or (n_times, n_channels)")
+    return array[:, None] if array.ndim == 1 else array
 
 
 def _steps(number: int, sequence: Any) -> Matrix:

@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
+from narrows.architectures.block import Architecture
 from narrows.core import checks
 from narrows.core.types import Named
 from narrows.training.optimizers.optimizer import Optimizer
@@ -22,12 +23,13 @@ class Budget:
     """How long to train: some ``steps`` in all, of at most ``epochs``; ``rows`` is most of a step.
 
     Where there are many rows to go through, steps take more of them, see `batch_size`, and there
-    are fewer steps.
+    are fewer steps. Of few rows, an epoch has some ``per_epoch`` steps.
     """
 
     steps: int
     epochs: int
     rows: int
+    per_epoch: int = BATCHES_PER_EPOCH
 
     def steps_of(self, size: int) -> int:
         """Return how many steps of ``size`` rows do what ``steps`` of ``rows`` do."""
@@ -39,6 +41,10 @@ FROM_RANDOM = Budget(4000, 200, MAX_BATCH)
 # Of a network that begins at a PCA; chosen by benchmarks/optimizers.py, see docs/optimizers.md.
 FROM_PCA = Budget(1500, 60, 64)
 AHEAD = 1.5
+# Of recurrent layers, a step of which goes through every step of the sequences. Twice as long is
+# better, see docs/kinds/lstm.md; this is what a person waits for.
+OF_SEQUENCES = Budget(250, 200, 128, 8)
+IN_LARGE_STEPS = 2.0
 
 
 def pace(given: Named, init: str, *, corrupted: bool) -> Budget:
@@ -47,6 +53,8 @@ def pace(given: Named, init: str, *, corrupted: bool) -> Budget:
     `FROM_PCA` serves only together with its own rate, which must be left open; and not where the
     input is corrupted, because a PCA knows nothing of that.
     """
+    if Architecture.of(given.get("architecture", "dense")).has_slow_steps:
+        return OF_SEQUENCES
     rate = given.get("learning_rate", "auto")
     left_open = isinstance(rate, str) and rate == "auto"
     return FROM_PCA if init == "pca" and left_open and not corrupted else FROM_RANDOM
@@ -64,7 +72,7 @@ def batch_size(setting: Any, n_rows: int, at: Budget = FROM_RANDOM) -> int:
     """
     if isinstance(setting, str) and setting == "auto":
         most = min(MAX_BATCH, max(at.rows, _power_of_two(math.isqrt(2 * n_rows))))
-        return min(most, max(MIN_BATCH, _power_of_two(n_rows // BATCHES_PER_EPOCH)))
+        return min(most, max(MIN_BATCH, _power_of_two(n_rows // at.per_epoch)))
     return checks.integer("batch_size", setting, low=1, remedy="or leave it at 'auto'")
 
 

@@ -104,6 +104,8 @@ class TrainingPlan:
             rate = optimizer.default_rate(table.n_features)
             if pace is budget.FROM_PCA and not optimizer.full_batch:
                 rate *= budget.ahead(table.n_rows, table.n_features)
+            elif pace is budget.OF_SEQUENCES and not optimizer.full_batch:
+                rate *= budget.IN_LARGE_STEPS
         return cls(
             objective=objective,
             optimizer=optimizer,

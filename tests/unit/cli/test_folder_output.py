@@ -32,8 +32,14 @@ def parts(folder: Path, tmp_path: Path) -> Path:
         (["encode", "model", "PARTS"], "name it with -o FOLDER"),
         (["score", "model", "PARTS"], "its scores are a folder, too: name it with -o"),
         (["impute", "model", "PARTS", "--std", "s.csv", "-o", "o"], "--std is for files"),
-        (["encode", "model", "PARTS", "--on", "patient", "-o", "o"], "--on and --header are for"),
-        (["encode", "model", "PARTS", "--no-header", "-o", "o"], "--on and --header are for"),
+        (
+            ["encode", "model", "PARTS", "--on", "patient", "-o", "o"],
+            "are for files that are read whole",
+        ),
+        (
+            ["encode", "model", "PARTS", "--no-header", "-o", "o"],
+            "are for files that are read whole",
+        ),
         (["encode", "model", "PARTS", "--id", "patients", "-o", "o"], "did you mean 'patient'"),
         (["encode", "model", "PARTS", "-o", "model"], "is what is read"),
         (["encode", "model", "PARTS", "-o", "PARTS"], "is what is read"),

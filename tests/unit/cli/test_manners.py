@@ -25,6 +25,10 @@ FIT = ("fit", "wdbc.csv", "--drop", "diagnosis,patient", "--epochs", 2, "--seed"
     [
         (["fiit"], 2, "Did you mean 'fit'?"),
         ([*FIT, "--epoch", 3], 2, "Did you mean '--epochs'?"),
+        ([*FIT, "--model", "m"], 2, "Did you mean '--output'?"),
+        ([*FIT, "--delimiter", ";"], 2, "Did you mean '--sep'?"),
+        ([*FIT, "--xyz", ";"], 2, "No such option '--xyz'.\n"),
+        ([*FIT, "-o", "m", "--sep", ";;"], 2, "sep=';;' must be one character"),
         ([*FIT, "-k", "two", "-o", "m"], 2, "n_components='two' must be a whole number"),
         (["fit"], 2, "Missing argument 'DATA'"),
         (["fit", "wdbc.csv"], 2, "Missing option '-o'"),
@@ -352,3 +356,27 @@ def test_a_missing_file_is_named_before_a_missing_option(small: Path) -> None:
     done = go("fit", "nothing.csv")
     assert done.exit_code == 3
     assert "nothing.csv does not exist" in done.stderr
+
+
+def test_files_as_europe_writes_them_are_read_and_said_to_be(small: Path) -> None:
+    """From the fit to the codes: semicolons, decimal commas, latin-1, "?" for no value."""
+    rows = ["Größe;Preis;Ort"]
+    rows += [f"{150 + i},{i % 9};{'?' if i % 7 == 0 else f'{i},25'};Köln" for i in range(1, 60)]
+    (small / "eu.csv").write_bytes("\n".join(rows).encode("latin-1"))
+    done = go("fit", "eu.csv", "--drop", "Ort", "--epochs", 2, "-k", 1, "-o", "eu")
+    assert done.exit_code == 0, done.stderr
+    said = "eu.csv is read as if you had said --sep ';' --decimal , --encoding cp1252 --na '?'"
+    assert said in done.stderr
+    assert narrows.load("eu").feature_names_in_.tolist() == ["Größe", "Preis"]
+    known = ("--sep", ";", "--decimal", ",", "--encoding", "cp1252", "--na", "?")
+    codes = [go("encode", "eu", "eu.csv", *options) for options in ((), known)]
+    assert codes[0].stdout == codes[1].stdout
+    assert said in codes[0].stderr
+    assert "read as if" not in codes[1].stderr
+    done = go("convert", "eu.csv", "-o", "parts")
+    assert done.exit_code == 0, done.stderr
+    assert said in done.stderr
+    table = pd.read_parquet(small / "parts")
+    assert table["Größe"].iloc[0] == 151.1
+    assert table["Preis"].isna().sum() == 8
+    assert set(table["Ort"]) == {"Köln"}

@@ -81,7 +81,7 @@ def test_dates_and_categories_are_not_numbers() -> None:
 
 
 def test_decimal_commas_are_recognised() -> None:
-    assert "has numbers with decimal commas: write 1.5, not 1,5" in refused(
+    assert "has numbers with decimal commas: read them with --decimal ," in refused(
         {"a": ["1,5", "2", "-3,25"]}
     )
     assert "decimal commas" not in refused({"a": ["1,5", "x"]})

@@ -10,7 +10,14 @@ import polars as pl
 import pytest
 from numpy.testing import assert_array_equal
 
-from narrows import mask_after, pad_sequences, unpad_sequences
+from narrows import (
+    Autoencoder,
+    join_windows,
+    mask_after,
+    pad_sequences,
+    sliding_windows,
+    unpad_sequences,
+)
 from narrows.errors import NarrowsError
 
 
@@ -67,5 +74,56 @@ def test_masking_leaves_its_input_alone() -> None:
     ],
 )
 def test_what_cannot_be_is_said(call: Any, words: str) -> None:
+    with pytest.raises(NarrowsError, match=words):
+        call()
+
+
+@pytest.mark.parametrize("stride", [1, 2, 3, 7])
+@pytest.mark.parametrize("shape", [(50,), (50, 3)])
+def test_windows_are_joined_to_the_series(stride: int, shape: tuple[int, ...]) -> None:
+    series = np.random.default_rng(0).normal(size=shape)
+    windows = sliding_windows(series, 6, stride)
+    assert windows.shape == ((50 - 6) // stride + 1, 6, 1 if len(shape) == 1 else 3)
+    back = join_windows(windows, 50, stride=stride)
+    covered = np.zeros(50, bool)
+    for first in range(0, 50 - 6 + 1, stride):
+        covered[first : first + 6] = True
+    np.testing.assert_allclose(back[covered], series.reshape(50, -1)[covered])
+    assert np.isnan(back[~covered]).all()
+
+
+def test_a_time_has_the_mean_of_its_windows() -> None:
+    assert_array_equal(join_windows([0.0, 2.0, 4.0], 4, n_steps=2), [0, 1, 3, 4])
+    steps = [[0.0, np.nan], [2.0, 4.0]]
+    assert_array_equal(join_windows(steps, 3), [0, 2, 4])  # NaN is left out
+    assert_array_equal(join_windows([[np.nan]], 1), [np.nan])
+
+
+def test_an_anomaly_is_found_where_it_is() -> None:
+    series = np.sin(np.arange(600) / 3)
+    series[400:404] += 3
+    windows = sliding_windows(series, 20)
+    model = Autoencoder(3, max_epochs=20, random_state=0).fit(windows[:300])
+    details = model.score_samples(windows, details=True)
+    by_step = join_windows(details.columns.reshape(windows.shape)[:, :, 0], 600)
+    assert 400 <= int(np.nanargmin(by_step)) < 404
+    assert 380 < int(np.nanargmin(join_windows(details.scores, 600, n_steps=20))) < 424
+
+
+@pytest.mark.parametrize(
+    ("call", "words"),
+    [
+        (lambda: sliding_windows(np.ones(3), 4), "fewer than n_steps=4"),
+        (lambda: sliding_windows(np.ones(3), 0), "n_steps=0"),
+        (lambda: sliding_windows(np.ones((3, 2, 2)), 1), "series has shape"),
+        (lambda: sliding_windows(["a", "b"], 1), "not numeric"),
+        (lambda: join_windows([1.0], 4), "n_steps=None"),
+        (
+            lambda: join_windows([1.0], 4, n_steps=2),
+            "1 windows of 2 steps, but a series of 4 has 3",
+        ),
+    ],
+)
+def test_what_is_no_series_is_refused(call: Any, words: str) -> None:
     with pytest.raises(NarrowsError, match=words):
         call()

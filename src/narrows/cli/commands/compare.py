@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from narrows.cli.tables import Chosen
     from narrows.comparison.comparison import Comparison
 
-SELECTION = ("on", "columns", "drop", "ids", "header")
+SELECTION = ("on", "columns", "drop", "ids", "layout")
 
 
 @verb(name="compare")

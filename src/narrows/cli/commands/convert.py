@@ -10,6 +10,7 @@ import click
 
 from narrows.cli import options
 from narrows.cli.verb import verb
+from narrows.data.formats.text_layout import TextLayout
 
 
 @verb(name="convert")
@@ -23,6 +24,7 @@ from narrows.cli.verb import verb
     multiple=True,
     help="Columns of CSV files to keep as they are written (comma-separated; may be repeated).",
 )
+@options.text_layout
 @options.MEMORY
 @options.QUIET
 @options.TRACEBACK
@@ -33,6 +35,7 @@ def command(
     shuffle: bool,
     seed: int,
     text: tuple[str, ...],
+    layout: TextLayout,
     memory: str,
     quiet: bool,
 ) -> None:
@@ -57,10 +60,12 @@ def command(
             data,
             output,
             text=tables.split(text),
+            layout=layout,
             shuffle=shuffle,
             seed=seed,
             memory=n_bytes(memory),
             told=told,
+            noted=out.message,
         )
     out.message(
         f"wrote {written.n_rows:,} rows in {out.counted(written.n_parts, 'file')} to {output}",

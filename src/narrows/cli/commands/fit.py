@@ -16,6 +16,7 @@ from narrows.cli import options, output, together
 from narrows.cli.exits import Exit
 from narrows.cli.verb import verb
 from narrows.core.types import Estimator, Json
+from narrows.data.formats.text_layout import TextLayout
 from narrows.errors import InterruptedWarning
 
 if TYPE_CHECKING:
@@ -39,7 +40,7 @@ class Request:
     columns: tuple[str, ...]
     drop: tuple[str, ...]
     ids: tuple[str, ...]
-    header: bool | None
+    layout: TextLayout
     warm_start: str | None
     force: bool
     memory: str
@@ -234,7 +235,7 @@ def _prepared(model: Estimator, asked: Request) -> pa.Table | Source:
         columns=asked.columns,
         drop=asked.drop,
         ids=asked.ids,
-        header=asked.header,
+        layout=asked.layout,
     )
     if warm:
         return tables.matching(chosen, models.names(model), model.n_features_in_)
@@ -257,7 +258,7 @@ def _opened(model: Estimator, folder: str, asked: Request) -> Source:
         ids=asked.ids,
         memory=asked.memory,
         on=asked.on,
-        header=asked.header,
+        layout=asked.layout,
     )
     if asked.warm_start is None:
         first = source.sample(1)
@@ -435,6 +436,6 @@ def _resume_command(asked: Request) -> str:
 
 def _carried(asked: Request) -> list[str]:
     """Return the options another command on the same data needs; columns go by name anyway."""
-    header = {None: [], True: ["--header"], False: ["--no-header"]}[asked.header]
     joined = [] if asked.on is None else ["--on", asked.on]
-    return [*joined, *(part for name in asked.ids for part in ("--id", name)), *header]
+    carried = [part for name in asked.ids for part in ("--id", name)]
+    return [*joined, *carried, *asked.layout.options()]

@@ -8,14 +8,15 @@ import click
 
 from narrows.cli import exits, options
 from narrows.cli.verb import Extensible
+from narrows.data.formats.text_layout import TextLayout
 
 
 @click.command(cls=Extensible, name="inspect")
 @click.argument("path", metavar="MODEL_OR_DATA", type=click.Path())
-@options.HEADER
+@options.text_layout
 @options.JSON
 @options.TRACEBACK
-def command(path: str, header: bool | None, as_json: bool) -> None:
+def command(path: str, layout: TextLayout, as_json: bool) -> None:
     """Describe a model folder: settings, columns, size, history; or a data file: its columns.
 
     Of a folder of Parquet files, some rows that are evenly spread are looked at.
@@ -34,4 +35,4 @@ def command(path: str, header: bool | None, as_json: bool) -> None:
         # A data file is described without torch, whose import takes longer than reading it.
         from narrows.cli import data_description
 
-        data_description.show(path, header=header, as_json=as_json)
+        data_description.show(path, layout=layout, as_json=as_json)

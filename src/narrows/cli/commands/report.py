@@ -94,7 +94,7 @@ def command(
     if train:
         # Columns with names are found by them; others by what was chosen for DATA.
         named = models.names(fitted) is not None
-        chosen = {key: selection[key] for key in ("on", "header")} if named else carried
+        chosen = {key: selection[key] for key in ("on", "layout")} if named else carried
         known = apply.read(fitted, train, quiet=True, **chosen).rows
     detector = fitted if isinstance(fitted, AnomalyDetector) else None
     autoencoder = fitted if detector is None else detector.autoencoder_

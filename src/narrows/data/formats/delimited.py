@@ -2,18 +2,31 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import io
 import re
+import shlex
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from typing import NoReturn
 
 import pyarrow as pa
+import pyarrow.compute as pc
 from pyarrow import csv as arrow_csv
 
+from narrows.data.formats.text_layout import (
+    AS_FOUND,
+    QUESTION_MARK,
+    TextLayout,
+    decimal_mark,
+    decoded,
+    has_points_between_thousands,
+)
 from narrows.errors import SourceError
+
+Told = Callable[[str], None]
 
 DELIMITERS = (",", ";", "\t", "|")
 SAMPLE_BYTES = 1 << 16
@@ -30,67 +43,192 @@ NUMBER = re.compile(
 
 @dataclass(frozen=True)
 class Dialect:
-    """How a delimited file is laid out: its delimiter, its column names, whether it names them."""
+    """How a delimited file is laid out.
+
+    Parameters
+    ----------
+    delimiter : str
+        What stands between fields.
+    names : tuple of str
+        Of the columns.
+    header : bool
+        Whether the first row holds them.
+    decimal : str
+        "." or ",".
+    thousands : str or None
+        What stands between thousands.
+    na : tuple of str
+        Cells without a value, beside the usual ones.
+    """
 
     delimiter: str
     names: tuple[str, ...]
     header: bool
+    decimal: str = "."
+    thousands: str | None = None
+    na: tuple[str, ...] = ()
 
 
 def parse(
-    data: bytes, where: str, *, header: bool | None = None, text: Sequence[str] = ()
+    data: bytes,
+    where: str,
+    *,
+    layout: TextLayout = AS_FOUND,
+    text: Sequence[str] = (),
+    told: Told | None = None,
 ) -> pa.Table:
     """Return the table in the bytes of a delimited file.
 
     Parameters
     ----------
     data : bytes
-        The whole file: UTF-8, with or without a byte order mark, any line ending.
+        The whole file, with or without a byte order mark, any line ending.
     where : str
         What errors call the file.
-    header : bool, optional
-        Whether the first row holds names; by default it does when none of its cells is a number.
-        Without names the columns are called x0, x1, ...
+    layout : TextLayout
+        What is known of it. By default the first row holds names when none of its cells is a
+        number (columns without are called x0, x1, ...); the delimiter, a decimal comma, Windows'
+        western European encoding and "?" for no value are found.
     text : sequence of str
         Columns to keep as they are written, such as identifiers with leading zeros.
+    told : callable, optional
+        Called with what was assumed, where that is not the usual.
 
     Raises
     ------
     SourceError
-        If the bytes are no table: empty, not UTF-8, rows of unequal length, a name given twice.
+        If the bytes are no table: empty, binary, rows of unequal length, a name given twice.
     """
-    data = data.removeprefix(BOM)
+    given = data
+    data, encoding = _decoded(given, where, layout)
     _refuse_binary(data, where)
     if not data.strip():
         raise SourceError(f"{where} is empty; it needs at least one row of numbers")
-    layout = detect(data, header=header)
-    _check_encoding(data, where, layout)
-    _check_names(where, layout)
-    _refuse_spaces(data, where, layout)
+    dialect = detect(data, layout)
+    _check_names(where, dialect)
+    _refuse_spaces(data, where, dialect)
     # Arrow counts blank lines before the header as rows; without them it cannot mistake one.
     body = data.lstrip(b"\r\n")
     try:
-        table = _read(body, layout, text)
+        table = _read(body, dialect, text)
     except pa.ArrowInvalid as error:
-        _explain(data, where, layout, error)
+        _explain(data, where, dialect, error)
     if not table.num_rows:
         raise SourceError(f"{where} has a header but no rows; it needs at least one row of numbers")
+    table, asks = _with_numbers(table, dialect, text)
+    if told is not None:
+        tell_assumptions(told, where, layout, dialect, encoding, asks=asks)
     return table
 
 
-def detect(data: bytes, *, header: bool | None = None) -> Dialect:
-    """Return the layout that the first rows suggest.
+def detect(data: bytes, layout: TextLayout = AS_FOUND) -> Dialect:
+    """Return the layout that the first rows suggest, where it is not known.
 
     The delimiter is the one that gives every row the same number of fields; of several, the one
     whose fields look most like numbers, then the one that gives most fields.
     """
     text = _sample(data)
-    scored = [(_score(_rows(text, delimiter)), delimiter) for delimiter in DELIMITERS]
-    delimiter = max(scored, key=lambda pair: pair[0])[1]
-    first = next(iter(_rows(text, delimiter)), [""])
-    named = _looks_like_names(first) if header is None else header
+    delimiter = layout.sep
+    if delimiter is None:
+        scored = [(_score(_rows(text, mark)), mark) for mark in DELIMITERS]
+        delimiter = max(scored, key=lambda pair: pair[0])[1]
+    rows = _rows(text, delimiter)
+    first = rows[0] if rows else [""]
+    named = _looks_like_names(first) if layout.header is None else layout.header
     names = [cell.strip() for cell in first] if named else [f"x{i}" for i in range(len(first))]
-    return Dialect(delimiter, tuple(names), named)
+    cells = [cell for row in rows[int(named) :] for cell in row]
+    thousands = layout.thousands
+    decimal = layout.decimal or ("." if thousands == "," else decimal_mark(cells))
+    if decimal == "," and thousands is None and has_points_between_thousands(cells):
+        thousands = "."
+    return Dialect(delimiter, tuple(names), named, decimal, thousands, layout.na)
+
+
+def has_question_marks(data: bytes, dialect: Dialect) -> bool:
+    """Return whether "?" stands for no value in a column whose first cells are numbers else."""
+    rows = _rows(_sample(data), dialect.delimiter)[int(dialect.header) :]
+    columns = [{cell.strip() for cell in column} for column in zip(*rows, strict=False)]
+    return any(
+        QUESTION_MARK in cells
+        and len(cells) > 1
+        and all(NUMBER.fullmatch(cell) for cell in cells - {QUESTION_MARK, ""})
+        for cells in columns
+    )
+
+
+def _decoded(data: bytes, where: str, layout: TextLayout) -> tuple[bytes, str | None]:
+    try:
+        return decoded(data, layout.encoding)
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        raise SourceError(
+            f"{where}, line {line}: byte 0x{data[error.start]:02x} is not "
+            f"{layout.encoding or error.encoding}; leave --encoding out to have it found, or name "
+            "another one"
+        ) from None
+
+
+def tell_assumptions(
+    told: Told,
+    where: str,
+    layout: TextLayout,
+    dialect: Dialect,
+    encoding: str | None,
+    *,
+    asks: bool,
+) -> None:
+    """Say what was found that is not the usual, as options that say the same."""
+    assumed = replace(
+        AS_FOUND,
+        decimal="," if dialect.decimal == "," and layout.decimal is None else None,
+        thousands=dialect.thousands if layout.thousands is None else None,
+        encoding=encoding,
+        na=(QUESTION_MARK,) if asks else (),
+    )
+    if assumed.is_open:
+        return
+    if layout.sep is None and dialect.delimiter != ",":
+        assumed = replace(assumed, sep=dialect.delimiter)
+    told(f"{where} is read as if you had said {shlex.join(assumed.options())}")
+
+
+def _with_numbers(table: pa.Table, dialect: Dialect, text: Sequence[str]) -> tuple[pa.Table, bool]:
+    """Return text as numbers where all of a column is some, and whether "?" stood for no value."""
+    columns, asks = {}, False
+    for name, column in zip(table.column_names, table.columns, strict=True):
+        if name in text or not pa.types.is_string(column.type):
+            columns[name] = column
+            continue
+        columns[name], asked = _as_numbers(column, dialect)
+        asks |= asked
+    return pa.table(columns), asks
+
+
+def _as_numbers(column: pa.ChunkedArray, dialect: Dialect) -> tuple[pa.ChunkedArray, bool]:
+    trimmed = pc.utf8_trim_whitespace(column)
+    nothing = pc.is_in(trimmed, value_set=pa.array(["", *dialect.na], pa.string()))
+    known = pc.if_else(nothing, None, column) if dialect.na else column
+    cells = pc.if_else(nothing, None, trimmed)
+    if dialect.thousands is not None:
+        between, before = (f"\\x{{{ord(m):x}}}" for m in (dialect.thousands, dialect.decimal))
+        groups = rf"^[+-]?\d{{1,3}}({between}\d{{3}})+({before}\d+)?$"
+        grouped = pc.match_substring_regex(cells, groups)
+        plain = pc.replace_substring(cells, dialect.thousands, "")
+        cells = pc.if_else(grouped, plain, cells)
+    if dialect.decimal == ",":
+        cells = pc.if_else(
+            pc.match_substring_regex(cells, r"^[+-]?\d*,?\d+([eE][+-]?\d+)?$"),
+            pc.replace_substring(cells, ",", "."),
+            cells,
+        )
+    asked = pc.equal(cells, QUESTION_MARK)
+    values = pc.if_else(asked, None, cells)
+    if values.null_count == len(values):
+        return known, False
+    for kind in (pa.int64(), pa.float64()):
+        with contextlib.suppress(pa.ArrowInvalid):  # not all of it is of that kind
+            return values.cast(kind), bool(pc.any(asked).as_py())
+    return known, False
 
 
 def _sample(data: bytes) -> str:
@@ -143,34 +281,21 @@ def _read(data: bytes, layout: Dialect, text: Sequence[str]) -> pa.Table:
             delimiter=layout.delimiter, newlines_in_values=b'"' in data
         ),
         convert_options=arrow_csv.ConvertOptions(
-            null_values=[*arrow_csv.ConvertOptions().null_values, " "],
+            null_values=[*arrow_csv.ConvertOptions().null_values, " ", *layout.na],
             column_types={name: pa.string() for name in text if name in layout.names},
+            decimal_point=layout.decimal,
         ),
     )
 
 
 def _refuse_binary(data: bytes, where: str) -> None:
     position = data.find(b"\0")
-    if position >= 0 or data.startswith((b"\xff\xfe", b"\xfe\xff")):
-        line = data.count(b"\n", 0, max(position, 0)) + 1
+    if position >= 0:
+        line = data.count(b"\n", 0, position) + 1
         raise SourceError(
             f"{where}, line {line}: not UTF-8 text (UTF-16, or a binary file with this name?); "
             "save it as CSV in UTF-8, or as Parquet"
         )
-
-
-def _check_encoding(data: bytes, where: str, layout: Dialect) -> None:
-    try:
-        data.decode("utf-8")
-    except UnicodeDecodeError as error:
-        begin = max(data.rfind(b"\n", 0, error.start), data.rfind(b"\r", 0, error.start)) + 1
-        line = data.count(b"\n", 0, error.start) + 1
-        column = data[begin : error.start].count(layout.delimiter.encode())
-        name = layout.names[min(column, len(layout.names) - 1)]
-        raise SourceError(
-            f"{where}, line {line}, column {name!r}: byte 0x{data[error.start]:02x} is not UTF-8; "
-            "convert the file first, for example with iconv -f latin1 -t utf-8"
-        ) from None
 
 
 def _refuse_spaces(data: bytes, where: str, layout: Dialect) -> None:

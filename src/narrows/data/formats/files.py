@@ -23,6 +23,8 @@ from narrows.core.checks import nearest
 from narrows.core.files import replacing
 from narrows.core.types import Matrix
 from narrows.data.formats import delimited
+from narrows.data.formats.delimited import Told
+from narrows.data.formats.text_layout import AS_FOUND, TextLayout
 from narrows.errors import SourceError
 
 STANDARD_STREAM = "-"
@@ -35,8 +37,9 @@ def read_table(
     path: str | os.PathLike[str],
     *,
     columns: Sequence[str] | None = None,
-    header: bool | None = None,
+    layout: TextLayout = AS_FOUND,
     text: Sequence[str] = (),
+    told: Told | None = None,
 ) -> pa.Table:
     """Read a whole table from a file.
 
@@ -47,10 +50,12 @@ def read_table(
         or .pq file, or ``"-"`` for standard input.
     columns : sequence of str, optional
         Which columns, in this order; by default all.
-    header : bool, optional
-        Whether the first row of a delimited file holds names; by default detected.
+    layout : TextLayout
+        What is known of how a delimited file is written; the rest is found.
     text : sequence of str
         Columns of a delimited file to keep as they are written.
+    told : callable, optional
+        Called with what was assumed of a delimited file, where that is not the usual.
 
     Returns
     -------
@@ -65,11 +70,11 @@ def read_table(
     """
     name = os.fspath(path)
     if name == STANDARD_STREAM:
-        table = _from_bytes(sys.stdin.buffer.read(), "standard input", header, text)
+        table = _from_bytes(sys.stdin.buffer.read(), "standard input", layout, text, told)
     else:
         place = _existing(Path(name))
         with _named(name, "read"):
-            table = _format(place, name).read(place, name, header, text)
+            table = _format(place, name).read(place, name, layout, text, told)
     columns_read = zip(table.column_names, table.columns, strict=True)
     read = [column if name in text else emptied(column) for name, column in columns_read]
     table = pa.table(read, names=table.column_names)
@@ -243,30 +248,38 @@ class Sink(Protocol):
 class Format(NamedTuple):
     """How one kind of file is read and written."""
 
-    read: Callable[[Path, str, bool | None, Sequence[str]], pa.Table]
+    read: Callable[[Path, str, TextLayout, Sequence[str], Told | None], pa.Table]
     write: Callable[[pa.Table, IO[bytes]], None]
 
 
-def _read_text(path: Path, where: str, header: bool | None, text: Sequence[str]) -> pa.Table:
-    return _from_bytes(path.read_bytes(), where, header, text)
+def _read_text(
+    path: Path, where: str, layout: TextLayout, text: Sequence[str], told: Told | None
+) -> pa.Table:
+    return _from_bytes(path.read_bytes(), where, layout, text, told)
 
 
-def _read_gzipped(path: Path, where: str, header: bool | None, text: Sequence[str]) -> pa.Table:
+def _read_gzipped(
+    path: Path, where: str, layout: TextLayout, text: Sequence[str], told: Told | None
+) -> pa.Table:
     try:
         data = gzip.decompress(path.read_bytes())
     except (EOFError, gzip.BadGzipFile, zlib.error) as error:
         raise SourceError(f"{where} is not a whole gzip file: {error}") from error
-    return _from_bytes(data, where, header, text)
+    return _from_bytes(data, where, layout, text, told)
 
 
-def _from_bytes(data: bytes, where: str, header: bool | None, text: Sequence[str]) -> pa.Table:
+def _from_bytes(
+    data: bytes, where: str, layout: TextLayout, text: Sequence[str], told: Told | None
+) -> pa.Table:
     if data.startswith(b"PAR1"):
         return _parquet(pa.BufferReader(data), where)
-    return delimited.parse(data, where, header=header, text=text)
+    return delimited.parse(data, where, layout=layout, text=text, told=told)
 
 
-def _read_parquet(path: Path, where: str, header: bool | None, text: Sequence[str]) -> pa.Table:
-    del header, text  # a Parquet file has names and types of its own
+def _read_parquet(
+    path: Path, where: str, layout: TextLayout, text: Sequence[str], told: Told | None
+) -> pa.Table:
+    del layout, text, told  # a Parquet file has names and types of its own
     if not path.stat().st_size:
         raise SourceError(f"{where} is empty; it is not a Parquet file")
     return _parquet(path, where)

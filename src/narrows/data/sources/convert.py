@@ -6,6 +6,7 @@ import os
 import shutil
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -16,6 +17,7 @@ from pyarrow import parquet
 
 from narrows.core.types import Json
 from narrows.data.formats import delimited
+from narrows.data.formats.text_layout import AS_FOUND, QUESTION_MARK, TextLayout, decoded
 from narrows.data.sources.open_source import group_cells, writing
 from narrows.data.sources.parquet_source import SUFFIXES, files_of
 from narrows.data.sources.parts import PART_ROWS, PartFolder, Written, write_part
@@ -48,10 +50,12 @@ def convert(
     folder: str | os.PathLike[str],
     *,
     text: Sequence[str] = (),
+    layout: TextLayout = AS_FOUND,
     shuffle: bool = False,
     seed: int = 0,
     memory: int,
     told: Told | None = None,
+    noted: delimited.Told | None = None,
 ) -> Written:
     """Write delimited or Parquet files as a folder of Parquet files that trains well.
 
@@ -63,6 +67,9 @@ def convert(
         New, or of a run of the same call that was cut off, which goes on.
     text : sequence of str
         Columns of delimited files to keep as they are written.
+    layout : TextLayout
+        What is known of how delimited files are written; the rest is found in the first rows of
+        each.
     shuffle : bool
         Whether rows come in random order: each is first put into one of some files by chance, and
         each of these is then shuffled in memory.
@@ -72,13 +79,15 @@ def convert(
         Bytes that may be in memory, and that row groups are to be small for.
     told : callable, optional
         Called with how many bytes of the files have been read, about, and how many there are.
+    noted : callable, optional
+        Called with what was assumed of a delimited file, where that is not the usual.
 
     Raises
     ------
     SourceError
         If a file cannot be read, with its name; or the folder holds something else.
     """
-    original = _inputs(paths, text, told)
+    original = _inputs(paths, text, layout, told, noted)
     # Rows fall into one of so many files, which a run that goes on must not count otherwise.
     n_buckets = _n_buckets(original, memory) if shuffle else None
     cells = group_cells(memory)
@@ -93,23 +102,31 @@ def convert(
     return made.finish()
 
 
-def _inputs(paths: Sequence[str], text: Sequence[str], told: Told | None) -> Input:
+def _inputs(
+    paths: Sequence[str],
+    text: Sequence[str],
+    layout: TextLayout,
+    told: Told | None,
+    noted: delimited.Told | None,
+) -> Input:
     names = [name for path in paths for name in _files(path)]
     kinds = {Path(name).suffix.lower() in SUFFIXES for name in names}
     if len(kinds) > 1:
         raise SourceError("some files are Parquet and others are delimited; convert them apart")
     identity = {"files": [identity_of(name) for name in names], "text": list(text)}
+    if not layout.is_open:
+        identity["layout"] = layout.options()
     size = sum(os.path.getsize(name) for name in names)
     if kinds == {True}:
         return Input(lambda: _parquet_files(names, size, told), int(2 * size), identity)
-    layouts = {name: _layout(name) for name in names}
+    written = {name: _layout_of(name, layout, noted) for name in names}
 
     def parse() -> Iterator[pa.Table]:
         schema: pa.Schema | None = None
         before = 0
         for name in names:
             own = os.path.getsize(name)
-            for step, table in enumerate(_delimited(name, layouts[name], text, schema), start=1):
+            for step, table in enumerate(_delimited(name, written[name], text, schema), start=1):
                 schema = schema or table.schema
                 yield table
                 _tell(told, before + min(own, step * BLOCK_BYTES), size)
@@ -152,30 +169,55 @@ def _files(path: str) -> list[str]:
     return files_of(path)
 
 
-def _layout(name: str) -> delimited.Dialect:
+class FileLayout(NamedTuple):
+    """How a delimited file is written, and in which encoding."""
+
+    dialect: delimited.Dialect
+    encoding: str
+
+
+def _layout_of(name: str, layout: TextLayout, noted: delimited.Told | None) -> FileLayout:
     with pa.input_stream(name, compression="detect") as stream:
         head = stream.read(HEAD_BYTES)
     if not head.strip():
         raise SourceError(f"{name} is empty; it needs at least one row")
     lines = head if len(head) < HEAD_BYTES else head[: head.rfind(b"\n") + 1]
-    return delimited.detect(lines.removeprefix(delimited.BOM))
+    try:
+        text, assumed = decoded(lines, layout.encoding)
+    except UnicodeDecodeError:
+        raise SourceError(
+            f"{name} is not {layout.encoding}; leave --encoding out to have it found"
+        ) from None
+    dialect = delimited.detect(text, layout)
+    if dialect.thousands is not None:
+        raise SourceError(
+            f"{name} has {dialect.thousands!r} between thousands, which only files that are read "
+            "whole may have; write plain numbers first"
+        )
+    asks = not layout.na and delimited.has_question_marks(text, dialect)
+    if noted is not None:
+        delimited.tell_assumptions(noted, name, layout, dialect, assumed, asks=asks)
+    if asks:
+        dialect = replace(dialect, na=(QUESTION_MARK,))
+    return FileLayout(dialect, layout.encoding or assumed or "utf-8")
 
 
 def _delimited(
-    name: str, layout: delimited.Dialect, text: Sequence[str], schema: pa.Schema | None
+    name: str, written: FileLayout, text: Sequence[str], schema: pa.Schema | None
 ) -> Iterator[pa.Table]:
     """Yield the rows of a delimited file; types are those of the first block of the first file."""
-    types = {column: pa.string() for column in text if column in layout.names}
+    names = written.dialect.names
+    types = {column: pa.string() for column in text if column in names}
     if schema is None:
-        schema = _first_schema(name, layout, types)
-    if list(layout.names) != schema.names:
+        schema = _first_schema(name, written, types)
+    if list(names) != schema.names:
         raise SourceError(
-            f"{name} has the columns {', '.join(layout.names[:5])}, ..., but the first file "
+            f"{name} has the columns {', '.join(names[:5])}, ..., but the first file "
             f"{', '.join(schema.names[:5])}, ...; give files with the same columns"
         )
     types = {field.name: field.type for field in schema}
     try:
-        with _csv(name, layout, types) as reader:
+        with _csv(name, written, types) as reader:
             for batch in reader:
                 yield pa.Table.from_batches([batch], schema)
     except pa.ArrowInvalid as error:
@@ -186,9 +228,9 @@ def _delimited(
         ) from error
 
 
-def _first_schema(name: str, layout: delimited.Dialect, types: Json) -> pa.Schema:
+def _first_schema(name: str, written: FileLayout, types: Json) -> pa.Schema:
     """Return the types that the first block suggests; whole numbers may become others later on."""
-    with _csv(name, layout, types) as reader:
+    with _csv(name, written, types) as reader:
         inferred = reader.schema
     wider = {pa.int64(): pa.float64(), pa.null(): pa.float64()}
     return pa.schema(
@@ -199,7 +241,8 @@ def _first_schema(name: str, layout: delimited.Dialect, types: Json) -> pa.Schem
     )
 
 
-def _csv(name: str, layout: delimited.Dialect, types: Json) -> Any:
+def _csv(name: str, written: FileLayout, types: Json) -> Any:
+    layout = written.dialect
     stream = pa.input_stream(name, compression="detect")
     return arrow_csv.open_csv(
         stream,
@@ -207,12 +250,14 @@ def _csv(name: str, layout: delimited.Dialect, types: Json) -> Any:
             column_names=layout.names,
             skip_rows_after_names=int(layout.header),
             block_size=BLOCK_BYTES,
+            encoding=written.encoding,
         ),
         parse_options=arrow_csv.ParseOptions(delimiter=layout.delimiter, newlines_in_values=True),
         convert_options=arrow_csv.ConvertOptions(
             column_types=types,
             strings_can_be_null=True,
-            null_values=[*arrow_csv.ConvertOptions().null_values, " "],
+            null_values=[*arrow_csv.ConvertOptions().null_values, " ", *layout.na],
+            decimal_point=layout.decimal,
         ),
     )
 
