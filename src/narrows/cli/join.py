@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import shlex
 from collections import Counter
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -95,7 +96,7 @@ def choose(
         prefix = _prefix(source, choice.features.column_names, known, several=several)
         named = choice.features.rename_columns([prefix + n for n in choice.features.column_names])
         if several and known is not None and set(known).isdisjoint(named.column_names):
-            raise SourceError(_unknown(source, where, known))
+            raise SourceError(_unknown(source, where, known, dict(zip(sources, read, strict=True))))
         checked = _checked(named, where, known=known, text=text, free=free)
         parts.append(Chosen(where, checked, choice.ids))
     if several:
@@ -192,10 +193,26 @@ def _check_asked(
                 )
 
 
-def _unknown(source: Source, where: str, known: Sequence[str]) -> str:
-    views = dict.fromkeys(name.partition(SEPARATOR)[0] for name in known if SEPARATOR in name)
-    advice = f"say which view it is, for example {next(iter(views))}={source.path}" if views else ""
-    return f"{where} has no column that the model knows; {advice or 'leave the file out'}"
+def _unknown(
+    source: Source, where: str, known: Sequence[str], there: Mapping[Source, pa.Table]
+) -> str:
+    """Say that a file has no column of the model, and which views the files seem to be."""
+    bare: dict[str, set[str]] = {}
+    for name in known:
+        view, _, column = name.partition(SEPARATOR)
+        bare.setdefault(view, set()).add(column)
+    named = []
+    for other, table in there.items():
+        columns = set(table.column_names)
+        shares = {view: len(names & columns) / len(names) for view, names in bare.items()}
+        best = max(shares, key=shares.__getitem__, default=other.view)
+        named.append(f"{best}={other.path}" if shares.get(best) else other.path)
+        if other == source and not shares.get(best):
+            return f"{where} has no column that the model knows; leave the file out"
+    return (
+        f"{where} has no column that the model knows by the name of its file; say which views the "
+        f"files are: {shlex.join(named)}"
+    )
 
 
 def _is_known(source: Source, name: str, known: Collection[str]) -> bool:

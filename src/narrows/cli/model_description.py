@@ -20,8 +20,13 @@ def show(folder: str, *, as_json: bool) -> None:
     if as_json:
         output.json_object(description)
         return
-    parts = model.get_params(deep=False)
-    written = {key: settings.as_text(value) for key, value in parts.items()}
+    own, usual = (m.get_params(deep=False) for m in (model, type(model)()))
+    written = {
+        key: settings.as_text(value)
+        for key, value in own.items()
+        if settings.as_text(value) != settings.as_text(usual[key])
+    }
+    written = written or {"(all)": "as by default"}
     last = {key: output.shown(value) for key, value in description["last_epoch"].items()}
     description["settings"] = f"\n{output.aligned(written)}"
     description["last_epoch"] = f"\n{output.aligned(last)}"

@@ -9,6 +9,7 @@ from dataclasses import fields
 from typing import Any, TypeVar
 
 import click
+from click.shell_completion import CompletionItem
 
 from narrows.data.formats.text_layout import TextLayout
 
@@ -52,6 +53,27 @@ def _sizes(
         return tuple(int(part) for part in value.lower().replace("x", ",").split(","))
     except ValueError:
         raise click.BadParameter(f"{value!r} is no list of whole numbers; write 28,28") from None
+
+
+def _complete_setting(
+    _context: click.Context, _param: click.Parameter, incomplete: str
+) -> list[CompletionItem]:
+    """Return what the shell offers for ``--set``."""
+    from narrows.cli import settings  # which imports torch, and nobody else waits for
+
+    return [CompletionItem(text) for text in settings.completions(incomplete)]
+
+
+def setting(text: str) -> Callable[[Function], Function]:
+    """Return the option ``--set KEY=VALUE``, which the shell completes."""
+    return click.option(
+        "--set",
+        "assignments",
+        metavar="KEY=VALUE",
+        multiple=True,
+        help=text,
+        shell_complete=_complete_setting,
+    )
 
 
 INPUT_SHAPE = click.option(

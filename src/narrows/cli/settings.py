@@ -79,6 +79,34 @@ def to_toml(estimator: Estimator) -> str:
     return "".join(f"{key} = {_to_toml(value)}\n" for key, value in settings.items())
 
 
+def completions(incomplete: str) -> list[str]:
+    """Return what may follow on ``--set``: names of settings, and after ``=`` names of parts.
+
+    Parameters
+    ----------
+    incomplete : str
+        What was typed so far, such as "lo" or "loss=hu" or "architecture__".
+    """
+    import narrows
+
+    model = narrows.Autoencoder()
+    key, equals, value = incomplete.partition("=")
+    if equals:
+        axis = key.rpartition("__")[2]
+        names = sorted(Spec.named(axis)) if axis in Spec.axes() else []
+        return [f"{key}={name}" for name in names if name.startswith(value)]
+    owner, _, start = key.rpartition("__")
+    settings = _settings(model)
+    prefix = ""
+    if owner:
+        part = settings.get(owner)
+        if owner not in Spec.axes() or part is None:
+            return []
+        part = Spec.axes()[owner].of(part) if isinstance(part, str) else part
+        settings, prefix = part.get_params(deep=False), f"{owner}__"
+    return [f"{prefix}{name}=" for name in settings if name.startswith(start)]
+
+
 def _from_toml(value: Any) -> Any:
     if isinstance(value, str):
         return notation.parse(value)

@@ -222,5 +222,6 @@ def test_a_file_of_which_the_model_knows_nothing_is_refused(run_here: Narrows) -
     done = run_here("encode", "model", "late.csv", "genes.parquet", *KEY)
     assert done.exit_code == 3
     assert "late.csv has no column that the model knows" in done.stderr
-    assert "clinic=late.csv" in done.stderr
-    assert run_here("encode", "model", "clinic=late.csv", "genes.parquet", *KEY).exit_code == 0
+    assert "say which views the files are: clinic=late.csv genes=genes.parquet" in done.stderr
+    line = done.stderr.rpartition("files are: ")[2].split()
+    assert run_here("encode", "model", *line, *KEY).exit_code == 0

@@ -118,3 +118,21 @@ def test_a_broken_config_is_refused(tmp_path: Path, text: str) -> None:
         settings.from_toml(str(tmp_path / "c.toml"))
     with pytest.raises(ParameterError, match="cannot be read"):
         settings.from_toml(str(tmp_path / "absent.toml"))
+
+
+@pytest.mark.parametrize(
+    ("typed", "offered"),
+    [
+        ("lo", ["loss="]),
+        ("loss=hu", ["loss=huber"]),
+        ("architecture__ti", ["architecture__tied="]),
+        ("optimizer=adam", ["optimizer=adam", "optimizer=adamw"]),
+        ("batch_size=", []),
+        ("xyz", []),
+        ("xyz__a", []),
+    ],
+)
+def test_settings_complete(typed: str, offered: list[str]) -> None:
+    found = settings.completions(typed)
+    assert found == offered or set(offered) < set(found)
+    assert all(text.startswith(typed) for text in found)

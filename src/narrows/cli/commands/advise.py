@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 import sys
+import textwrap
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -13,6 +14,7 @@ import click
 from narrows.cli import options, output
 from narrows.cli.verb import verb
 from narrows.core.types import Json, Named
+from narrows.data.formats.text_layout import TextLayout
 from narrows.errors import DataError
 
 if TYPE_CHECKING:
@@ -21,19 +23,14 @@ if TYPE_CHECKING:
 WIDTH = 80  # where stdout is no terminal
 WIDEST = 100  # beyond which lines are tiring to read
 REFUSED = "narrows fit does not take these columns as they are; the advice above says which"
+USUAL = {"sep": ",", "decimal": ".", "thousands": None, "encoding": None}  # of pandas.read_csv
 STYLES = {"error": "bold red", "warning": "bold yellow", "advice": "bold green"}
 
 
 @verb(name="advise")
 @options.TABLE
 @click.option("-k", "--components", type=int, help="Length of the code, if you have one in mind.")
-@click.option(
-    "--set",
-    "assignments",
-    metavar="KEY=VALUE",
-    multiple=True,
-    help="A setting you have in mind, such as loss=cross_entropy; it is checked.",
-)
+@options.setting("A setting you have in mind, such as loss=cross_entropy; it is checked.")
 @click.option(
     "--target",
     "targets",
@@ -86,11 +83,13 @@ def command(
     )
     advice = _for_pandas(advice)
     left_out = [*drop, *targets, *selection["ids"], *_dropped(advice)]
+    not_used = [*drop, *targets, *selection["ids"]]
+    call = _with_reading(advice.call, data, tables.split(not_used), selection["layout"])
     line = _command(advice.settings, data, left_out) if _fits(chosen.features, advice) else None
     if as_json:
-        output.json_object({"data": data, **advice.to_dict(), "command": line})
+        output.json_object({"data": data, **advice.to_dict(), "call": call, "command": line})
         return
-    _show(advice, chosen.where, line)
+    _show(advice, chosen.where, call, line)
 
 
 def _asked(assignments: Sequence[str], components: int | None) -> Json:
@@ -148,10 +147,34 @@ def _command(settings: Named, data: str, left_out: Sequence[str]) -> str:
     return shlex.join([*words, "-o", "model"])
 
 
-def _show(advice: Any, where: str, line: str | None) -> None:
+def _with_reading(call: str, data: str, dropped: Sequence[str], layout: TextLayout) -> str:
+    """Return lines of Python with the one that reads a file by pandas, as it was read here."""
+    from narrows.cli import folders
+    from narrows.data.formats import delimited, files
+    from narrows.data.sources.parquet_source import SUFFIXES
+
+    if data == files.STANDARD_STREAM or folders.is_source(data):
+        return call
+    options: Json = {}
+    if not data.lower().endswith(SUFFIXES):
+        dialect, encoding, asks = delimited.file_layout(data, layout)
+        names: Json = {"sep": dialect.delimiter, "decimal": dialect.decimal}
+        names |= {"thousands": dialect.thousands, "encoding": encoding}
+        options = {name: v for name, v in names.items() if v not in (None, USUAL.get(name))}
+        nothing = [*dialect.na, *(["?"] if asks else [])]
+        options |= {"na_values": nothing} if nothing else {}
+        if not dialect.header:
+            options |= {"header": None, "names": list(dialect.names)}
+    reader = "read_csv" if options or not data.lower().endswith(SUFFIXES) else "read_parquet"
+    written = ", ".join([repr(data), *(f"{name}={value!r}" for name, value in options.items())])
+    drop = f".drop(columns={list(dropped)!r})" if dropped else ""
+    imports, _, rest = call.partition("\n\n")
+    return f"import pandas as pd\n{imports}\n\nX = pd.{reader}({written}){drop}\n{rest}"
+
+
+def _show(advice: Any, where: str, call: str, line: str | None) -> None:
     """Write the advice to stdout, for people."""
     from rich.console import Console, Group
-    from rich.padding import Padding
     from rich.text import Text
 
     terminal = sys.stdout.isatty()
@@ -163,11 +186,11 @@ def _show(advice: Any, where: str, line: str | None) -> None:
         said = [remark for remark in advice if remark.severity == severity]
         if said:
             parts += [Text(), Text(severity, style=style), *map(_described, said)]
-    parts += [Text(), Text("in Python", style="bold"), Padding(Text(advice.call), (0, 0, 0, 2))]
-    parts += [Text(), Text("on the command line", style="bold")]
     with console.capture() as captured:
-        console.print(Group(*parts))
+        console.print(Group(*parts, Text(), Text("in Python", style="bold")))
         # Never cut, so that it can be copied.
+        console.print(Text(textwrap.indent(call, "  ")), soft_wrap=True)
+        console.print(Text(), Text("on the command line", style="bold"), sep="\n")
         console.print(Text(f"  {line or REFUSED}"), soft_wrap=True)
     output.text("\n".join(text.rstrip() for text in captured.get().splitlines()))
 

@@ -64,12 +64,8 @@ class Request:
     type=options.LENGTH,
     help="Length of the code, a share of the variance to keep such as 0.9, or auto [default: 2].",
 )
-@click.option(
-    "--set",
-    "assignments",
-    metavar="KEY=VALUE",
-    multiple=True,
-    help="Any setting, such as loss=huber, architecture__tied=true or 'penalty=WeightDecay(1e-4)'.",
+@options.setting(
+    "Any setting, such as loss=huber, architecture__tied=true or 'penalty=WeightDecay(1e-4)'."
 )
 @click.option("--config", metavar="FILE.toml", type=click.Path(), help="Settings from a file.")
 @click.option("--seed", type=int, help="Same seed, same model.")

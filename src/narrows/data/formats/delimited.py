@@ -10,7 +10,7 @@ import shlex
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import NoReturn
+from typing import NamedTuple, NoReturn
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -32,6 +32,7 @@ DELIMITERS = (",", ";", "\t", "|")
 SAMPLE_BYTES = 1 << 16
 SAMPLE_ROWS = 100
 MIN_BLOCK_BYTES = 1 << 20
+HEAD_BYTES = 1 << 20  # looked at to see how a file is laid out
 BOM = b"\xef\xbb\xbf"
 
 # A number as people write it, the decimal comma of half of Europe included: it only decides which
@@ -142,6 +143,33 @@ def detect(data: bytes, layout: TextLayout = AS_FOUND) -> Dialect:
     if decimal == "," and thousands is None and has_points_between_thousands(cells):
         thousands = "."
     return Dialect(delimiter, tuple(names), named, decimal, thousands, layout.na)
+
+
+class FileLayout(NamedTuple):
+    """How a delimited file is written, in which encoding, and whether "?" stands for no value."""
+
+    dialect: Dialect
+    encoding: str | None
+    asks: bool
+
+
+def file_layout(name: str, layout: TextLayout = AS_FOUND) -> FileLayout:
+    """Return how a file is written, by its first rows; the encoding where it is not UTF-8.
+
+    Raises
+    ------
+    SourceError
+        If it is empty, or is not in the encoding that is said.
+    """
+    with pa.input_stream(name, compression="detect") as stream:
+        head = stream.read(HEAD_BYTES)
+    if not head.strip():
+        raise SourceError(f"{name} is empty; it needs at least one row")
+    lines = head if len(head) < HEAD_BYTES else head[: head.rfind(b"\n") + 1]
+    data, assumed = _decoded(lines, name, layout)
+    dialect = detect(data, layout)
+    asks = not layout.na and has_question_marks(data, dialect)
+    return FileLayout(dialect, layout.encoding or assumed, asks)
 
 
 def has_question_marks(data: bytes, dialect: Dialect) -> bool:

@@ -17,7 +17,7 @@ from pyarrow import parquet
 
 from narrows.core.types import Json
 from narrows.data.formats import delimited
-from narrows.data.formats.text_layout import AS_FOUND, QUESTION_MARK, TextLayout, decoded
+from narrows.data.formats.text_layout import AS_FOUND, QUESTION_MARK, TextLayout
 from narrows.data.sources.open_source import group_cells, writing
 from narrows.data.sources.parquet_source import SUFFIXES, files_of
 from narrows.data.sources.parts import PART_ROWS, PartFolder, Written, write_part
@@ -27,7 +27,6 @@ from narrows.errors import SourceError
 TEXT_SUFFIXES = (".csv", ".tsv", ".txt", ".gz")
 BLOCK_BYTES = 1 << 24  # of a delimited file, parsed at a time
 BATCH_ROWS = 1 << 13  # of a Parquet file, read at a time
-HEAD_BYTES = 1 << 20  # looked at to see how it is laid out
 SCATTER = ".scattered"
 MOST_BUCKETS = 256  # files that are open at a time
 MEMORY_SHARE = 4  # a bucket is read whole, in one part of so many of the memory
@@ -169,41 +168,24 @@ def _files(path: str) -> list[str]:
     return files_of(path)
 
 
-class FileLayout(NamedTuple):
-    """How a delimited file is written, and in which encoding."""
-
-    dialect: delimited.Dialect
-    encoding: str
-
-
-def _layout_of(name: str, layout: TextLayout, noted: delimited.Told | None) -> FileLayout:
-    with pa.input_stream(name, compression="detect") as stream:
-        head = stream.read(HEAD_BYTES)
-    if not head.strip():
-        raise SourceError(f"{name} is empty; it needs at least one row")
-    lines = head if len(head) < HEAD_BYTES else head[: head.rfind(b"\n") + 1]
-    try:
-        text, assumed = decoded(lines, layout.encoding)
-    except UnicodeDecodeError:
+def _layout_of(name: str, layout: TextLayout, noted: delimited.Told | None) -> delimited.FileLayout:
+    """Return how a file is written, having said what was assumed."""
+    found = delimited.file_layout(name, layout)
+    if found.dialect.thousands is not None:
         raise SourceError(
-            f"{name} is not {layout.encoding}; leave --encoding out to have it found"
-        ) from None
-    dialect = delimited.detect(text, layout)
-    if dialect.thousands is not None:
-        raise SourceError(
-            f"{name} has {dialect.thousands!r} between thousands, which only files that are read "
-            "whole may have; write plain numbers first"
+            f"{name} has {found.dialect.thousands!r} between thousands, which only files that are "
+            "read whole may have; write plain numbers first"
         )
-    asks = not layout.na and delimited.has_question_marks(text, dialect)
     if noted is not None:
-        delimited.tell_assumptions(noted, name, layout, dialect, assumed, asks=asks)
-    if asks:
-        dialect = replace(dialect, na=(QUESTION_MARK,))
-    return FileLayout(dialect, layout.encoding or assumed or "utf-8")
+        encoding = None if layout.encoding else found.encoding
+        delimited.tell_assumptions(noted, name, layout, found.dialect, encoding, asks=found.asks)
+    if not found.asks:
+        return found
+    return found._replace(dialect=replace(found.dialect, na=(QUESTION_MARK,)))
 
 
 def _delimited(
-    name: str, written: FileLayout, text: Sequence[str], schema: pa.Schema | None
+    name: str, written: delimited.FileLayout, text: Sequence[str], schema: pa.Schema | None
 ) -> Iterator[pa.Table]:
     """Yield the rows of a delimited file; types are those of the first block of the first file."""
     names = written.dialect.names
@@ -228,7 +210,7 @@ def _delimited(
         ) from error
 
 
-def _first_schema(name: str, written: FileLayout, types: Json) -> pa.Schema:
+def _first_schema(name: str, written: delimited.FileLayout, types: Json) -> pa.Schema:
     """Return the types that the first block suggests; whole numbers may become others later on."""
     with _csv(name, written, types) as reader:
         inferred = reader.schema
@@ -241,7 +223,7 @@ def _first_schema(name: str, written: FileLayout, types: Json) -> pa.Schema:
     )
 
 
-def _csv(name: str, written: FileLayout, types: Json) -> Any:
+def _csv(name: str, written: delimited.FileLayout, types: Json) -> Any:
     layout = written.dialect
     stream = pa.input_stream(name, compression="detect")
     return arrow_csv.open_csv(
@@ -250,7 +232,7 @@ def _csv(name: str, written: FileLayout, types: Json) -> Any:
             column_names=layout.names,
             skip_rows_after_names=int(layout.header),
             block_size=BLOCK_BYTES,
-            encoding=written.encoding,
+            encoding=written.encoding or "utf-8",
         ),
         parse_options=arrow_csv.ParseOptions(delimiter=layout.delimiter, newlines_in_values=True),
         convert_options=arrow_csv.ConvertOptions(

@@ -18,10 +18,11 @@ def test_the_advice_is_on_stdout_at_80_columns(run) -> None:
     assert (done.exit_code, done.stderr) == (0, "")
     lines = done.stdout.splitlines()
     assert lines[0] == "wdbc.csv: 569 rows x 30 columns"
-    assert max(map(len, lines[: lines.index("on the command line")])) <= 80
+    assert max(map(len, lines[: lines.index("in Python")])) <= 80
     for part in ("warning", "advice", "outliers", "tails", "size", "time", "Autoencoder("):
         assert part in done.stdout
-    assert "diagnosis" not in done.stdout[: done.stdout.index("on the command line")]
+    assert "diagnosis" not in done.stdout[: done.stdout.index("in Python")]
+    assert "  X = pd.read_csv('wdbc.csv').drop(columns=['diagnosis', 'patient'])" in lines
     assert "\x1b[" not in done.stdout
 
 
@@ -109,3 +110,25 @@ def test_mistakes_have_the_exit_codes_of_the_other_verbs(run) -> None:
         done = run(*arguments)
         assert (done.exit_code, done.stdout) == (code, ""), arguments
         assert message in done.stderr
+
+
+def test_the_python_it_prints_runs(run, tmp_path: Path, monkeypatch: Any) -> None:
+    """As it stands, in a file of European habits, and of Parquet."""
+    monkeypatch.chdir(tmp_path)
+    rows = ["Größe;Preis;Ort;id"] + [
+        f"{150 + i},{i % 9};{'?' if i % 7 == 0 else f'{i},25'};{'Köln' if i % 2 else 'Ulm'};{i}"
+        for i in range(1, 80)
+    ]
+    Path("eu.csv").write_bytes("\n".join(rows).encode("latin-1"))
+    pd.DataFrame({f"x{i}": [0.1 * i * j % 7 for j in range(60)] for i in range(1, 5)}).to_parquet(
+        "t.parquet"
+    )
+    for data, *options in (("eu.csv", "--id", "id"), ("t.parquet",)):
+        done = run("advise", data, "--quick", "--set", "max_epochs=1", "--json", *options)
+        assert done.exit_code == 0, done.stderr
+        known: dict[str, Any] = {}
+        exec(json.loads(done.stdout)["call"], known)
+        assert known["model"].n_features_in_ == (3 if data == "eu.csv" else 4)
+    assert known["X"].shape == (60, 4)
+    printed = run("advise", "eu.csv", "--quick", "--id", "id").stdout
+    assert "pd.read_csv('eu.csv', sep=';', decimal=',', encoding='cp1252'" in printed
