@@ -130,7 +130,7 @@ def _images(path: Path) -> None:
 
 def _sequences(path: Path) -> None:
     X = np.sin(np.arange(20) * np.random.default_rng(0).uniform(0.2, 0.6, (90, 1)))
-    architecture = Recurrent(hidden=(6,))
+    architecture = Recurrent("signal", hidden=(6,))
     model = Autoencoder(1, architecture=architecture, max_epochs=2, random_state=0).fit(X[:60])
     model.report(path, X[60:], y=X[60:, 3])
 

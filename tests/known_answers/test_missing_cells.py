@@ -71,7 +71,8 @@ def test_views_hidden_in_a_sparse_table_are_means() -> None:
 def test_a_recurrent_encoder_sees_the_mean_in_a_hole_within_a_sequence() -> None:
     rows = HOLES.copy()
     rows[:, -1] = X[:, -1]  # every sequence has its last step, so all holes are within
-    model = Autoencoder(2, architecture=Recurrent(hidden=(4,)), scaling="minmax", max_epochs=1)
+    signal = Recurrent("signal", hidden=(4,))
+    model = Autoencoder(2, architecture=signal, scaling="minmax", max_epochs=1)
     model.set_params(random_state=0).fit(rows)
     filled = np.where(np.isnan(rows), np.nanmean(rows, 0), rows)
     np.testing.assert_allclose(model.transform(rows), model.transform(filled), atol=1e-7)

@@ -16,13 +16,15 @@ KINDS = [getattr(recipes, name) for name in recipes.__all__]
 @pytest.mark.parametrize("kind", KINDS, ids=recipes.__all__)
 def test_a_kind_fits_saves_and_loads(kind, breast_cancer, tmp_path) -> None:
     length = 12 if kind is recipes.k_sparse else 3  # of which it keeps 10
-    model = kind(length, max_epochs=3, random_state=0).fit(breast_cancer)
+    shaped = kind in (recipes.convolutional, recipes.lstm)  # which ask for the shape of a row
+    own = {"input_shape": "signal"} if shaped else {}
+    model = kind(length, max_epochs=3, random_state=0, **own).fit(breast_cancer)
     assert np.isfinite([row["objective"] for row in model.history_]).all()
     assert model.history_[-1]["objective"] < model.history_[0]["objective"]
     model.save(tmp_path / "model")
     again = load(tmp_path / "model").transform(breast_cancer)
     np.testing.assert_array_equal(again, model.transform(breast_cancer))
-    assert repr(clone(model)) == repr(kind(length, max_epochs=3, random_state=0))
+    assert repr(clone(model)) == repr(kind(length, max_epochs=3, random_state=0, **own))
 
 
 @pytest.mark.parametrize("kind", KINDS, ids=recipes.__all__)

@@ -11,6 +11,7 @@ import pyarrow as pa
 
 from narrows.cli import folder_output, join, models, output, places, tables
 from narrows.core.types import TableLike
+from narrows.data import containers
 from narrows.data.formats import files
 
 
@@ -133,7 +134,8 @@ def filled(
 
 
 def as_table(values: Any) -> TableLike:
-    """Return a data frame of whatever library as one of pyarrow; an array stays as it is."""
+    """Return a data frame of whatever library as one of pyarrow, images and sequences as rows."""
+    values = containers.opened(values)
     if isinstance(values, (np.ndarray, pa.Table)):
         return values
     return nw.from_native(values, eager_only=True).to_arrow()

@@ -8,6 +8,7 @@ import numpy as np
 from scipy import stats
 
 from narrows.core.types import Json, Matrix, TableLike
+from narrows.data import containers
 from narrows.data.reading import select_rows
 from narrows.errors import SeenRowsWarning
 from narrows.report.cells import Cells
@@ -95,7 +96,7 @@ def traversal(subject: ReportInput) -> Json:
     for component in by_spread(codes)[:COMPONENTS]:
         walked = np.tile(middle, (STEPS, 1))
         walked[:, component] = np.linspace(low[component], high[component], STEPS)
-        decoded = subject.model.inverse_transform(walked)
+        decoded = containers.opened(subject.model.inverse_transform(walked))
         cells = Cells.of(decoded, subject.names, subject.cells)
         entries.append(
             {

@@ -1,11 +1,14 @@
 from __future__ import annotations
 
+import io
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
+from click.testing import CliRunner
 from sklearn.datasets import load_digits
 from sklearn.pipeline import make_pipeline
 
@@ -17,11 +20,14 @@ from narrows import (
     Convolutional,
     Dense,
     Recurrent,
+    compare,
     pad_sequences,
     recipes,
 )
+from narrows.cli.main import cli
 from narrows.data.row_shape import RowShape
 from narrows.errors import DataError, ParameterError
+from narrows.metrics import explained_variance_scorer
 
 QUICK: dict[str, Any] = {"max_epochs": 2, "random_state": 0}
 IMAGES = load_digits().images[:120]
@@ -218,3 +224,24 @@ def test_what_goes_on_keeps_the_shape() -> None:
     parts = Autoencoder(2, architecture=Convolutional(channels=(4,)), **QUICK)
     parts.partial_fit(IMAGES).partial_fit(IMAGES[:30])
     assert parts.inverse_transform(parts.transform(IMAGES)).shape == IMAGES.shape
+
+
+def test_the_command_line_writes_images_as_rows(tmp_path: Path) -> None:
+    model = Autoencoder(2, **QUICK).fit(IMAGES)
+    model.save(tmp_path / "m")
+    codes = pd.DataFrame(model.transform(IMAGES[:5]), columns=model.get_feature_names_out())
+    codes.to_csv(tmp_path / "codes.csv", index=False)
+    done = CliRunner().invoke(cli, ["decode", str(tmp_path / "m"), str(tmp_path / "codes.csv")])
+    assert done.exit_code == 0, done.stderr
+    rows = pd.read_csv(io.StringIO(done.stdout)).to_numpy()
+    np.testing.assert_allclose(
+        rows, model.inverse_transform(model.transform(IMAGES[:5])).reshape(5, -1), rtol=1e-5
+    )
+
+
+def test_images_are_scored_and_compared() -> None:
+    model = Autoencoder(2, **QUICK).fit(IMAGES)
+    flat = explained_variance_scorer(model, IMAGES.reshape(120, -1))
+    assert explained_variance_scorer(model, IMAGES) == pytest.approx(flat)
+    compared = compare(IMAGES, methods=["pca", "autoencoder"], n_components=2, folds=2)
+    assert {cell["status"] for cell in compared.cells} == {"ok"}
