@@ -7,7 +7,6 @@ docs/components.md is what ``python benchmarks/components.py --write`` prints.
 
 from __future__ import annotations
 
-import argparse
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,7 +17,7 @@ from numpy.typing import NDArray
 from sklearn.datasets import load_breast_cancer, load_diabetes, load_digits, load_wine
 
 from narrows import Autoencoder
-from pages import replace_part
+from pages import print_part
 
 PAGE = Path(__file__).parent.parent / "docs" / "components.md"
 SHARE = 0.9
@@ -75,18 +74,5 @@ def rows() -> Iterator[str]:
         )
 
 
-def main() -> None:
-    """Print the table, and write it if asked."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--write", action="store_true", help=f"put it into {PAGE.name}")
-    lines = []
-    write = parser.parse_args().write
-    for line in rows():
-        print(line, flush=True)
-        lines.append(line)
-    if write:
-        replace_part(PAGE, "lengths", lines)
-
-
 if __name__ == "__main__":
-    main()
+    print_part(__doc__, PAGE, "lengths", rows())

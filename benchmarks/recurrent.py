@@ -6,7 +6,6 @@ walks. The table of docs/kinds/lstm.md is what ``python benchmarks/recurrent.py 
 
 from __future__ import annotations
 
-import argparse
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,7 +17,7 @@ from sklearn.decomposition import PCA
 
 from narrows import recipes
 from narrows.metrics import unexplained
-from pages import replace_part
+from pages import print_part
 
 PAGE = Path(__file__).parent.parent / "docs" / "kinds" / "lstm.md"
 SHAPE = 30, 3
@@ -62,18 +61,5 @@ def rows() -> Iterator[str]:
             yield f"| {make.__name__} | LSTM | {name} | {seconds:.1f} | {lost(test, back):.3f} |"
 
 
-def main() -> None:
-    """Print the table, and write it if asked."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--write", action="store_true", help=f"put it into {PAGE.name}")
-    lines = []
-    write = parser.parse_args().write
-    for line in rows():
-        print(line, flush=True)
-        lines.append(line)
-    if write:
-        replace_part(PAGE, "lengths", lines)
-
-
 if __name__ == "__main__":
-    main()
+    print_part(__doc__, PAGE, "lengths", rows())

@@ -6,6 +6,7 @@ import html
 import re
 import textwrap
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from sklearn.base import clone
@@ -243,6 +244,7 @@ def advise(
     if input_shape is not None:
         row_shape = RowShape.declared(input_shape, table.n_features)
     part = setting_checks.declared(row_shape)
+    plan.take_shape(table, row_shape)
     plan.run((*cell_checks.CHECKS, *setting_checks.BEFORE_SIZE), table)
     plan.settings.update({key: value for key, value in _given(table).items() if value is not None})
     plan.settings["random_state"] = seed
@@ -268,6 +270,20 @@ class _Plan:
         self.asked = dict(asked)
         self.settings = dict(asked)
         self.remarks: list[Remark] = []
+
+    def take_shape(self, table: Profile, row_shape: RowShape | None) -> None:
+        """Refuse an architecture that needs the shape of a row, or give it that.
+
+        Sequences of different length leave no choice.
+        """
+        if row_shape is not None and row_shape.is_ragged:
+            only = setting_checks.declared(row_shape)
+            for settings in (self.asked, self.settings):
+                settings.setdefault("architecture", only)
+        composition = setting_checks.composed(self.settings)
+        shaped = composition.for_rows(replace(table.layout, row_shape=row_shape))
+        if shaped.architecture is not composition.architecture:
+            self.settings["architecture"] = shaped.architecture
 
     def run(self, these: Any, table: Profile) -> None:
         for check in these:

@@ -145,16 +145,16 @@ def _unknown_option(error: click.NoSuchOption) -> click.UsageError:
     Names are compared without the dashes, which all have in common.
     """
     params = [] if error.ctx is None else error.ctx.command.get_params(error.ctx)
-    known = [name for param in params for name in (*param.opts, *param.secondary_opts)]
+    options = [name for param in params for name in (*param.opts, *param.secondary_opts)]
     wanted = error.option_name.lstrip("-")
     shares = {
         name: difflib.SequenceMatcher(None, wanted, name.lstrip("-")).ratio()
-        for name in known
+        for name in options
         if name.startswith("--")
     }
     best = max(shares.values(), default=0.0)
     near = [name for name, share in shares.items() if share >= max(NEAR, best - 0.05)]
-    same = [name for name in (ELSEWHERE.get(wanted),) if name in known]
+    same = [name for name in (ELSEWHERE.get(wanted),) if name in options]
     advice = " or ".join(map(repr, same or near))
     question = f" Did you mean {advice}?" if advice else ""
     return click.UsageError(f"No such option {error.option_name!r}.{question}", error.ctx)

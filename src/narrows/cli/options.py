@@ -199,9 +199,9 @@ def text_layout(function: Function) -> Function:
     """Add the options for how CSV files are written, which the verb gets as one: ``layout``."""
 
     @functools.wraps(function)
-    def with_layout(*args: Any, **given: Any) -> Any:
-        layout = {field.name: given.pop(field.name) for field in fields(TextLayout)}
-        return function(*args, **given, layout=TextLayout(**layout))
+    def with_layout(*args: Any, **values: Any) -> Any:
+        layout = {field.name: values.pop(field.name) for field in fields(TextLayout)}
+        return function(*args, **values, layout=TextLayout(**layout))
 
     for option in reversed(_TEXT):
         with_layout = option(with_layout)

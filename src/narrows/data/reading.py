@@ -197,15 +197,11 @@ def select_columns(table: TableLike, columns: Sequence[int]) -> TableLike:
 def selectable(reader: Estimator, X: TableLike) -> TableLike:
     """Return a table whose rows can be taken by number: a data frame, an array or a CSR array.
 
-    Images and sequences stay what they are.
-
     Raises
     ------
     DataError
         If it cannot be read at all.
     """
-    if RowShape.of(X) is not None:
-        return X
     X = containers.opened(X)
     if nw.dependencies.is_into_dataframe(X):
         return X
@@ -220,8 +216,6 @@ def select_rows(table: TableLike, rows: Any) -> TableLike:
     """Return some rows of an array, CSR array or data frame, by number, as what it is."""
     if nw.dependencies.is_into_dataframe(table):
         return frame_of(table)[np.asarray(rows).tolist(), :].to_native()
-    if isinstance(table, (list, tuple)):
-        return [table[int(row)] for row in np.arange(len(table))[rows]]
     return (table if hasattr(table, "shape") else np.asarray(table))[rows]
 
 

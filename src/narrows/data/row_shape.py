@@ -58,7 +58,10 @@ class RowShape:
         """Return the shape of the rows of X; None of a table, whose rows are flat."""
         if isinstance(X, (list, tuple)):
             return cls._of_list(X)
-        shape = tuple(getattr(X, "shape", ()))
+        return cls._of_shape(tuple(getattr(X, "shape", ())))
+
+    @classmethod
+    def _of_shape(cls, shape: tuple[int, ...]) -> RowShape | None:
         if not 3 <= len(shape) <= MOST_AXES + 1 or not all(shape[1:]):
             return None
         axes = shape[1:]
@@ -76,7 +79,7 @@ class RowShape:
         shapes = {tuple(row.shape) for row in X}
         if dimensions == {2} or (dimensions == {1} and len(shapes) > 1):
             return cls._of_sequences(X)
-        return cls.of(np.broadcast_to(0.0, (len(X), *shapes.pop()))) if len(shapes) == 1 else None
+        return cls._of_shape((len(X), *shapes.pop())) if len(shapes) == 1 else None
 
     @classmethod
     def _of_sequences(cls, X: Sequence[Any]) -> RowShape:
@@ -178,7 +181,7 @@ class RowShape:
             How wide the rows are to be, where sequences may be longer than any of these.
         """
         if self.is_list:
-            n_steps = None if n_features is None else max(1, n_features // self.axes[1])
+            n_steps = None if n_features is None else max(1, n_features // max(1, self.axes[1]))
             return sequences.pad_sequences(X, n_steps)
         array = np.asarray(X)
         if self.channels_last:

@@ -248,11 +248,11 @@ def join_windows(values: Any, n_times: int, n_steps: int | None = None, stride: 
         )
     total = np.zeros((times, *array.shape[2:]))
     count = np.zeros_like(total)
-    known = ~np.isnan(array)
+    present = ~np.isnan(array)
     for step in range(length):  # of all windows at once: these times are all different
         at = slice(step, step + every * (len(array) - 1) + 1, every)
-        total[at] += np.where(known[:, step], array[:, step], 0.0)
-        count[at] += known[:, step]
+        total[at] += np.where(present[:, step], array[:, step], 0.0)
+        count[at] += present[:, step]
     mean: Matrix = np.divide(total, count, out=np.full_like(total, np.nan), where=count > 0)
     return mean
 

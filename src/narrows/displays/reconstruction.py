@@ -9,6 +9,7 @@ import numpy as np
 
 from narrows.core import checks
 from narrows.core.types import Estimator, Matrix, TableLike
+from narrows.data import containers
 from narrows.data.reading import select_rows
 from narrows.displays.axes import COLORS
 from narrows.errors import ParameterError
@@ -99,8 +100,8 @@ class ReconstructionDisplay:
         if shape is not None:
             count = min(checks.integer("n_rows", n_rows, low=1), len(X))
             X = select_rows(X, np.arange(count))
-        rebuilt = np.asarray(estimator.reconstruct(X), float)
-        return cls(np.asarray(X, float), rebuilt, shape=shape).plot(axes)
+        rows, rebuilt = (containers.opened(table) for table in (X, estimator.reconstruct(X)))
+        return cls(np.asarray(rows, float), np.asarray(rebuilt, float), shape=shape).plot(axes)
 
     def plot(self, axes: Any = None) -> Self:
         """Draw the rows; see `from_estimator`.

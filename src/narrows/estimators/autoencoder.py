@@ -139,11 +139,11 @@ class Autoencoder(
         parts are held out in turn, and the chosen training is then repeated on all rows; from 4,000
         rows on a tenth is held out, 2,000 at most, and what was trained on the others is kept.
     batch_size : int or "auto", default="auto"
-        Rows per step. "auto" gives some 16 to 32 steps per epoch, of 16 to 256
-        rows.
+        Rows per step. "auto" gives some 16 to 32 steps per epoch, of 16 to 256 rows; half as many
+        of recurrent layers.
     max_epochs : int or "auto", default="auto"
         Passes over the rows. "auto" gives some 4,000 steps, in 10 to 200 epochs; fewer steps with
-        optimizer="auto" from a PCA.
+        optimizer="auto" from a PCA, and some 250 of up to 128 rows with recurrent layers.
     early_stopping : bool, default=False
         Whether to hold out rows, stop when their objective no longer falls, and restore the best
         weights.
@@ -581,7 +581,7 @@ class Autoencoder(
         if taken.is_sample:
             refuse_all_rows(settings)
         runtime = resolve(self.device, self.precision)
-        length, lengths = self._length(taken, before, session)
+        length, lengths = self._length(taken, layout, before, session)
         composition = resolve_composition({**settings, "n_components": length}).for_rows(layout)
         # What does not go together is refused before the rows are looked at.
         network = self._network(composition, layout, runtime.dtype, before)
@@ -644,6 +644,7 @@ class Autoencoder(
     def _length(
         self,
         taken: Taken,
+        layout: Layout,
         before: FittedModel | None,
         session: AnySession | None,
     ) -> tuple[int, list[Json] | None]:
@@ -656,7 +657,7 @@ class Autoencoder(
         seed = self._seed(session)
 
         def chosen() -> bytes:
-            return json.dumps(length_search.choose(self, *taken[:3], seed)).encode()
+            return json.dumps(length_search.choose(self, layout, *taken[:3], seed)).encode()
 
         length, lengths = json.loads(current().of_first(chosen))
         return int(length), lengths

@@ -12,10 +12,12 @@ import numpy as np
 from sklearn.base import clone
 from sklearn.decomposition import PCA
 
+from narrows.architectures.block import Architecture
 from narrows.core.group import alone
 from narrows.core.types import Estimator, Json, Matrix, TableLike, TargetLike
-from narrows.data import reading
+from narrows.data import containers, reading
 from narrows.data.column_statistics import dense
+from narrows.data.layout import Layout
 from narrows.data.parallel_analysis import parallel_analysis
 from narrows.data.scaling import Scaling
 from narrows.errors import (
@@ -39,6 +41,7 @@ HIDDEN = 0.2  # of the cells of those
 
 def choose(
     estimator: Estimator,
+    layout: Layout,
     X: TableLike,
     y: TargetLike,
     sample_weight: TargetLike,
@@ -56,6 +59,8 @@ def choose(
     ----------
     estimator : Autoencoder
         Whose settings; not fitted, nor changed.
+    layout : Layout
+        What the rows are, for an architecture that takes their shape.
     X : array, CSR array or data frame of shape (n_samples, n_features)
         The rows.
     y, sample_weight : array of shape (n_samples,), optional
@@ -74,7 +79,11 @@ def choose(
         If there are too few rows to hold some out.
     """
     asked = code_length.check(estimator.n_components)
-    search = _Search.of(estimator, X, y, sample_weight, seed)
+    estimator = clone(estimator)
+    if not layout.views:
+        own = Architecture.of(estimator.architecture)
+        estimator.set_params(architecture=own.for_rows(layout.n_features, layout.row_shape))
+    search = _Search.of(estimator, containers.opened(X), y, sample_weight, seed)
     with alone():
         if isinstance(asked, str):
             length, beside = _by_parallel_analysis(search)

@@ -641,3 +641,20 @@ def test_images_need_not_be_flat() -> None:
     flat = advise(blobs(60), input_shape=(12, 12), n_components=2, max_epochs=1, quick=True)
     images = advise(blobs(60).reshape(-1, 12, 12), n_components=2, max_epochs=1, quick=True)
     assert images.about("architecture").call == flat.about("architecture").call
+
+
+def test_sequences_of_different_length_are_for_recurrent_layers() -> None:
+    rng = np.random.default_rng(0)
+    sequences = [rng.normal(size=(length, 2)) for length in rng.integers(3, 9, 60)]
+    known: dict[str, Any] = {"X": sequences}
+    exec(advise(sequences, quick=True, max_epochs=1).call, known)
+    assert isinstance(known["model"].architecture, Recurrent)
+
+
+def test_an_architecture_is_given_the_shape_or_asked_for_it() -> None:
+    settings = {"architecture": "convolutional", "max_epochs": 1, "quick": True}
+    with pytest.raises(ParameterError, match=r"write Convolutional\(\(12, 12\)\)"):
+        advise(blobs(60), **settings)
+    known: dict[str, Any] = {"X": blobs(60)}
+    exec(advise(blobs(60), input_shape=(12, 12), **settings).call, known)
+    assert tuple(known["model"].architecture.input_shape) == (12, 12)

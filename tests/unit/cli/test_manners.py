@@ -380,3 +380,20 @@ def test_files_as_europe_writes_them_are_read_and_said_to_be(small: Path) -> Non
     assert table["Größe"].iloc[0] == 151.1
     assert table["Preis"].isna().sum() == 8
     assert set(table["Ort"]) == {"Köln"}
+
+
+def test_a_dry_run_asks_for_the_shape_of_a_row(run, tmp_path: Path) -> None:
+    flat = ("--set", "architecture=convolutional", "-o", tmp_path / "m")
+    codes = [run(*FIT, *flat, *options) for options in ((), ("--dry-run",))]
+    assert [done.exit_code for done in codes] == [2, 2]
+    assert codes[0].stderr == codes[1].stderr
+
+
+def test_a_long_file_of_utf_16_is_converted(run, tmp_path: Path) -> None:
+    """What is looked at of it may end within a letter."""
+    text = "a;b\n" + "".join(f"{i},5;{i % 7}\n" for i in range(80_000))
+    (tmp_path / "t.csv").write_bytes(text.encode("utf-16"))
+    done = run("convert", tmp_path / "t.csv", "-o", tmp_path / "parts")
+    assert done.exit_code == 0, done.stderr
+    table = pd.read_parquet(tmp_path / "parts")
+    assert table["a"].tolist() == [i + 0.5 for i in range(80_000)]

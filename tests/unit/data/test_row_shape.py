@@ -19,6 +19,7 @@ from narrows import (
     AutoencoderClassifier,
     Convolutional,
     Dense,
+    ReconstructionDisplay,
     Recurrent,
     compare,
     pad_sequences,
@@ -245,3 +246,29 @@ def test_images_are_scored_and_compared() -> None:
     assert explained_variance_scorer(model, IMAGES) == pytest.approx(flat)
     compared = compare(IMAGES, methods=["pca", "autoencoder"], n_components=2, folds=2)
     assert {cell["status"] for cell in compared.cells} == {"ok"}
+
+
+def test_the_length_is_chosen_on_rows_of_their_shape() -> None:
+    """Sequences held out may be longer than those that a trial is fitted to."""
+    model = recipes.lstm("auto", hidden=(4,), **QUICK).fit(SEQUENCES)
+    assert model.lengths_
+    assert [len(one) for one in model.reconstruct(SEQUENCES[-2:])] == [len(SEQUENCES[-2]), 9]
+    shaped = Autoencoder("auto", architecture=Convolutional(channels=(2,)), **QUICK).fit(IMAGES)
+    assert shaped.reconstruct(IMAGES).shape == IMAGES.shape
+    assert shaped.architecture.input_shape is None  # the setting is left alone
+
+
+def test_sequences_without_channels_are_refused() -> None:
+    model = recipes.lstm(2, hidden=(4,), **QUICK).fit(SEQUENCES)
+    for wrong in (np.zeros((3, 0)), np.zeros((3, 3))):
+        with pytest.raises(DataError, match="those of fit had"):
+            model.transform([wrong, wrong[:2]])
+    with pytest.raises(DataError, match="at least one step"):
+        recipes.lstm(2, **QUICK).fit([np.zeros((3, 0)), np.zeros((2, 0))])
+
+
+def test_sequences_can_be_drawn() -> None:
+    pytest.importorskip("matplotlib")
+    model = recipes.lstm(2, hidden=(4,), **QUICK).fit(SEQUENCES)
+    drawn = ReconstructionDisplay.from_estimator(model, SEQUENCES)
+    assert drawn.rows.shape == drawn.rebuilt.shape == (61, 18)

@@ -83,8 +83,8 @@ def command(
     )
     advice = _for_pandas(advice)
     left_out = [*drop, *targets, *selection["ids"], *_dropped(advice)]
-    not_used = [*drop, *targets, *selection["ids"]]
-    call = _with_reading(advice.call, data, tables.split(not_used), selection["layout"])
+    features = chosen.features.column_names
+    call = _with_reading(advice.call, data, features, selection["layout"])
     line = _command(advice.settings, data, left_out) if _fits(chosen.features, advice) else None
     if as_json:
         output.json_object({"data": data, **advice.to_dict(), "call": call, "command": line})
@@ -147,8 +147,10 @@ def _command(settings: Named, data: str, left_out: Sequence[str]) -> str:
     return shlex.join([*words, "-o", "model"])
 
 
-def _with_reading(call: str, data: str, dropped: Sequence[str], layout: TextLayout) -> str:
+def _with_reading(call: str, data: str, features: Sequence[str], layout: TextLayout) -> str:
     """Return lines of Python with the one that reads a file by pandas, as it was read here."""
+    from pyarrow import parquet
+
     from narrows.cli import folders
     from narrows.data.formats import delimited, files
     from narrows.data.sources.parquet_source import SUFFIXES
@@ -156,20 +158,26 @@ def _with_reading(call: str, data: str, dropped: Sequence[str], layout: TextLayo
     if data == files.STANDARD_STREAM or folders.is_source(data):
         return call
     options: Json = {}
-    if not data.lower().endswith(SUFFIXES):
+    reader = "read_parquet" if data.lower().endswith(SUFFIXES) else "read_csv"
+    if reader == "read_parquet":
+        columns = parquet.read_schema(data).names
+    else:
         dialect, encoding, asks = delimited.file_layout(data, layout)
         names: Json = {"sep": dialect.delimiter, "decimal": dialect.decimal}
         names |= {"thousands": dialect.thousands, "encoding": encoding}
         options = {name: v for name, v in names.items() if v not in (None, USUAL.get(name))}
         nothing = [*dialect.na, *(["?"] if asks else [])]
         options |= {"na_values": nothing} if nothing else {}
+        columns = list(dialect.names)
         if not dialect.header:
-            options |= {"header": None, "names": list(dialect.names)}
-    reader = "read_csv" if options or not data.lower().endswith(SUFFIXES) else "read_parquet"
+            options |= {"header": None, "names": columns}
     written = ", ".join([repr(data), *(f"{name}={value!r}" for name, value in options.items())])
-    drop = f".drop(columns={list(dropped)!r})" if dropped else ""
+    dropped = [name for name in columns if name not in set(features)]
+    choice = f".drop(columns={dropped!r})" if dropped else ""
+    if len(dropped) > len(features):
+        choice = f"[{list(features)!r}]"
     imports, _, rest = call.partition("\n\n")
-    return f"import pandas as pd\n{imports}\n\nX = pd.{reader}({written}){drop}\n{rest}"
+    return f"import pandas as pd\n{imports}\n\nX = pd.{reader}({written}){choice}\n{rest}"
 
 
 def _show(advice: Any, where: str, call: str, line: str | None) -> None:

@@ -286,7 +286,7 @@ def _report_plan(model: Estimator, features: pa.Table | Source, asked: Request) 
         "n_components": model.n_components,
     }
     if not code_length.is_open(model.n_components):
-        composition = resolve_composition(model.get_params(deep=False))
+        composition = resolve_composition(model.get_params(deep=False)).for_rows(layout)
         network = composition.network(layout.measured(rows, None), torch.float32)
         plan["n_parameters"] = sum(p.numel() for p in network.trained_parameters())
     if asked.as_json and together.rank() == 0:

@@ -33,7 +33,6 @@ SAMPLE_BYTES = 1 << 16
 SAMPLE_ROWS = 100
 MIN_BLOCK_BYTES = 1 << 20
 HEAD_BYTES = 1 << 20  # looked at to see how a file is laid out
-BOM = b"\xef\xbb\xbf"
 
 # A number as people write it, the decimal comma of half of Europe included: it only decides which
 # rows are data, and a column of decimal commas is refused by name later on.
@@ -100,8 +99,7 @@ def parse(
     SourceError
         If the bytes are no table: empty, binary, rows of unequal length, a name given twice.
     """
-    given = data
-    data, encoding = _decoded(given, where, layout)
+    data, encoding = _decoded(data, where, layout)
     _refuse_binary(data, where)
     if not data.strip():
         raise SourceError(f"{where} is empty; it needs at least one row of numbers")
@@ -165,8 +163,7 @@ def file_layout(name: str, layout: TextLayout = AS_FOUND) -> FileLayout:
         head = stream.read(HEAD_BYTES)
     if not head.strip():
         raise SourceError(f"{name} is empty; it needs at least one row")
-    lines = head if len(head) < HEAD_BYTES else head[: head.rfind(b"\n") + 1]
-    data, assumed = _decoded(lines, name, layout)
+    data, assumed = _decoded(head, name, layout, whole=len(head) < HEAD_BYTES)
     dialect = detect(data, layout)
     asks = not layout.na and has_question_marks(data, dialect)
     return FileLayout(dialect, layout.encoding or assumed, asks)
@@ -184,9 +181,11 @@ def has_question_marks(data: bytes, dialect: Dialect) -> bool:
     )
 
 
-def _decoded(data: bytes, where: str, layout: TextLayout) -> tuple[bytes, str | None]:
+def _decoded(
+    data: bytes, where: str, layout: TextLayout, *, whole: bool = True
+) -> tuple[bytes, str | None]:
     try:
-        return decoded(data, layout.encoding)
+        return decoded(data, layout.encoding, whole=whole)
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
         raise SourceError(
@@ -235,7 +234,7 @@ def _with_numbers(table: pa.Table, dialect: Dialect, text: Sequence[str]) -> tup
 def _as_numbers(column: pa.ChunkedArray, dialect: Dialect) -> tuple[pa.ChunkedArray, bool]:
     trimmed = pc.utf8_trim_whitespace(column)
     nothing = pc.is_in(trimmed, value_set=pa.array(["", *dialect.na], pa.string()))
-    known = pc.if_else(nothing, None, column) if dialect.na else column
+    as_text = pc.if_else(nothing, None, column) if dialect.na else column
     cells = pc.if_else(nothing, None, trimmed)
     if dialect.thousands is not None:
         between, before = (f"\\x{{{ord(m):x}}}" for m in (dialect.thousands, dialect.decimal))
@@ -252,11 +251,11 @@ def _as_numbers(column: pa.ChunkedArray, dialect: Dialect) -> tuple[pa.ChunkedAr
     asked = pc.equal(cells, QUESTION_MARK)
     values = pc.if_else(asked, None, cells)
     if values.null_count == len(values):
-        return known, False
+        return as_text, False
     for kind in (pa.int64(), pa.float64()):
         with contextlib.suppress(pa.ArrowInvalid):  # not all of it is of that kind
             return values.cast(kind), bool(pc.any(asked).as_py())
-    return known, False
+    return as_text, False
 
 
 def _sample(data: bytes) -> str:

@@ -96,8 +96,10 @@ class TextLayout:
 AS_FOUND = TextLayout()
 
 
-def decoded(data: bytes, encoding: str | None) -> tuple[bytes, str | None]:
+def decoded(data: bytes, encoding: str | None, *, whole: bool = True) -> tuple[bytes, str | None]:
     """Return bytes as UTF-8, and the encoding that was assumed; None where they were UTF-8.
+
+    Where they are not the whole file, a letter that is cut off at their end is left out.
 
     Raises
     ------
@@ -105,15 +107,18 @@ def decoded(data: bytes, encoding: str | None) -> tuple[bytes, str | None]:
         If they are not what ``encoding`` says.
     """
     if encoding is not None:
-        return data.decode(encoding).removeprefix("\ufeff").encode(), None
+        return _as_utf8(data, encoding, whole=whole), None
     if data.startswith(UTF16):
-        return data.decode("utf-16").encode(), "utf-16"
-    data = data.removeprefix(codecs.BOM_UTF8)
+        return _as_utf8(data, "utf-16", whole=whole), "utf-16"
     try:
-        data.decode("utf-8")
+        return _as_utf8(data, "utf-8", whole=whole), None
     except UnicodeDecodeError:
         return _western(data)
-    return data, None
+
+
+def _as_utf8(data: bytes, encoding: str, *, whole: bool) -> bytes:
+    text = codecs.getincrementaldecoder(encoding)().decode(data, final=whole)
+    return text.removeprefix("\ufeff").encode()
 
 
 def _western(data: bytes) -> tuple[bytes, str]:

@@ -170,18 +170,19 @@ def _files(path: str) -> list[str]:
 
 def _layout_of(name: str, layout: TextLayout, noted: delimited.Told | None) -> delimited.FileLayout:
     """Return how a file is written, having said what was assumed."""
-    found = delimited.file_layout(name, layout)
-    if found.dialect.thousands is not None:
+    written = delimited.file_layout(name, layout)
+    dialect = written.dialect
+    if dialect.thousands is not None:
         raise SourceError(
-            f"{name} has {found.dialect.thousands!r} between thousands, which only files that are "
-            "read whole may have; write plain numbers first"
+            f"{name} has {dialect.thousands!r} between thousands, which only files that are read "
+            "whole may have; write plain numbers first"
         )
     if noted is not None:
-        encoding = None if layout.encoding else found.encoding
-        delimited.tell_assumptions(noted, name, layout, found.dialect, encoding, asks=found.asks)
-    if not found.asks:
-        return found
-    return found._replace(dialect=replace(found.dialect, na=(QUESTION_MARK,)))
+        encoding = None if layout.encoding else written.encoding
+        delimited.tell_assumptions(noted, name, layout, dialect, encoding, asks=written.asks)
+    if not written.asks:
+        return written
+    return written._replace(dialect=replace(dialect, na=(QUESTION_MARK,)))
 
 
 def _delimited(

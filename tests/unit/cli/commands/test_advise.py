@@ -22,7 +22,7 @@ def test_the_advice_is_on_stdout_at_80_columns(run) -> None:
     for part in ("warning", "advice", "outliers", "tails", "size", "time", "Autoencoder("):
         assert part in done.stdout
     assert "diagnosis" not in done.stdout[: done.stdout.index("in Python")]
-    assert "  X = pd.read_csv('wdbc.csv').drop(columns=['diagnosis', 'patient'])" in lines
+    assert "  X = pd.read_csv('wdbc.csv').drop(columns=['patient', 'diagnosis'])" in lines
     assert "\x1b[" not in done.stdout
 
 
@@ -132,3 +132,19 @@ def test_the_python_it_prints_runs(run, tmp_path: Path, monkeypatch: Any) -> Non
     assert known["X"].shape == (60, 4)
     printed = run("advise", "eu.csv", "--quick", "--id", "id").stdout
     assert "pd.read_csv('eu.csv', sep=';', decimal=',', encoding='cp1252'" in printed
+
+
+def test_the_python_it_prints_takes_the_columns_that_were_chosen(
+    run, monkeypatch: Any, tmp_path: Path
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    values = {f"x{i}": [0.1 * i * j % 7 for j in range(60)] for i in range(1, 6)}
+    pd.DataFrame({**values, "a, b": 1.5}).to_csv("t.csv", index=False)
+    for options, chosen in (
+        (("--columns", "x1,x3"), ["x1", "x3"]),
+        (("--drop", "a, b", "--id", "x5"), ["x1", "x2", "x3", "x4"]),
+    ):
+        known: dict[str, Any] = {}
+        quick = ("--quick", "--set", "max_epochs=1", "--json")
+        exec(json.loads(run("advise", "t.csv", *quick, *options).stdout)["call"], known)
+        assert list(known["X"].columns) == chosen
