@@ -397,3 +397,14 @@ def test_a_long_file_of_utf_16_is_converted(run, tmp_path: Path) -> None:
     assert done.exit_code == 0, done.stderr
     table = pd.read_parquet(tmp_path / "parts")
     assert table["a"].tolist() == [i + 0.5 for i in range(80_000)]
+
+
+def test_a_letter_of_another_encoding_late_in_a_long_file_is_named(run, tmp_path: Path) -> None:
+    rows = b"a;b\n" + b"".join(b"%d,5;ok\n" % i for i in range(150_000)) + b"1,5;caf\xe9\n"
+    (tmp_path / "t.csv").write_bytes(rows)
+    done = run("convert", tmp_path / "t.csv", "-o", tmp_path / "parts")
+    assert done.exit_code == 3
+    assert "column 'b' has bytes that are not utf-8" in done.stderr
+    done = run("convert", tmp_path / "t.csv", "-o", tmp_path / "other", "--encoding", "latin-1")
+    assert done.exit_code == 0, done.stderr
+    assert pd.read_parquet(tmp_path / "other")["b"].iloc[-1] == "café"

@@ -206,8 +206,8 @@ def _delimited(
     except pa.ArrowInvalid as error:
         reason = str(error).split("\n")[0]
         raise SourceError(
-            f"cannot read {name}: {reason}; mend the line, or keep the column as it is written "
-            "with --text NAME"
+            f"cannot read {name}: {reason}; mend the line, keep the column as it is written with "
+            "--text NAME, or say how the file is written (--encoding, --decimal, --na)"
         ) from error
 
 
@@ -215,6 +215,13 @@ def _first_schema(name: str, written: delimited.FileLayout, types: Json) -> pa.S
     """Return the types that the first block suggests; whole numbers may become others later on."""
     with _csv(name, written, types) as reader:
         inferred = reader.schema
+    undecoded = [field.name for field in inferred if pa.types.is_binary(field.type)]
+    if undecoded:
+        raise SourceError(
+            f"{name}: column {undecoded[0]!r} has bytes that are not "
+            f"{written.encoding or 'utf-8'}, though the beginning of the file is; say what it is, "
+            "for example --encoding latin-1"
+        )
     wider = {pa.int64(): pa.float64(), pa.null(): pa.float64()}
     return pa.schema(
         [
