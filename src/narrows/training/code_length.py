@@ -53,7 +53,8 @@ def in_words(n_components: int | float | str, lengths: Sequence[Json]) -> str | 
         return f"the shortest code that keeps {n_components:.1%}: it keeps {kept}"
     start = next(row for row in lengths if row["start"])
     if start is chosen:
-        return f"what parallel analysis finds; shorter codes say less of hidden cells; {kept} kept"
+        shorter = "; shorter codes say less of hidden cells" * (start["n_components"] > 1)
+        return f"what parallel analysis finds{shorter}; {kept} kept"
     return (
         f"says as much of hidden cells as the {start['n_components']} of parallel analysis; {kept} "
         "kept"
