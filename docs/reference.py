@@ -30,6 +30,7 @@ ESTIMATORS = (
 )
 RESULTS = ("Advice", "Comparison", "Group", "Source")
 GIVEN = ("Checkpoint",)
+OBSERVERS = ("Observer", "TensorBoard", "MLflow")
 DISPLAYS = (
     "HistoryDisplay",
     "CodeDisplay",
@@ -120,6 +121,8 @@ def page() -> str:
     parts += [described(n) for n in narrows.__all__ if inspect.isfunction(value(n))]
     parts += ["## What functions return", *(described(name) for name in RESULTS)]
     parts += ["## What `fit` is given beside a table", *(described(name) for name in GIVEN)]
+    parts += ["## What is told of a fit", "[How to](watching.md)."]
+    parts += [described(name) for name in OBSERVERS]
     parts += ["## Pictures", *(described(name) for name in DISPLAYS)]
     for axis, (heading, note) in AXES.items():
         parts += [f"## {heading}", members(axis)]

@@ -82,6 +82,9 @@ from narrows.losses.pointwise import Correntropy as Correntropy
 from narrows.losses.pointwise import CrossEntropy as CrossEntropy
 from narrows.losses.pointwise import Huber as Huber
 from narrows.losses.pointwise import SquaredError as SquaredError
+from narrows.observers.mlflow import MLflow as MLflow
+from narrows.observers.observer import Observer as Observer
+from narrows.observers.tensorboard import TensorBoard as TensorBoard
 from narrows.penalties.adversarial import Adversarial as Adversarial
 from narrows.penalties.contraction import Contraction as Contraction
 from narrows.penalties.divergence import KL as KL

@@ -25,7 +25,7 @@ LAYERS = (
     ("training",),
     ("inference",),
     ("persistence",),
-    ("report", "export"),
+    ("report", "export", "observers"),
     ("estimators",),
     ("recipes", "baselines", "advice", "testing"),
     ("comparison", "serving"),

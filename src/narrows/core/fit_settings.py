@@ -35,3 +35,9 @@ def written_settings(estimator: Estimator) -> Json:
         settings: Json = estimator._settings_to_save()
         return settings
     return dict(settings_of_fit(estimator))
+
+
+def settings_in_words(estimator: Estimator) -> dict[str, str]:
+    """Return the present settings by name, each on one line."""
+    settings = estimator.get_params(deep=False).items()
+    return {name: " ".join(repr(value).split()) for name, value in settings}

@@ -43,7 +43,8 @@ class Table(Protocol):
     Data that need not fit in memory are one more class with these members
     (`narrows.data.sources.streamed_table`). ``resident`` says whether all rows are where the
     network is, so that the processor has no part in taking some; ``streams`` whether they are read
-    again in each epoch, of which ``epoch`` is the number.
+    again in each epoch, of which ``epoch`` is the number. ``n_rows`` are there to train on; the
+    numbers of ``validation`` come after them, and are of rows that are only looked at.
     """
 
     resident: bool
@@ -72,12 +73,16 @@ class Table(Protocol):
 
     @property
     def at_hand(self) -> Tensor:
-        """The numbers of the rows that can be taken at any time."""
+        """The numbers of the rows to train on that can be taken at any time."""
+
+    @property
+    def validation(self) -> Tensor:
+        """The numbers of the rows that came for validation; often none."""
 
     def split(
         self, fraction: float | None, generator: torch.Generator
     ) -> tuple[RowNumbers, Tensor]:
-        """Return rows to train on and rows to hold out, which are none without a fraction."""
+        """Return rows to train on and rows to hold out: those for validation, or a fraction."""
 
     def shuffled(
         self,
@@ -126,6 +131,7 @@ class _KnownRows:
     target: Tensor | None
     n_rows: int
     waited = 0.0  # for rows to be read: they are here
+    n_validation = 0
     resident: bool
     streams = False
     epoch = 0  # whichever it is, the rows are there
@@ -137,15 +143,25 @@ class _KnownRows:
 
     @property
     def at_hand(self) -> Tensor:
-        """The numbers of all rows."""
+        """The numbers of all rows to train on."""
         return torch.arange(self.n_rows)
+
+    @property
+    def validation(self) -> Tensor:
+        """The numbers of the rows for validation."""
+        return torch.arange(self.n_rows, self.n_rows + self.n_validation)
+
+    @property
+    def all_rows(self) -> Tensor:
+        """The numbers of all rows, those for validation last."""
+        return torch.arange(self.n_rows + self.n_validation)
 
     def split(
         self, fraction: float | None, generator: torch.Generator
     ) -> tuple[RowNumbers, Tensor]:
-        """Return rows to train on and rows to hold out, which are none without a fraction."""
-        if fraction is None or self.n_rows < 2:
-            return torch.arange(self.n_rows), torch.arange(0)
+        """Return rows to train on and rows to hold out: those for validation, or a fraction."""
+        if self.n_validation or fraction is None or self.n_rows < 2:
+            return self.at_hand, self.validation
         return batches.split(self.n_rows, fraction, generator)
 
     def shuffled(
@@ -177,13 +193,14 @@ class _KnownRows:
         Parameters
         ----------
         codes : Tensor of shape (n_rows, n_codes)
-            The layers' outputs.
+            The layers' outputs of all rows, those for validation last.
         observed : bool Tensor of shape (n_rows, n_codes), optional
             True where there was something to make them of.
         views : sequence of sequence of int
             Which of them each view has, where there are several views.
         """
-        return DenseTable(codes, self.sample_weight, observed, self.target, views)
+        table = DenseTable(codes, self.sample_weight, observed, self.target, views)
+        return table._with(n_rows=self.n_rows, n_validation=self.n_validation)
 
     def _with(self, **changes: Any) -> Self:
         table = copy.copy(self)
@@ -269,6 +286,20 @@ class DenseTable(_KnownRows):
         changes = {name: value[own] for name in names if (value := getattr(self, name)) is not None}
         return self._with(**changes, n_rows=end - begin)
 
+    def with_validation(self, others: DenseTable) -> DenseTable:
+        """Return the same table with rows for validation, of the same columns, after its own."""
+        like = self.x
+        observed = _joined(self.observed, others.observed, self, others, True)
+        weight = _joined(self.sample_weight, others.sample_weight, self, others, 1.0)
+        target = _joined(self.target, others.target, self, others, -1)
+        return self._with(
+            x=torch.cat([like, others.x.to(like)]),
+            observed=observed,
+            sample_weight=weight,
+            target=target,
+            n_validation=others.n_rows,
+        )
+
     def with_values(self, x: Tensor) -> Self:
         """Return the same table with other values in its cells, shape (n_rows, n_features)."""
         return self._with(x=x)
@@ -280,7 +311,7 @@ class DenseTable(_KnownRows):
 
     @functools.cached_property
     def low(self) -> Tensor:
-        """Smallest measured value of each column, shape (n_features,)."""
+        """Smallest measured value of each column in the rows to train on, shape (n_features,)."""
         return self._extreme(torch.amin, torch.inf)
 
     @functools.cached_property
@@ -289,10 +320,12 @@ class DenseTable(_KnownRows):
         return self._extreme(torch.amax, -torch.inf)
 
     def _extreme(self, function: Callable[[Tensor, int], Tensor], beyond: float) -> Tensor:
+        x = self.x[: self.n_rows]
         if self.observed is None:
-            return function(self.x, 0)
-        extreme = function(self.x.where(self.observed, beyond), 0)
-        return extreme.where(extreme.isfinite() | self.observed.any(0), function(self.x, 0))
+            return function(x, 0)
+        observed = self.observed[: self.n_rows]
+        extreme = function(x.where(observed, beyond), 0)
+        return extreme.where(extreme.isfinite() | observed.any(0), function(x, 0))
 
 
 class SparseTable(_KnownRows):
@@ -352,6 +385,15 @@ class SparseTable(_KnownRows):
         rows = rows.to(self.device)
         return Batch(x, None, _select(self.sample_weight, rows), _select(self.target, rows))
 
+    def with_validation(self, others: SparseTable) -> SparseTable:
+        """Return the same table with rows for validation, of the same columns, after its own."""
+        return self._with(
+            matrix=scipy.sparse.vstack([self.matrix, others.matrix], format="csr"),
+            sample_weight=_joined(self.sample_weight, others.sample_weight, self, others, 1.0),
+            target=_joined(self.target, others.target, self, others, -1),
+            n_validation=others.n_rows,
+        )
+
     @functools.cached_property
     def view_numbers(self) -> Tensor:
         """Which view each column is of, shape (n_features,)."""
@@ -360,12 +402,12 @@ class SparseTable(_KnownRows):
     @functools.cached_property
     def low(self) -> Tensor:
         """Smallest scaled value of each column, shape (n_features,)."""
-        return self._extreme(self.matrix.min(axis=0))
+        return self._extreme(self.matrix[: self.n_rows].min(axis=0))
 
     @functools.cached_property
     def high(self) -> Tensor:
         """Largest scaled value of each column, shape (n_features,)."""
-        return self._extreme(self.matrix.max(axis=0))
+        return self._extreme(self.matrix[: self.n_rows].max(axis=0))
 
     def _extreme(self, row: Any) -> Tensor:
         values = np.asarray(row.toarray(), dtype=np.float64).reshape(1, -1)
@@ -466,6 +508,21 @@ def _numbered(views: Sequence[Sequence[int]], n_features: int, device: torch.dev
     for view, own in enumerate(views):
         number[list(own)] = view
     return number.to(device)
+
+
+def _joined(
+    first: Tensor | None, others: Tensor | None, table: Table, rest: Table, fill: float
+) -> Tensor | None:
+    """Return what two tables know of cells or rows, as one; ``fill`` where one knows nothing."""
+    if first is None and others is None:
+        return None
+    known = first if first is not None else others
+    assert known is not None
+    parts = [
+        known.new_full((own.n_rows, *known.shape[1:]), fill) if part is None else part.to(known)
+        for part, own in ((first, table), (others, rest))
+    ]
+    return torch.cat(parts)
 
 
 def _select(values: Tensor | None, rows: Tensor) -> Tensor | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import functools
 import json
 import numbers
@@ -29,7 +30,7 @@ from narrows.data.reading import called, names_of, read_training_table
 from narrows.data.scaling import Scaling
 from narrows.data.sources.source import Beside, Source
 from narrows.data.sources.taken import Taken
-from narrows.data.table import SparseTable, Table, make_table
+from narrows.data.table import DenseTable, SparseTable, Table, make_table
 from narrows.data.views import View
 from narrows.errors import (
     DataError,
@@ -38,7 +39,7 @@ from narrows.errors import (
     ParameterError,
     stacklevel,
 )
-from narrows.estimators import decisions, length_search
+from narrows.estimators import decisions, length_search, validation
 from narrows.estimators.methods import FittedMethods
 from narrows.inference import scoring
 from narrows.inference.calibration import calibrated
@@ -47,11 +48,13 @@ from narrows.losses.columnwise import ColumnGroup
 from narrows.losses.loss import Loss
 from narrows.network.composition import Composition
 from narrows.network.network import Network
+from narrows.observers.observer import FitWatcher, Observed, watched
 from narrows.persistence import autoencoder_state
 from narrows.persistence.model import State, Storable
 from narrows.training import code_length, progress
 from narrows.training.checkpoint import Checkpoint, Session
 from narrows.training.optimizers.optimizer import OptimizerState
+from narrows.training.phase import Trainable
 from narrows.training.plan import (
     left_open,
     refuse_all_rows,
@@ -73,6 +76,7 @@ OF_TABLE = ("views", "types", "scaling", "add_indicator")
 class Autoencoder(
     FittedMethods,
     Storable,
+    Observed,  # type: ignore[misc]
     ClassNamePrefixFeaturesOutMixin,  # type: ignore[misc]
     TransformerMixin,  # type: ignore[misc]
     BaseEstimator,  # type: ignore[misc]
@@ -188,8 +192,9 @@ class Autoencoder(
     n_iter_ : int
         Epochs that were run.
     stop_reason_ : str
-        "max_epochs", "early_stopping", "converged", "interrupted" or "diverged"; "start" where
-        nothing that was tried did better on held-out rows than the PCA that training begins at.
+        "max_epochs", "early_stopping", "converged", "interrupted" or "diverged"; "stopped" where an
+        observer asked for it; "start" where nothing that was tried did better on held-out rows than
+        the PCA that training begins at.
     trials_ : list of dict
         What was compared on held-out rows before all were used: peak learning_rate, distance (0 is
         the PCA, 1 where training ends), held_out_objective, and which was chosen. Empty where
@@ -301,6 +306,7 @@ class Autoencoder(
         sample_weight: TargetLike = None,
         *,
         checkpoint: Checkpoint | None = None,
+        validation_data: TableLike | tuple[Any, ...] = None,
     ) -> Self:
         """Learn to encode and to reconstruct the rows of X.
 
@@ -321,6 +327,12 @@ class Autoencoder(
             Where the state of training is kept meanwhile. A fit that was cut off, or stopped by
             Ctrl-C or SIGTERM, goes on with the same call, and gives the same bits as one that was
             not. In a pipeline: ``pipeline.fit(X, autoencoder__checkpoint=checkpoint)``.
+        validation_data : table, Source or tuple, optional
+            Rows that are never trained on: X, (X, y) or (X, y, sample_weight), with the columns of
+            fit. After each epoch ``history_`` has what they say, with ``valid_`` in front, and they
+            stand in for the rows of X that fit would hold out: those of early stopping, and those
+            that say how far to leave the PCA (not those that choose ``n_components``). Of a source,
+            up to 65,536 rows evenly spread over it.
 
         Returns
         -------
@@ -337,8 +349,9 @@ class Autoencoder(
         CheckpointError
             If the folder is used by another process, or belongs to a fit that differs.
         """
+        others = validation.taken(validation_data)
         if checkpoint is None:
-            return self._learn(X, y, sample_weight)
+            return self._learn(X, y, sample_weight, others=others)
         if not isinstance(checkpoint, Checkpoint):
             raise ParameterError(
                 f"checkpoint={checkpoint!r} is no Checkpoint; write "
@@ -347,7 +360,7 @@ class Autoencoder(
         group = current()
         session = Session(checkpoint) if group.is_alone else SharedSession(checkpoint, group)
         try:
-            return self._learn(X, y, sample_weight, session)
+            return self._learn(X, y, sample_weight, session, others=others)
         finally:
             session.close()
 
@@ -357,10 +370,44 @@ class Autoencoder(
         y: TargetLike = None,
         sample_weight: TargetLike = None,
         session: AnySession | None = None,
+        *,
+        others: Taken | None = None,
     ) -> Self:
-        """Fit, to what was made of a source by whoever has looked at it already, too."""
+        """Fit, to what was made of a source by whoever has looked at it already, too.
+
+        ``others`` are the rows for validation.
+        """
+
+        def fit(watcher: FitWatcher | None) -> None:
+            self._learn_watched(watcher, X, y, sample_weight, session, others)
+
+        if isinstance(X, Taken):
+            watched(self, X.X, X.y, fit)
+        else:
+            watched(self, X, y, fit)
+        return self
+
+    def _learn_watched(
+        self,
+        watcher: FitWatcher | None,
+        X: TableLike | Taken,
+        y: TargetLike,
+        sample_weight: TargetLike,
+        session: AnySession | None,
+        others: Taken | None,
+    ) -> None:
         warm = bool(self.warm_start) and hasattr(self, "_fitted")
-        job = self._prepare(X, y, sample_weight, fresh=not warm, session=session)
+        job = self._prepare(
+            X,
+            y,
+            sample_weight,
+            fresh=not warm,
+            session=session,
+            others=others,
+            watcher=watcher,
+        )
+        if watcher is not None:
+            watcher.attributes = functools.partial(self._attributes, job)
         if session is not None:
             session.belong_to(job.identity)
         elif not current().is_alone:
@@ -374,7 +421,6 @@ class Autoencoder(
         usual = scoring.usual_scores(job.model, job.run.table.sample, outcome)
         job = replace(job, model=replace(job.model, stack=stack, score_percentiles=usual))
         self._finish(job, outcome.history, outcome.stop_reason)
-        return self
 
     def partial_fit(
         self, X: TableLike, y: TargetLike = None, sample_weight: TargetLike = None
@@ -560,11 +606,13 @@ class Autoencoder(
         fresh: bool,
         whole: bool = True,
         session: AnySession | None = None,
+        others: Taken | None = None,
+        watcher: FitWatcher | None = None,
     ) -> _Fit:
         """Resolve settings and data into everything that training needs.
 
         ``whole`` says that these are all the rows, not the first of many; a session knows the seed
-        that it was begun with.
+        that it was begun with; ``others`` are rows for validation.
         """
         group = current()
         taken = self._taken(X, y, sample_weight, session, group)
@@ -622,6 +670,8 @@ class Autoencoder(
             layout=layout,
             owned=overwrite,
         )
+        model = FittedModel(network, composition, objective, scaling, layout, reader, fingerprint)
+        at_hand = _with_validation(at_hand, model, others)
         table = taken.table(at_hand, scaling, layout, randomness.order, group)
         run = prepare(
             network,
@@ -636,9 +686,9 @@ class Autoencoder(
             make=drawn if fresh and whole else None,
             session=session,
             group=group,
+            watcher=watcher,
         )
         _check_domain(objective.loss, run.table, composition.column_groups(layout), names)
-        model = FittedModel(network, composition, objective, scaling, layout, reader, fingerprint)
         return _Fit(settings, model, run, lengths)
 
     def _length(
@@ -758,6 +808,20 @@ class Autoencoder(
         self._stepper = stepper
         self._randomness = randomness
 
+    def _attributes(self, job: _Fit, network: Trainable) -> Json | None:
+        """Return what this would be with a network in training; None of a part of one."""
+        model, span = job.model, job.run.span
+        if span is not None:
+            finished = span.unfold(network, copy.deepcopy(model.network))
+        elif isinstance(network, Network) and network.outline() == model.network.outline():
+            finished = copy.deepcopy(network)
+        else:
+            return None
+        other = copy.copy(self)
+        other._fit_settings = job.settings
+        other._adopt(replace(model, network=finished.train(mode=False)))
+        return dict(vars(other))
+
     def _adopt(self, model: FittedModel) -> None:
         """Become the estimator of a fitted model."""
         self._fitted = model
@@ -840,6 +904,18 @@ def _hiding(
     if not left_open(settings, "learning_rate", "max_epochs"):
         return None
     return composition.hiding(float(scaling.missing.mean()))
+
+
+def _with_validation(
+    table: DenseTable | SparseTable, model: FittedModel, others: Taken | None
+) -> DenseTable | SparseTable:
+    if others is None:
+        return table
+    known = None
+    if model.composition.supervised:
+        with validation.named():
+            known, _ = _classes(others, model.read(others.X))
+    return validation.added(table, model, others, known)
 
 
 def _classes(taken: Taken, rows: Rows) -> tuple[Matrix, Taken]:

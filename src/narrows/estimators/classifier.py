@@ -22,6 +22,7 @@ from narrows.estimators import labels
 from narrows.estimators.fine_tuning import FineTuned
 from narrows.estimators.head import ClassificationObjective
 from narrows.estimators.labels import ClassCounts, Classes
+from narrows.observers.observer import FitWatcher, watched
 from narrows.persistence import stored
 from narrows.persistence.model import State
 
@@ -143,7 +144,14 @@ class AutoencoderClassifier(ClassifierMixin, FineTuned):  # type: ignore[misc]
         )
         self.class_weight = class_weight
 
-    def fit(self, X: TableLike, y: TargetLike = None, sample_weight: TargetLike = None) -> Self:
+    def fit(
+        self,
+        X: TableLike,
+        y: TargetLike = None,
+        sample_weight: TargetLike = None,
+        *,
+        validation_data: TableLike | tuple[Any, ...] = None,
+    ) -> Self:
         """Learn to tell the classes of rows.
 
         Parameters
@@ -155,6 +163,10 @@ class AutoencoderClassifier(ClassifierMixin, FineTuned):  # type: ignore[misc]
             Class of each row, of any type.
         sample_weight : array of shape (n_samples,), optional
             How much each row counts.
+        validation_data : tuple of (X, y) or (X, y, sample_weight), optional
+            Rows that are never trained on, with what is true of them, or a source with a target.
+            After each epoch ``history_`` has what they say, with ``valid_`` in front, and they
+            stand in for the rows that early stopping would hold out; pre-training has them, too.
 
         Returns
         -------
@@ -167,6 +179,21 @@ class AutoencoderClassifier(ClassifierMixin, FineTuned):  # type: ignore[misc]
         DataError
             If X or y cannot be used as they are.
         """
+
+        def fit(watcher: FitWatcher | None) -> None:
+            self._fit(X, y, sample_weight, validation_data, watcher)
+
+        watched(self, X, y, fit)
+        return self
+
+    def _fit(
+        self,
+        X: TableLike,
+        y: TargetLike,
+        sample_weight: TargetLike,
+        validation_data: Any,
+        watcher: FitWatcher | None,
+    ) -> None:
         if isinstance(X, Source):
             refuse_beside(X, y, sample_weight)
             classes = self._classes_among(ClassCounts.of_source(X))
@@ -184,8 +211,8 @@ class AutoencoderClassifier(ClassifierMixin, FineTuned):  # type: ignore[misc]
             classes = self._classes_among(ClassCounts.of(labels_of_rows, weight))
             taken = Taken(X, *classes(labels_of_rows, weight))
         self.classes_ = classes.labels
-        self._train(taken, len(self.classes_))
-        return self
+        others = self._validation(validation_data, classes.known)
+        self._train(taken, len(self.classes_), others, watcher)
 
     def _classes_among(self, counts: ClassCounts) -> Classes:
         """Return the classes to tell apart, and what each counts.

@@ -5,14 +5,14 @@ from __future__ import annotations
 import copy
 import functools
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import torch
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils import Tags, check_consistent_length
-from sklearn.utils.validation import _check_y, check_is_fitted
+from sklearn.utils.validation import _check_sample_weight, _check_y, check_is_fitted
 from torch import Tensor
 
 from narrows.core import checks
@@ -23,11 +23,11 @@ from narrows.core.types import Estimator, Json, Matrix, Part, RandomState, Table
 from narrows.data import containers, reading
 from narrows.data.column_statistics import Rows
 from narrows.data.sources.parts import Written
-from narrows.data.sources.source import Source
+from narrows.data.sources.source import Beside, Source
 from narrows.data.sources.taken import Taken
 from narrows.data.table import make_table
-from narrows.errors import CompositionError
-from narrows.estimators import nested
+from narrows.errors import CompositionError, DataError
+from narrows.estimators import nested, validation
 from narrows.estimators.autoencoder import Autoencoder
 from narrows.estimators.export_methods import ExportMethods
 from narrows.estimators.head import Head, NetworkWithHead, SupervisedObjective
@@ -36,6 +36,7 @@ from narrows.inference.fitted_model import weights_digest
 from narrows.inference.transform_to import Writer
 from narrows.latents import Latent
 from narrows.network.network import Network
+from narrows.observers.observer import FitWatcher, Observed
 from narrows.persistence import autoencoder_state, files, stored
 from narrows.persistence.model import State, Storable
 from narrows.training.plan import refuse_all_rows
@@ -51,6 +52,7 @@ WRITTEN = {"predict": "predictions", "predict_proba": "probabilities"}
 class FineTuned(
     ExportMethods,
     Storable,
+    Observed,  # type: ignore[misc]
     ClassNamePrefixFeaturesOutMixin,  # type: ignore[misc]
     TransformerMixin,  # type: ignore[misc]
     BaseEstimator,  # type: ignore[misc]
@@ -209,13 +211,44 @@ class FineTuned(
         check_consistent_length(X, target)
         return target
 
-    def _train(self, taken: Taken, n_outputs: int) -> None:
-        """Train encoder and head on rows with their targets, as the task has them."""
+    def _validation(
+        self, validation_data: Any, convert: Callable[[Matrix, Matrix | None], Beside], **of_y: Any
+    ) -> Taken | None:
+        """Return rows for validation with their targets, as the task has them; None of none.
+
+        Raises
+        ------
+        DataError
+            If they cannot be used as they are.
+        """
+        others = validation.taken(validation_data)
+        if others is None:
+            return None
+        with validation.named():
+            if others.y is None:
+                raise DataError("there is no y; give (X, y), or a source with a target")
+            target = self._target(others.y, others.X, **of_y)
+            weight = others.sample_weight
+            if weight is not None:
+                weight = _check_sample_weight(weight, target, ensure_non_negative=True)
+            return Taken(others.X, *convert(target, weight))
+
+    def _train(
+        self,
+        taken: Taken,
+        n_outputs: int,
+        others: Taken | None = None,
+        watcher: FitWatcher | None = None,
+    ) -> None:
+        """Train encoder and head on rows with their targets, as the task has them.
+
+        ``others`` are rows for validation.
+        """
         settings, group = self.get_params(deep=False), current()
         if taken.is_sample:
             refuse_all_rows(settings)
         start = seed(self.random_state)
-        encoder = self._encoder(taken._replace(y=None), start)
+        encoder = self._encoder(taken._replace(y=None), start, others)
         model = encoder._fitted
         rows = model.read(taken.X)
         overwrite = model.layout.schema is not None or reading.is_copy(rows, taken.X)
@@ -244,6 +277,10 @@ class FineTuned(
             layout=model.layout,
             owned=overwrite,
         )
+        if others is not None:
+            at_hand = validation.added(at_hand, model, others, others.y)
+        if watcher is not None:
+            watcher.attributes = functools.partial(self._attributes, encoder)
         outcome = prepare(
             headed,
             self._task(model.objective, factor),
@@ -252,12 +289,20 @@ class FineTuned(
             runtime=runtime,
             randomness=randomness,
             group=group,
+            watcher=watcher,
         ).fit()
         self._fit_settings = copied_settings(self)
         self.encoder_, self.head_ = encoder, head
         self.history_, self.stop_reason_ = outcome.history, outcome.stop_reason
         self.n_iter_ = len(outcome.history)
         self._count()
+
+    def _attributes(self, encoder: Autoencoder, headed: Any) -> Json:
+        """Return what this would be with an encoder and a head in training."""
+        headed = copy.deepcopy(headed).train(mode=False)
+        own = copy.copy(encoder)
+        own._adopt(replace(encoder._fitted, network=headed.network))
+        return {"encoder_": own, "head_": headed.head}
 
     def _count(self) -> None:
         network = self.encoder_.network_
@@ -267,7 +312,7 @@ class FineTuned(
     def _default_part(self, name: str) -> Part:
         return Autoencoder(16, corruption="masking") if name == "autoencoder" else None
 
-    def _encoder(self, taken: Taken, start: int) -> Autoencoder:
+    def _encoder(self, taken: Taken, start: int, others: Taken | None) -> Autoencoder:
         """Return an autoencoder of our own: pre-trained, drawn, or a copy of a frozen one."""
         frozen = nested.frozen(self.autoencoder, self.n_features_in_)
         if frozen is not None:
@@ -279,7 +324,7 @@ class FineTuned(
                 "latent=BinaryCode() has no gradient where it is rounded; choose latent='point'"
             )
         if self.pretrain:
-            return autoencoder._learn(taken)
+            return autoencoder._learn(taken, others=others)
         autoencoder.init_, autoencoder.trials_ = "random", []
         autoencoder._finish(autoencoder._prepare(taken, fresh=True), [], "untrained")
         return autoencoder

@@ -12,7 +12,7 @@ from sklearn.utils.multiclass import check_classification_targets
 from narrows.core.types import Json, Matrix
 from narrows.data.sources.source import Beside, Source
 from narrows.data.sources.target_source import NO_TARGET
-from narrows.errors import ParameterError, SourceError
+from narrows.errors import DataError, ParameterError, SourceError
 
 KINDS: dict[str, type] = {"bool": bool, "int": int, "float": float, "str": str}
 MOST_CLASSES = 100_000  # of a source: more are no classes, but names of rows
@@ -105,6 +105,19 @@ class Classes:
         rows = np.ones(len(labels)) if weight is None else weight
         by_class = 1.0 if self.factors is None else self.factors[numbers]
         return Beside(numbers, rows * by_class * among)
+
+    def known(self, labels: Matrix, weight: Matrix | None) -> Beside:
+        """Return the same, of rows whose classes all have to be among these.
+
+        Raises
+        ------
+        DataError
+            If one is not.
+        """
+        others = np.setdiff1d(labels, self.labels)
+        if len(others):
+            raise DataError(f"class {others.tolist()[0]!r} is none of those of y; leave it out")
+        return self(labels, weight)
 
 
 def plain(classes: Matrix) -> Json:

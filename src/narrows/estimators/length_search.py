@@ -240,7 +240,7 @@ class _Search:
 
     def _fitted(self, length: int) -> _Trial | None:
         own = {"n_components": length, "random_state": self.seed, "verbose": 0}
-        model = clone(self.estimator).set_params(**own, warm_start=False)
+        model = clone(self.estimator).set_params(**own, warm_start=False).set_callbacks()
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", NarrowsWarning)  # those of the fit itself are enough
             try:

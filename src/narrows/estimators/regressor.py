@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 from sklearn.base import RegressorMixin
@@ -19,6 +19,7 @@ from narrows.data.sources.target_source import NO_TARGET, TargetSource
 from narrows.errors import DataError, SourceError
 from narrows.estimators.fine_tuning import FineTuned
 from narrows.estimators.head import RegressionObjective
+from narrows.observers.observer import FitWatcher, watched
 from narrows.persistence import stored
 from narrows.persistence.model import State
 
@@ -145,7 +146,14 @@ class AutoencoderRegressor(RegressorMixin, FineTuned):  # type: ignore[misc]
 
     _task = RegressionObjective
 
-    def fit(self, X: TableLike, y: TargetLike = None, sample_weight: TargetLike = None) -> Self:
+    def fit(
+        self,
+        X: TableLike,
+        y: TargetLike = None,
+        sample_weight: TargetLike = None,
+        *,
+        validation_data: TableLike | tuple[Any, ...] = None,
+    ) -> Self:
         """Learn to predict numbers from rows.
 
         Parameters
@@ -157,6 +165,10 @@ class AutoencoderRegressor(RegressorMixin, FineTuned):  # type: ignore[misc]
             What to predict.
         sample_weight : array of shape (n_samples,), optional
             How much each row counts.
+        validation_data : tuple of (X, y) or (X, y, sample_weight), optional
+            Rows that are never trained on, with what is true of them, or a source with a target.
+            After each epoch ``history_`` has what they say, with ``valid_`` in front, and they
+            stand in for the rows that early stopping would hold out; pre-training has them, too.
 
         Returns
         -------
@@ -169,6 +181,21 @@ class AutoencoderRegressor(RegressorMixin, FineTuned):  # type: ignore[misc]
         DataError
             If X cannot be used as it is.
         """
+
+        def fit(watcher: FitWatcher | None) -> None:
+            self._fit(X, y, sample_weight, validation_data, watcher)
+
+        watched(self, X, y, fit)
+        return self
+
+    def _fit(
+        self,
+        X: TableLike,
+        y: TargetLike,
+        sample_weight: TargetLike,
+        validation_data: Any,
+        watcher: FitWatcher | None,
+    ) -> None:
         if isinstance(X, Source):
             refuse_beside(X, y, sample_weight)
             scale = TargetScale.of_source(X)
@@ -184,8 +211,13 @@ class AutoencoderRegressor(RegressorMixin, FineTuned):  # type: ignore[misc]
             scale = TargetScale.of(target, weight)
             taken = Taken(X, *scale(target, weight))
         self.target_mean_, self.target_scale_ = scale.mean, scale.scale
-        self._train(taken, len(scale.mean))
-        return self
+
+        def scaled(values: Matrix, weight: Matrix | None) -> Beside:
+            return scale(np.asarray(values, np.float64).reshape(len(values), -1), weight)
+
+        options = {"multi_output": True, "y_numeric": True}
+        others = self._validation(validation_data, scaled, **options)
+        self._train(taken, len(scale.mean), others, watcher)
 
     def predict(self, X: TableLike) -> Matrix:
         """Return the predicted numbers of each row.

@@ -24,6 +24,7 @@ from narrows.training.schedules.schedule import Schedule
 from narrows.training.shared_session import AnySession
 from narrows.training.span import Span
 from narrows.training.trainer import Outcome, Trainer
+from narrows.training.watcher import Watcher
 
 
 @dataclass(frozen=True)
@@ -48,7 +49,7 @@ class TrainingRun:
         if self.span is not None:
             network, table = self.span.network, self.span.table
         plan = self.trainer.settings
-        if hold_out or plan.chooses or plan.patience is not None:
+        if hold_out or plan.chooses or plan.patience is not None or len(table.validation):
             outcome = trials.fit(self.trainer, network, table)
         else:
             outcome = self.trainer.fit(network, table)
@@ -76,6 +77,7 @@ def prepare(
     make: Callable[[int], Network] | None = None,
     session: AnySession | None = None,
     group: Group = ALONE,
+    watcher: Watcher | None = None,
 ) -> TrainingRun:
     """Make a plan of an estimator's parameters for a table.
 
@@ -107,6 +109,8 @@ def prepare(
         Keeps the state of training in a folder.
     group : Group
         The processes that train together.
+    watcher : Watcher, optional
+        Told of phases and epochs, and may ask training to end.
 
     Raises
     ------
@@ -130,7 +134,9 @@ def prepare(
         masked = TrainingPlan.of(parameters, objective, table, corruption=both, init=init)
         plan = replace(plan, hidden=hides, masked=masked)
     shown = progress.make(parameters["verbose"] if group.is_first else 0)
-    trainer = Trainer(plan, runtime, randomness, shown, session=session, group=group)
+    trainer = Trainer(
+        plan, runtime, randomness, shown, session=session, group=group, watcher=watcher
+    )
     return TrainingRun(network, table, trainer, Span.of(network, table, objective, plan, make))
 
 

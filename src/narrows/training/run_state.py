@@ -128,7 +128,10 @@ def load_network(phase: Phase, randomness: Randomness, state: Json) -> None:
 def fingerprint_of(table: Table) -> str:
     """Return a hash of all that a table holds."""
     if isinstance(table, StreamedTable):
-        return f"{table.source.fingerprint} {table.source.memory} {table.seed}"
+        of_source = f"{table.source.fingerprint} {table.source.memory} {table.seed}"
+        if not len(table.validation):
+            return of_source
+        return f"{of_source} {fingerprint_of(table.sample)}"
     digest = hashlib.blake2b(digest_size=16)
     parts: list[Any] = [table.sample_weight, table.target, table.fill]
     if isinstance(table, DenseTable):
@@ -143,6 +146,8 @@ def fingerprint_of(table: Table) -> str:
             digest.update(values.reshape(-1).view(np.uint8).data)
         else:
             digest.update(b"nothing")
+    if len(table.validation):
+        digest.update(f"the last {len(table.validation)} for validation".encode())
     return digest.hexdigest()
 
 

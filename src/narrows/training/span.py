@@ -76,10 +76,11 @@ class Span:
         if make is None or reason(network, table, objective, plan) is not None:
             return None
         assert isinstance(table, DenseTable)
-        mean = table.x.mean(0)
+        mean = table.x[: table.n_rows].mean(0)
+        # Rows for validation come last, so the first directions are those of the others alone.
         basis, coordinates = torch.linalg.qr((table.x - mean).T)
-        rows = DenseTable(coordinates.T.contiguous(), table.sample_weight)
-        return cls(make(table.n_rows), rows, basis, mean)
+        rows = table.of_codes(coordinates.T.contiguous(), None, ())
+        return cls(make(rows.n_features), rows, basis, mean)
 
     def unfold(self, small: Trainable, full: Network) -> Network:
         """Write a network of coordinates into one of the table's columns; return that."""
@@ -120,7 +121,7 @@ def reason(
 
 
 def _of_table(table: Table) -> str | None:
-    if table.n_features < WIDER * table.n_rows:
+    if table.n_features < WIDER * (table.n_rows + len(table.validation)):
         return "there are not twice as many columns as rows"
     if not isinstance(table, DenseTable) or table.has_holes or table.numbers is not None:
         return "the table has holes, types or no cell for zeros"

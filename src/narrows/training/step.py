@@ -69,8 +69,8 @@ class Step:
         self.noise = noise
         self.max_grad_norm = max_grad_norm
         self.group = group
-        self.stops = False  # what it tells the others: that training is to end
-        self.stopped = False  # whether one of them has told so
+        self.stops = 0.0  # what it tells the others: why training is to end, if it is
+        self.stopped = 0.0  # what they have told, together
         self.parameters = network.trained_parameters()
         self.fused: DenseGradients | None = None
         self.flat: FlatParameters | None = None
@@ -261,14 +261,14 @@ class Step:
             beside = gradients[0].new_zeros(self._n_beside)
             message = torch.cat([*(gradient.reshape(-1) for gradient in gradients), beside])
         beside = message[-self._n_beside :]
-        beside[0] = float(self.stops)
+        beside[0] = self.stops
         beside[1:] = parts if len(parts) else 0.0
         self.group.add(message)
         if self.flat is None:
             pieces = message[: -self._n_beside].split([p.numel() for p in self.parameters])
             for parameter, piece in zip(self.parameters, pieces, strict=True):
                 parameter.grad = piece.view(parameter.shape)
-        self.stopped = self.stopped or bool(beside[0] > 0)
+        self.stopped = max(self.stopped, float(beside[0]))
         return beside[1:].clone()
 
     @property

@@ -41,9 +41,11 @@ from narrows.training.run_state import Entry, RunState, load_network, network_st
 from narrows.training.runtime import Runtime
 from narrows.training.shared_session import AnySession
 from narrows.training.step import Step
+from narrows.training.watcher import ASKED, INTERRUPTED, Watcher
 
 LEAST_FACTOR = 1e-8  # of the rate of a line search, which divides by its first step
 SLOW_EXCHANGE = 0.5  # of the time of an epoch
+ENDED = ("interrupted", "stopped")  # reasons to stop that whoever watches has
 AT_REST = 0.01  # of the base rate
 REMARKED_ROWS = 4096  # rows of training that a finished network is looked at with
 
@@ -90,6 +92,8 @@ class Trainer:
         Keeps the state of training in a folder.
     group : Group
         The processes that train together.
+    watcher : Watcher, optional
+        Told of phases and epochs, and may ask training to end.
     """
 
     def __init__(
@@ -102,8 +106,10 @@ class Trainer:
         trial: bool = False,
         session: AnySession | None = None,
         group: Group = ALONE,
+        watcher: Watcher | None = None,
     ) -> None:
         self.group = group
+        self.watcher = watcher
         self.trial = trial
         self.settings = settings
         self.runtime = runtime
@@ -111,7 +117,8 @@ class Trainer:
         self.progress = progress or Silent()
         self.session = session
         self._interrupt = Interrupt(terminate=session is not None)
-        self._stops = False
+        self._stops = 0.0  # why training is to end, if it is
+        self._asked = False
 
     def planned(
         self,
@@ -122,7 +129,7 @@ class Trainer:
     ) -> Trainer:
         """Return a trainer with another plan; with generators of its own, it makes a trial.
 
-        ``shown`` says whether progress is told of.
+        ``shown`` says whether anybody is told how it goes.
         """
         return Trainer(
             settings,
@@ -132,6 +139,7 @@ class Trainer:
             trial=randomness is not None,
             session=self.session,
             group=self.group,
+            watcher=self.watcher if shown else None,
         )
 
     def fit(
@@ -164,7 +172,7 @@ class Trainer:
         DivergenceError
             If the objective was never finite.
         """
-        train, valid = (rows, torch.arange(0)) if rows is not None else self._split(table)
+        train, valid = (rows, table.validation) if rows is not None else self._split(table)
         outcome = Outcome(held_out=valid)
         table = _balanced(table, train, valid)
         outcome.init = self._begin(network, table, train)
@@ -174,13 +182,12 @@ class Trainer:
             with self._interrupt:
                 for phase in self.settings.schedule.phases(self._whole("joint", network, table)):
                     outcome.stop_reason = self._run(phase, train, valid, outcome.history)
-                    if outcome.stop_reason in ("interrupted", "diverged"):
+                    if outcome.stop_reason in (*ENDED, "diverged"):
                         break
         finally:
             self.progress.close()
         if not self.trial:
-            for remark in self._remarks(network, table):
-                warnings.warn(remark, CollapseWarning, stacklevel=stacklevel())
+            self.remark(network, table)
         return outcome
 
     def begin(self, network: Trainable, table: Table) -> str:
@@ -200,11 +207,13 @@ class Trainer:
     def standstill(self, network: Trainable, table: Table) -> Row:
         """Return the row of the history of a network that is left where it began."""
         table = _balanced(table, table.at_hand)
-        means = self._step(self._whole("joint", network, table)).evaluate(table.at_hand)
-        network.train(mode=False)
+        step = self._step(self._whole("joint", network, table))
+        means = step.evaluate(table.at_hand)
         extras = self.settings.objective.history_extras(means, table.n_features)
         row = {"phase": "joint", "epoch": 0, **means, **extras}
-        return {**row, "learning_rate": 0.0, "seconds": 0.0}
+        row |= {"learning_rate": 0.0, "seconds": 0.0, **_validated(step, table.validation)}
+        network.train(mode=False)
+        return row
 
     def _begin(self, network: Trainable, table: Table, rows: RowNumbers) -> str:
         """Put a network that was just drawn where training is to begin; return where that is."""
@@ -214,11 +223,13 @@ class Trainer:
         done = initialize_at_pca(network, table, rows, self.randomness.initial)
         return "pca" if done else "random"
 
-    def _remarks(self, network: Trainable, table: Table) -> list[str]:
+    def remark(self, network: Trainable, table: Table) -> None:
+        """Warn of what is wrong with a trained network, looking at some rows."""
         if not self.settings.objective.terms:
-            return []
+            return
         step = self._step(self._whole("joint", network, table))
-        return step.diagnose(table.at_hand[: min(step.micro_rows, REMARKED_ROWS)])
+        for text in step.diagnose(table.at_hand[: min(step.micro_rows, REMARKED_ROWS)]):
+            warnings.warn(text, CollapseWarning, stacklevel=stacklevel())
 
     def _whole(self, name: str, network: Trainable, table: Table) -> Phase:
         settings = self.settings
@@ -318,17 +329,20 @@ class Trainer:
     ) -> str:
         settings, stepper = self.settings, self.stepper(step)
         course = settings.learning_rate.start()
+        stops_by_them = len(valid) > 0 and settings.patience is not None
         monitor = EarlyStopping(
             phase.network,
             settings.patience,
             settings.optimizer.tolerance,
-            held_out=len(valid) > 0,
+            held_out=stops_by_them,
             least=1.0 if phase.objective.grows else 1e-12,
         )
         run = RunState(phase, stepper, course, monitor, self.randomness)
         n_before = len(history)
-        entry = self._entered(run, step, valid, history)
+        entry = self._entered(run, step, valid if stops_by_them else valid[:0], history)
         self.progress.phase(phase.name, phase.max_epochs, len(train))
+        if self.watcher is not None:
+            self.watcher.phase(phase, len(train))
         if step.unfused() is not None:
             self.progress.note(f"{step.unfused()}, so autograd trains all of it")
         reason: str | None = None
@@ -337,14 +351,11 @@ class Trainer:
                 monitor.begin()
             row = self._epoch(run, step, train, entry, history[n_before:])
             entry = Entry(epoch + 1)
-            if len(valid):
-                held_out = step.evaluate(valid)
-                row.update({f"valid_{name}": value for name, value in held_out.items()})
+            row |= _validated(step, valid)
             history.append(row)
             self._tell(row)
-            watched = row["valid_objective" if len(valid) else "objective"]
-            reason = monitor.see(watched)
-            course.after_epoch(watched)
+            reason = monitor.see(row["valid_objective" if stops_by_them else "objective"])
+            course.after_epoch(row["valid_objective" if len(valid) else "objective"])
             if reason == "early_stopping" and _at_rest(stepper):
                 reason = None  # what moves no more does not stop early
             if reason or self._is_to_stop(step):
@@ -355,6 +366,8 @@ class Trainer:
         self.progress.epoch(row)
         if self.session is not None:
             self.session.note(row)
+        if self.watcher is not None and self.watcher.epoch(row):
+            self._asked = True
 
     def _entered(self, run: RunState, step: Step, valid: Tensor, history: list[Row]) -> Entry:
         """Return where a run begins, or goes on if it was begun before."""
@@ -404,7 +417,7 @@ class Trainer:
                     group["lr"] = rate * factor
                 n_rows = min(size, len(train) - entry.skip * size)
                 own = rows if step.table.streams else rows[self.group.part(n_rows)]
-                step.stops = self._interrupt.requested
+                step.stops = self._ending
                 step.train(own, stepper, tally, n_rows=n_rows, progress=progress, still=still)
                 self.progress.batch(n_rows)
                 entry.skip += 1
@@ -429,7 +442,7 @@ class Trainer:
         size: int,
         rows: list[Row],
         *,
-        stops: bool,
+        stops: float,
     ) -> None:
         """Write the state of training, where it is time to, and say how training goes."""
         if self.session is None or not (stops or self.session.is_due):
@@ -437,7 +450,7 @@ class Trainer:
         self.session.save(run.state(entry, rows))
         self.session.tell(self._status(run, entry, n_steps, size, rows))
         self.progress.kept()
-        self.session.is_open = not stops
+        self.session.is_open = stops < INTERRUPTED
 
     def _status(self, run: RunState, entry: Entry, n_steps: int, size: int, rows: list[Row]) -> Row:
         """Return how training goes, in the middle of an epoch."""
@@ -470,9 +483,16 @@ class Trainer:
                 stacklevel=stacklevel(),
             )
 
-    def _is_to_stop(self, step: Step) -> bool:
-        """Return whether training ends here: in all processes after the same step."""
-        self._stops = self._interrupt.requested if self.group.is_alone else step.stopped
+    @property
+    def _ending(self) -> float:
+        """Why training is to end, as far as this process knows."""
+        if self._interrupt.requested:
+            return INTERRUPTED
+        return ASKED if self._asked else 0.0
+
+    def _is_to_stop(self, step: Step) -> float:
+        """Return why training ends here, if it does: in all processes after the same step."""
+        self._stops = self._ending if self.group.is_alone else step.stopped
         return self._stops
 
     def _step(self, phase: Phase, noise: torch.Generator | None = None) -> Step:
@@ -516,6 +536,8 @@ class Trainer:
             if not monitor.restore():
                 raise DivergenceError(message)
             self._warn(f"{message}. The best weights were kept", DivergenceWarning)
+        elif 0 < self._stops < INTERRUPTED:
+            reason = "stopped"
         elif self._stops:
             reason = "interrupted"
             remedy = "fit with warm_start=True goes on from it"
@@ -541,6 +563,13 @@ class Trainer:
             f"{last['objective']:.4g}, at learning_rate {last['learning_rate']:.3g}; "
             f"{_suspect(phase)}set a smaller learning_rate, max_grad_norm=1, or another scaling"
         )
+
+
+def _validated(step: Step, rows: Tensor) -> Row:
+    """Return the objective of rows that are not trained on, and its parts, for the history."""
+    if not len(rows):
+        return {}
+    return {f"valid_{name}": value for name, value in step.evaluate(rows).items()}
 
 
 def _at_rest(stepper: OptimizerState) -> bool:

@@ -22,7 +22,7 @@ from narrows.errors import DivergenceError
 from narrows.network.network import Network, kept_buffers
 from narrows.training.phase import Trainable
 from narrows.training.plan import TrainingPlan
-from narrows.training.trainer import Outcome, Trainer, Trial
+from narrows.training.trainer import ENDED, Outcome, Trainer, Trial
 
 FEWEST = 8  # rows below which nothing is tried
 N_FOLDS = 4  # that few rows are cut into, ...
@@ -59,6 +59,8 @@ class _Path:
 def fit(trainer: Trainer, network: Trainable, table: Table) -> Outcome:
     """Train a network on a table, in place, as trials on held-out rows say.
 
+    Rows for validation, where there are some, are those that are held out.
+
     An interrupt ends the search: the best of what was compared is kept as the trial left it.
 
     Where the plan ``chooses``, at which of `RATES`, and how far along the line from the PCA that
@@ -75,7 +77,9 @@ def fit(trainer: Trainer, network: Trainable, table: Table) -> Outcome:
     DivergenceError
         If the objective was never finite.
     """
-    if trainer.settings.patience is not None:
+    plan = trainer.settings
+    compares = plan.chooses or plan.masked is not None
+    if plan.patience is not None or (len(table.validation) and not compares):
         outcome = trainer.fit(network, table)
         return replace(outcome, trials=[Trial(network, outcome.held_out)])
     folds = _folds_of(trainer, network, table)
@@ -84,23 +88,24 @@ def fit(trainer: Trainer, network: Trainable, table: Table) -> Outcome:
     fewest = min(len(rest) for rest, _ in folds)
     if trainer.settings.chooses and fewest <= _n_components(network):
         return _refitted(trainer, network, table, _Candidate(trainer.settings, 0.0, math.nan))
-    chosen, paths, interrupted = _chosen(trainer, network, table, folds)
+    chosen, paths, ending = _chosen(trainer, network, table, folds)
     comparison = [candidate.row(chosen) for candidate in chosen.others]
     text = in_words(comparison)
     if text is not None:
         trainer.progress.note(f"chosen: {text}")
     failed = chosen.way > 0 and paths[0].outcome.stop_reason == "diverged"
-    few = table.n_rows < KEPT_FROM and not table.streams
-    if not interrupted and (few or failed):
+    few = table.n_rows < KEPT_FROM and not table.streams and not len(table.validation)
+    if ending is None and (few or failed):
         outcome = _refitted(trainer, network, table, chosen)
     else:
         network.load_state_dict(paths[0].go(chosen.way).state_dict())
+        trainer.remark(network, table)
         outcome = paths[0].outcome
         if chosen.way == 0:
             outcome.history[:] = [trainer.standstill(network, table)]
             outcome.stop_reason = "start"
-        if interrupted:
-            outcome.stop_reason = "interrupted"
+        if ending is not None:
+            outcome.stop_reason = ending
     outcome.comparison = comparison
     outcome.trials = [Trial(path.go(chosen.way), path.held_out) for path in paths]
     return outcome
@@ -168,27 +173,29 @@ class _Candidate:
 
 def _chosen(
     trainer: Trainer, network: Trainable, table: Table, folds: Folds
-) -> tuple[_Candidate, list[_Path], bool]:
-    """Return the best candidate, where training went on each fold, and whether it was stopped."""
+) -> tuple[_Candidate, list[_Path], str | None]:
+    """Return the best candidate, where training went on each fold, and why it was cut short."""
     plan = trainer.settings
     compares = plan.chooses or plan.masked is not None
     search = _Search(trainer, table, len(folds))
-    interrupted = enough = False
+    ending: str | None = None
+    enough = False
     plans = _plans(plan)
     for tried in plans[:1] if table.streams else plans:  # each of which goes over all rows
         if enough and tried is not plan.masked:
             continue
         paths = _paths(trainer.planned(tried), network, table, folds)
-        interrupted = paths[-1].outcome.stop_reason == "interrupted"
-        if search.best is None and (interrupted or not compares):
-            return _Candidate(tried, 1.0, math.nan), paths, interrupted
-        if interrupted:
+        reason = paths[-1].outcome.stop_reason
+        ending = reason if reason in ENDED else None
+        if search.best is None and (ending or not compares):
+            return _Candidate(tried, 1.0, math.nan), paths, ending
+        if ending:
             break
         enough = search.add(tried, paths, WAYS[-1:] if tried is plan.masked else _ways(plan))
     assert search.best is not None
     if search.best.doubt == math.inf:  # a fit on all rows says why
-        return _Candidate(plan, 1.0, math.inf), search.kept, interrupted
-    return replace(search.best, others=tuple(search.tried)), search.kept, interrupted
+        return _Candidate(plan, 1.0, math.inf), search.kept, ending
+    return replace(search.best, others=tuple(search.tried)), search.kept, ending
 
 
 def _plans(plan: TrainingPlan) -> list[TrainingPlan]:
@@ -218,7 +225,7 @@ def _refitted(trainer: Trainer, network: Trainable, table: Table, chosen: _Candi
             return outcome
     start: list[Tensor] = []
     outcome = own.fit(network, table, began=lambda: start.extend(_copies(network)))
-    if chosen.way < 1 and outcome.stop_reason not in ("interrupted", "diverged"):
+    if chosen.way < 1 and outcome.stop_reason not in (*ENDED, "diverged"):
         _move(network, start, _copies(network), chosen.way)
     return outcome
 
@@ -237,7 +244,7 @@ def _paths(trainer: Trainer, network: Trainable, table: Table, folds: Folds) -> 
         except DivergenceError:
             outcome = Outcome(stop_reason="diverged", init=trainer.settings.init)
         paths.append(_Path(own, held_out, started, _copies(own), outcome))
-        if outcome.stop_reason == "interrupted":
+        if outcome.stop_reason in ENDED:
             break
     return paths
 
@@ -344,7 +351,7 @@ def _n_folds(n_rows: int, *, typed: bool) -> int:
 
 
 def _folds_of(trainer: Trainer, network: Trainable, table: Table) -> Folds | None:
-    if table.streams:
+    if table.streams or len(table.validation):
         return [table.split(HELD_OUT, trainer.randomness.split)]
     n_folds = _n_folds(table.n_rows, typed=_is_typed(network)) if trainer.settings.chooses else 1
     return _folds(table.n_rows, trainer.randomness.split, n_folds)

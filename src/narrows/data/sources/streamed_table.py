@@ -39,8 +39,9 @@ HELD_OUT = 4  # of the sample, most one row in so many is held out
 class StreamedTable:
     """Rows of a source, and a sample of them that is always at hand.
 
-    Row numbers below ``sample.n_rows`` are those of the sample; `shuffled` yields numbers beyond,
-    which stand for rows of the window that is in memory until the next ones are asked for.
+    Row numbers below ``first``, as many as the sample has rows, are of the sample; `shuffled`
+    yields numbers from there on, for rows of the window that is in memory until the next ones are
+    asked for.
 
     Parameters
     ----------
@@ -49,7 +50,7 @@ class StreamedTable:
     survey : Survey
         What one pass over it said.
     sample : DenseTable
-        The rows of the survey, scaled.
+        The rows of the survey, scaled; those for validation, where there are some, after them.
     scaling : Scaling
         Of the columns.
     layout : Layout
@@ -81,7 +82,8 @@ class StreamedTable:
         self.n_rows, self.n_features = survey.n_rows, sample.n_features
         self.views, self.numbers, self.fill = sample.views, sample.numbers, sample.fill
         self.without_noise = sample.without_noise
-        n_held_out = min(MOST_HELD_OUT, sample.n_rows // HELD_OUT)
+        self.first = len(sample.x)
+        n_held_out = 0 if sample.n_validation else min(MOST_HELD_OUT, sample.n_rows // HELD_OUT)
         chosen = np.arange(n_held_out) * sample.n_rows // max(1, n_held_out)
         self.held_out = torch.from_numpy(chosen)
         dtype = numpy_dtype(sample.x.dtype)
@@ -122,10 +124,20 @@ class StreamedTable:
         """The numbers of the sample's rows."""
         return torch.arange(self.sample.n_rows)
 
+    @property
+    def validation(self) -> Tensor:
+        """The numbers of the rows for validation."""
+        return self.sample.validation
+
     def split(
         self, fraction: float | None, generator: torch.Generator
     ) -> tuple[RowNumbers, Tensor]:
-        """Return all rows but those that are held out, and these if a fraction is asked for."""
+        """Return all rows but those that are held out, and these if a fraction is asked for.
+
+        Rows for validation, where there are some, stand in for them.
+        """
+        if self.sample.n_validation:
+            return Others(self.n_rows), self.validation
         held_out = self.held_out if fraction is not None else torch.arange(0)
         return Others(self.n_rows - len(self.held_out)), held_out
 
@@ -150,11 +162,10 @@ class StreamedTable:
 
     def take(self, rows: Tensor, out: Tensor | None = None) -> Batch:
         """Return rows of the sample, or of the window in memory."""
-        first = self.sample.n_rows
-        if not len(rows) or int(rows[0]) < first:
+        if not len(rows) or int(rows[0]) < self.first:
             return self.sample.take(rows, out)
         assert self._window is not None
-        begin = int(rows[0]) - first  # they follow one another
+        begin = int(rows[0]) - self.first  # they follow one another
         if not self.layers:
             return self._window.between(begin, begin + len(rows), out)
         # Batch by batch: a product of other rows beside these differs in the last digit, and which
@@ -228,7 +239,7 @@ class StreamedTable:
         """Yield the numbers of a window's rows, each batch from one edge to the next."""
         if len(edges) > 1:
             self._window = self._tabled(window)
-            numbers = torch.arange(edges[0], edges[-1]) + self.sample.n_rows
+            numbers = torch.arange(edges[0], edges[-1]) + self.first
             yield from numbers.split(np.diff(edges).tolist())
 
     def _tabled(self, window: Window) -> DenseTable:

@@ -112,7 +112,10 @@ class Decomposition(Schedule):
                 error = error.where(given.observed, 0.0)
             if given.numbers is not None:  # of levels and counts nothing can be subtracted
                 error = _only(error, given.numbers)
-            outliers = self.outliers(error, given.sample_weight)
+            outliers = torch.zeros_like(error)  # of rows for validation there are none
+            own = slice(given.n_rows)
+            weight = given.sample_weight
+            outliers[own] = self.outliers(error[own], None if weight is None else weight[own])
             together = said + outliers
             if self._settled(given.x, error - outliers, together, before):
                 return
@@ -193,7 +196,7 @@ def _said(network: Network, table: DenseTable) -> Tensor:
     """Return what the network says of a table's rows, shape (n_rows, n_features)."""
     said = torch.empty_like(table.x)
     size = batches.rows_at_once(table.n_features)
-    for rows in batches.in_order(torch.arange(table.n_rows), size):
+    for rows in batches.in_order(table.all_rows, size):
         batch = table.take(rows)
         code = network.encode(batch.x, batch.observed)
         said[rows.to(said.device)] = network.decode(code, batch.observed)

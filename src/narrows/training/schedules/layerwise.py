@@ -189,7 +189,7 @@ def _encoded(network: Network, table: DenseTable | SparseTable) -> DenseTable:
     size = batches.rows_at_once(network.n_features)
     codes: list[Tensor] = []
     measured: list[Tensor] = []
-    for rows in batches.in_order(torch.arange(table.n_rows), size):
+    for rows in batches.in_order(table.all_rows, size):
         batch = table.take(rows)
         codes.append(network.encode(batch.x, batch.observed))
         if batch.observed is not None:
