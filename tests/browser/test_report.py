@@ -114,14 +114,14 @@ def test_pointing_at_an_image_shows_it(opened: Open) -> None:
 def test_dragging_chooses_rows_and_lists_them(opened: Open) -> None:
     found = opened()
     show(found)
-    found.page.get_by_role("button", name="Whole").click()
+    found.page.get_by_role("button", name="All rows").click()
     box = found.page.locator("#code-canvas").bounding_box()
     found.page.mouse.move(box["x"] + 55, box["y"] + 12)
     found.page.mouse.down()
     found.page.mouse.move(box["x"] + box["width"] - 14, box["y"] + box["height"] - 42, steps=4)
     found.page.mouse.up()
     chosen = found.page.locator("#code-chosen")
-    assert "100 rows chosen" in chosen.inner_text()
+    assert "100 rows selected" in chosen.inner_text()
     assert chosen.locator("tbody tr").count() == 50
     worst = found.data["anomalies"]["rows"][0]["name"]
     assert chosen.locator("tbody th").first.inner_text() == worst
@@ -177,11 +177,11 @@ def test_zoom_and_move_change_the_view_and_whole_brings_all_back(opened: Open) -
     found = opened()
     show(found)
     press = lambda name: found.page.get_by_role("button", name=name, exact=True).click()  # noqa: E731
-    press("Whole")
+    press("All rows")
     whole = found.page.evaluate(PICTURE)
     press("Zoom in")
     near = found.page.evaluate(PICTURE)
-    press("Move")
+    press("Pan")
     box = found.page.locator("#code-canvas").bounding_box()
     found.page.mouse.move(box["x"] + 300, box["y"] + 200)
     found.page.mouse.down()
@@ -190,7 +190,7 @@ def test_zoom_and_move_change_the_view_and_whole_brings_all_back(opened: Open) -
     found.page.mouse.move(5, 5)
     assert len({whole, near, found.page.evaluate(PICTURE)}) == 3
     assert "outside this view" in found.page.locator("#code-outside").inner_text()
-    press("Whole")
+    press("All rows")
     assert found.page.evaluate(PICTURE) == whole
 
 
@@ -273,3 +273,49 @@ def test_without_scripts_tables_are_there_and_it_says_what_is_not(opened: Open) 
     found = opened(java_script_enabled=False)
     assert found.page.locator("#anomalies tbody tr").count() == 20
     assert found.page.get_by_text("need JavaScript").is_visible()
+
+
+RECORDED = """
+() => {
+  const proto = CanvasRenderingContext2D.prototype, texts = [], points = [];
+  const { fillText, arc } = proto;
+  proto.fillText = function (text, x, y) {
+    if (this.font.startsWith("600")) texts.push([text, x, y, this.measureText(text).width / 2]);
+    return fillText.call(this, text, x, y);
+  };
+  proto.arc = function (x, y, ...rest) {
+    points.push([x, y]);
+    return arc.call(this, x, y, ...rest);
+  };
+  document.getElementById("code-reset").click();
+  Object.assign(proto, { fillText, arc });
+  return { texts, points };
+}
+"""
+
+
+def test_class_names_never_cover_points(opened: Open) -> None:
+    found = opened()
+    drawn = found.page.evaluate(RECORDED)
+    assert drawn["texts"]
+    assert drawn["points"]
+    for _, x, y, half in drawn["texts"]:
+        for px, py in drawn["points"]:
+            assert not (abs(px - x) < half and y - 11 < py < y + 4)
+
+
+def test_the_map_of_missing_cells_names_its_columns(opened: Open) -> None:
+    found = opened()
+    names = found.page.locator("#missing-map svg text").all_text_contents()
+    shown = [name.rstrip("…") for name in names]
+    columns = found.data["data"]["map"]["columns"]
+    assert shown == [name[: len(short)] for name, short in zip(columns, shown, strict=True)]
+
+
+def test_wide_screens_are_used(opened: Open) -> None:
+    found = opened("table", 1800)
+    assert found.page.locator("main").bounding_box()["width"] > 1300
+    panels = found.page.locator("#curves > div")
+    right = panels.last.bounding_box()
+    main = found.page.locator("main").bounding_box()
+    assert right["x"] + right["width"] > main["x"] + main["width"] - 40

@@ -25,10 +25,12 @@ def show(path: str, *, layout: TextLayout, as_json: bool) -> None:
     if as_json:
         output.json_object({"data": path, "rows": table.num_rows, "columns": columns})
         return
-    grid = Table(title=f"{escape(path)}: {table.num_rows:,} rows, {len(columns):,} columns")
+    shown_ones, caption = output.some_of(columns, lambda column: bool(column["note"]))
+    title = f"{escape(path)}: {table.num_rows:,} rows, {len(columns):,} columns"
+    grid = Table(title=title, caption=caption)
     for heading in columns[0]:
         grid.add_column(heading, **STYLES.get(heading, {}), overflow="fold")
-    for column in columns:
+    for column in shown_ones:
         grid.add_row(*(escape(output.shown(value)) for value in column.values()))
     output.table(grid)
 

@@ -12,6 +12,8 @@ from narrows.core.types import Estimator, Json
 from narrows.persistence import config
 from narrows.training import trials
 
+MOST_NAMES = 40  # of columns, in one line
+
 
 def show(folder: str, *, as_json: bool) -> None:
     """Print what is in a model folder."""
@@ -30,7 +32,10 @@ def show(folder: str, *, as_json: bool) -> None:
     last = {key: output.shown(value) for key, value in description["last_epoch"].items()}
     description["settings"] = f"\n{output.aligned(written)}"
     description["last_epoch"] = f"\n{output.aligned(last)}"
-    description["feature_names"] = ", ".join(description["feature_names"] or ["(none)"])
+    names = description["feature_names"] or ["(none)"]
+    rest = len(names) - MOST_NAMES
+    more = f" and {rest:,} more" if rest > 0 else ""
+    description["feature_names"] = ", ".join(names[:MOST_NAMES]) + more
     columns = description.pop("columns")
     output.text(output.aligned(description, indent=""))
     if columns:
@@ -57,10 +62,11 @@ def describe(model: Estimator, folder: str) -> Json:
 
 
 def _show_columns(columns: list[Json]) -> None:
-    grid = Table(title="columns")
+    shown_ones, caption = output.some_of(columns, lambda column: column["type"] != "numeric")
+    grid = Table(title="columns", caption=caption)
     for heading in columns[0]:
         grid.add_column(heading, overflow="fold")
-    for column in columns:
+    for column in shown_ones:
         shown = {**column, "levels": ", ".join(map(str, column["levels"]))}
         grid.add_row(*(escape(output.shown(value)) for value in shown.values()))
     output.table(grid)

@@ -7,13 +7,13 @@ import json
 import math
 import os
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from narrows.cli.together import rank
-from narrows.core.types import Named
+from narrows.core.types import Json, Named
 from narrows.errors import SourceError
 
 if TYPE_CHECKING:
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 
 WIDE = 10_000  # columns of text that no table reaches
+MOST_COLUMNS = 100  # that a table lists
 
 
 class ClosedPipe(Exception):  # noqa: N818 - the reader has seen enough, which is no error
@@ -105,6 +106,22 @@ def table(content: Table) -> None:
     with console.capture() as captured:
         console.print(content)
     text("\n".join(line.rstrip() for line in captured.get().splitlines()))
+
+
+def some_of(
+    columns: Sequence[Json], stands_out: Callable[[Json], bool]
+) -> tuple[Sequence[Json], str | None]:
+    """Return the columns that a table shows, and what to say of the others; None if there are none.
+
+    Of very many, the first ones and the first of those that stand out.
+    """
+    if len(columns) <= MOST_COLUMNS:
+        return columns, None
+    n_first = MOST_COLUMNS // 2
+    conspicuous = [column for column in columns[n_first:] if stands_out(column)]
+    shown_ones = [*columns[:n_first], *conspicuous[: MOST_COLUMNS - n_first]]
+    rest = len(columns) - len(shown_ones)
+    return shown_ones, f"and {rest:,} columns more; --json lists all"
 
 
 def aligned(rows: Mapping[str, object], indent: str = "  ") -> str:

@@ -60,7 +60,7 @@ class ImportanceDisplay:
             Fitted.
         X : table of shape (n_samples, n_features)
             Rows to look at.
-        component : int, "score" or None, default=None
+        component : int, str or None, default=None
             As of `Autoencoder.feature_importance`.
         n_columns : int, default=15
             How many, at most.
@@ -76,7 +76,9 @@ class ImportanceDisplay:
         display = cls(estimator.feature_importance(X, component))
         display.plot(ax, n_columns=n_columns, **settings)
         of = "all components" if component is None else component
-        display.ax_.set_title(f"component {of}" if isinstance(component, int) else str(of))
+        if isinstance(component, int):
+            of = estimator.get_feature_names_out()[component]
+        display.ax_.set_title(escaped(str(of)))
         return display
 
     def plot(self, ax: Any = None, *, n_columns: int = 15, **settings: Any) -> Self:

@@ -22,6 +22,8 @@ class VarianceDisplay:
     ----------
     explained : list of dict
         What `Autoencoder.explained_variance` returns.
+    names : list of str, optional
+        Of the components.
 
     Attributes
     ----------
@@ -41,8 +43,9 @@ class VarianceDisplay:
     (3, 3)
     """
 
-    def __init__(self, explained: Sequence[Json]) -> None:
+    def __init__(self, explained: Sequence[Json], *, names: Sequence[str] | None = None) -> None:
         self.explained = list(explained)
+        self.names = None if names is None else list(names)
 
     @classmethod
     def from_estimator(cls, estimator: Estimator, X: TableLike, *, ax: Any = None) -> Self:
@@ -61,7 +64,8 @@ class VarianceDisplay:
         -------
         VarianceDisplay
         """
-        return cls(estimator.explained_variance(X)).plot(ax)
+        names = [str(name) for name in estimator.get_feature_names_out()]
+        return cls(estimator.explained_variance(X), names=names).plot(ax)
 
     def plot(self, ax: Any = None) -> Self:
         """Draw the shares; see `from_estimator`.
@@ -89,7 +93,8 @@ class VarianceDisplay:
         for (row, column), share in np.ndenumerate(self.shares_):
             color = "black" if share > DARK else "white"
             ax.text(column, row, f"{share:.0%}", ha="center", va="center", color=color)
-        names = [*(f"component {number}" for number in numbers), "all"]
+        own = self.names or [f"component {number}" for number in range(len(numbers))]
+        names = [*(escaped(own[number]) for number in numbers), "all"]
         ax.set_xticks(range(len(columns)), names, rotation=45, ha="right")
         ax.set_yticks(range(len(views)), [escaped(name) for name in shortened(views)])
         ax.figure.colorbar(image, ax=ax, label="share of variance kept")

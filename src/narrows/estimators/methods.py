@@ -49,6 +49,12 @@ class FittedMethods(ExportMethods):
             check_is_fitted(self)
         return self._fitted
 
+    @property
+    def _numbered(self) -> dict[str, int]:
+        """The numbers of the components, by what `transform` calls them."""
+        names = self.get_feature_names_out()  # type: ignore[attr-defined]
+        return {str(name): number for number, name in enumerate(names)}
+
     def impute(
         self,
         X: TableLike,
@@ -455,15 +461,18 @@ class FittedMethods(ExportMethods):
         ----------
         X : array, CSR array or data frame of shape (n_samples, n_features)
             Rows to look at: a whole table, or one row to explain.
-        component : int, "score" or None, default=None
-            A component of the code; "score" for the loss of the row, which is minus its
-            `score_samples`, as a cell is encoded and as it is what the reconstruction is compared
-            with; None for all components together.
+        component : int, str or None, default=None
+            A component of the code, by number or as `transform` calls it; "score" for the loss of
+            the row, which is minus its `score_samples`, as a cell is encoded and as it is what the
+            reconstruction is compared with; None for all components together.
         method : {"gradient", "integrated_gradients"}, default="gradient"
-            "gradient" is the mean of abs(d component / d column) over rows, in scaled units, so by
-            how much a step of one standard deviation moves the component. "integrated_gradients"
-            (Sundararajan et al., 2017) is the mean of abs of the part of the difference to a row
-            of means that is due to the column; it needs captum.
+            "gradient" is how far the component moves, to first order, as the column varies as it
+            does in the rows of fit and nothing else does: the standard deviation that this makes,
+            mean over the rows of X. Of a number that is abs(d component / d column) times its
+            standard deviation; of a category, the standard deviation over its levels, each as
+            frequent as in fit. "integrated_gradients" (Sundararajan et al., 2017) is the mean of
+            abs of the part of the difference to a row of means that is due to the column; it needs
+            captum.
         others : sequence of Autoencoder
             Fitted to the same table with other seeds: their importances are averaged with this
             model's. A component is matched by the correlation of the codes of X.
@@ -481,6 +490,8 @@ class FittedMethods(ExportMethods):
         MissingDependencyError
             If captum is asked for and not installed.
         """
+        if isinstance(component, str):
+            component = self._numbered.get(component, component)
         return explanation.feature_importance(
             self._model, X, component, method=method, others=[other._model for other in others]
         )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -18,12 +18,15 @@ from narrows.core.forward_pass import ForwardPass
 from narrows.core.types import Json, Matrix, TableLike
 from narrows.data.fingerprint import Seen
 from narrows.data.layout import Layout
-from narrows.errors import DataError, SeenRowsWarning, stacklevel
+from narrows.data.table import fill_missing
+from narrows.errors import DataError, ParameterError, SeenRowsWarning, stacklevel
+from narrows.inference.column_spread import ColumnSpread
 from narrows.inference.fitted_model import FittedModel
 from narrows.network.network import Network
 
 Rows = list[Json]
 METHODS = ("gradient", "integrated_gradients")
+SPREAD_ROWS = 1000  # that say how columns vary, where fit has not kept it
 
 
 def explained_variance(model: FittedModel, X: TableLike, *, train: TableLike = None) -> Rows:
@@ -69,6 +72,32 @@ def explained_variance(model: FittedModel, X: TableLike, *, train: TableLike = N
     return shares
 
 
+def gains_over_pca(model: FittedModel, parts: Iterable[TableLike], train: TableLike) -> list[float]:
+    """Return how much more of its variance the code keeps of each part than a PCA of train does.
+
+    Parameters
+    ----------
+    model : FittedModel
+        Whose code.
+    parts : iterable of tables
+        Rows, whose own variance counts.
+    train : table
+        Rows that a PCA of as many components is made of.
+    """
+    pca, means = _pca_of(model, *model.to_inputs(np.asarray(_dense(model.read(train)), np.float64)))
+    gains = []
+    for part in parts:
+        rows = np.asarray(_dense(model.read(part)), np.float64)
+        inputs, measured = model.to_inputs(rows)
+        spread = np.where(measured, (inputs - _mean(inputs, measured)) ** 2, 0.0).sum()
+        error = (model.decode_to_inputs(model.encode(rows)) - inputs) ** 2
+        filled = np.where(measured, inputs, means)
+        linear = (pca.inverse_transform(pca.transform(filled)) - filled) ** 2
+        lost = np.where(measured, linear - error, 0.0).sum()
+        gains.append(float(lost / spread) if spread else float("nan"))
+    return gains
+
+
 def explained_share(model: FittedModel, X: TableLike) -> float:
     """Return the share of the variance of all columns that the code keeps; 0 if none varies."""
     rows = np.asarray(_dense(model.read(X)), np.float64)
@@ -91,7 +120,11 @@ def feature_importance(
     checks.choice("method", method, METHODS)
     chosen: int | str | None = component
     if isinstance(component, str):
-        checks.choice("component", component, ("score",))
+        if component != "score":
+            raise ParameterError(
+                f"component={component!r} is no component of the code; give a number from 0 to "
+                f"{model.n_components - 1}, its name as transform has it, or 'score'"
+            )
     elif component is not None:
         chosen = checks.integer("component", component, low=0, high=model.n_components - 1)
     values = [_importance(model, X, chosen, method)]
@@ -164,10 +197,15 @@ def _linear(
             f"train has no measured cell in {int(empty.sum())} columns that fit had, {listed}"
             f"{', ...' * (int(empty.sum()) > 5)}; give the rows of fit"
         )
-    means = _mean(train_inputs, there)
-    size = min(model.n_components, *train_inputs.shape)
-    pca = PCA(size, random_state=0).fit(np.where(there, train_inputs, means))
+    pca, means = _pca_of(model, train_inputs, there)
     return _Linear(pca, np.where(measured, inputs, means), measured)
+
+
+def _pca_of(model: FittedModel, inputs: Matrix, measured: Matrix) -> tuple[PCA, Matrix]:
+    """Return the PCA of rows as the network sees them, and their means."""
+    means = _mean(inputs, measured)
+    size = min(model.n_components, *inputs.shape)
+    return PCA(size, random_state=0).fit(np.where(measured, inputs, means)), means
 
 
 def _importance(
@@ -189,18 +227,31 @@ def _importance(
         forward = ForwardPass(network, x, x, posterior, code, raw, observed)
         return objective.per_sample(forward)[:, None]
 
+    rows = model.read(X)
+    spread = _spread(model, rows)
+
     def attributed(network: Network, x: Tensor, observed: Tensor | None) -> Tensor:
         asked = _Asked(network, value, x, observed, wanted)
+        total = torch.zeros(len(x), model.n_features, dtype=x.dtype, device=x.device)
         with torch.enable_grad():
             if method == "gradient":
-                slopes = asked.gradients(of_score=of_score)
+                for slopes in asked.gradients(of_score=of_score):
+                    total += spread(slopes.detach())
             else:
-                slopes = asked.integrated(_means(model, x), of_score=of_score)
-        return _by_column(model.layout, slopes.detach())
+                for parts in asked.integrated(_means(model, x), of_score=of_score):
+                    total += _by_column(model.layout, parts.detach()).abs()
+        return total
 
-    by_row = model.map(model.read(X), attributed, model.n_features, gradients=True)
+    by_row = model.map(rows, attributed, model.n_features, gradients=True)
     mean: Matrix = np.asarray(by_row, np.float64).mean(0)
     return mean
+
+
+def _spread(model: FittedModel, rows: Any) -> ColumnSpread:
+    some = rows[:: max(1, -(-rows.shape[0] // SPREAD_ROWS))]
+    dense = np.asarray(some.toarray() if hasattr(some, "toarray") else some, np.float64)
+    x = torch.from_numpy(model.scaling.encode(dense, np.float64))
+    return ColumnSpread.of(model, *fill_missing(x))
 
 
 def _means(model: FittedModel, x: Tensor) -> Tensor:
@@ -269,8 +320,8 @@ class _Asked:
         seen, self.measured = network.to_inputs(x, observed)
         self.inputs = seen.detach()
 
-    def gradients(self, *, of_score: bool) -> Tensor:
-        """Return abs of derivatives, summed over the outputs that are wanted.
+    def gradients(self, *, of_score: bool) -> Iterator[Tensor]:
+        """Yield derivatives, one tensor for each output that is wanted.
 
         The loss of a row depends on a cell in two ways: it is encoded, and it is what the
         reconstruction is compared with. Both count.
@@ -279,18 +330,17 @@ class _Asked:
         seen = self.inputs.clone().requires_grad_()
         value = self.value(self.network, x, seen, self.observed)
         outputs = range(value.shape[1]) if self.wanted is None else self.wanted
-        total = torch.zeros_like(seen)
         for output in outputs:
             keep = output != outputs[-1]
             leaves = [seen, x] if of_score else [seen]
             slopes = torch.autograd.grad(
                 value[:, output].sum(), leaves, retain_graph=keep, materialize_grads=True
             )
-            total += self._both(*slopes).abs()
-        return self._of_cells(total) if of_score else total
+            both = self._both(*slopes)
+            yield self._of_cells(both) if of_score else both
 
-    def integrated(self, means: Tensor, *, of_score: bool) -> Tensor:
-        """Return abs of integrated gradients from a row of means, summed over the outputs."""
+    def integrated(self, means: Tensor, *, of_score: bool) -> Iterator[Tensor]:
+        """Yield integrated gradients from a row of means, one tensor for each output wanted."""
         attribution = required(
             "captum.attr",
             extra="explain",
@@ -307,7 +357,6 @@ class _Asked:
         method = attribution.IntegratedGradients(function, multiply_by_inputs=True)
         start = self.network.to_inputs(means)[0].detach().expand_as(self.inputs)
         begin = torch.where(self._is_number(self.x), means, self.x)  # no level lies between levels
-        total = torch.zeros_like(self.inputs)
         with torch.no_grad():
             width = function(self.inputs[:1], self.x[:1], rest[:1]).shape[1]
         for output in range(width) if self.wanted is None else self.wanted:
@@ -329,8 +378,7 @@ class _Asked:
                         n_steps=32,
                     ),
                 )
-            total += self._both(*both).abs()
-        return total
+            yield self._both(*both)
 
     def _both(self, of_seen: Tensor, of_x: Tensor | None = None) -> Tensor:
         """Return what is due to a cell as what is seen, and as what is compared with."""

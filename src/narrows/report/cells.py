@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import narwhals as nw
 import numpy as np
@@ -41,6 +42,8 @@ class Cells:
             values = np.array(array, np.float64)
             return cls(list(names), [None] * values.shape[1], values)
         frame = nw.from_native(table, eager_only=True)
+        if (like is None or not any(like.levels)) and _are_plain(frame):
+            return cls(list(names), [None] * len(names), np.array(frame.to_numpy(), np.float64))
         known = like.levels if like is not None else [None] * len(names)
         columns = [
             _column(series, levels)
@@ -90,6 +93,14 @@ class Cells:
             "high": high,
             "text": f"{figure(low)} to {figure(high)}, half below {figure(middle)}",
         }
+
+
+def _are_plain(frame: nw.DataFrame[Any]) -> bool:
+    """Return whether all columns of a frame are floats as numpy has them, NaN where none is."""
+    if nw.dependencies.is_pandas_dataframe(frame.to_native()):
+        dtypes = set(frame.to_native().dtypes)
+        return all(isinstance(dtype, np.dtype) and dtype.kind in "fiu" for dtype in dtypes)
+    return False
 
 
 def histogram(values: Matrix, low: float, high: float, bins: int = BINS) -> Matrix:

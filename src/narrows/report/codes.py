@@ -20,33 +20,43 @@ def picture(subject: ReportInput) -> Json:
     """Return the points: codes, errors, classes, cells, and the columns each is off in."""
     places = subject.shown
     numbers = subject.examined[places]
-    widest = by_spread(subject.codes)[:COMPONENTS]
+    components = in_order(subject.codes, COMPONENTS)
+    axes = np.searchsorted(components, np.sort(by_spread(subject.codes)[:2])).tolist()
     judged = Judged.of(subject, numbers)
     columns = np.arange(min(len(subject.names), COLUMNS))
     if subject.shape is not None and subject.is_image:
         columns = subject.shape.ravel()
-    why = np.argsort(-judged.loss, axis=1, kind="stable")[:, :REASONS]
+    why = [judged.deviating(row, REASONS) for row in range(len(numbers))]
+    named = sorted({int(column) for worst in why for column in worst})
     classes = subject.classes
     return {
         "n_rows": subject.n_rows,
         "n_shown": len(numbers),
-        "components": widest,
-        "axes": [0, 1] if len(widest) > 1 else [0, None],
+        "components": components,
+        "component_names": subject.component_names,
+        "axes": axes if len(axes) > 1 else [0, None],
         "rows": numbers,
         "names": None if subject.ids is None else [subject.name(int(i)) for i in numbers],
-        "codes": Quantized(subject.codes[places][:, widest]),
+        "codes": Quantized(subject.codes[places][:, components]),
         "errors": Quantized(subject.errors[numbers][:, None]),
         "classes": {
             "kind": classes.kind,
+            "label": subject.label,
             "names": classes.names,
             "values": classes.values[numbers] if classes.kind != "none" else [],
         },
         "columns": [{"name": subject.names[i], "levels": judged.given.levels[i]} for i in columns],
         "n_columns": len(subject.names),
         "cells": Quantized(judged.given.values[:, columns], 8 if subject.is_image else 16),
-        "why": [] if subject.is_image else _why(judged, why),
+        "why": [] if subject.is_image else _why(judged, why, named),
+        "why_names": [subject.names[column] for column in named],
         "image": extent(subject) if subject.is_image else None,
     }
+
+
+def in_order(codes: Matrix, most: int) -> Matrix:
+    """Return the components in their order; of very many, those that spread most."""
+    return np.sort(by_spread(codes)[:most])
 
 
 def by_spread(codes: Matrix) -> Matrix:
@@ -60,10 +70,11 @@ def silent(codes: Matrix) -> list[int]:
     return np.flatnonzero(spread <= SILENT * spread.max()).tolist()
 
 
-def _why(judged: Judged, columns: Matrix) -> list[Any]:
-    """Return for each row its worst columns: number, measured, expected, deviations apart."""
+def _why(judged: Judged, columns: list[Matrix], named: list[int]) -> list[Any]:
+    """Return for each row its worst columns: place in ``named``, cell, expected, how far off."""
+    places = {column: place for place, column in enumerate(named)}
     why = []
     for row, worst in enumerate(columns):
-        reasons = [(column, judged.reason(row, column)) for column in worst]
+        reasons = [(places[int(column)], judged.reason(row, column)) for column in worst]
         why.append([[c, r["measured"], r["expected"], r["off"]] for c, r in reasons])
     return why

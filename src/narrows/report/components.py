@@ -11,8 +11,9 @@ from narrows.core.types import Json, Matrix, TableLike
 from narrows.data import containers
 from narrows.data.reading import select_rows
 from narrows.errors import SeenRowsWarning
+from narrows.inference.explanation import gains_over_pca
 from narrows.report.cells import Cells
-from narrows.report.codes import by_spread
+from narrows.report.codes import in_order
 from narrows.report.plain import Quantized
 from narrows.report.rows import curves, extent, laid_out
 from narrows.report.subject import ReportInput
@@ -32,7 +33,7 @@ def explained(subject: ReportInput) -> Json:
     kept = _kept(subject, rows, train)
     views = list(dict.fromkeys(row["view"] for row in kept))
     cells = {(row["view"], row["component"]): row for row in kept}
-    components = by_spread(subject.codes)[:COMPONENTS]
+    components = in_order(subject.codes, COMPONENTS)
     table = [
         {
             "view": view,
@@ -61,7 +62,7 @@ def importance(subject: ReportInput) -> Json:
     """Return the columns that move each component most."""
     numbers = subject.examined[:: -(-len(subject.examined) // IMPORTANCE_ROWS)]
     rows = select_rows(subject.X, numbers)
-    shown = by_spread(subject.codes)[:COMPONENTS]
+    shown = in_order(subject.codes, COMPONENTS)
     names = dict(zip((c["column"] for c in subject.model.columns_), subject.names, strict=True))
     entries = []
     for component in shown:
@@ -93,7 +94,7 @@ def traversal(subject: ReportInput) -> Json:
     middle = np.median(codes, axis=0)
     mean, deviation = subject.reference.spread()
     entries = []
-    for component in by_spread(codes)[:COMPONENTS]:
+    for component in in_order(codes, COMPONENTS):
         walked = np.tile(middle, (STEPS, 1))
         walked[:, component] = np.linspace(low[component], high[component], STEPS)
         decoded = containers.opened(subject.model.inverse_transform(walked))
@@ -148,13 +149,8 @@ def _difference(subject: ReportInput, train: TableLike) -> Json | None:
     count = min(PARTS, len(new), len(dealt) // ROWS_OF_PART)
     if count < FEWEST_PARTS:
         return None
-    gaps = []
-    for part in range(count):
-        rows = select_rows(subject.X, np.sort(dealt[part::count]))
-        total = _kept(subject, rows, train)
-        kept = next(r for r in total if r["view"] == "all" and r["component"] == "total")
-        gaps.append(kept["explained"] - kept["pca"])
-    differences = np.array(gaps)
+    parts = (select_rows(subject.X, np.sort(dealt[part::count])) for part in range(count))
+    differences = np.array(gains_over_pca(subject.model._fitted, parts, train))
     mean, error = float(differences.mean()), float(differences.std(ddof=1) / np.sqrt(count))
     reach = float(stats.t.ppf((1 + CONFIDENCE) / 2, count - 1)) * error
     return {"mean": mean, "low": mean - reach, "high": mean + reach, "parts": count}

@@ -7,8 +7,9 @@ from collections.abc import Iterator
 from narrows.core.types import Json
 from narrows.report import codes
 from narrows.report.subject import ReportInput
+from narrows.report.table import HOLES
 
-DRIFT, OVERFIT, HOLES, ALONE, LEAK, LISTED = 0.05, 1.5, 0.2, 0.2, 0.05, 5
+DRIFT, OVERFIT, ALONE, LEAK, LISTED = 0.05, 1.5, 0.2, 0.05, 5
 MINUS = "\N{MINUS SIGN}"
 
 Section = Json
@@ -32,22 +33,24 @@ def beside_pca(explained: Section, n_components: int) -> dict[str, str]:
     """Return whether the code keeps more of the variance than a PCA of equal size."""
     if explained.get("needs"):
         text = (
-            "Whether the code beats PCA cannot be judged on the training set: give held-out rows."
+            "Whether the code is better than PCA cannot be judged on training rows; give held-out "
+            "rows."
         )
         return {"state": "unknown", "text": f"{text} {explained['needs']}"}
     kept, linear = explained["total"], explained["pca"]
-    size = f"{n_components} component" + "s" * (n_components > 1)
-    if linear != linear:  # NaN: no rows of fit to make a PCA of
+    if linear != linear:  # NaN: no training rows to make a PCA of
         text = f"The code keeps {kept:.1%} of the variance. Give train= for a PCA beside it."
         return {"state": "unknown", "text": text}
-    variance = "held-out variance" if explained["held_out"] else "variance"
-    beside = f"{size} keep {kept:.1%} of the {variance}; a PCA of the same size {linear:.1%}"
+    variance = "variance of new rows" if explained["held_out"] else "variance"
+    size = f"{n_components} component" + "s" * (n_components > 1)
+    beside = f"{size} keep{'s' * (n_components == 1)} {kept:.1%} of the {variance}; a PCA of "
+    beside += f"equal size {linear:.1%}"
     difference = explained["difference"]
     if difference is None:
         better = "more" if kept > linear else "not more"
         return {
             "state": "better" if kept > linear else "worse",
-            "text": f"{beside}: {better} than PCA, on too few rows to say whether by chance.",
+            "text": f"{beside}: {better} than PCA, but on too few rows to tell that from chance.",
         }
     over = f"(95% interval {points(difference['low'])} to {points(difference['high'])} points)"
     if difference["low"] > 0:
@@ -80,7 +83,7 @@ def compared(comparison: Section | None) -> Iterator[dict[str, str]]:
 def _facts(subject: ReportInput, sections: Json) -> list[dict[str, str]]:
     training, explained = sections["training"], sections["explained"]
     rows = "held-out rows" if subject.seen.held_out else "rows"
-    rows = "rows of fit" if subject.seen.share == 1 else rows
+    rows = "training rows" if subject.seen.share == 1 else rows
     views = f"columns in {len(subject.views)} views" if subject.views else "columns"
     facts = [
         {"value": f"{subject.n_rows:,}", "label": rows},
@@ -116,20 +119,20 @@ def _of_rows(subject: ReportInput) -> Iterator[dict[str, str]]:
         yield _alert(
             "note",
             "overview",
-            "All figures are of the rows of fit, which look better than others would.",
+            "All figures are of training rows, which look better than others would.",
         )
     elif seen.held_out is None:
         yield _alert(
             "note",
             "overview",
-            "The model keeps no record of the rows of fit, and they were not given, so nobody can "
-            "tell whether fit saw these rows; if it did, the figures flatter the model.",
+            "The model keeps no record of its training rows, and they were not given, so nobody "
+            "can tell whether these rows are among them; if they are, the figures flatter it.",
         )
     elif seen.n_seen:
         yield _alert(
             "problem" if seen.share > LEAK else "note",
             "overview",
-            f"{str(seen).capitalize()} seen in fit, so they are not held out.",
+            f"{str(seen).capitalize()} seen in training, so they are not held out.",
         )
 
 
@@ -150,7 +153,7 @@ def _of_training(training: Section) -> Iterator[dict[str, str]]:
 def _of_code(subject: ReportInput) -> Iterator[dict[str, str]]:
     quiet = codes.silent(subject.codes)
     if quiet:
-        names = ", ".join(map(str, quiet[:LISTED]))
+        names = ", ".join(subject.component_names[number] for number in quiet[:LISTED])
         more = f" and {len(quiet) - LISTED} more" if len(quiet) > LISTED else ""
         yield _alert(
             "problem",
@@ -161,18 +164,14 @@ def _of_code(subject: ReportInput) -> Iterator[dict[str, str]]:
 
 
 def _of_data(subject: ReportInput, data: Section) -> Iterator[dict[str, str]]:
-    columns = data["columns"]
-    holes = [c["column"] for c in columns if HOLES < c["missing"] < 1]
-    empty_columns = [c["column"] for c in columns if c["missing"] == 1]
-    constant = [c["column"] for c in columns if c["missing"] < 1 and len(c["counts"]) == 1]
     for columns_found, level, said in (
-        (empty_columns, "problem", "have no measured cell"),
-        (holes, "note", f"lack more than {HOLES:.0%} of their cells"),
-        (constant, "note", "are constant here"),
+        (data["without_cells"], "problem", "have no measured cell"),
+        (data["with_holes"], "note", f"lack more than {HOLES:.0%} of their cells"),
+        (data["constant"], "note", "are constant here"),
     ):
         if columns_found:
             yield _alert(
-                level, "data", f"{len(columns_found)} columns {said}: {_listed(columns_found)}."
+                level, "data", f"{len(columns_found):,} columns {said}: {_listed(columns_found)}."
             )
 
 
@@ -183,8 +182,8 @@ def _of_errors(anomalies: Section) -> Iterator[dict[str, str]]:
         yield _alert(
             "problem",
             "anomalies",
-            f"Row {anomalies['rows'][0]['name']} alone has {alone:.0%} of all {measure}: look at "
-            "it, and do not trust means that it is part of, the variance kept among them.",
+            f"Row {anomalies['rows'][0]['name']} alone has {alone:.0%} of all {measure}. Look at "
+            "it first: it weighs on every mean of this page, the variance kept included.",
         )
     if "beyond" not in share:
         return
@@ -192,15 +191,15 @@ def _of_errors(anomalies: Section) -> Iterator[dict[str, str]]:
         yield _alert(
             "problem",
             "anomalies",
-            f"{share['beyond']:.1%} of the rows have a degree of {measure} that only 1% of the "
-            "rows of fit have: these rows are unlike them, or the model is overfitted.",
+            f"{share['beyond']:.1%} of the rows have more {measure} than 99% of the training "
+            "rows have: these rows are unlike them, or the model is overfitted.",
         )
     median, usual = anomalies["median"], share["train_median"]
     if usual > 0 and median > OVERFIT * usual:
         yield _alert(
             "note",
             "anomalies",
-            f"The median {measure} is {median / usual:.1f} times that of the rows of fit; fewer "
+            f"The median {measure} is {median / usual:.1f} times that of training rows; fewer "
             "epochs, early_stopping=True or a penalty may help.",
         )
 

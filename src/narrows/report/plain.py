@@ -14,6 +14,7 @@ from narrows.core.types import Json, JsonValue, Matrix, Named
 
 FORMAT, VERSION = "narrows report", 1
 DIGITS = 6
+GROUPED = 1e4  # the least number whose thousands are set apart
 
 
 @dataclass(frozen=True)
@@ -88,14 +89,17 @@ def as_script(data: Named) -> str:
 
 
 def figure(value: float) -> str:
-    """Return a number as people read it: four digits, whole numbers as they are."""
+    """Return a number as people read it: four digits, whole numbers as they are.
+
+    Thousands are set apart from five digits on, so that years stay years.
+    """
     if not math.isfinite(value):
         return "missing" if math.isnan(value) else str(value)
     size = abs(value)
     if value == round(value) and size < 1e7:
-        return f"{value:,.0f}"
+        return f"{value:.0f}" if size < GROUPED else f"{value:,.0f}"
     if not 1e-4 <= size < 1e7:
         return f"{value:.3g}"
     places = max(0, (3 if size >= 0.1 else 2) - math.floor(math.log10(size)))
-    text = f"{value:,.{places}f}"
+    text = f"{value:.{places}f}" if size < GROUPED else f"{value:,.{places}f}"
     return text.rstrip("0").rstrip(".") if places else text

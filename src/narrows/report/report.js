@@ -27,10 +27,11 @@
   function figure(value) {
     if (value === null || value === undefined || Number.isNaN(value)) return "missing";
     const size = Math.abs(value);
-    if (Number.isInteger(value) && size < 1e7) return value.toLocaleString("en");
+    // Thousands are set apart from five digits on, so that years stay years.
+    if (Number.isInteger(value) && size < 1e7) return value.toLocaleString("en", { useGrouping: "min2" });
     if (size !== 0 && (size < 1e-4 || size >= 1e7)) return value.toPrecision(3);
     const digits = size === 0 ? 0 : Math.max(0, 3 - Math.floor(Math.log10(size)));
-    return value.toLocaleString("en", { maximumFractionDigits: digits });
+    return value.toLocaleString("en", { maximumFractionDigits: digits, useGrouping: "min2" });
   }
 
   function unpacked(packed) {
@@ -88,6 +89,7 @@
     return powers.filter((_, i) => i % Math.ceil(powers.length / 5) === 0);
   }
   const tick = (value) => (value !== 0 && (Math.abs(value) < 1e-3 || Math.abs(value) >= 1e6) ? value.toExponential(0).replace("+", "") : figure(Number(value.toPrecision(4))));
+  const componentName = (number) => report.code.component_names[number];
   const known = (values) => values.filter((v) => v !== null && Number.isFinite(v));
 
   // ---- small line charts -------------------------------------------------------------------
@@ -213,8 +215,8 @@
       const frame = element("figure");
       const canvas = image(values, { ...report.importance, low: 0, high: Math.max(...values) }, 96);
       canvas.setAttribute("role", "img");
-      canvas.setAttribute("aria-label", `which cells move component ${found.component}; dark is much`);
-      frame.append(canvas, element("figcaption", `component ${found.component}`));
+      canvas.setAttribute("aria-label", `which cells move ${componentName(found.component)}; dark is much`);
+      frame.append(canvas, element("figcaption", componentName(found.component)));
       host.append(frame);
     }
   }
@@ -224,12 +226,22 @@
     if (!host) return;
     const map = report.data.map;
     const canvas = host.appendChild(element("canvas"));
+    const names = host.appendChild(svg("svg", { "aria-hidden": "true" }));
     redraws.push(() => {
       const columns = map.columns.length;
-      const cell = Math.max(1, Math.floor(Math.min(host.clientWidth / columns, 22)));
+      const longest = Math.max(...map.columns.map((name) => Math.min(name.length, 24)));
+      const fit = Math.min(host.clientWidth / columns, 140), level = fit > longest * 6.6 + 8;
+      const cell = Math.max(1, level || fit > 4 ? Math.floor(fit) : fit);
       canvas.width = columns;
       canvas.height = map.row_bins;
-      canvas.style.width = `${Math.min(columns * cell, host.clientWidth)}px`;
+      const width = Math.min(columns * cell, host.clientWidth), every = Math.ceil(14 / cell);
+      canvas.style.width = `${width}px`;
+      const deep = level ? 20 : Math.ceil(longest * 4.9) + 14;
+      for (const [key, value] of [["width", host.clientWidth], ["height", deep], ["viewBox", `0 0 ${host.clientWidth} ${deep}`]]) names.setAttribute(key, value);
+      names.replaceChildren(...map.columns.map((name, i) => [name, (i + 0.5) * cell]).filter((_, i) => i % every === 0).map(([name, x]) => {
+        const place = level ? { x, y: 14, "text-anchor": "middle" } : { x, y: 10, "text-anchor": "end", transform: `rotate(-45 ${x} 10)` };
+        return svg("text", place, shortened(name, 24));
+      }));
       canvas.style.height = `${Math.min(240, map.row_bins * 6)}px`;
       canvas.style.imageRendering = "pixelated";
       const context = canvas.getContext("2d");
@@ -256,17 +268,17 @@
     const codes = unpacked(data.codes), errors = unpacked(data.errors)[0], cells = unpacked(data.cells);
     const n = data.n_shown;
     const selects = { x: byId("code-x"), y: byId("code-y"), colour: byId("code-colour") };
-    const axes = data.components.map((c, i) => ({ name: `component ${c}`, values: codes[i] }));
+    const axes = data.components.map((c, i) => ({ name: componentName(c), values: codes[i] }));
     axes.push({ name: "error", values: errors });
     axes.forEach((axis, i) => { option(selects.x, i, axis.name); option(selects.y, i, axis.name); });
-    selects.x.value = 0;
-    selects.y.value = data.components.length > 1 ? 1 : axes.length - 1;
+    selects.x.value = data.axes[0];
+    selects.y.value = data.axes[1] === null ? axes.length - 1 : data.axes[1];
 
     const colours = [];
-    if (data.classes.kind === "classes") colours.push({ name: "class", names: data.classes.names, values: data.classes.values });
-    if (data.classes.kind === "number") colours.push({ name: "y", values: data.classes.values });
+    if (data.classes.kind === "classes") colours.push({ name: data.classes.label, names: data.classes.names, values: data.classes.values });
+    if (data.classes.kind === "number") colours.push({ name: data.classes.label, values: data.classes.values });
     colours.push({ name: "error", values: errors, log: true });
-    data.columns.forEach((column, i) => colours.push({ name: column.name, names: column.levels, values: cells[i] }));
+    data.columns.forEach((column, i) => colours.push({ name: column.name, names: column.levels, values: cells[i], column: i }));
     colours.forEach((colour, i) => option(selects.colour, i, shortened(colour.name, 40)));
 
     let view, moving = false, hovered = -1, drag = null, hidden = new Set(), chosen = new Set();
@@ -368,27 +380,49 @@
         if (grid.has(key)) grid.get(key).push(i); else grid.set(key, [i]);
       }
       context.globalAlpha = 1;
-      if (colour.names && colour.names.length <= 12) labels(context, colour, palette);
-      byId("code-outside").textContent = outside ? `${outside.toLocaleString("en")} rows lie outside this view; Whole shows them.` : "";
+      if (colour.names && colour.names.length <= 12) labels(context, colour, palette, r, { left: LEFT, right: width - RIGHT, top: TOP, bottom: height - BOTTOM });
+      byId("code-outside").textContent = outside ? `${outside.toLocaleString("en")} rows lie outside this view; All rows shows them.` : "";
       if (hovered >= 0) { context.strokeStyle = css("--ink"); context.lineWidth = 2; context.beginPath(); context.arc(xs[hovered], ys[hovered], r + 4, 0, 7); context.stroke(); }
       if (drag && !moving) { context.strokeStyle = css("--accent"); context.lineWidth = 1.5; context.strokeRect(Math.min(drag.x0, drag.x1), Math.min(drag.y0, drag.y1), Math.abs(drag.x1 - drag.x0), Math.abs(drag.y1 - drag.y0)); }
       context.restore();
     }
-    // The name of each class at the middle of its points, so that colours need no looking up.
-    function labels(context, colour, palette) {
+    // The name of each class as near to the middle of its points as there is room beside all points
+    // and other names; where there is none, the legend has to do.
+    function labels(context, colour, palette, r, inside) {
       context.font = "600 12px system-ui, sans-serif";
-      context.lineWidth = 4;
-      context.lineJoin = "round";
+      context.textAlign = "center";
+      const taken = [], cell = 24, high = 14;
+      const covers = (x, y, half) => {
+        const [left, right, top, bottom] = [x - half - r, x + half + r, y - high + 3 - r, y + 4 + r];
+        if (left < inside.left || right > inside.right || top < inside.top || bottom > inside.bottom) return true;
+        if (taken.some((box) => left < box[1] && right > box[0] && top < box[3] && bottom > box[2])) return true;
+        for (let a = Math.floor(left / cell); a <= Math.floor(right / cell); a++) {
+          for (let b = Math.floor(top / cell); b <= Math.floor(bottom / cell); b++) {
+            for (const i of grid.get(a * 10000 + b) || []) if (xs[i] > left && xs[i] < right && ys[i] > top && ys[i] < bottom) return true;
+          }
+        }
+        return false;
+      };
       colour.names.forEach((text, k) => {
         const own = [];
         for (let i = 0; i < n; i++) if (classOf(colour, i) === k && !Number.isNaN(xs[i])) own.push(i);
         if (!own.length) return;
         const middle = (values) => own.map((i) => values[i]).sort((a, b) => a - b)[own.length >> 1];
-        const [x, y] = [middle(xs), middle(ys)];
-        context.strokeStyle = css("--back");
-        context.strokeText(shortened(text, 18), x, y);
-        context.fillStyle = palette[k % palette.length];
-        context.fillText(shortened(text, 18), x, y);
+        const [x0, y0] = [middle(xs), middle(ys)], name_ = shortened(text, 18), half = context.measureText(name_).width / 2;
+        for (let reach = 0; reach <= 220; reach += 8) {
+          const around = reach ? Math.max(8, Math.round(reach / 4)) : 1;
+          let place = null;
+          for (let turn = 0; turn < around && !place; turn++) {
+            const angle = (2 * Math.PI * turn) / around - Math.PI / 2;
+            const [x, y] = [x0 + reach * Math.cos(angle), y0 + reach * Math.sin(angle)];
+            if (!covers(x, y, half)) place = [x, y];
+          }
+          if (!place) continue;
+          taken.push([place[0] - half, place[0] + half, place[1] - high + 3, place[1] + 4]);
+          context.fillStyle = palette[k % palette.length];
+          context.fillText(name_, place[0], place[1]);
+          return;
+        }
       });
     }
     function line(context, x0, y0, x1, y1) { context.beginPath(); context.moveTo(x0, y0); context.lineTo(x1, y1); context.stroke(); }
@@ -421,11 +455,13 @@
       if (about !== null) tip.append(element("span", about, "plainrow"));
       tip.append(element("span", `error ${figure(Number(errors[i].toPrecision(3)))}`, "plainrow"));
       const colour = colouring();
-      if (!["class", "y", "error"].includes(colour.name) && !data.image) tip.append(element("span", `${colour.name}: ${cellText(data.columns.findIndex((c) => c.name === colour.name), i)}`, "plainrow"));
+      if (colour.column !== undefined && !data.image) tip.append(element("span", `${colour.name}: ${cellText(colour.column, i)}`, "plainrow"));
       if (data.image) tip.append(image(Float64Array.from(cells, (column) => column[i]), data.image, 72));
       for (const [column, measured, expected, off] of data.why[i] || []) {
         const said = element("span", null, "plainrow");
-        said.append(`${shortened(report.data.columns[column] ? report.data.columns[column].column : `column ${column}`, 28)}: `, element("span", measured, "measured"), " → ", element("span", expected, "expected"), off === null ? "" : ` (${off > 0 ? "+" : ""}${off.toFixed(1)} sd)`);
+        said.append(`${shortened(data.why_names[column], 28)}: `, element("span", measured, "measured"));
+        if (measured === expected) said.append(", unsure");
+        else said.append(" → ", element("span", expected, "expected"), off === null ? "" : ` (${off > 0 ? "+" : ""}${off.toFixed(1)} sd)`);
         tip.append(said);
       }
       tip.hidden = false;
@@ -442,7 +478,7 @@
       if (!chosen.size) return;
       const rows = [...chosen].sort((a, b) => errors[b] - errors[a]);
       const head = element("p");
-      head.append(element("b", `${rows.length.toLocaleString("en")} rows chosen`), rows.length > LISTED ? `, the ${LISTED} of greatest error: ` : " ");
+      head.append(element("b", `${rows.length.toLocaleString("en")} rows selected`), rows.length > LISTED ? `, the ${LISTED} of greatest error: ` : " ");
       const clear = element("button", "Clear");
       clear.type = "button";
       clear.addEventListener("click", () => { chosen = new Set(); list(); draw(); canvas.focus(); });
@@ -451,7 +487,7 @@
       scroll.tabIndex = 0;
       const table = element("table"), thead = table.createTHead().insertRow(), tbody = table.createTBody();
       const shown = data.image ? [] : data.columns.slice(0, 6);
-      for (const text of ["row", ...(data.classes.kind === "none" ? [] : ["class"]), "error", ...shown.map((c) => c.name)]) { const th = element("th", text); th.scope = "col"; thead.append(th); }
+      for (const text of ["row", ...(data.classes.kind === "none" ? [] : [data.classes.label]), "error", ...shown.map((c) => c.name)]) { const th = element("th", text); th.scope = "col"; thead.append(th); }
       for (const i of rows.slice(0, LISTED)) {
         const tr = tbody.insertRow();
         tr.append(element("th", name(i)));
@@ -460,7 +496,7 @@
       }
       scroll.append(table);
       box.append(head, scroll);
-      live.textContent = `${rows.length} rows chosen`;
+      live.textContent = `${rows.length} rows selected`;
     }
     function legend() {
       const host = byId("code-legend"), colour = colouring();
@@ -583,7 +619,7 @@
   function traversal() {
     const data = report.traversal, host = byId("walk");
     const select = byId("walk-component"), slider = byId("walk-value"), output = byId("walk-output");
-    data.components.forEach((c, i) => option(select, i, `component ${c.component}`));
+    data.components.forEach((c, i) => option(select, i, componentName(c.component)));
     const images = data.kind === "image" ? data.components.map((c) => unpacked(c.images)) : null;
     function dots(columns, step) {
       const width = Math.max(host.clientWidth, 240), row = 26, left = Math.min(210, width * 0.4), right = Math.min(96, width * 0.26);
@@ -599,6 +635,14 @@
         const label = svg("text", { x: left - 12, y: y + 4, "text-anchor": "end", class: "tag" }, shortened(column.column, Math.max(8, Math.floor(left / 7))));
         label.append(svg("title", {}, column.column));
         drawing.append(label);
+        if (!column.places) {
+          const levels = [...new Set(column.texts)], wide = (px(4) - px(-4)) / column.texts.length;
+          column.texts.forEach((text, at) => {
+            const block = svg("rect", { x: px(-4) + at * wide + 1, y: y - 7, width: Math.max(wide - 2, 1), height: 14, rx: 2, fill: PALETTES[mode()][levels.indexOf(text) % 10], opacity: at === step ? 1 : 0.35 });
+            block.append(svg("title", {}, text));
+            drawing.append(block);
+          });
+        }
         if (column.places) {
           const known_ = known(column.places);
           if (known_.length) drawing.append(svg("line", { x1: px(Math.min(...known_)), x2: px(Math.max(...known_)), y1: y, y2: y, class: "whisker" }));
@@ -649,7 +693,7 @@
       if (histogram.train_counts) {
         let path = "";
         histogram.train_counts.forEach((share, i) => { path += `${i ? "L" : "M"}${left + i * step} ${py(share)}H${left + (i + 1) * step}`; });
-        drawing.append(svg("path", { d: path, class: "line expected" }), svg("text", { x: width - right, y: 12, "text-anchor": "end", class: "expected" }, "line: rows of fit"));
+        drawing.append(svg("path", { d: path, class: "line expected" }), svg("text", { x: width - right, y: 12, "text-anchor": "end", class: "expected" }, "line: training rows"));
       }
       drawing.append(svg("line", { x1: left, x2: width - right, y1: height - bottom, y2: height - bottom, class: "axis" }));
       for (const at of log ? decades(low, high) : ticks(low, high, 6)) drawing.append(svg("text", { x: Math.max(16, Math.min(width - 16, px(at))), y: height - 8, "text-anchor": "middle" }, tick(log ? 10 ** at : at)));

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
+import narwhals as nw
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.utils import column_or_1d
@@ -37,16 +38,20 @@ def write(
     title: str,
     command: str | None = None,
     detector: Estimator = None,
+    label: str | None = None,
 ) -> Json:
     """Write a report as `Autoencoder.report` does, and return its data.
 
     ``model`` is what ``estimator`` has fitted; ``command`` is the command line that asked for the
-    report, if one did; ``detector`` says how strange rows are, if that is not their error.
+    report, if one did; ``detector`` says how strange rows are, if that is not their error;
+    ``label`` is what y is called where it has no name of its own.
     """
     target = page.check_path(path)
     shape = _shape(model, input_shape)
+    own = label or getattr(y, "name", None)
+    subject = _subject(estimator, model, X, y, train, ids, shape)
     data = sections.build_sections(
-        replace(_subject(estimator, model, X, y, train, ids, shape), detector=detector),
+        replace(subject, detector=detector, label="class" if own is None else str(own)),
         title=str(title),
         call=_call(path, y, train, ids, comparison, input_shape),
         command=command,
@@ -65,6 +70,8 @@ def _subject(
     ids: TargetLike,
     shape: Columns | None,
 ) -> ReportInput:
+    if ids is None:
+        ids = _labels(X)
     X, train = _table(X), None if train is None else _table(train)
     rows = model.read(X)
     if train is not None:
@@ -78,6 +85,15 @@ def _subject(
         _one_per_row(name, values, rows.shape[0]) for name, values in (("y", y), ("ids", ids))
     )
     return ReportInput(estimator, X, y=y, train=train, ids=ids, seen=seen, known=known, shape=shape)
+
+
+def _labels(X: TableLike) -> TargetLike:
+    """Return what the index of a pandas frame calls its rows; None where that is their numbers."""
+    index = getattr(X, "index", None)
+    if not nw.dependencies.is_pandas_dataframe(X) or index is None:
+        return None
+    labels = [str(label) for label in index.tolist()]
+    return None if labels == [str(number) for number in range(len(labels))] else labels
 
 
 def _shape(model: FittedModel, input_shape: Sequence[int] | None) -> Columns | None:

@@ -46,7 +46,7 @@ def anomalies(subject: ReportInput) -> Json:
                 **_named(subject, int(number)),
                 "strangeness": float(strange[number]),
                 "times_median": float(strange[number]) / median if median > 0 else None,
-                "reasons": [judged.reason(place, c) for c in judged.deviating(place, REASONS)],
+                "reasons": judged.reasons(place, REASONS),
                 "views": [judged.share_of(place, view) for view in subject.views],
             }
         )
@@ -82,15 +82,22 @@ class Judged:
         return cls(subject, given, subject.given_back(numbers, given), loss)
 
     def deviating(self, row: int, count: int) -> Matrix:
-        """Return the columns that add most to a row's error."""
-        return np.argsort(-self.loss[row], kind="stable")[:count]
+        """Return the measured columns that add most to a row's error."""
+        order = np.argsort(-self.loss[row], kind="stable")
+        measured: Matrix = order[~np.isnan(self.given.values[row, order])]
+        return measured[:count]
+
+    def reasons(self, row: int, count: int) -> list[Json]:
+        """Return what is wrong with the cells that add most to a row's error."""
+        return [self.reason(row, column) for column in self.deviating(row, count)]
 
     def reason(self, row: int, column: int) -> Json:
         """Return what a cell is, what the code says, and how far these are apart."""
         levels = self.given.levels[column]
         measured, expected = self.standard(row, column)
         off = measured - expected
-        differs = levels is not None and bool(off != 0)
+        is_known = bool(np.isfinite(off))
+        differs = levels is not None and is_known and off != 0
         total = self.loss[row].sum()
         return {
             "column": self.given.names[column],
@@ -98,10 +105,18 @@ class Judged:
             "measured": self.given.text(row, column),
             "expected": self.back.text(row, column),
             "off": None if levels is not None else float(off),
+            "unsure": levels is not None and is_known and off == 0,
             "places": [measured, expected] if levels is None else None,
             "share": float(self.loss[row, column] / total) if total > 0 else None,
-            "marked": differs or bool(levels is None and abs(off) > DEVIATES),
+            "marked": bool(differs or (levels is None and abs(off) > DEVIATES)),
         }
+
+    def n_marked(self, row: int) -> int:
+        """Return how many cells of a row are another level, or off by more than a deviation."""
+        off = (self.given.values[row] - self.back.values[row]) / self.deviation
+        named = np.array([levels is not None for levels in self.given.levels])
+        with np.errstate(invalid="ignore"):
+            return int(np.where(named, np.abs(off) > 0, np.abs(off) > DEVIATES).sum())
 
     def standard(self, row: int, column: int) -> tuple[float, float]:
         """Return a cell and its reconstruction in standard deviations from the mean."""
@@ -139,7 +154,7 @@ def _entries(subject: ReportInput, numbers: Matrix, kind: str) -> list[Json]:
             {
                 **name,
                 "columns": [judged.reason(row, c) for c in judged.deviating(row, COLUMNS_SHOWN)],
-                "n_marked": sum(judged.reason(row, c)["marked"] for c in range(len(subject.names))),
+                "n_marked": judged.n_marked(row),
             }
             for row, name in enumerate(names)
         ]

@@ -29,13 +29,13 @@ class ReportInput:
     Parameters
     ----------
     model : Autoencoder
-        Asked by its public methods and attributes alone.
+        What the page is about.
     X : array, CSR array or data frame of shape (n_rows, n_features)
         The rows.
     y : ndarray of shape (n_rows,) or None
         A class or a number for each row.
     train : array, CSR array or data frame, or None
-        The rows of fit.
+        The training rows.
     ids : list of str or None
         What the rows are called.
     seen : Seen
@@ -47,6 +47,8 @@ class ReportInput:
         height, width) of an image.
     detector : AnomalyDetector or None
         What says how strange rows are; the error of the model if there is none.
+    label : str
+        What y is called.
     """
 
     model: Estimator
@@ -58,6 +60,12 @@ class ReportInput:
     known: NDArray[np.bool_] | None = None
     shape: NDArray[np.int64] | None = None
     detector: Estimator | None = None
+    label: str = "class"
+
+    @property
+    def component_names(self) -> list[str]:
+        """What the components are called, here as in what ``transform`` gives."""
+        return [str(name) for name in self.model.get_feature_names_out()]
 
     @property
     def n_rows(self) -> int:
@@ -74,7 +82,7 @@ class ReportInput:
         """What is known of each column."""
         return [{**column, "column": self._called(column)} for column in self.model.columns_]
 
-    @property
+    @cached_property
     def names(self) -> list[str]:
         """What the columns are called."""
         return [str(column["column"]) for column in self.columns]

@@ -9,6 +9,7 @@ from narrows.report.cells import Cells
 from narrows.report.subject import ReportInput
 
 COLUMNS, ROW_BINS, MAP_COLUMNS = 400, 80, 200
+HOLES = 0.2  # share of missing cells from which on a column lacks many
 
 
 def described(subject: ReportInput) -> Json:
@@ -33,9 +34,24 @@ def described(subject: ReportInput) -> Json:
         "views": [_view(subject, missing, name) for name in subject.views],
         "types": _types(subject),
         "columns": columns,
+        **_conspicuous(subject, missing),
         "missing": float(missing.mean()),
         "map": _map(cells, missing) if missing.any() else None,
     }
+
+
+def _conspicuous(subject: ReportInput, missing: Matrix) -> Json:
+    """Return the names of columns that lack many cells, that lack all, and that do not vary."""
+    values, shares = subject.cells.values, missing.mean(0)
+    low = np.where(missing, np.inf, values).min(0, initial=np.inf)
+    high = np.where(missing, -np.inf, values).max(0, initial=-np.inf)
+    found = {
+        "without_cells": shares == 1,
+        "with_holes": (shares > HOLES) & (shares < 1),
+        "constant": (shares < 1) & (low == high),
+    }
+    names = subject.names
+    return {what: [names[i] for i in np.flatnonzero(own)] for what, own in found.items()}
 
 
 def _view(subject: ReportInput, missing: Matrix, name: str) -> Json:

@@ -106,7 +106,7 @@ def test_explain_speaks_of_views_and_columns(run_here: Narrows) -> None:
     assert {row["view"] for row in found["explained_variance"]} == {"clinic", "genes", "all"}
     assert len(found["feature_importance"]["0"]) == 5
     shown = run_here("explain", "model", *held_out).stdout
-    for part in ("share of the held-out variance", "component 1", "clinic__sex"):
+    for part in ("share of the held-out variance", "autoencoder1", "clinic__sex"):
         assert part in shown
     assert (found["rows"], found["rows_seen_in_fit"]) == (110, 0)
 

@@ -12,7 +12,10 @@ FRAME = pd.DataFrame(np.random.default_rng(0).normal(size=(60, 5)), columns=list
 MODEL = Autoencoder(2, max_epochs=2, random_state=0).fit(FRAME)
 
 
-@pytest.mark.parametrize(("component", "title"), [(1, "component 1"), ("score", "score")])
+@pytest.mark.parametrize(
+    ("component", "title"),
+    [(1, "autoencoder1"), ("autoencoder1", "autoencoder1"), ("score", "score")],
+)
 def test_the_bars_are_the_importances(component: int | str, title: str) -> None:
     rows = MODEL.feature_importance(FRAME, component)
     display = ImportanceDisplay.from_estimator(MODEL, FRAME, component, n_columns=3)

@@ -22,8 +22,8 @@ def test_the_shares_are_those_of_explained_variance() -> None:
     labels = [label.get_text() for label in display.ax_.get_yticklabels()]
     assert all(len(label) < 40 for label in labels)
     assert [label.get_text() for label in display.ax_.get_xticklabels()] == [
-        "component 0",
-        "component 1",
+        "autoencoder0",
+        "autoencoder1",
         "all",
     ]
     written = [text.get_text() for text in display.ax_.texts]

@@ -249,7 +249,11 @@ def test_a_component_that_never_varies_goes_with_nothing() -> None:
 
 
 def slopes(model: Autoencoder, table: Any, columns: list[int], step: float = 1e-6) -> Any:
-    """Return mean abs of central differences of the scores, by a step in scaled units."""
+    """Return mean abs of central differences of the scores, by standard deviations of columns."""
+    stack: Any = model._fitted.stack
+    deviations = stack.normal.covariance.variances().sqrt().numpy()[: len(columns)]
+    standard = np.array([model.scaling_.rules[column] == "standard" for column in columns])
+    deviations = np.where(standard, 1.0, deviations)
     found = []
     for column in columns:
         scale = model.scaling_.scale
@@ -263,7 +267,7 @@ def slopes(model: Autoencoder, table: Any, columns: list[int], step: float = 1e-
                 moved[:, column] += sign * width
             sides.append(model.score_samples(moved))
         found.append(np.nanmean(np.abs(sides[0] - sides[1]) / (2 * step)))
-    return np.array(found)
+    return np.array(found) * deviations
 
 
 WIDE = np.random.default_rng(5).normal(size=(40, 6)) @ np.random.default_rng(6).normal(size=(6, 6))

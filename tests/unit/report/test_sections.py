@@ -77,7 +77,7 @@ def test_rows_of_fit_get_no_verdict_but_are_told_what_to_give(
     page, data = made(X=table[:160])
     assert verdict(data)["state"] == "unknown"
     assert "train=X_train" in data["explained"]["needs"]
-    assert "rows of fit" in page
+    assert "All figures are of training rows" in page
 
 
 def test_rows_that_are_all_among_those_of_fit_are_noticed(made: Made, table: Any) -> None:
@@ -87,9 +87,9 @@ def test_rows_that_are_all_among_those_of_fit_are_noticed(made: Made, table: Any
 
 def test_rows_that_are_partly_among_those_of_fit_are_counted(made: Made, table: Any) -> None:
     _, data = made(X=table[40:180], train=table[:160])
-    leak = next(a for a in data["overview"]["alerts"] if "seen in fit" in a["text"])
+    leak = next(a for a in data["overview"]["alerts"] if "seen in training" in a["text"])
     assert leak["level"] == "problem"
-    assert "120 of 140 rows were seen in fit" in leak["text"]
+    assert "120 of 140 rows were seen in training" in leak["text"]
     assert data["explained"]["held_out"] is False
     assert data["explained"]["difference"]["parts"] == 10
 
@@ -434,3 +434,125 @@ def test_a_detector_ranks_rows_by_its_own_strangeness(made: Made, fitted: Any, t
     assert f"{strange['n_anomalies']} of the 80 rows are anomalies" in page
     order = np.argsort(-fitted.score_samples(X))  # reconstructions stay ordered by their error
     assert data["gallery"]["groups"][2]["rows"][0]["row"] == order[-1]
+
+
+def birds(n_rows: int = 200) -> pd.DataFrame:
+    """Rows of all types, some cells missing, that have names and years."""
+    rng = np.random.default_rng(0)
+    species = rng.choice(["Adelie", "Gentoo"], n_rows)
+    male = rng.random(n_rows) < 0.5
+    size = np.where(species == "Gentoo", 3.0, 0.0) + male
+    found = pd.DataFrame(
+        {
+            "species": species,
+            "sex": np.where(male, "male", "female"),
+            "mass": (3500 + 500 * size + 200 * rng.normal(size=n_rows)).round(),
+            "bill": 40 + 3 * size + rng.normal(size=n_rows),
+            "year": rng.choice([2007, 2008, 2009], n_rows),
+        },
+        index=[f"N{number}" for number in range(n_rows)],
+    )
+    found.loc[rng.random(n_rows) < 0.1, "sex"] = None
+    return found
+
+
+def reasons(data: dict[str, Any]) -> list[dict[str, Any]]:
+    cards = [row for group in data["gallery"]["groups"] for row in group["rows"]]
+    listed = [cell for row in cards for cell in row["columns"]]
+    return listed + [reason for row in data["anomalies"]["rows"] for reason in row["reasons"]]
+
+
+def test_a_level_is_never_said_to_stand_instead_of_itself(made: Made) -> None:
+    frame = birds()
+    model = Autoencoder(2, max_epochs=5, random_state=0).fit(frame[:150])
+    page, data = made(model, frame[150:], train=frame[:150])
+    same = [r for r in reasons(data) if r["measured"] == r["expected"] and r["off"] is None]
+    assert same
+    assert all(reason["unsure"] and not reason["marked"] for reason in same)
+    for level in ("Adelie", "Gentoo", "male", "female"):
+        shown = f'<bdi>{level}</bdi></span> instead of <span class="expected"><bdi>{level}<'
+        assert shown not in page
+
+
+def test_what_was_not_measured_neither_deviates_nor_is_a_reason(made: Made) -> None:
+    frame = birds()
+    model = Autoencoder(2, max_epochs=5, random_state=0).fit(frame[:150])
+    _, data = made(model, frame[150:])
+    assert any(cell["missing"] > 0 for cell in data["data"]["columns"])
+    assert not any("missing" in (r["measured"], r["expected"]) for r in reasons(data))
+    for group in data["gallery"]["groups"]:
+        for row in group["rows"]:
+            if len(row["columns"]) == len(frame.columns):
+                assert row["n_marked"] == sum(cell["marked"] for cell in row["columns"])
+
+
+def test_rows_are_called_what_the_index_calls_them_and_y_by_its_name(made: Made) -> None:
+    frame = birds()
+    model = Autoencoder(2, max_epochs=2, random_state=0).fit(frame[:150])
+    page, data = made(model, frame[150:], y=frame["species"][150:])
+    assert data["anomalies"]["rows"][0]["name"].startswith("N")
+    assert data["code"]["classes"]["label"] == "species"
+    assert '<th scope="col"><bdi>species</bdi></th>' in page
+    _, told = made(model, frame[150:], ids=range(50), y=frame["species"][150:].to_numpy())
+    assert told["anomalies"]["rows"][0]["name"].isdigit()
+    assert told["code"]["classes"]["label"] == "class"
+    _, numbered = made(model, frame[150:].reset_index(drop=True))
+    assert numbered["code"]["names"] is None
+
+
+def test_years_have_no_separators(made: Made) -> None:
+    frame = birds()
+    model = Autoencoder(2, max_epochs=2, random_state=0).fit(frame[:150])
+    page, data = made(model, frame[150:])
+    year = next(c for c in data["data"]["columns"] if c["column"] == "year")
+    assert year["text"].startswith("2007 to 2009")
+    assert "2,007" not in page
+
+
+def test_components_come_in_order_by_the_names_that_transform_gives_them(made: Made) -> None:
+    frame = birds()
+    model = Autoencoder(3, max_epochs=5, random_state=0).fit(frame[:150])
+    model.set_output(transform="pandas")
+    names = list(model.transform(frame).columns)
+    page, data = made(model, frame[150:], train=frame[:150])
+    assert data["code"]["component_names"] == names
+    assert data["code"]["components"] == data["explained"]["components"] == [0, 1, 2]
+    for section in ("importance", "traversal"):
+        assert [c["component"] for c in data[section]["components"]] == [0, 1, 2]
+    assert all(page.count(name) >= 3 for name in names)
+    codes = np.asarray(data["code"]["codes"])
+    two = sorted(np.argsort(-codes.std(0))[:2].tolist())
+    assert data["code"]["axes"] == two
+
+
+def test_the_verdict_is_a_plain_sentence(made: Made, table: Any) -> None:
+    _, data = made(train=table[:160])
+    kept, linear = data["explained"]["total"], data["explained"]["pca"]
+    wanted = f"2 components keep {kept:.1%} of the variance of new rows; a PCA of equal size "
+    assert verdict(data)["text"].startswith(f"{wanted}{linear:.1%}")
+
+
+def test_the_gain_over_pca_is_that_of_the_variance_kept(fitted: Any, table: Any) -> None:
+    from narrows.inference.explanation import gains_over_pca
+
+    parts = [table[160:200], table[200:]]
+    gains = gains_over_pca(fitted._fitted, parts, table[:160])
+    for part, gain in zip(parts, gains, strict=True):
+        own = fitted.explained_variance(part, train=table[:160])
+        total = next(r for r in own if (r["view"], r["component"]) == ("all", "total"))
+        assert gain == pytest.approx(total["explained"] - total["pca"], rel=1e-6)
+
+
+def test_columns_beyond_those_listed_are_looked_at_too(made: Made) -> None:
+    X = np.random.default_rng(0).normal(size=(60, 500))
+    X[:, 450] = 3.0
+    X[:40, 460] = np.nan
+    frame = pd.DataFrame(X, columns=[f"gene{number}" for number in range(500)])
+    model = Autoencoder(2, max_epochs=1, random_state=0).fit(frame)
+    page, data = made(model, frame)
+    assert len(data["data"]["columns"]) == 400
+    said = " ".join(alert["text"] for alert in data["overview"]["alerts"])
+    assert "1 columns are constant here: gene450" in said
+    assert "lack more than 20% of their cells: gene460" in said
+    assert "the first 400 of 500" in page
+    assert any(name == "gene499" or int(name[4:]) >= 400 for name in data["code"]["why_names"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Sequence
 from typing import Any
 
 import click
@@ -70,11 +71,14 @@ def command(
     of = "held-out " if seen.held_out else ""
     remark = "" if seen.held_out else f"\n{seen} seen in fit"
     title = f"share of the {of}variance that the code keeps{remark}"
-    _show_variance(explained, title, with_pca=before is not None)
-    _show_importance(importance, top)
+    names = [str(name) for name in fitted.get_feature_names_out()]
+    _show_variance(explained, title, names, with_pca=before is not None)
+    _show_importance(importance, names, top)
 
 
-def _show_variance(explained: list[Json], title: str, *, with_pca: bool) -> None:
+def _show_variance(
+    explained: list[Json], title: str, names: Sequence[str], *, with_pca: bool
+) -> None:
     from rich.markup import escape
     from rich.table import Table
 
@@ -84,7 +88,7 @@ def _show_variance(explained: list[Json], title: str, *, with_pca: bool) -> None
     grid = Table(title=title)
     grid.add_column("view")
     for what in whats:
-        grid.add_column(f"component {what}" if isinstance(what, int) else what, justify="right")
+        grid.add_column(names[what] if isinstance(what, int) else what, justify="right")
         if with_pca and what == "total":
             grid.add_column("PCA total", justify="right")
     for view in views:
@@ -98,7 +102,7 @@ def _show_variance(explained: list[Json], title: str, *, with_pca: bool) -> None
     out.table(grid)
 
 
-def _show_importance(importance: dict[int, list[Json]], top: int) -> None:
+def _show_importance(importance: dict[int, list[Json]], names: Sequence[str], top: int) -> None:
     from rich.markup import escape
     from rich.table import Table
 
@@ -107,5 +111,5 @@ def _show_importance(importance: dict[int, list[Json]], top: int) -> None:
         grid.add_column(heading, overflow="fold")
     for component, rows in importance.items():
         listed = ", ".join(f"{row['column']} ({row['importance']:.2f})" for row in rows[:top])
-        grid.add_row(str(component), escape(listed))
+        grid.add_row(names[component], escape(listed))
     out.table(grid)

@@ -111,6 +111,7 @@ def command(
         title=heading if title is None else title,
         command=shlex.join(["narrows", *sys.argv[1:]]),
         detector=detector,
+        label=target,
         input_shape=shape,
     )
     _tell(said, output, as_json=as_json, quiet=quiet)

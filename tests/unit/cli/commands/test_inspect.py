@@ -5,6 +5,9 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import numpy as np
+import pandas as pd
+
 import narrows
 
 
@@ -65,3 +68,27 @@ def test_a_folder_that_is_no_model_is_refused(run, tmp_path: Path) -> None:
     done = run("inspect", tmp_path)
     assert done.exit_code == 4
     assert done.stderr.startswith("error: ")
+
+
+def test_a_table_of_very_many_columns_is_summarised(run, tmp_path: Path) -> None:
+    names = [f"gene{number}" for number in range(300)]
+    rows = [",".join(str((row * 7 + number) % 11) for number in range(300)) for row in range(5)]
+    rows = [row.rsplit(",", 1)[0] + ",3" for row in rows]  # the last column is constant
+    (tmp_path / "genes.csv").write_text("\n".join([",".join(names), *rows]))
+    lines = run("inspect", tmp_path / "genes.csv").stdout.splitlines()
+    assert "300 columns" in "".join(lines[:3])
+    assert len(lines) < 70
+    assert any("gene299" in line and "constant" in line for line in lines)
+    assert "249 columns more; --json lists all" in lines[-1]
+    told = run("inspect", tmp_path / "genes.csv", "--json").stdout
+    assert len(json.loads(told)["columns"]) == 300
+
+
+def test_a_model_of_very_many_columns_is_summarised(run, tmp_path: Path) -> None:
+    X = np.random.default_rng(0).normal(size=(30, 300))
+    frame = pd.DataFrame(X, columns=[f"gene{number}" for number in range(300)])
+    narrows.Autoencoder(2, max_epochs=1, random_state=0).fit(frame).save(tmp_path / "wide")
+    told = run("inspect", tmp_path / "wide").stdout
+    assert "gene39 and 260 more" in told
+    assert "250 columns more; --json lists all" in told
+    assert len(told.splitlines()) < 120
