@@ -8,7 +8,7 @@ PYTHON ?= python3
 WORKERS ?= auto
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-full browser-test check bench quality tables bench-scale bench-cluster bench-export bench-serve image dist scaling profile bench-gpu reproduce reference clean
+.PHONY: help demo test test-full test-omics browser-test check bench quality tables bench-scale bench-cluster bench-export bench-serve image dist scaling profile bench-gpu reproduce reference clean
 
 help:  ## list these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -21,6 +21,10 @@ test: $(READY)  ## tests and the examples of the docstrings, and the ten slowest
 
 test-full: $(VENV)/.ready-ray $(VENV)/.ready-onnx $(VENV)/.ready-serve $(VENV)/.ready-observers  ## the same, slow tests in their full sizes included
 	$(BIN)/pytest --doctest-modules -m "" src tests
+	$(MAKE) test-omics
+
+test-omics: $(VENV)-omics/.ready  ## AnnData and MuData, in an environment with an older pandas
+	$(VENV)-omics/bin/python -m pytest -p no:cacheprovider tests/unit/test_omics.py tests/unit/test_factors.py
 
 browser-test: $(VENV)/.ready-onnx $(VENV)/.ready-serve  ## report, exported models and the service in a real browser; root gets Chromium from Debian
 	@command -v chromium >/dev/null || { [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null \
@@ -93,7 +97,7 @@ dist: $(READY)  ## wheel and source distribution, checked, installed elsewhere a
 	$(BIN)/python .ci/try_distribution.py
 
 clean:  ## remove what the other commands made
-	rm -rf $(VENV) demo build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(VENV)-omics demo build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
 $(VENV)/.ready-bench: $(READY)
 	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[bench]'
@@ -120,6 +124,14 @@ $(VENV)/.ready-observers: $(READY)
 
 $(VENV)/.ready-ray: $(READY)
 	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[ray]'
+	@touch $@
+
+# anndata and mudata hold pandas below 3, which the other tests run with.
+$(VENV)-omics/.ready: $(READY)
+	$(BIN)/python -m venv $(VENV)-omics
+	grep -v '^pandas==' constraints.txt > $(VENV)-omics/constraints.txt
+	$(VENV)-omics/bin/python -m pip install --quiet -c $(VENV)-omics/constraints.txt -e '.[omics]' \
+	    scanpy hypothesis polars pytest
 	@touch $@
 
 # One stamp for the whole environment: made again when what it was made from has changed.

@@ -28,7 +28,7 @@ ESTIMATORS = (
     "Baseline",
     "SammonMapping",
 )
-RESULTS = ("Advice", "Comparison", "Group", "Source")
+RESULTS = ("Advice", "Comparison", "FactorTable", "Group", "Source")
 GIVEN = ("Checkpoint",)
 OBSERVERS = ("Observer", "TensorBoard", "MLflow")
 DISPLAYS = (
@@ -103,6 +103,7 @@ BASES = (
 )
 MODULES = {
     "recipes": "The named kinds: each function takes the length of the code, and any setting of `Autoencoder`.",
+    "omics": "AnnData and MuData: [how to](omics.md).",
     "metrics": "What a code and a reconstruction are worth, as functions of arrays.",
     "testing": "A check for each kind of part of one's own: [how](parts.md).",
 }

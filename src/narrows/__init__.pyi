@@ -1,6 +1,7 @@
 """The public names of narrows and where they live: the one list, read by `narrows/__init__.py`."""
 
 from narrows import metrics as metrics
+from narrows import omics as omics
 from narrows import recipes as recipes
 from narrows import testing as testing
 from narrows.advice.advice import Advice as Advice
@@ -63,6 +64,8 @@ from narrows.estimators.marginalized import (
 )
 from narrows.estimators.onnx_converter import register_skl2onnx as register_skl2onnx
 from narrows.estimators.regressor import AutoencoderRegressor as AutoencoderRegressor
+from narrows.factors import FactorTable as FactorTable
+from narrows.factors import factor_table as factor_table
 from narrows.fusions.experts import MixtureOfExperts as MixtureOfExperts
 from narrows.fusions.experts import MixtureOfProducts as MixtureOfProducts
 from narrows.fusions.experts import ProductOfExperts as ProductOfExperts

@@ -30,6 +30,8 @@ LAYERS = (
     ("recipes", "baselines", "advice", "testing"),
     ("comparison", "serving"),
     ("displays",),
+    ("factors",),
+    ("omics",),
     ("cli",),
     ("__main__",),
 )

@@ -10,15 +10,17 @@ import pyarrow as pa
 
 from narrows.cli import output
 from narrows.data.formats import files
-from narrows.data.sources.open_source import open_source
+from narrows.data.sources.open_source import ANNOTATED, open_source
 from narrows.data.sources.parquet_source import SUFFIXES
 
 SAMPLE_ROWS = 20_000  # for verbs that look at a table as a whole
 
 
 def is_source(path: str) -> bool:
-    """Return whether a path is a folder with Parquet files, or a pattern, and no file."""
+    """Return whether a path is a folder with Parquet files, a pattern, or a file of omics."""
     place = Path(path)
+    if place.suffix.lower() in ANNOTATED:
+        return True
     if place.is_dir():
         if (place / "config.json").is_file():  # a model
             return False

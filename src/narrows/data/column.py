@@ -51,7 +51,9 @@ class ColumnType(Spec, axis="type"):
     whether these have an order; ``has_codes`` whether nothing lies between their numbers;
     ``takes_noise`` whether a corruption may move a value, ``is_whole`` whether all are whole
     numbers, ``is_log`` whether log(1 + x) is encoded in place of x. ``is_plain`` is `Numeric`'s:
-    scaled and scored as the estimator says. `narrows.testing.check_column_type` checks one.
+    scaled and scored as the estimator says. ``looks_at_rows`` whether a cell is judged by others of
+    its row, so that columns of another view are judged apart. `narrows.testing.check_column_type`
+    checks one.
 
     Examples
     --------
@@ -78,6 +80,7 @@ class ColumnType(Spec, axis="type"):
     is_whole: ClassVar[bool] = False
     is_log: ClassVar[bool] = False
     is_plain: ClassVar[bool] = False
+    looks_at_rows: ClassVar[bool] = False
     lowest_share: ClassVar[float] = 0.0  # of what `Column.shares` may hold
 
     def check(self) -> None:

@@ -43,6 +43,7 @@ from narrows.errors import DataError, ParameterError
 __all__ = ["Angle", "Binary", "Categorical", "Count", "Numeric", "Ordinal", "Proportion"]
 
 LEAST_CHANCE = 1e-6  # of a level, where sums of expectations leave it less than none
+LEAST_TOTAL = 1.0  # of the counts of a row, so that an empty one has a logarithm
 ONE_HOT = 32  # places up to which a category has a network input each
 
 
@@ -410,6 +411,10 @@ class Count(ColumnType):
     distribution : {"poisson", "negative_binomial"}, default="poisson"
         What the value is judged by. The second has a variance of its own, for counts that spread
         wider than their mean, such as sequencing reads.
+    size_factors : bool, default=False
+        Whether rows are judged beside their own totals, over the columns of this type in a view:
+        how deep a cell was sequenced is then not for the code to say. What the code gives back is
+        a row whose total is the mean of the rows of fit.
 
     References
     ----------
@@ -426,12 +431,19 @@ class Count(ColumnType):
     is_whole = True
     is_log = True
 
-    def __init__(self, distribution: str = "poisson") -> None:
+    def __init__(self, distribution: str = "poisson", size_factors: bool = False) -> None:
         self.distribution = distribution
+        self.size_factors = size_factors
 
     def check(self) -> None:
-        """Refuse an unknown distribution."""
+        """Refuse an unknown distribution, and size factors that are neither true nor false."""
         checks.choice("types: distribution", self.distribution, ("poisson", "negative_binomial"))
+        checks.boolean("types: size_factors", self.size_factors)
+
+    @property
+    def looks_at_rows(self) -> bool:  # type: ignore[override]
+        """Whether a cell is judged by others of its row."""
+        return self.size_factors
 
     @property
     def dispersed(self) -> bool:
@@ -486,10 +498,10 @@ class Count(ColumnType):
         """Return -log of the probability of the count."""
         count = torch.expm1(columns.unscaled(x)).clamp(min=0)
         if not self.dispersed:
-            log_mean = self._log_mean(columns, raw)
+            log_mean = self._log_mean(columns, raw, count)
             return log_mean.exp() - count * log_mean + torch.lgamma(count + 1)
         means, spreads = _pairs(raw)
-        log_mean = self._log_mean(columns, means)
+        log_mean = self._log_mean(columns, means, count)
         start = columns.row(raw, "dispersion", lambda column: math.log(column.shares[1]))
         log_r = -(start + spreads).clamp(-10, 10)
         r = log_r.exp()
@@ -519,10 +531,16 @@ class Count(ColumnType):
         """Return whole numbers from 0 up."""
         return np.rint(np.maximum(values, 0))
 
-    def _log_mean(self, columns: LikeColumns, raw: Tensor) -> Tensor:
+    def _log_mean(self, columns: LikeColumns, raw: Tensor, count: Tensor | None = None) -> Tensor:
+        """Return the logarithm of the means, of a row of mean total or of that of the counts."""
         mean = columns.row(raw, "mean", lambda column: math.log(max(column.shares[0], 1e-12)))
         scale = columns.row(raw, "scale", lambda column: column.scale)
-        return (mean + raw * scale).clamp(max=30)
+        log_mean = mean + raw * scale
+        if self.size_factors and count is not None:
+            usual = sum(column.shares[0] for column in columns.columns)
+            total = count.sum(1, keepdim=True).clamp(min=LEAST_TOTAL)
+            log_mean = log_mean + (total / max(usual, LEAST_TOTAL)).log()
+        return log_mean.clamp(max=30)
 
 
 class Proportion(_Share):

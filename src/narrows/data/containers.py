@@ -66,6 +66,7 @@ POLARS = {
     "struct": "X = X.unnest({name})",
     "other": "X = X.drop({name})",
 }
+OMICS = "narrows.omics.fit(X) takes it as it is"
 ARROW_FIRST = "X = X.to_pandas(); "
 
 
@@ -129,9 +130,9 @@ def _line(X: TableLike) -> tuple[str, str] | None:
         return f"a pyarrow {name}, which is a single column", "pa.table({'x': X})"
     if isinstance(getattr(X, "mod", None), dict) and hasattr(X, "obs"):
         line = "table, views = join_views({name: a.to_df() for name, a in X.mod.items()})"
-        return f"{name}, which holds several tables", line
+        return f"{name}, which holds several tables ({OMICS})", line
     if all(hasattr(X, part) for part in ("X", "obs", "var")):
-        return f"{name}, which holds more than a table", "X.to_df(), or X.X for its array"
+        return f"{name}, which holds more than a table ({OMICS})", "X.to_df(), or X.X for its array"
     if all(hasattr(X, part) for part in ("dims", "coords")):
         line = "X.to_dataframe()" if hasattr(X, "data_vars") else "X.values"
         return f"an xarray {name}", line

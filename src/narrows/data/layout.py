@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+import scipy.sparse
+
 from narrows.core.types import Json, TableLike
 from narrows.data.column import Column
 from narrows.data.column_types import PLAIN
@@ -48,8 +50,13 @@ class Layout:
         if self.schema is None:
             return self
         columns = self.schema.columns
+        sparse = scipy.sparse.issparse(rows)
+        by_column = rows.tocsc() if sparse else rows
         columns_measured = [
-            column.with_statistics(rows[:, i], weight) for i, column in enumerate(columns)
+            column.with_statistics(
+                by_column[:, [i]].toarray()[:, 0] if sparse else rows[:, i], weight
+            )
+            for i, column in enumerate(columns)
         ]
         return replace(self, schema=replace(self.schema, columns=tuple(columns_measured)))
 
@@ -114,9 +121,11 @@ class Layout:
         """The other columns, those together that are judged alike: their numbers, and they."""
         groups: dict[str, list[int]] = {}
         columns = self.columns
+        view = {own: placed.name for placed in self.views for own in placed.columns}
         for number, column in enumerate(columns):
             if not column.type.is_plain:
-                groups.setdefault(f"{column.type!r} {column.n_places}", []).append(number)
+                apart = view.get(number, "") if column.type.looks_at_rows else ""
+                groups.setdefault(f"{column.type!r} {column.n_places} {apart}", []).append(number)
         return [
             (tuple(numbers), [columns[number] for number in numbers]) for numbers in groups.values()
         ]

@@ -91,7 +91,7 @@ def read(
         ensure_all_finite=False,
     )
     _check_finite(estimator, rows, missing=missing)
-    return rows if schema is None else schema.codes(_counted(rows))
+    return rows if schema is None else _coded(rows, schema)
 
 
 def _is_ready(estimator: Estimator, X: TableLike, *, missing: bool) -> bool:
@@ -145,14 +145,9 @@ def record(estimator: Estimator, X: TableLike, *, reset: bool) -> None:
     validate_data(estimator, X, reset=reset, skip_check_array=True)
 
 
-def _counted(rows: Rows) -> Matrix:
-    if scipy.sparse.issparse(rows):
-        raise DataError(
-            "X is sparse, but types= says that some columns are not plain numbers; give an array "
-            "or a data frame"
-        )
-    dense: Matrix = rows
-    return dense
+def _coded(rows: Rows, schema: Schema) -> Rows:
+    """Return rows of numbers with levels by their numbers."""
+    return schema.checked(rows) if scipy.sparse.issparse(rows) else schema.codes(rows)
 
 
 def add_missing_columns(
@@ -369,7 +364,7 @@ def read_training_table(
     if rows is None:
         rows = read(estimator, X, reset=True, missing=True, schema=schema)
     elif schema is not None:
-        rows = schema.codes(rows)
+        rows = _coded(rows, schema)
     shape = None if shape is None else shape.without_lengths()
     return rows, Layout(n_features, placed, schema, frame=frame, row_shape=shape)
 

@@ -10,6 +10,7 @@ import numpy as np
 
 from narrows.core.types import FrameLike, Level, Matrix, SeriesLike, TableLike
 from narrows.data.column import BOOLEAN, CATEGORY, ORDERED, TEXT, Column
+from narrows.data.column_statistics import Rows
 from narrows.errors import DataError, MissingWarning, stacklevel
 
 LIBRARIES = ("pandas", "polars", "pyarrow")
@@ -75,6 +76,32 @@ class Schema:
                 column.type.check_values(self.called(number), numbers[:, number])
                 numbers[:, number] = column.type.canonical(numbers[:, number])
         return numbers
+
+    def checked(self, X: Rows) -> Rows:
+        """Return sparse rows, whose values are those of the types of their columns.
+
+        Raises
+        ------
+        DataError
+            If a value cannot be of its column's type, or a column has levels.
+        """
+        if self.coded:  # fit was given an array
+            raise DataError(
+                f"X is sparse, but column {self.called(self.coded[0])} has levels; give an array"
+            )
+        by_column = X.tocsc()
+        for number, column in enumerate(self.columns):
+            if column.type.is_plain:
+                continue
+            own = by_column.data[by_column.indptr[number] : by_column.indptr[number + 1]]
+            if own.size:
+                try:
+                    column.type.check_values(self.called(number), own)
+                except DataError:  # say which row of the table it is
+                    column.type.check_values(
+                        self.called(number), by_column[:, [number]].toarray()[:, 0]
+                    )
+        return X
 
     def _numbered(self, number: int, series: SeriesLike, remark: bool) -> Matrix:
         missing = holes(series).to_numpy().astype(bool)

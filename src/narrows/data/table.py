@@ -454,7 +454,11 @@ def make_table(
     classes = None if target is None else torch.from_numpy(target).to(device)
     fill = None if scaling.fill is None else as_tensor(scaling.fill).to(device, dtype)
     if scipy.sparse.issparse(X):
-        return SparseTable(X, scaling, dtype, device, weight, classes, layout.of_views, fill)
+        sparse = SparseTable(X, scaling, dtype, device, weight, classes, layout.of_views, fill)
+        if layout.schema is not None:
+            sparse.numbers = layout.numbers(range(layout.n_features))
+            sparse.without_noise = layout.without_noise
+        return sparse
     width = numpy_dtype(dtype)
     if scaling.center is None and X.dtype == width:
         scaled = np.ascontiguousarray(X)

@@ -8,6 +8,7 @@ from typing import Any
 
 import narwhals as nw
 import numpy as np
+import scipy.sparse
 
 from narrows.core.types import Level, Matrix, Part, SeriesLike, TableLike
 from narrows.data import containers, text_numbers
@@ -81,6 +82,12 @@ def decide(X: TableLike, given: Mapping[int, ColumnType]) -> Schema | None:
         if all(kind.is_plain for kind in given.values()):
             return None
         kinds = [given.get(number, PLAIN.type) for number in range(X.shape[1])]
+        levelled = next((number for number, kind in enumerate(kinds) if kind.has_levels), None)
+        if levelled is not None and scipy.sparse.issparse(X):
+            raise DataError(
+                f"X is sparse, but column {levelled} has levels, of which an empty cell is none; "
+                "give an array or a data frame"
+            )
         columns = [
             _blank(_levelled(str(i), kind, Column(kind, form=NUMBER), *_counted(X[:, i])))
             if kind.has_levels

@@ -619,7 +619,8 @@ class Autoencoder(
         X, y, sample_weight = taken.X, taken.y, taken.sample_weight
         if fresh:
             before, reader = None, reading.reader_for(self)
-            rows, layout = read_training_table(reader, X, views=self.views, types=self.types)
+            views = taken.views if self.views is None else self.views
+            rows, layout = read_training_table(reader, X, views=views, types=self.types)
         else:
             before, reader = self._fitted, self._fitted.reader
             rows, layout = before.read(X), before.layout

@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 import polars as pl
 import pytest
+import scipy.sparse
 import scipy.stats
 import torch
 from scipy.special import loggamma
@@ -238,6 +239,62 @@ def test_counts_have_the_textbook_s_probabilities() -> None:
             r = 1 / (found.shares[1] * np.exp(0.3))
             expected = scipy.stats.nbinom(r, r / (r + mean)).logpmf(values)
         np.testing.assert_allclose(-minus_log, expected, rtol=1e-9, atol=1e-9)
+
+
+@pytest.mark.parametrize("distribution", ["poisson", "negative_binomial"])
+def test_size_factors_are_the_total_of_a_row_beside_the_mean_total(distribution: str) -> None:
+    random = np.random.default_rng(0)
+    values = random.poisson([2.0, 5.0, 1.0], (40, 3)) * random.integers(0, 4, (40, 1))
+    kinds = [Count(distribution, size_factors=own) for own in (True, False)]
+    own, plain = (
+        LikeColumns(
+            [Column(kind).with_statistics(values[:, i].astype(float), None) for i in range(3)]
+        )
+        for kind in kinds
+    )
+    x = torch.tensor(
+        np.column_stack(
+            [(np.log1p(values[:, i]) - c.center) / c.scale for i, c in enumerate(own.columns)]
+        )
+    )
+    n_outputs = own.columns[0].n_outputs
+    raw = torch.randn(40, 3 * n_outputs, dtype=torch.float64)
+    usual = sum(column.shares[0] for column in own.columns)
+    factors = np.maximum(values.sum(1), 1) / usual
+    moved = raw.clone().unflatten(1, (3, n_outputs))
+    scales = torch.tensor([column.scale for column in own.columns])
+    moved[:, :, 0] += torch.tensor(np.log(factors))[:, None] / scales
+    torch.testing.assert_close(
+        kinds[0].minus_log(own, x, raw),
+        kinds[1].minus_log(plain, x, moved.flatten(1)),
+        rtol=1e-5,
+        atol=1e-5,
+    )
+    torch.testing.assert_close(
+        kinds[0].reconstruction(own, raw), kinds[1].reconstruction(plain, raw)
+    )
+
+
+def test_totals_are_of_the_columns_of_a_view() -> None:
+    X = np.random.default_rng(0).poisson(2.0, (50, 6))
+    kind = Count(size_factors=True)
+    views = {"a": View([0, 1, 2], types=kind), "b": View([3, 4, 5], types=kind)}
+    model = Autoencoder(2, views=views, max_epochs=2, random_state=0).fit(X)
+    more = X.copy()
+    more[:, 3:] *= 7
+    groups = model._fitted.layout.likelihood_groups
+    assert [columns for columns, _ in groups] == [(0, 1, 2), (3, 4, 5)]
+    alone = Autoencoder(2, types=dict.fromkeys(range(6), kind), max_epochs=2).fit(X)
+    assert len(alone._fitted.layout.likelihood_groups) == 1
+
+
+def test_sparse_counts_are_checked_where_they_stand_and_levels_are_refused() -> None:
+    X = scipy.sparse.csr_array(np.random.default_rng(0).poisson(1.0, (30, 4)).astype(float))
+    X[7, 2] = 1.5
+    with pytest.raises(DataError, match=r"column 2 is a count but row 7 has 1\.5"):
+        Autoencoder(2, types={2: "count"}).fit(X)
+    with pytest.raises(DataError, match="X is sparse, but column 1 has levels"):
+        Autoencoder(2, types={1: "ordinal"}).fit(X)
 
 
 @pytest.mark.parametrize("name", ["categorical", "ordinal"])

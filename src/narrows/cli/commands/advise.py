@@ -155,7 +155,10 @@ def _with_reading(call: str, data: str, features: Sequence[str], layout: TextLay
     from narrows.data.formats import delimited, files
     from narrows.data.sources.parquet_source import SUFFIXES
 
-    if data == files.STANDARD_STREAM or folders.is_source(data):
+    imports, _, rest = call.partition("\n\n")
+    if folders.is_source(data):
+        return f"{imports}\nfrom narrows import open_source\n\nX = open_source({data!r})\n{rest}"
+    if data == files.STANDARD_STREAM:
         return call
     options: Json = {}
     reader = "read_parquet" if data.lower().endswith(SUFFIXES) else "read_csv"
@@ -176,7 +179,6 @@ def _with_reading(call: str, data: str, features: Sequence[str], layout: TextLay
     choice = f".drop(columns={dropped!r})" if dropped else ""
     if len(dropped) > len(features):
         choice = f"[{list(features)!r}]"
-    imports, _, rest = call.partition("\n\n")
     return f"import pandas as pd\n{imports}\n\nX = pd.{reader}({written}){choice}\n{rest}"
 
 

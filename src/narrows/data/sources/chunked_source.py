@@ -54,6 +54,7 @@ class ChunkedSource(Source):
         self._size = _piece_rows(array, n_rows, n_columns, memory)
         sizes = [min(self._size, n_rows - start) for start in range(0, n_rows, self._size)]
         super().__init__(names, n_columns, sizes, memory)
+        self.ids: Any = None  # a pyarrow table of what goes with the rows
         self._beside = tuple(
             _beside(self.n_rows, what, v) for what, v in (("weight", weight), ("target", target))
         )
@@ -69,7 +70,8 @@ class ChunkedSource(Source):
         except (OSError, ValueError, KeyError) as error:
             raise SourceError(f"cannot read {self.place(number)}: {error}") from error
         weight, target = (None if v is None else v[rows] for v in self._beside)
-        return Piece(values, weight, target)
+        ids = None if self.ids is None else self.ids.slice(start, len(values))
+        return Piece(values, weight, target, ids)
 
     def place(self, number: int) -> str:
         """Return which rows of what."""
@@ -82,6 +84,20 @@ class ChunkedSource(Source):
         file = identity_of(path) if path is not None and os.path.exists(path) else None
         called = _called(self.array)
         return {"array": called, "shape": self.shape, "names": self.names, "file": file}
+
+
+class NamedChunkedSource(ChunkedSource):
+    """The same of columns that have names, whose pieces are tables."""
+
+    def piece(self, number: int) -> Piece:
+        """Return the rows of a piece, as a table."""
+        import pyarrow as pa
+
+        piece = super().piece(number)
+        columns = np.asfortranarray(piece.features)
+        assert self.names is not None
+        arrays = [pa.array(columns[:, place]) for place in range(columns.shape[1])]
+        return piece._replace(features=pa.Table.from_arrays(arrays, names=list(self.names)))
 
 
 def _piece_rows(array: Any, n_rows: int, n_columns: int, memory: int) -> int:

@@ -14,9 +14,15 @@ from typing import Any
 import pyarrow as pa
 from pyarrow import parquet
 
+from narrows.core.extras import required
 from narrows.core.types import Matrix
+from narrows.data.sources.annotated import AnnotatedRows, is_anndata, is_mudata
 from narrows.data.sources.arrow_source import ArrowFileSource, Roles
-from narrows.data.sources.chunked_source import MEMORY_SHARE, ChunkedSource
+from narrows.data.sources.chunked_source import (
+    MEMORY_SHARE,
+    ChunkedSource,
+    NamedChunkedSource,
+)
 from narrows.data.sources.dataset_source import DatasetSource
 from narrows.data.sources.parquet_source import SUFFIXES, ParquetSource, files_of
 from narrows.data.sources.source import MEMORY, Source, n_bytes
@@ -25,6 +31,7 @@ from narrows.errors import DataError, SourceError, SpillWarning, stacklevel
 __all__ = ["open_source"]
 
 ARROW_SUFFIXES = (".arrow", ".feather", ".ipc")
+ANNOTATED = (".h5ad", ".h5mu")
 GROUP_CELLS = 1 << 21  # of a row group that is written: fewer are slow to read, more badly mixed
 MOST_GROUP_ROWS, LEAST_GROUP_ROWS = 1 << 14, 1 << 4
 
@@ -48,8 +55,9 @@ def open_source(
     ----------
     data : path, list of paths, dataset, array or stream
         Parquet: a file, a folder, a pattern such as ``"data/2026-*.parquet"``, or a list of these.
-        A file of Arrow record batches (``.arrow``, ``.feather``). A `pyarrow.dataset.Dataset`. A
-        backed AnnData, or any array with ``shape`` that gives slices of rows: zarr, h5py, dask, a
+        A file of Arrow record batches (``.arrow``, ``.feather``). A `pyarrow.dataset.Dataset`. An
+        AnnData or MuData, backed or not, or the path of one (``.h5ad``, ``.h5mu``), each modality
+        of which is a view; any array with ``shape`` that gives slices of rows: zarr, h5py, dask, a
         memory map. A stream that can be read once, with ``__arrow_c_stream__`` (a relation of
         DuckDB, a `pyarrow.RecordBatchReader`), or a polars LazyFrame, is first written to a Parquet
         file in the folder for temporary files; a `SpillWarning` says where it is and how large.
@@ -101,7 +109,7 @@ def open_source(
         return _of_paths(paths, named, size)
     if hasattr(data, "get_fragments") and hasattr(data, "schema"):
         return DatasetSource(data, named, size)
-    if _is_anndata(data):
+    if is_anndata(data) or is_mudata(data):
         return _of_anndata(data, named, weight, target, size)
     if hasattr(data, "__arrow_c_stream__") or hasattr(data, "collect_batches"):
         return _spilled(data, named, size)
@@ -143,11 +151,8 @@ def _of_paths(paths: list[str], roles: Roles, memory: int) -> Source:
     endings = {Path(path).suffix.lower() for path in paths}
     if len(paths) == 1 and endings <= set(ARROW_SUFFIXES):
         return ArrowFileSource(paths[0], roles, memory)
-    if endings == {".h5ad"} and len(paths) == 1:
-        raise DataError(
-            f"{paths[0]} is an h5ad file; open it first, and leave its rows on the disk: "
-            f"open_source(anndata.read_h5ad({paths[0]!r}, backed='r'))"
-        )
+    if len(paths) == 1 and endings <= set(ANNOTATED):
+        return _of_anndata(_read_annotated(paths[0]), roles, roles.weight, roles.target, memory)
     odd = next((path for path in paths if Path(path).suffix.lower() not in SUFFIXES), None)
     if odd is not None:
         raise SourceError(
@@ -157,20 +162,42 @@ def _of_paths(paths: list[str], roles: Roles, memory: int) -> Source:
     return ParquetSource(paths, roles, memory)
 
 
-def _is_anndata(data: Any) -> bool:
-    return all(hasattr(data, part) for part in ("X", "obs", "var", "var_names"))
+def of_annotated(rows: AnnotatedRows, memory: int, **beside: Any) -> Source:
+    """Return the rows of an AnnData or MuData as a source, whose ids are their names.
+
+    ``beside`` has weight and target: arrays, or names of columns of ``obs``.
+    """
+    obs = rows.data.obs
+    values = {
+        name: obs[value].to_numpy() if isinstance(value, str) else value
+        for name, value in beside.items()
+    }
+    source = NamedChunkedSource(rows, rows.names, memory, **values)
+    source.ids = pa.table({"obs_names": rows.obs_names})
+    source.views = rows.views or None
+    return source
 
 
 def _of_anndata(data: Any, roles: Roles, weight: Any, target: Any, memory: int) -> Source:
-    if roles.columns is not None or roles.drop:
-        raise DataError("columns and drop are not for AnnData; choose variables: data[:, names]")
     if roles.ids:
-        raise DataError("ids are not for AnnData; the rows of the result are in its order")
-    beside = {
-        name: data.obs[value].to_numpy() if isinstance(value, str) else value
-        for name, value in (("weight", weight), ("target", target))
-    }
-    return ChunkedSource(data.X, list(map(str, data.var_names)), memory, **beside)
+        raise DataError("ids are not for AnnData; its obs_names go with the rows")
+    rows = AnnotatedRows(data, mask_var=None)
+    if roles.columns is not None or roles.drop:
+        wanted = rows.names if roles.columns is None else roles.columns
+        rows.select([name for name in wanted if name not in set(roles.drop)])
+    return of_annotated(rows, memory, weight=weight, target=target)
+
+
+def _read_annotated(path: str) -> Any:
+    """Open an h5ad or h5mu file, whose rows stay on the disk."""
+    package = "mudata" if path.lower().endswith(".h5mu") else "anndata"
+    module = required(package, extra="omics", purpose=f"reading {path}")
+    try:
+        if package == "mudata":
+            return module.read_h5mu(path, backed="r")
+        return module.read_h5ad(path, backed="r")
+    except (OSError, KeyError, ValueError) as error:
+        raise SourceError(f"cannot read {path}: {error}") from error
 
 
 def _spilled(data: Any, roles: Roles, memory: int) -> Source:

@@ -84,6 +84,7 @@ class Source(ABC):
         self.memory = memory
         self.n_rows = int(self.sizes.sum())
         self.shape = (self.n_rows, n_columns)
+        self.views: Any = None  # which columns belong together, where the data say so
 
     ndim = 2
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -26,13 +26,17 @@ from narrows.errors import ParameterError, SourceError
 
 
 class Taken(NamedTuple):
-    """Rows in memory, with their classes and weights; of a source, a sample of it."""
+    """Rows in memory, with their classes and weights; of a source, a sample of it.
+
+    ``views`` says which columns belong together, where the data do.
+    """
 
     X: TableLike
     y: TargetLike = None
     sample_weight: TargetLike = None
     source: Source | None = None
     survey: Survey | None = None
+    views: Any = None
 
     @classmethod
     def of(
@@ -61,11 +65,11 @@ class Taken(NamedTuple):
         refuse_beside(X, y, sample_weight)
         if X.n_rows * X.shape[1] * 4 <= X.memory // WINDOW_SHARE:
             every = X.sample(X.n_rows)
-            return cls(every.features, every.target, every.weight)
+            return cls(every.features, every.target, every.weight, views=X.views)
         refuse_large_pieces(X, np.dtype(np.float32))
         survey = survey_of(X, folder, group, told)
         sample = survey.sample
-        return cls(sample.features, sample.target, sample.weight, X, survey)
+        return cls(sample.features, sample.target, sample.weight, X, survey, X.views)
 
     @classmethod
     def some_of(cls, X: TableLike, y: TargetLike, sample_weight: TargetLike) -> Taken:
@@ -82,7 +86,7 @@ class Taken(NamedTuple):
             return cls(X, y, sample_weight)
         refuse_beside(X, y, sample_weight)
         some = X.sample(sample_rows(X))
-        return cls(some.features, some.target, some.weight)
+        return cls(some.features, some.target, some.weight, views=X.views)
 
     def with_target(self, conversion: Conversion, name: str) -> Taken:
         """Return the same rows; what is read of a source has its targets converted."""

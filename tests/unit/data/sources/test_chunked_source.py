@@ -48,14 +48,21 @@ def test_a_memory_map_and_a_sparse_array(tmp_path: Path) -> None:
 def test_an_anndata_has_names_and_observations() -> None:
     rows = np.arange(12.0).reshape(4, 3)
     obs = {"batch": SimpleNamespace(to_numpy=lambda: np.array([0, 1, 0, 1]))}
-    data = SimpleNamespace(X=rows, obs=obs, var={}, var_names=["g1", "g2", "g3"])
+    data = SimpleNamespace(
+        X=rows, shape=(4, 3), obs=obs, obs_names="abcd", var={}, var_names=["g1", "g2", "g3"]
+    )
     source = open_source(data, target="batch")
     assert source.names == ("g1", "g2", "g3")
     piece = source.piece(0)
     assert piece.target is not None
     assert piece.target.tolist() == [0, 1, 0, 1]
-    with pytest.raises(DataError, match="not for AnnData"):
-        open_source(data, drop=["g1"])
+    assert piece.ids is not None
+    assert piece.ids["obs_names"].to_pylist() == ["a", "b", "c", "d"]
+    assert open_source(data, drop=["g1"]).names == ("g2", "g3")
+    chosen = open_source(data, columns=["g3", "g1"]).piece(0).features
+    assert chosen.to_pydict() == {"g3": [2.0, 5.0, 8.0, 11.0], "g1": [0.0, 3.0, 6.0, 9.0]}
+    with pytest.raises(DataError, match=r"1 of 1 variables are not there: 'g4'"):
+        open_source(data, columns=["g4"])
     with pytest.raises(DataError, match="ids are not for AnnData"):
         open_source(data, ids=["batch"])
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from pyarrow import parquet
 
 from narrows import Autoencoder, open_source
 from narrows.data.sources import open_source as opening
-from narrows.errors import DataError, SpillWarning
+from narrows.errors import DataError, MissingDependencyError, SpillWarning
 
 
 def test_a_stream_is_spilled_and_goes_with_its_source(table_of: Callable[..., pa.Table]) -> None:
@@ -103,10 +104,15 @@ def test_a_small_source_is_fitted_as_the_table_it_holds(
     assert by_source.score(source) == pytest.approx(by_table.score(whole), rel=1e-6)
 
 
-def test_an_h5ad_file_is_answered_with_the_line_that_opens_it(tmp_path: Path) -> None:
-    (tmp_path / "cells.h5ad").write_bytes(b"")
-    with pytest.raises(DataError, match=r"anndata\.read_h5ad\(.*backed='r'\)"):
-        open_source(os.fspath(tmp_path / "cells.h5ad"))
+@pytest.mark.parametrize("name", ["cells.h5ad", "cells.h5mu"])
+def test_files_of_omics_need_their_extra(
+    tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / name).write_bytes(b"")
+    monkeypatch.setitem(sys.modules, "anndata", None)
+    monkeypatch.setitem(sys.modules, "mudata", None)
+    with pytest.raises(MissingDependencyError, match=r"narrows\[omics\]"):
+        open_source(os.fspath(tmp_path / name))
 
 
 def test_pandas_is_no_source_by_itself() -> None:

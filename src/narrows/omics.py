@@ -1,0 +1,327 @@
+"""Autoencoders of AnnData and MuData, with results where scanpy and muon look for them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import scipy.sparse
+from sklearn.base import clone
+
+import narrows
+from narrows.core.types import Estimator, Json, Matrix
+from narrows.data import reading
+from narrows.data.column import ColumnType
+from narrows.data.column_statistics import Rows
+from narrows.data.column_types import Count
+from narrows.data.sources.annotated import AnnotatedRows, Modality, is_anndata, is_mudata
+from narrows.data.sources.open_source import of_annotated
+from narrows.data.sources.source import MEMORY, Source, n_bytes
+from narrows.data.views import View
+from narrows.errors import DataError, ParameterError
+from narrows.estimators.autoencoder import Autoencoder
+from narrows.factors import FactorTable, factor_table, loadings
+from narrows.inference.fitted_model import FittedModel
+
+__all__ = ["factors", "fit", "transform"]
+
+LOOKED_AT = 1000  # rows that say whether a modality holds counts
+LOADING_ROWS = 1000  # that say which columns move a component
+BLOCK = 4096  # rows that are encoded at a time
+
+
+def fit(
+    data: Any,
+    estimator: Estimator = None,
+    *,
+    n_components: int | float | str | None = None,
+    layer: str | Mapping[str, str] | None = None,
+    likelihood: Any = "auto",
+    mask_var: str | None = "auto",
+    target: str | None = None,
+    key: str = "narrows",
+    memory: int | str = MEMORY,
+    **settings: Any,
+) -> Autoencoder:
+    """Fit an autoencoder to an AnnData or MuData, and write what it found into it.
+
+    As scanpy's functions do, it changes ``data``: codes go to ``obsm["X_narrows"]``, so that
+    ``scanpy.pp.neighbors(data, use_rep="X_narrows")`` goes on from there; how far each component
+    moves with each variable, with a sign, to ``varm["narrows"]`` (of a MuData, of each modality);
+    settings and history to ``uns["narrows"]``. Each modality of a MuData is a view; an observation
+    that it lacks is missing there, and gets a code from the others. Sparse matrices are made dense
+    batch by batch; those of a backed AnnData stay on the disk.
+
+    Parameters
+    ----------
+    data : AnnData or MuData
+        The observations.
+    estimator : Autoencoder, optional
+        What is cloned and fitted; by default ``Autoencoder(10)``.
+    n_components : int, float or "auto", optional
+        Of the estimator.
+    layer : str or mapping of modality to str, optional
+        Which layer; by default ``X``.
+    likelihood : str, ColumnType, None or mapping, default="auto"
+        How variables are judged; a mapping says it by modality. "auto" takes the negative binomial
+        of what holds whole numbers only, with a size factor for each observation, so that its depth
+        is not for the code to say (`Count`); and numbers as they are otherwise (None).
+    mask_var : str, "auto" or None, default="auto"
+        Column of ``var`` that says which variables are used. "auto" is "highly_variable" where
+        there is one, as in scanpy; None takes all.
+    target : str, optional
+        Column of ``obs`` with classes, numbers from 0, for a penalty that looks at them.
+    key : str, default="narrows"
+        What the results are called.
+    memory : int or str, default="512MB"
+        Of a backed AnnData, as of `open_source`.
+    **settings
+        Of the estimator: ``random_state=0``, ``penalty="kl"``, ...
+
+    Returns
+    -------
+    Autoencoder
+        Fitted; its columns are the variables, ``modality__variable`` of a MuData.
+
+    Raises
+    ------
+    DataError
+        If data are of another kind, or cannot be used as they are.
+    ParameterError
+        If there is no such layer, variable mask, likelihood or setting.
+
+    Notes
+    -----
+    Needs the extra ``omics``: anndata, mudata. A thin module rather than ``fit`` of the estimator,
+    because users of scverse expect functions that write into their object, and because which layer
+    and which variables are no settings of a model.
+
+    References
+    ----------
+    Virshup et al., "The scverse project provides a computational ecosystem for single-cell omics
+    data analysis", Nature Biotechnology 41 (2023). Lopez et al., "Deep generative modeling for
+    single-cell transcriptomics", Nature Methods 15 (2018), for counts beside their depth.
+
+    Examples
+    --------
+    >>> from narrows import omics
+    >>> import anndata  # doctest: +SKIP
+    >>> cells = anndata.read_h5ad("cells.h5ad")  # doctest: +SKIP
+    >>> model = omics.fit(cells, n_components=10, layer="counts", random_state=0)  # doctest: +SKIP
+    >>> cells.obsm["X_narrows"].shape  # doctest: +SKIP
+    (2638, 10)
+    """
+    _refuse_others(data)
+    rows = AnnotatedRows(data, layer, mask_var)
+    kinds = {part.name: _kind(part, likelihood) for part in rows.modalities}
+    model = Autoencoder(10) if estimator is None else clone(estimator)
+    own = settings if n_components is None else {"n_components": n_components, **settings}
+    views = rows.views or {"X": slice(0, rows.shape[1])}
+    if rows.views or any(kinds.values()):
+        own["views"] = {
+            name: View(columns, types=kinds[name if rows.views else ""])
+            for name, columns in views.items()
+        }
+    model.set_params(**own)
+    classes = None if target is None else _column(data, target)
+    if rows.is_backed:
+        model.fit(of_annotated(rows, n_bytes(memory), target=classes))
+    else:
+        model.fit(rows.whole(), classes)
+    if not rows.is_backed:  # whose rows have names
+        _name_columns(model, rows.names)
+    _write(model, data, rows, key, {name: repr(kind) for name, kind in kinds.items()}, layer)
+    return model
+
+
+def transform(
+    model: Autoencoder,
+    data: Any,
+    *,
+    layer: str | Mapping[str, str] | None = None,
+    key: str = "narrows",
+) -> None:
+    """Write the codes of other observations into ``obsm``.
+
+    Parameters
+    ----------
+    model : Autoencoder
+        As `fit` returned it, or loaded.
+    data : AnnData or MuData
+        With the variables of fit, in any order, and others or not.
+    layer : str or mapping of modality to str, optional
+        Which layer; the one that fit was given.
+    key : str, default="narrows"
+        The codes are ``obsm["X_" + key]``.
+
+    Raises
+    ------
+    DataError
+        If a variable of fit is missing.
+    """
+    _refuse_others(data)
+    rows = _aligned(model, data, layer)
+    data.obsm[f"X_{key}"] = _codes(model, rows)
+
+
+def factors(
+    model: Autoencoder,
+    data: Any,
+    *,
+    layer: str | Mapping[str, str] | None = None,
+    metadata: Sequence[str] | None = None,
+    n_columns: int = 10,
+) -> FactorTable:
+    """Return what each component stands for: variance by modality, variables, metadata.
+
+    Parameters
+    ----------
+    model : Autoencoder
+        As `fit` returned it, or loaded.
+    data : AnnData or MuData
+        Observations, best ones that fit did not see; of very many, 1,000 evenly spread.
+    layer : str or mapping of modality to str, optional
+        Which layer; the one that fit was given.
+    metadata : sequence of str, optional
+        Columns of ``obs`` to compare the components with; by default all.
+    n_columns : int, default=10
+        Variables listed for each component.
+
+    Returns
+    -------
+    FactorTable
+        As of `narrows.factor_table`.
+    """
+    _refuse_others(data)
+    rows = _aligned(model, data, layer)
+    chosen = _spread(rows.n_rows, LOADING_ROWS)
+    wanted = list(data.obs.columns) if metadata is None else list(metadata)
+    beside = {name: _column(data, name)[chosen] for name in wanted}
+    return factor_table(model, _frame(rows, chosen), metadata=beside, n_columns=n_columns)
+
+
+def _refuse_others(data: Any) -> None:
+    if isinstance(data, Source) or not (is_anndata(data) or is_mudata(data)):
+        raise DataError(
+            f"data is a {type(data).__name__}; give an AnnData or a MuData, or tables to "
+            "Autoencoder.fit"
+        )
+
+
+def _kind(part: Modality, likelihood: Any) -> ColumnType | None:
+    """Return how the variables of a modality are judged; None of numbers."""
+    asked = likelihood
+    if isinstance(likelihood, Mapping):
+        asked = likelihood.get(part.name)
+    if asked is None or isinstance(asked, ColumnType):
+        return asked
+    if asked == "auto":
+        some = _dense(part.rows(slice(0, LOOKED_AT)))
+        return Count("negative_binomial", size_factors=True) if _are_counts(some) else None
+    if asked not in ("poisson", "negative_binomial"):
+        raise ParameterError(
+            f"likelihood={asked!r} must be 'auto', 'poisson', 'negative_binomial', a ColumnType "
+            "such as Count(), or None for numbers"
+        )
+    return Count(asked, size_factors=True)
+
+
+def _are_counts(cells: Matrix) -> bool:
+    known = cells[~np.isnan(cells)]
+    return bool(known.size and (known >= 0).all() and (known == np.rint(known)).all())
+
+
+def _column(data: Any, name: str) -> Any:
+    if name not in data.obs:
+        raise ParameterError(f"{name!r} is no column of obs: {', '.join(map(str, data.obs))}")
+    return data.obs[name].to_numpy()
+
+
+def _name_columns(model: Autoencoder, names: Sequence[str]) -> None:
+    """Let a model that was fitted to rows without names know what their columns are called."""
+    labels = np.array(names, dtype=object)
+    reader = model._fitted.reader
+    reader.feature_names_in_ = labels
+    reading.copy_columns(reader, model)
+
+
+def _positional(model: Autoencoder) -> FittedModel:
+    """Return the model as one that takes rows without names, in the order of its columns."""
+    fitted: FittedModel = model._model
+    reader = reading.reader_for(model)
+    reader.n_features_in_ = fitted.n_features
+    return replace(fitted, reader=reader)
+
+
+def _aligned(model: Autoencoder, data: Any, layer: Any) -> AnnotatedRows:
+    """Return the rows of data with the variables of a model, in its order."""
+    rows = AnnotatedRows(data, layer, mask_var=None)
+    rows.select(list(model.feature_names_in_))
+    return rows
+
+
+def _codes(model: Autoencoder, rows: AnnotatedRows) -> Matrix:
+    fitted = _positional(model)
+    parts = [
+        fitted.encode(fitted.read(rows[slice(start, min(start + BLOCK, rows.n_rows))]))
+        for start in range(0, rows.n_rows, BLOCK)
+    ]
+    codes: Matrix = np.concatenate(parts).astype(np.float32)
+    return codes
+
+
+def _write(
+    model: Autoencoder,
+    data: Any,
+    rows: AnnotatedRows,
+    key: str,
+    kinds: Json,
+    layer: Any,
+) -> None:
+    """Write codes, loadings, settings and history into what was fitted to."""
+    data.obsm[f"X_{key}"] = _codes(model, rows)
+    moved = loadings(model, _frame(rows, _spread(rows.n_rows, LOADING_ROWS)))
+    start = 0
+    for part in rows.modalities:
+        end = start + len(part.variables)
+        values = np.zeros((part.data.shape[1], moved.shape[1]), np.float32)
+        values[part.variables] = moved[start:end]
+        part.data.varm[key] = values
+        start = end
+    history = model.history_
+    numbers = [name for name, value in history[0].items() if isinstance(value, float)]
+    data.uns[key] = {
+        "version": narrows.__version__,
+        "n_components": int(model.n_components_),
+        "n_variables": int(rows.shape[1]),
+        "layer": "X" if layer is None else str(layer),
+        "likelihood": {name or "X": kind for name, kind in kinds.items()},
+        "stop_reason": str(model.stop_reason_),
+        "history": {name: np.array([row.get(name, np.nan) for row in history]) for name in numbers},
+    }
+
+
+def _spread(n_rows: int, most: int) -> Matrix:
+    if n_rows <= most:
+        return np.arange(n_rows)
+    return np.arange(most) * n_rows // most
+
+
+def _frame(rows: AnnotatedRows, chosen: Matrix) -> Any:
+    """Return some rows as a frame of pandas, which anndata needs, too; read block by block."""
+    import pandas as pd  # type: ignore[import-untyped]
+
+    parts = []
+    for start in range(0, rows.n_rows, BLOCK):
+        own = chosen[(chosen >= start) & (chosen < start + BLOCK)] - start
+        if len(own):
+            parts.append(_dense(rows[slice(start, min(start + BLOCK, rows.n_rows))][own]))
+    index = np.asarray(rows.obs_names, dtype=object)[chosen]
+    return pd.DataFrame(np.concatenate(parts), index=index, columns=rows.names)
+
+
+def _dense(rows: Rows) -> Matrix:
+    dense: Matrix = rows.toarray() if scipy.sparse.issparse(rows) else np.asarray(rows)
+    return dense
