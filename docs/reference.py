@@ -11,6 +11,7 @@ import narrows
 from narrows.core.spec import Spec
 
 PAGE = Path(__file__).with_suffix(".md")
+INDEX = PAGE.parent / "api" / "index.rst"
 
 OPENING = """# Reference
 
@@ -110,8 +111,42 @@ MODULES = {
 
 
 def main() -> None:
-    """Write the page."""
+    """Write the page, and the index of the site's reference."""
     PAGE.write_text(page(), encoding="utf-8")
+    INDEX.parent.mkdir(exist_ok=True)
+    INDEX.write_text(index(), encoding="utf-8")
+
+
+def index() -> str:
+    """Return the index of the site's reference, from which Sphinx makes a page for each name."""
+    functions_ = [name for name in narrows.__all__ if inspect.isfunction(value(name))]
+    groups = [
+        ("Estimators", ESTIMATORS),
+        ("Functions", functions_),
+        ("What functions return", RESULTS),
+        ("What fit is given beside a table", GIVEN),
+        ("What is told of a fit", OBSERVERS),
+        ("Pictures", DISPLAYS),
+    ]
+    groups += [(heading.split(":")[0], _parts(axis)) for axis, (heading, _) in AXES.items()]
+    groups.append(("Bases of parts of one's own", BASES))
+    text = ["Reference", "=========", "", "Every public name, by what it is for."]
+    text += ["", ".. currentmodule:: narrows"]
+    for heading, names in groups:
+        text += ["", heading, "-" * len(heading), "", ".. autosummary::", "   :toctree: generated"]
+        text += ["   :nosignatures:", "", *(f"   {name}" for name in names)]
+    for module in MODULES:
+        heading = f"narrows.{module}"
+        text += ["", heading, "-" * len(heading), "", f".. currentmodule:: narrows.{module}", ""]
+        text += [".. autosummary::", "   :toctree: generated", "   :nosignatures:", ""]
+        text += [f"   {name}" for name in value(module).__all__]
+    return "\n".join(text) + "\n"
+
+
+def _parts(axis: str) -> list[str]:
+    """Return the public parts of an axis that are no bases."""
+    known = set(narrows.__all__) - set(BASES)
+    return sorted({part.__name__ for part in Spec.members(axis).values()} & known)
 
 
 def page() -> str:

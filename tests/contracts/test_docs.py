@@ -22,7 +22,7 @@ PAGES = sorted(
     path
     for path in ROOT.rglob("*.md")
     if not any(
-        part.startswith(".") or part in ("demo", "tests", "node_modules")
+        part.startswith(".") or part in ("demo", "tests", "node_modules", "_build", "auto_examples")
         for part in path.relative_to(ROOT).parts
     )
 )
@@ -178,6 +178,11 @@ def test_the_reference_is_what_the_docstrings_say() -> None:
     spec.loader.exec_module(reference)
     written = (ROOT / "docs" / "reference.md").read_text(encoding="utf-8")
     assert written == reference.page(), "run make reference"
+    index = (ROOT / "docs" / "api" / "index.rst").read_text(encoding="utf-8")
+    assert index == reference.index(), "run make reference"
+    listed = set(re.findall(r"^   (\w+)$", index, flags=re.MULTILINE))
+    public_names = set(narrows.__all__) - set(MADE_BY_OTHERS)
+    assert public_names - {"metrics", "omics", "recipes", "testing"} <= listed
 
 
 def test_a_docstring_that_forgets_a_parameter_is_caught() -> None:
