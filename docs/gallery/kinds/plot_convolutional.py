@@ -14,5 +14,5 @@ from narrows import ReconstructionDisplay, recipes
 train, test = train_test_split(load_digits().images, random_state=0)
 model = recipes.convolutional(8, max_epochs=20, random_state=0).fit(train)
 print(model.reconstruct(test).shape)
-ReconstructionDisplay.from_estimator(model, test, n_rows=8, shape=(8, 8))
+ReconstructionDisplay.from_estimator(model, test)
 plt.show()

@@ -11,12 +11,14 @@ from narrows.core import checks
 from narrows.core.types import Estimator, Matrix, TableLike
 from narrows.data import containers
 from narrows.data.reading import select_rows
+from narrows.data.row_shape import RowShape
 from narrows.displays.axes import COLORS
 from narrows.errors import ParameterError
 
 __all__ = ["ReconstructionDisplay"]
 
 MOST_CHANNELS = 3
+IMAGE_AXES = 3  # channels, height, width
 
 
 class ReconstructionDisplay:
@@ -84,7 +86,7 @@ class ReconstructionDisplay:
         n_rows : int, default=8
             How many images or curves.
         shape : tuple of int, optional
-            Of what a row holds.
+            Of what a row holds; images that are given as they are show theirs.
         axes : array of matplotlib Axes, optional
             Where to draw: (2, n_rows) of images, (n_rows,) of curves, else one.
 
@@ -97,6 +99,7 @@ class ReconstructionDisplay:
         ParameterError
             If a row does not have that shape.
         """
+        shape = _of_images(estimator, X) if shape is None else shape
         if shape is not None:
             count = min(checks.integer("n_rows", n_rows, low=1), len(X))
             X = select_rows(X, np.arange(count))
@@ -163,6 +166,17 @@ class ReconstructionDisplay:
             return mean
         span = high - low if high > low else 1.0
         return np.clip((np.moveaxis(cells, 0, -1) - low) / span, 0, 1)
+
+
+def _of_images(estimator: Estimator, X: TableLike) -> tuple[int, ...] | None:
+    """Return the shape of images that are given as they are; None of anything else."""
+    row = RowShape.of(X) if isinstance(X, np.ndarray) else None
+    fitted = getattr(estimator, "_fitted", None)
+    if row is None or fitted is None or len(row.axes) > IMAGE_AXES:
+        return None
+    drawn = fitted.composition.architecture.drawn(fitted.n_features)
+    is_sequence = drawn is not None and drawn.ndim < IMAGE_AXES
+    return None if is_sequence else row.axes
 
 
 def _grid(axes: Any, shape: tuple[int, ...], size: tuple[float, float]) -> Matrix:

@@ -60,3 +60,24 @@ def test_what_cannot_be_drawn_is_said() -> None:
         ReconstructionDisplay(X, X[:3])
     with pytest.raises(ParameterError, match=r"shape=\(5, 5\) has 25 cells"):
         ReconstructionDisplay(X, X, shape=(5, 5))
+
+
+@pytest.mark.parametrize(
+    ("shape", "architecture"),
+    [((6, 8, 8), "convolutional"), ((6, 8, 8), "dense"), ((6, 8, 8, 3), "convolutional")],
+)
+def test_images_as_they_are_show_their_shape(shape: tuple[int, ...], architecture: str) -> None:
+    X = np.random.default_rng(0).random(shape)
+    model = Autoencoder(2, architecture=architecture, max_epochs=1, random_state=0).fit(X)
+    display = ReconstructionDisplay.from_estimator(model, X, n_rows=4)
+    assert display.axes_.shape == (2, 4)
+    picture = display.axes_[0, 1].get_images()[0].get_array()
+    assert picture.shape == shape[1:]
+    if len(shape) == 3:
+        np.testing.assert_allclose(picture, X[1])
+
+
+def test_sequences_are_no_images() -> None:
+    X = np.random.default_rng(0).random((6, 9, 3))
+    model = Autoencoder(2, architecture="recurrent", max_epochs=1, random_state=0).fit(X)
+    assert ReconstructionDisplay.from_estimator(model, X).axes_.shape == ()
