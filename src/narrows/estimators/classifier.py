@@ -22,7 +22,7 @@ from narrows.estimators import labels
 from narrows.estimators.fine_tuning import FineTuned
 from narrows.estimators.head import ClassificationObjective
 from narrows.estimators.labels import ClassCounts, Classes
-from narrows.observers.observer import FitWatcher, watched
+from narrows.observers.observer import FitWatcher
 from narrows.persistence import stored
 from narrows.persistence.model import State
 
@@ -179,12 +179,7 @@ class AutoencoderClassifier(ClassifierMixin, FineTuned):  # type: ignore[misc]
         DataError
             If X or y cannot be used as they are.
         """
-
-        def fit(watcher: FitWatcher | None) -> None:
-            self._fit(X, y, sample_weight, validation_data, watcher)
-
-        watched(self, X, y, fit)
-        return self
+        return self._fit_watched(X, y, sample_weight, validation_data)
 
     def _fit(
         self,

@@ -7,7 +7,7 @@ import functools
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 import torch
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
@@ -36,7 +36,7 @@ from narrows.inference.fitted_model import weights_digest
 from narrows.inference.transform_to import Writer
 from narrows.latents import Latent
 from narrows.network.network import Network
-from narrows.observers.observer import FitWatcher, Observed
+from narrows.observers.observer import FitWatcher, Observed, watched
 from narrows.persistence import autoencoder_state, files, stored
 from narrows.persistence.model import State, Storable
 from narrows.training.plan import refuse_all_rows
@@ -210,6 +210,28 @@ class FineTuned(
         target: Matrix = _check_y(y, estimator=self, **options)
         check_consistent_length(X, target)
         return target
+
+    def _fit_watched(
+        self, X: TableLike, y: TargetLike, sample_weight: TargetLike, validation_data: Any
+    ) -> Self:
+        """Fit, while callbacks are told how that goes."""
+
+        def fit(watcher: FitWatcher | None) -> None:
+            self._fit(X, y, sample_weight, validation_data, watcher)
+
+        watched(self, X, y, fit)
+        return self
+
+    def _fit(
+        self,
+        X: TableLike,
+        y: TargetLike,
+        sample_weight: TargetLike,
+        validation_data: Any,
+        watcher: FitWatcher | None,
+    ) -> None:
+        """Make targets of y, and train."""
+        raise NotImplementedError
 
     def _validation(
         self, validation_data: Any, convert: Callable[[Matrix, Matrix | None], Beside], **of_y: Any

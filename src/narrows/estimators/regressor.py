@@ -19,7 +19,7 @@ from narrows.data.sources.target_source import NO_TARGET, TargetSource
 from narrows.errors import DataError, SourceError
 from narrows.estimators.fine_tuning import FineTuned
 from narrows.estimators.head import RegressionObjective
-from narrows.observers.observer import FitWatcher, watched
+from narrows.observers.observer import FitWatcher
 from narrows.persistence import stored
 from narrows.persistence.model import State
 
@@ -181,12 +181,7 @@ class AutoencoderRegressor(RegressorMixin, FineTuned):  # type: ignore[misc]
         DataError
             If X cannot be used as it is.
         """
-
-        def fit(watcher: FitWatcher | None) -> None:
-            self._fit(X, y, sample_weight, validation_data, watcher)
-
-        watched(self, X, y, fit)
-        return self
+        return self._fit_watched(X, y, sample_weight, validation_data)
 
     def _fit(
         self,

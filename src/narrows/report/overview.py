@@ -164,15 +164,20 @@ def _of_code(subject: ReportInput) -> Iterator[dict[str, str]]:
 
 
 def _of_data(subject: ReportInput, data: Section) -> Iterator[dict[str, str]]:
-    for columns_found, level, said in (
-        (data["without_cells"], "problem", "have no measured cell"),
-        (data["with_holes"], "note", f"lack more than {HOLES:.0%} of their cells"),
-        (data["constant"], "note", "are constant here"),
+    for columns_found, level, one, several in (
+        (data["without_cells"], "problem", "has no measured cell", "have no measured cell"),
+        (
+            data["with_holes"],
+            "note",
+            f"lacks more than {HOLES:.0%} of its cells",
+            f"lack more than {HOLES:.0%} of their cells",
+        ),
+        (data["constant"], "note", "is constant here", "are constant here"),
     ):
         if columns_found:
-            yield _alert(
-                level, "data", f"{len(columns_found):,} columns {said}: {_listed(columns_found)}."
-            )
+            count = len(columns_found)
+            said = f"1 column {one}" if count == 1 else f"{count:,} columns {several}"
+            yield _alert(level, "data", f"{said}: {_listed(columns_found)}.")
 
 
 def _of_errors(anomalies: Section) -> Iterator[dict[str, str]]:

@@ -552,7 +552,7 @@ def test_columns_beyond_those_listed_are_looked_at_too(made: Made) -> None:
     page, data = made(model, frame)
     assert len(data["data"]["columns"]) == 400
     said = " ".join(alert["text"] for alert in data["overview"]["alerts"])
-    assert "1 columns are constant here: gene450" in said
-    assert "lack more than 20% of their cells: gene460" in said
+    assert "1 column is constant here: gene450" in said
+    assert "1 column lacks more than 20% of its cells: gene460" in said
     assert "the first 400 of 500" in page
     assert any(name == "gene499" or int(name[4:]) >= 400 for name in data["code"]["why_names"])

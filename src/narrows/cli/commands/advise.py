@@ -153,11 +153,16 @@ def _with_reading(call: str, data: str, features: Sequence[str], layout: TextLay
 
     from narrows.cli import folders
     from narrows.data.formats import delimited, files
+    from narrows.data.sources.open_source import open_source
     from narrows.data.sources.parquet_source import SUFFIXES
 
     imports, _, rest = call.partition("\n\n")
     if folders.is_source(data):
-        return f"{imports}\nfrom narrows import open_source\n\nX = open_source({data!r})\n{rest}"
+        known = open_source(data).names or ()
+        left_out = [name for name in known if name not in set(features)]
+        drop = f", drop={left_out!r}" if left_out else ""
+        opened = f"X = open_source({data!r}{drop})"
+        return f"{imports}\nfrom narrows import open_source\n\n{opened}\n{rest}"
     if data == files.STANDARD_STREAM:
         return call
     options: Json = {}

@@ -7,6 +7,7 @@ import shlex
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 ADVISE = ("advise", "wdbc.csv", "--target", "diagnosis", "--id", "patient")
@@ -148,3 +149,17 @@ def test_the_python_it_prints_takes_the_columns_that_were_chosen(
         quick = ("--quick", "--set", "max_epochs=1", "--json")
         exec(json.loads(run("advise", "t.csv", *quick, *options).stdout)["call"], known)
         assert list(known["X"].columns) == chosen
+
+
+def test_the_python_it_prints_opens_a_folder(run, tmp_path: Path, monkeypatch: Any) -> None:
+    rng = np.random.default_rng(0)
+    for number in range(2):
+        frame = pd.DataFrame(rng.normal(size=(60, 4)), columns=list("abcd"))
+        frame.assign(site=number).to_parquet(tmp_path / f"part{number}.parquet")
+    shown = run("advise", tmp_path, "--drop", "site", "--quick", "--set", "max_epochs=1").stdout
+    lines = shown[shown.index("in Python") :].splitlines()[1:]
+    code = "\n".join(line[2:] for line in lines[: lines.index("on the command line")])
+    assert f"X = open_source({str(tmp_path)!r}, drop=['site'])" in code
+    found: dict[str, Any] = {}
+    exec(code, found)
+    assert found["model"].n_features_in_ == 4
