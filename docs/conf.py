@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import sys
 import warnings
 from pathlib import Path
 from typing import Any
@@ -12,8 +10,14 @@ import matplotlib as mpl
 
 import narrows
 
-HERE = Path(__file__).parent
-sys.path.insert(0, str(HERE))
+ROOT = Path(__file__).parents[1]
+# Pages that lie at the root of the repository, and where the site has them.
+OF_ROOT = {
+    "CHANGELOG": "development/changes",
+    "CONTRIBUTING": "development/contributing",
+    "SECURITY": "development/security",
+    "VISION": "development/vision",
+}
 mpl.use("agg")
 
 project = "narrows"
@@ -38,8 +42,8 @@ nitpicky = False
 # Markdown: the pages are read on the forge, too, so links are those of files.
 myst_enable_extensions = ["colon_fence"]
 myst_heading_anchors = 4
-# A fence of a language that nothing highlights, and links to folders and files of the repository.
-suppress_warnings = ["misc.highlighting_failure", "myst.xref_missing"]
+# A fence of a language that nothing highlights.
+suppress_warnings = ["misc.highlighting_failure"]
 
 # Reference: from the docstrings, which are numpydoc.
 autosummary_generate = True
@@ -91,7 +95,6 @@ sphinx_gallery_conf = {
     "image_scrapers": ("matplotlib",),
     "reset_modules": ("matplotlib",),
 }
-os.environ.setdefault("OMP_NUM_THREADS", "2")
 warnings.filterwarnings("ignore", message=".*Matplotlib is currently using agg.*")
 
 
@@ -103,6 +106,18 @@ def from_elsewhere(
     return True if home.partition(".")[0] in ("sklearn", "torch") else None
 
 
+def from_root(app: Any, page: str, source: list[str]) -> None:
+    """Give a page of the root in place of its own, with links as they are in the site."""
+    names = [name for name, home in OF_ROOT.items() if home == page]
+    if not names:
+        return
+    text = (ROOT / f"{names[0]}.md").read_text(encoding="utf-8").replace("](docs/", "](../")
+    for name, home in OF_ROOT.items():
+        text = text.replace(f"]({name}.md", f"]({Path(home).name}.md")
+    source[0] = text
+
+
 def setup(app: Any) -> None:
     """Connect the above."""
     app.connect("autodoc-skip-member", from_elsewhere)
+    app.connect("source-read", from_root)
