@@ -15,6 +15,7 @@ from narrows.core.types import DTypeLike, FrameLike, Matrix, SeriesLike, TableLi
 from narrows.data import text_numbers
 from narrows.data.frames import is_record_batch
 from narrows.data.row_shape import RowShape
+from narrows.data.sources.annotated import is_anndata, is_mudata
 from narrows.data.sources.source import REFUSAL, Source
 from narrows.errors import DataError
 
@@ -128,10 +129,10 @@ def _line(X: TableLike) -> tuple[str, str] | None:
     name = type(X).__name__
     if type(X).__module__.startswith("pyarrow") and name.endswith("Array"):
         return f"a pyarrow {name}, which is a single column", "pa.table({'x': X})"
-    if isinstance(getattr(X, "mod", None), dict) and hasattr(X, "obs"):
+    if is_mudata(X):
         line = "table, views = join_views({name: a.to_df() for name, a in X.mod.items()})"
         return f"{name}, which holds several tables ({OMICS})", line
-    if all(hasattr(X, part) for part in ("X", "obs", "var")):
+    if is_anndata(X):
         return f"{name}, which holds more than a table ({OMICS})", "X.to_df(), or X.X for its array"
     if all(hasattr(X, part) for part in ("dims", "coords")):
         line = "X.to_dataframe()" if hasattr(X, "data_vars") else "X.values"

@@ -201,7 +201,7 @@ TABLES = {
     "polars Series": (pl.Series("a", ROWS[:, 0]), "single column"),
     "ChunkedArray": (pa.chunked_array([ROWS[:, 0]]), "single column"),
     "AnnData": (
-        types.SimpleNamespace(X=ROWS, obs=None, var=None, to_df=framed),
+        types.SimpleNamespace(X=ROWS, obs=None, var=None, var_names=NAMES, to_df=framed),
         "holds more than a table",
     ),
     "xarray": (Xarray(), "xarray"),
@@ -402,3 +402,8 @@ def test_supervised_estimators_name_the_row_without_a_target(kind: Any) -> None:
 def test_a_penalty_that_looks_at_classes_names_the_row_without_one() -> None:
     with pytest.raises(DataError, match="y holds None in row 1, and 20 of 40 rows"):
         Autoencoder(2, penalty=Adversarial(1.0, Mixture(2), n_classes=2)).fit(ROWS, [1, None] * 20)
+
+
+def test_a_frame_with_columns_of_an_anndata_s_names_is_a_frame() -> None:
+    frame = pd.DataFrame(np.random.default_rng(0).normal(size=(30, 3)), columns=["X", "obs", "mod"])
+    assert Autoencoder(2, max_epochs=1, random_state=0).fit(frame).n_features_in_ == 3
