@@ -1,6 +1,6 @@
 """The report of a large table: seconds to make it, bytes, how fast a browser opens and answers.
 
-    PYTHONPATH=src python benchmarks/reporting.py [rows] [columns]
+    PYTHONPATH=src python benchmarks/reporting.py [rows] [columns]    # 500 20000: a wide one
 
 The browser's part needs the extra `browser` and Chromium; without them it is left out, and said so.
 """

@@ -388,9 +388,19 @@
     }
     // The name of each class as near to the middle of its points as there is room beside all points
     // and other names; where there is none, the legend has to do.
+    let placed = [], placedFor = "";
     function labels(context, colour, palette, r, inside) {
       context.font = "600 12px system-ui, sans-serif";
       context.textAlign = "center";
+      const state = JSON.stringify([view, inside, selects.x.value, selects.y.value, selects.colour.value, [...hidden]]);
+      if (state !== placedFor) { placed = places(context, colour, r, inside); placedFor = state; }
+      for (const { k, text, x, y } of placed) {
+        context.fillStyle = palette[k % palette.length];
+        context.fillText(text, x, y);
+      }
+    }
+    function places(context, colour, r, inside) {
+      const found = [];
       const taken = [], cell = 24, high = 14;
       const covers = (x, y, half) => {
         const [left, right, top, bottom] = [x - half - r, x + half + r, y - high + 3 - r, y + 4 + r];
@@ -419,11 +429,11 @@
           }
           if (!place) continue;
           taken.push([place[0] - half, place[0] + half, place[1] - high + 3, place[1] + 4]);
-          context.fillStyle = palette[k % palette.length];
-          context.fillText(name_, place[0], place[1]);
+          found.push({ k, text: name_, x: place[0], y: place[1] });
           return;
         }
       });
+      return found;
     }
     function line(context, x0, y0, x1, y1) { context.beginPath(); context.moveTo(x0, y0); context.lineTo(x1, y1); context.stroke(); }
     function nearest(x, y) {
