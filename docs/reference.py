@@ -145,8 +145,8 @@ def index() -> str:
 
 def _parts(axis: str) -> list[str]:
     """Return the public parts of an axis that are no bases."""
-    known = set(narrows.__all__) - set(BASES)
-    return sorted({part.__name__ for part in Spec.members(axis).values()} & known)
+    names = set(narrows.__all__) - set(BASES)
+    return sorted({part.__name__ for part in Spec.members(axis).values()} & names)
 
 
 def page() -> str:

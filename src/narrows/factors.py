@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from html import escape
 from typing import Any
 
 import narwhals as nw
@@ -14,8 +13,10 @@ import numpy as np
 import scipy.sparse
 from scipy import stats
 
+from narrows.core import checks
+from narrows.core.text_table import as_html
 from narrows.core.types import Estimator, Json, Matrix, TableLike
-from narrows.errors import DataError, ParameterError, SeenRowsWarning
+from narrows.errors import DataError, SeenRowsWarning
 
 __all__ = ["FactorTable", "factor_table", "loadings"]
 
@@ -83,26 +84,27 @@ class FactorTable:
             lines.append(f"{name}: {', '.join(kept)}")
             top = [_signed(row) for row in self.columns if row["component"] == name]
             lines.append(f"  columns: {', '.join(top)}")
-            found = [row for row in self.associations if row["component"] == name]
-            found.sort(key=lambda row: row["p_value"])
-            told = [f"{row['variable']} (q = {row['q_value']:.2g})" for row in found[:TOP]]
-            if told:
-                lines.append(f"  goes with: {', '.join(told)}")
+            own = [row for row in self.associations if row["component"] == name]
+            own.sort(key=lambda row: row["p_value"])
+            beside = [f"{row['variable']} (q = {row['q_value']:.2g})" for row in own[:TOP]]
+            if beside:
+                lines.append(f"  goes with: {', '.join(beside)}")
         return "\n".join(lines)
 
     __repr__ = __str__
 
     def _repr_html_(self) -> str:
         """Return tables of what each component is, for notebooks."""
-        parts = []
-        for title, rows in (
-            ("share of the variance kept", self.variance),
-            ("columns", self.columns),
-            ("associations", self.associations),
-        ):
-            if rows:
-                parts.append(f"<h4>{title}</h4>{_as_table(rows)}")
-        return "".join(parts)
+        tables = {
+            "share of the variance kept": self.variance,
+            "columns": self.columns,
+            "associations": self.associations,
+        }
+        return "".join(
+            as_html(list(rows[0]), [[_text(cell) for cell in row.values()] for row in rows], title)
+            for title, rows in tables.items()
+            if rows
+        )
 
 
 def factor_table(
@@ -154,8 +156,7 @@ def factor_table(
     >>> min(row["q_value"] for row in table.associations) < 0.01
     True
     """
-    if n_columns < 1:
-        raise ParameterError(f"n_columns={n_columns} must be at least 1")
+    checks.integer("n_columns", n_columns, low=1)
     names = [str(name) for name in model.get_feature_names_out()]
     codes = np.asarray(model._model.encode(model._model.read(X)), np.float64)
     with warnings.catch_warnings():  # the caller knows which rows these are
@@ -166,15 +167,11 @@ def factor_table(
         ]
     for row in variance:
         row.pop("pca", None)
-    signs = _signs(model, X, codes)
-    columns = []
-    for number, name in enumerate(names):
-        ranked = model.feature_importance(X, number)
-        places = {column["column"]: place for place, column in enumerate(model.columns_)}
-        for row in ranked[:n_columns]:
-            sign = signs[places[row["column"]], number]
-            loading = None if np.isnan(sign) else float(sign * row["importance"])
-            columns.append({"component": name, **row, "loading": loading})
+    columns = [
+        {"component": name, **row}
+        for name, ranked in zip(names, _ranked(model, X, codes), strict=True)
+        for row in ranked[:n_columns]
+    ]
     return FactorTable(variance, columns, _associations(codes, names, metadata))
 
 
@@ -204,13 +201,27 @@ def loadings(model: Estimator, X: TableLike) -> Matrix:
     (4, 2)
     """
     codes = np.asarray(model._model.encode(model._model.read(X)), np.float64)
+    places = {column["column"]: place for place, column in enumerate(model.columns_)}
+    values = np.empty((len(places), codes.shape[1]))
+    for number, ranked in enumerate(_ranked(model, X, codes)):
+        for row in ranked:
+            loading = row["loading"]
+            values[places[row["column"]], number] = (
+                row["importance"] if loading is None else loading
+            )
+    return values
+
+
+def _ranked(model: Estimator, X: TableLike, codes: Matrix) -> Iterator[list[Json]]:
+    """Yield the columns for each component, those first that move it most, with their loadings."""
     signs = _signs(model, X, codes)
     places = {column["column"]: place for place, column in enumerate(model.columns_)}
-    values = np.empty(signs.shape)
     for number in range(codes.shape[1]):
-        for row in model.feature_importance(X, number):
-            values[places[row["column"]], number] = row["importance"]
-    return np.where(np.isnan(signs), 1.0, signs) * values
+        ranked = model.feature_importance(X, number)
+        for row in ranked:
+            sign = float(signs[places[row["column"]], number])
+            row["loading"] = None if math.isnan(sign) else sign * row["importance"]
+        yield ranked
 
 
 def _named(component: int | str, names: Sequence[str]) -> str:
@@ -235,14 +246,14 @@ def _signs(model: Estimator, X: TableLike, codes: Matrix) -> Matrix:
 
 
 def _associations(codes: Matrix, names: Sequence[str], metadata: Any) -> list[Json]:
-    found: list[Json] = []
+    rows: list[Json] = []
     for variable, values in _variables(metadata, len(codes)):
         test, compare = _test_for(values)
         if compare is None:
             continue
         for number, name in enumerate(names):
             statistic, p_value, n_rows = compare(codes[:, number])
-            found.append(
+            rows.append(
                 {
                     "component": name,
                     "variable": variable,
@@ -250,15 +261,15 @@ def _associations(codes: Matrix, names: Sequence[str], metadata: Any) -> list[Js
                     "statistic": statistic,
                     "n": n_rows,
                     "p_value": p_value,
+                    "q_value": math.nan,
                 }
             )
-    known = [row for row in found if not math.isnan(row["p_value"])]
-    corrected = stats.false_discovery_control([row["p_value"] for row in known]) if known else []
-    for row, q_value in zip(known, corrected, strict=True):
-        row["q_value"] = float(q_value)
-    for row in found:
-        row.setdefault("q_value", float("nan"))
-    return found
+    tested = [row for row in rows if not math.isnan(row["p_value"])]
+    if tested:
+        corrected = stats.false_discovery_control([row["p_value"] for row in tested])
+        for row, q_value in zip(tested, corrected, strict=True):
+            row["q_value"] = float(q_value)
+    return rows
 
 
 Test = Callable[[Matrix], tuple[float, float, int]]
@@ -290,17 +301,17 @@ def _is_missing(value: Any) -> bool:
 
 def _test_for(values: list[Any]) -> tuple[str, Test | None]:
     """Return a test of components against a variable; None of what cannot be compared."""
-    known = np.array([value is not None for value in values])
+    there = np.array([value is not None for value in values])
     present = [value for value in values if value is not None]
     numeric = all(isinstance(v, (int, float)) and not isinstance(v, bool) for v in present)
     if numeric and len(set(present)) > 2:
         numbers = np.array(present, np.float64)
 
         def correlate(code: Matrix) -> tuple[float, float, int]:
-            if np.ptp(code[known]) == 0:
+            if np.ptp(code[there]) == 0:
                 return float("nan"), float("nan"), len(numbers)
-            found = stats.spearmanr(code[known], numbers)
-            return float(found.statistic), float(found.pvalue), len(numbers)
+            result: Any = stats.spearmanr(code[there], numbers)
+            return float(result.statistic), float(result.pvalue), len(numbers)
 
         return "spearman", correlate
     labels = np.array([str(value) for value in present])
@@ -310,12 +321,12 @@ def _test_for(values: list[Any]) -> tuple[str, Test | None]:
         return "none", None
 
     def compare(code: Matrix) -> tuple[float, float, int]:
-        groups = [code[known][labels == name] for name in large]
+        groups = [code[there][labels == name] for name in large]
         n_rows = sum(map(len, groups))
         if np.ptp(np.concatenate(groups)) == 0:
             return float("nan"), float("nan"), n_rows
-        found = stats.kruskal(*groups)
-        return float(found.statistic), float(found.pvalue), n_rows
+        result = stats.kruskal(*groups)
+        return float(result.statistic), float(result.pvalue), n_rows
 
     return "kruskal_wallis", compare
 
@@ -324,16 +335,6 @@ def _signed(row: Json) -> str:
     loading = row["loading"]
     sign = "" if loading is None else "+" if loading >= 0 else "\N{MINUS SIGN}"
     return f"{sign}{row['column']}"
-
-
-def _as_table(rows: Sequence[Json]) -> str:
-    names = list(rows[0])
-    head = "".join(f"<th>{escape(name)}</th>" for name in names)
-    body = "".join(
-        "<tr>" + "".join(f"<td>{escape(_text(row[name]))}</td>" for name in names) + "</tr>"
-        for row in rows
-    )
-    return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
 
 
 def _text(value: Any) -> str:

@@ -14,7 +14,7 @@ import narrows
 from narrows.core.types import Estimator, Json, Matrix
 from narrows.data import reading
 from narrows.data.column import ColumnType
-from narrows.data.column_statistics import Rows
+from narrows.data.column_statistics import dense
 from narrows.data.column_types import Count
 from narrows.data.sources.annotated import AnnotatedRows, Modality, is_anndata, is_mudata
 from narrows.data.sources.open_source import of_annotated
@@ -115,6 +115,7 @@ def fit(
     """
     _refuse_others(data)
     rows = AnnotatedRows(data, layer, mask_var)
+    _check_names("likelihood", likelihood, [part.name for part in rows.modalities])
     kinds = {part.name: _kind(part, likelihood) for part in rows.modalities}
     model = Autoencoder(10) if estimator is None else clone(estimator)
     own = settings if n_components is None else {"n_components": n_components, **settings}
@@ -210,16 +211,25 @@ def _refuse_others(data: Any) -> None:
         )
 
 
+def _check_names(setting: str, value: Any, names: Sequence[str]) -> None:
+    """Refuse a mapping that names a modality that is not there."""
+    unknown = [name for name in value if name not in names] if isinstance(value, Mapping) else []
+    if unknown:
+        there = ", ".join(map(repr, names))
+        raise ParameterError(f"{setting} names {unknown[0]!r}, but the modalities are {there}")
+
+
 def _kind(part: Modality, likelihood: Any) -> ColumnType | None:
     """Return how the variables of a modality are judged; None of numbers."""
     asked = likelihood
     if isinstance(likelihood, Mapping):
-        asked = likelihood.get(part.name)
+        asked = likelihood.get(part.name, "auto")
     if asked is None or isinstance(asked, ColumnType):
         return asked
     if asked == "auto":
-        some = _dense(part.rows(slice(0, LOOKED_AT)))
-        return Count("negative_binomial", size_factors=True) if _are_counts(some) else None
+        some = part.rows(slice(0, LOOKED_AT))
+        cells = some.data if scipy.sparse.issparse(some) else np.asarray(some)
+        return Count("negative_binomial", size_factors=True) if _are_counts(cells) else None
     if asked not in ("poisson", "negative_binomial"):
         raise ParameterError(
             f"likelihood={asked!r} must be 'auto', 'poisson', 'negative_binomial', a ColumnType "
@@ -229,8 +239,8 @@ def _kind(part: Modality, likelihood: Any) -> ColumnType | None:
 
 
 def _are_counts(cells: Matrix) -> bool:
-    known = cells[~np.isnan(cells)]
-    return bool(known.size and (known >= 0).all() and (known == np.rint(known)).all())
+    measured = cells[~np.isnan(cells)]
+    return bool(measured.size and (measured >= 0).all() and (measured == np.rint(measured)).all())
 
 
 def _column(data: Any, name: str) -> Any:
@@ -317,11 +327,6 @@ def _frame(rows: AnnotatedRows, chosen: Matrix) -> Any:
     for start in range(0, rows.n_rows, BLOCK):
         own = chosen[(chosen >= start) & (chosen < start + BLOCK)] - start
         if len(own):
-            parts.append(_dense(rows[slice(start, min(start + BLOCK, rows.n_rows))][own]))
+            parts.append(dense(rows[slice(start, min(start + BLOCK, rows.n_rows))][own]))
     index = np.asarray(rows.obs_names, dtype=object)[chosen]
     return pd.DataFrame(np.concatenate(parts), index=index, columns=rows.names)
-
-
-def _dense(rows: Rows) -> Matrix:
-    dense: Matrix = rows.toarray() if scipy.sparse.issparse(rows) else np.asarray(rows)
-    return dense

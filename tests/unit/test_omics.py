@@ -166,6 +166,16 @@ def test_each_modality_is_a_view_and_a_cell_may_lack_one() -> None:
     )
 
 
+def test_likelihoods_are_told_by_modality_and_automatic_where_nothing_is_said() -> None:
+    both = Modalities({"rna": Cells(counted()), "adt": Cells(counted(n_columns=5, seed=1))})
+    omics.fit(both, n_components=2, likelihood={"adt": None}, **SETTINGS)
+    kinds = both.uns["narrows"]["likelihood"]
+    assert kinds["adt"] == "None"
+    assert kinds["rna"].startswith("Count(")
+    with pytest.raises(ParameterError, match="likelihood names 'RNA', but the modalities are"):
+        omics.fit(both, likelihood={"RNA": "poisson"})
+
+
 def test_what_each_component_stands_for() -> None:
     cells = Cells(counted(200))
     model = omics.fit(cells, n_components=2, **SETTINGS)

@@ -537,9 +537,9 @@ class Count(ColumnType):
         scale = columns.row(raw, "scale", lambda column: column.scale)
         log_mean = mean + raw * scale
         if self.size_factors and count is not None:
-            usual = sum(column.shares[0] for column in columns.columns)
+            usual = mean.exp().sum().clamp(min=LEAST_TOTAL)
             total = count.sum(1, keepdim=True).clamp(min=LEAST_TOTAL)
-            log_mean = log_mean + (total / max(usual, LEAST_TOTAL)).log()
+            log_mean = log_mean + (total / usual).log()
         return log_mean.clamp(max=30)
 
 

@@ -520,10 +520,10 @@ def _joined(
     """Return what two tables know of cells or rows, as one; ``fill`` where one knows nothing."""
     if first is None and others is None:
         return None
-    known = first if first is not None else others
-    assert known is not None
+    like = first if first is not None else others
+    assert like is not None
     parts = [
-        known.new_full((own.n_rows, *known.shape[1:]), fill) if part is None else part.to(known)
+        like.new_full((own.n_rows, *like.shape[1:]), fill) if part is None else part.to(like)
         for part, own in ((first, table), (others, rest))
     ]
     return torch.cat(parts)

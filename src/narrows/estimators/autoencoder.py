@@ -912,11 +912,11 @@ def _with_validation(
 ) -> DenseTable | SparseTable:
     if others is None:
         return table
-    known = None
+    classes = None
     if model.composition.supervised:
         with validation.named():
-            known, _ = _classes(others, model.read(others.X))
-    return validation.added(table, model, others, known)
+            classes, _ = _classes(others, model.read(others.X))
+    return validation.added(table, model, others, classes)
 
 
 def _classes(taken: Taken, rows: Rows) -> tuple[Matrix, Taken]:

@@ -179,16 +179,10 @@ class AutoencoderClassifier(ClassifierMixin, FineTuned):  # type: ignore[misc]
         DataError
             If X or y cannot be used as they are.
         """
-        return self._fit_watched(X, y, sample_weight, validation_data)
+        return self._fit_watched(Taken(X, y, sample_weight), validation_data)
 
-    def _fit(
-        self,
-        X: TableLike,
-        y: TargetLike,
-        sample_weight: TargetLike,
-        validation_data: Any,
-        watcher: FitWatcher | None,
-    ) -> None:
+    def _fit(self, rows: Taken, validation_data: Any, watcher: FitWatcher | None) -> None:
+        X, y, sample_weight = rows[:3]
         if isinstance(X, Source):
             refuse_beside(X, y, sample_weight)
             classes = self._classes_among(ClassCounts.of_source(X))

@@ -211,25 +211,12 @@ class FineTuned(
         check_consistent_length(X, target)
         return target
 
-    def _fit_watched(
-        self, X: TableLike, y: TargetLike, sample_weight: TargetLike, validation_data: Any
-    ) -> Self:
-        """Fit, while callbacks are told how that goes."""
-
-        def fit(watcher: FitWatcher | None) -> None:
-            self._fit(X, y, sample_weight, validation_data, watcher)
-
-        watched(self, X, y, fit)
+    def _fit_watched(self, rows: Taken, validation_data: Any) -> Self:
+        """Fit to rows as they were given, while callbacks are told how that goes."""
+        watched(self, rows.X, rows.y, functools.partial(self._fit, rows, validation_data))
         return self
 
-    def _fit(
-        self,
-        X: TableLike,
-        y: TargetLike,
-        sample_weight: TargetLike,
-        validation_data: Any,
-        watcher: FitWatcher | None,
-    ) -> None:
+    def _fit(self, rows: Taken, validation_data: Any, watcher: FitWatcher | None) -> None:
         """Make targets of y, and train."""
         raise NotImplementedError
 

@@ -181,16 +181,10 @@ class AutoencoderRegressor(RegressorMixin, FineTuned):  # type: ignore[misc]
         DataError
             If X cannot be used as it is.
         """
-        return self._fit_watched(X, y, sample_weight, validation_data)
+        return self._fit_watched(Taken(X, y, sample_weight), validation_data)
 
-    def _fit(
-        self,
-        X: TableLike,
-        y: TargetLike,
-        sample_weight: TargetLike,
-        validation_data: Any,
-        watcher: FitWatcher | None,
-    ) -> None:
+    def _fit(self, rows: Taken, validation_data: Any, watcher: FitWatcher | None) -> None:
+        X, y, sample_weight = rows[:3]
         if isinstance(X, Source):
             refuse_beside(X, y, sample_weight)
             scale = TargetScale.of_source(X)

@@ -18,7 +18,6 @@ from narrows.core.forward_pass import ForwardPass
 from narrows.core.types import Json, Matrix, TableLike
 from narrows.data.fingerprint import Seen
 from narrows.data.layout import Layout
-from narrows.data.table import fill_missing
 from narrows.errors import DataError, ParameterError, SeenRowsWarning, stacklevel
 from narrows.inference.column_spread import ColumnSpread
 from narrows.inference.fitted_model import FittedModel
@@ -26,7 +25,6 @@ from narrows.network.network import Network
 
 Rows = list[Json]
 METHODS = ("gradient", "integrated_gradients")
-SPREAD_ROWS = 1000  # that say how columns vary, where fit has not kept it
 
 
 def explained_variance(model: FittedModel, X: TableLike, *, train: TableLike = None) -> Rows:
@@ -228,7 +226,7 @@ def _importance(
         return objective.per_sample(forward)[:, None]
 
     rows = model.read(X)
-    spread = _spread(model, rows)
+    spread = ColumnSpread.of(model, rows)
 
     def attributed(network: Network, x: Tensor, observed: Tensor | None) -> Tensor:
         asked = _Asked(network, value, x, observed, wanted)
@@ -245,13 +243,6 @@ def _importance(
     by_row = model.map(rows, attributed, model.n_features, gradients=True)
     mean: Matrix = np.asarray(by_row, np.float64).mean(0)
     return mean
-
-
-def _spread(model: FittedModel, rows: Any) -> ColumnSpread:
-    some = rows[:: max(1, -(-rows.shape[0] // SPREAD_ROWS))]
-    dense = np.asarray(some.toarray() if hasattr(some, "toarray") else some, np.float64)
-    x = torch.from_numpy(model.scaling.encode(dense, np.float64))
-    return ColumnSpread.of(model, *fill_missing(x))
 
 
 def _means(model: FittedModel, x: Tensor) -> Tensor:

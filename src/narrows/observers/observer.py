@@ -254,7 +254,6 @@ class _ContextWatcher(_Watcher):
         super().__init__(estimator)
         self.context, self.rows = context, {"X": X, "y": y}
         self._phase: Any = None
-        self._epoch: Any = None
         self._network: Trainable | None = None
 
     def phase(self, phase: Phase, n_rows: int) -> None:

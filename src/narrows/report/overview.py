@@ -176,8 +176,8 @@ def _of_data(subject: ReportInput, data: Section) -> Iterator[dict[str, str]]:
     ):
         if columns_found:
             count = len(columns_found)
-            said = f"1 column {one}" if count == 1 else f"{count:,} columns {several}"
-            yield _alert(level, "data", f"{said}: {_listed(columns_found)}.")
+            text = f"1 column {one}" if count == 1 else f"{count:,} columns {several}"
+            yield _alert(level, "data", f"{text}: {_listed(columns_found)}.")
 
 
 def _of_errors(anomalies: Section) -> Iterator[dict[str, str]]:

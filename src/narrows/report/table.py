@@ -45,13 +45,13 @@ def _conspicuous(subject: ReportInput, missing: Matrix) -> Json:
     values, shares = subject.cells.values, missing.mean(0)
     low = np.where(missing, np.inf, values).min(0, initial=np.inf)
     high = np.where(missing, -np.inf, values).max(0, initial=-np.inf)
-    found = {
+    marks = {
         "without_cells": shares == 1,
         "with_holes": (shares > HOLES) & (shares < 1),
         "constant": (shares < 1) & (low == high),
     }
     names = subject.names
-    return {what: [names[i] for i in np.flatnonzero(own)] for what, own in found.items()}
+    return {what: [names[i] for i in np.flatnonzero(own)] for what, own in marks.items()}
 
 
 def _view(subject: ReportInput, missing: Matrix, name: str) -> Json:

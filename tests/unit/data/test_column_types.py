@@ -280,8 +280,6 @@ def test_totals_are_of_the_columns_of_a_view() -> None:
     kind = Count(size_factors=True)
     views = {"a": View([0, 1, 2], types=kind), "b": View([3, 4, 5], types=kind)}
     model = Autoencoder(2, views=views, max_epochs=2, random_state=0).fit(X)
-    more = X.copy()
-    more[:, 3:] *= 7
     groups = model._fitted.layout.likelihood_groups
     assert [columns for columns, _ in groups] == [(0, 1, 2), (3, 4, 5)]
     alone = Autoencoder(2, types=dict.fromkeys(range(6), kind), max_epochs=2).fit(X)

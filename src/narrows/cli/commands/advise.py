@@ -158,8 +158,8 @@ def _with_reading(call: str, data: str, features: Sequence[str], layout: TextLay
 
     imports, _, rest = call.partition("\n\n")
     if folders.is_source(data):
-        known = open_source(data).names or ()
-        left_out = [name for name in known if name not in set(features)]
+        source = open_source(data)
+        left_out = [name for name in source.names or () if name not in set(features)]
         drop = f", drop={left_out!r}" if left_out else ""
         opened = f"X = open_source({data!r}{drop})"
         return f"{imports}\nfrom narrows import open_source\n\n{opened}\n{rest}"

@@ -11,7 +11,7 @@ import scipy.sparse
 from numpy.typing import NDArray
 
 from narrows.core.types import Matrix
-from narrows.data.column_statistics import Rows
+from narrows.data.column_statistics import Rows, dense
 from narrows.errors import DataError, ParameterError
 
 SEPARATOR = "__"  # between the name of a modality and that of a variable, as in joined views
@@ -70,9 +70,8 @@ class Modality:
         if there.size:
             # A file is read by rows in order, each once.
             order = np.argsort(places[there], kind="stable")
-            found = self.array[places[there][order]]
-            dense = found.toarray() if scipy.sparse.issparse(found) else np.asarray(found)
-            values[there[order]] = dense[:, self.variables]
+            own = np.asarray(dense(self.array[places[there][order]]))
+            values[there[order]] = own[:, self.variables]
         return values
 
 
@@ -144,11 +143,11 @@ class AnnotatedRows:
             own = [places[name] for name in names if name in places]
             parts.append(replace(part, variables=np.array(own, dtype=np.int64)))
         self.modalities = [part for part in parts if len(part.variables)]
-        found = self.names
-        self.shape = (self.n_rows, len(found))
-        if found == list(names):
+        columns = self.names
+        self.shape = (self.n_rows, len(columns))
+        if columns == list(names):
             return
-        there = set(found)
+        there = set(columns)
         missing = [name for name in names if name not in there]
         if not missing:
             raise DataError("columns of different modalities are mixed; give them one by one")
@@ -160,8 +159,7 @@ class AnnotatedRows:
         parts = [part.rows(rows) for part in self.modalities]
         if all(scipy.sparse.issparse(part) for part in parts):
             return scipy.sparse.csr_array(scipy.sparse.hstack(parts, format="csr"))
-        dense = [part.toarray() if scipy.sparse.issparse(part) else part for part in parts]
-        joined: Matrix = np.hstack([np.asarray(part) for part in dense])
+        joined: Matrix = np.hstack([np.asarray(dense(part)) for part in parts])
         return joined
 
     def whole(self) -> Rows:
