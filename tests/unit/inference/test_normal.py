@@ -123,6 +123,23 @@ def test_few_rows_are_shrunk_more_than_many() -> None:
     assert shares[0] > shares[1]
 
 
+@pytest.mark.parametrize("n_columns", [25, 150])
+@pytest.mark.parametrize("n_rows", [40, 300, 3000])
+def test_the_best_share_is_found_without_trying_all(n_rows: int, n_columns: int) -> None:
+    rows, _ = _drawn(n_rows, n_columns)
+    others, _ = _drawn(400, n_columns, seed=1)
+    hidden = torch.from_numpy(np.random.default_rng(2).random((400, n_columns)) < 0.3)
+    everything = torch.ones_like(hidden)
+    mean, covariance = moments(rows, torch.ones_like(rows, dtype=torch.bool))
+    errors = {}
+    for share in normal.SHARES:  # exactly, each of them
+        by_normal = NormalDistribution(mean, covariance.shrunk(share))
+        answer = by_normal.expect(others, ~hidden).rows
+        errors[share] = float((answer - others).square()[hidden].mean())
+    found = best_share((mean, covariance), others, everything, hidden)
+    assert errors[found] <= 1.002 * min(errors.values())
+
+
 @pytest.mark.parametrize("holes", [False, True])
 def test_many_columns_share_factors(monkeypatch: pytest.MonkeyPatch, holes: bool) -> None:
     rows, _ = _drawn(120, 200)
