@@ -90,8 +90,10 @@ from narrows.observers.observer import Observer as Observer
 from narrows.observers.tensorboard import TensorBoard as TensorBoard
 from narrows.penalties.adversarial import Adversarial as Adversarial
 from narrows.penalties.contraction import Contraction as Contraction
+from narrows.penalties.distances import Distances as Distances
 from narrows.penalties.divergence import KL as KL
 from narrows.penalties.divergence import MMD as MMD
+from narrows.penalties.neighbors import Neighbors as Neighbors
 from narrows.penalties.penalty import Penalty as Penalty
 from narrows.penalties.sparsity import Sparsity as Sparsity
 from narrows.penalties.weights import WeightDecay as WeightDecay

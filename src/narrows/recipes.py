@@ -14,13 +14,14 @@ from narrows.architectures.convolutional import Convolutional
 from narrows.architectures.dense import Dense
 from narrows.architectures.recurrent import Recurrent
 from narrows.core.types import Part
-from narrows.corruptions import Masking
+from narrows.corruptions import GaussianNoise, Masking
 from narrows.estimators.autoencoder import Autoencoder
 from narrows.latents import Gaussian, KSparse
 from narrows.losses.pointwise import Correntropy
 from narrows.penalties.adversarial import Adversarial
 from narrows.penalties.contraction import Contraction
 from narrows.penalties.divergence import KL
+from narrows.penalties.neighbors import Neighbors
 from narrows.penalties.sparsity import Sparsity
 from narrows.training.schedules.layerwise import Layerwise
 
@@ -37,6 +38,7 @@ __all__ = [
     "stacked",
     "tied",
     "variational",
+    "visual",
 ]
 
 
@@ -226,4 +228,25 @@ def variational(
     KL(weight=0.5)
     """
     made = {"latent": Gaussian(), "penalty": KL(weight, prior)}
+    return Autoencoder(n_components, **{**made, **options})
+
+
+def visual(
+    n_components: int = 2, *, n_neighbors: int = 15, min_dist: float = 0.1, **options: Any
+) -> Autoencoder:
+    """Autoencoder whose code is a map: neighbours stay neighbours, as UMAP lays them out.
+
+    New rows have a place on it at once, and every place decodes to a row.
+
+    Examples
+    --------
+    >>> from narrows import recipes
+    >>> recipes.visual(2, n_neighbors=30).penalty
+    Neighbors(n_neighbors=30, weight=10.0)
+    """
+    made = {
+        "architecture": Dense((256, 128, 64), activation="gelu"),
+        "penalty": Neighbors(10.0, n_neighbors, min_dist),
+        "corruption": GaussianNoise(0.5),
+    }
     return Autoencoder(n_components, **{**made, **options})

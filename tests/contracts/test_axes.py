@@ -42,6 +42,7 @@ TWO = {"a": slice(0, 3), "b": slice(3, 8)}
 # What a part needs beside it where it does not go with a bounded code of two components.
 BESIDE: dict[str, dict[str, Any]] = {
     "penalty/kl": {"latent": "gaussian"},
+    "penalty/neighbors": {"architecture": Dense((6,))},
     "latent/k_sparse": {"n_components": 12, "architecture": Dense((6,))},
     "corruption/view_dropout": {"views": TWO},
     "fusion/mixture_of_experts": {"views": TWO, "latent": "gaussian", "penalty": "kl"},

@@ -118,6 +118,10 @@ REFUSED: dict[str, Callable[[dict[str, str]], bool]] = {
     "a critic needs mini-batches": lambda c: (
         "Adversarial" in c["penalty"] and c["optimizer"] in ("LBFGS()", "ConjugateGradient()")
     ),
+    "Neighbors needs a code that can be everywhere": lambda c: (
+        "Neighbors" in c["penalty"]
+        and ("code_activation" in c["architecture"] or "Binary" in c["latent"])
+    ),
     "only views can be hidden": lambda c: "ViewDropout" in c["corruption"] and c["views"] == "none",
     "a decoder that is no mirror has no tied weights": lambda c: (
         c["views"] == "two" and c["fusion"] == "SharedPrivate()" and "tied" in c["architecture"]

@@ -9,6 +9,7 @@ from torch import nn
 
 from narrows import (
     Convolutional,
+    Dense,
     GaussianNoise,
     Masking,
     Modules,
@@ -42,6 +43,7 @@ BESIDE: dict[str, dict[str, Any]] = {
     "latent/k_sparse": {"n_components": 12},
     "loss/emphasis": {"corruption": "masking"},
     "penalty/kl": {"latent": "gaussian"},
+    "penalty/neighbors": {"architecture": Dense((6,))},
     "type/angle": {"values": [10.0, 350.0, 180.0]},
     "type/categorical": {"values": [3.0, 5.0, 8.0]},
     "type/count": {"values": [0.0, 2.0, 7.0]},

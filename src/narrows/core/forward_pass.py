@@ -89,6 +89,8 @@ class ForwardPass:
         What a head made of the code, where there is a head.
     pool : Pool or None
         Knows the parts of the batch that other processes have; None where this is all of it.
+    rows : int64 Tensor of shape (n_samples,) or None
+        The numbers of the rows in the table that is trained on; None outside training.
 
     Examples
     --------
@@ -114,6 +116,7 @@ class ForwardPass:
     progress: float = 1.0
     prediction: Tensor | None = None
     pool: Pool | None = None
+    rows: Tensor | None = None
     _reconstruction: Tensor | None = field(default=None, init=False, repr=False)
 
     @property

@@ -16,6 +16,7 @@ import numpy as np
 import torch
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils import Tags, check_array, check_consistent_length, column_or_1d
+from sklearn.utils.metaestimators import available_if
 
 import narrows
 from narrows.core.fit_settings import copied_settings
@@ -58,6 +59,7 @@ from narrows.training.phase import Trainable
 from narrows.training.plan import (
     left_open,
     refuse_all_rows,
+    refuse_parts,
     resolve_composition,
     resolve_init,
 )
@@ -71,6 +73,12 @@ __all__ = ["Autoencoder"]
 
 # Settings that decide how a table is read; training that goes on reads it as it was read before.
 OF_TABLE = ("views", "types", "scaling", "add_indicator")
+
+
+def _takes_parts(model: Autoencoder) -> bool:
+    """Return whether it can be given its rows in parts; why not is in the error."""
+    refuse_parts({"penalty": model.penalty})
+    return True
 
 
 class Autoencoder(
@@ -422,6 +430,7 @@ class Autoencoder(
         job = replace(job, model=replace(job.model, stack=stack, score_percentiles=usual))
         self._finish(job, outcome.history, outcome.stop_reason)
 
+    @available_if(_takes_parts)  # type: ignore[untyped-decorator]
     def partial_fit(
         self, X: TableLike, y: TargetLike = None, sample_weight: TargetLike = None
     ) -> Self:
@@ -446,6 +455,8 @@ class Autoencoder(
 
         Raises
         ------
+        AttributeError
+            If a penalty must see all rows before training.
         ParameterError
             If a setting cannot be, or two parts do not go together.
         DataError

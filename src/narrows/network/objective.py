@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import functools
 from collections.abc import Mapping
 from typing import NamedTuple
@@ -11,6 +12,7 @@ from torch import Tensor
 
 from narrows.core.activations import Activation
 from narrows.core.forward_pass import ForwardPass
+from narrows.core.training_rows import TrainingRows
 from narrows.core.types import Part
 from narrows.data.table import Batch
 from narrows.errors import CompositionError
@@ -77,6 +79,12 @@ class Objective:
             own = [term for term in self.terms.values() if term.per_layer]
             return Objective(Loss.of(loss), PenaltySum(tuple(own)) if own else None, weights)
         return Objective(Loss.of(loss), None if penalty is None else Penalty.of(penalty), weights)
+
+    def for_rows(self, rows: TrainingRows) -> Objective:
+        """Return the objective with its terms as they are for rows to be trained on."""
+        own = copy.copy(self)
+        own.terms = {name: term.for_rows(rows) for name, term in self.terms.items()}
+        return own
 
     def add_critics(self, network: Network) -> None:
         """Give the network the critics that terms play against, their weights not yet drawn."""

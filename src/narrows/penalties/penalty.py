@@ -10,6 +10,7 @@ from torch import Tensor
 from narrows.core import checks
 from narrows.core.forward_pass import ForwardPass, NetworkView
 from narrows.core.spec import Spec, unwritten
+from narrows.core.training_rows import TrainingRows
 from narrows.core.types import Json, Part
 from narrows.errors import CompositionError, ParameterError
 
@@ -53,6 +54,8 @@ class Penalty(Spec, axis="penalty"):
     )
     needs_batches = False  # whether it must see new weights after each pass
     in_parts = False  # whether it is right where several processes have a part of a batch each
+    guides = False  # whether it says which code each row belongs to, so that fewer steps do
+    needs_rows = False  # whether `for_rows` must have seen all rows to train on
     how_to_write: ClassVar[str] = (
         "a penalty is a term of the objective; write\n\n"
         "from narrows import Penalty\n\n"
@@ -96,6 +99,14 @@ class Penalty(Spec, axis="penalty"):
             If the network, or a setting of the penalty, cannot be.
         """
         checks.number(f"penalty {type(self).__name__}.weight", self.weight, low=0)
+
+    def for_rows(self, rows: TrainingRows) -> Penalty:
+        """Return this term as it is for rows that are about to be trained on.
+
+        It may look at them, and then knows those of a pass by ``forward.rows``. What it finds is
+        kept in a copy, which training alone sees.
+        """
+        return self
 
     def weight_at(self, progress: float) -> float:
         """Return the weight when this share of the training, from 0 to 1, is done."""

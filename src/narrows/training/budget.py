@@ -9,6 +9,7 @@ from typing import Any
 from narrows.architectures.block import Architecture
 from narrows.core import checks
 from narrows.core.types import Named
+from narrows.penalties.penalty import Penalty
 from narrows.training.optimizers.optimizer import Optimizer
 
 # Chosen by benchmarks/defaults.py over several tables; its result is in docs/defaults.md.
@@ -45,6 +46,9 @@ AHEAD = 1.5
 # better, see docs/kinds/lstm.md; this is what a person waits for.
 OF_SEQUENCES = Budget(250, 200, 128, 8)
 IN_LARGE_STEPS = 2.0
+# Where a term says which code each row belongs to, see docs/maps.md.
+GUIDED = Budget(1500, 100, 128)
+BOLD = 5.0
 
 
 def pace(given: Named, init: str, *, corrupted: bool) -> Budget:
@@ -55,6 +59,9 @@ def pace(given: Named, init: str, *, corrupted: bool) -> Budget:
     """
     if Architecture.of(given.get("architecture", "dense")).has_slow_steps:
         return OF_SEQUENCES
+    penalty = given.get("penalty")
+    if penalty is not None and any(t.guides for t in Penalty.of(penalty).terms().values()):
+        return GUIDED
     rate = given.get("learning_rate", "auto")
     left_open = isinstance(rate, str) and rate == "auto"
     return FROM_PCA if init == "pca" and left_open and not corrupted else FROM_RANDOM

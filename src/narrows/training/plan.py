@@ -15,6 +15,7 @@ from narrows.data.table import Table
 from narrows.errors import CompositionError, ParameterError
 from narrows.network.composition import Composition
 from narrows.network.network import Network
+from narrows.penalties.penalty import Penalty
 from narrows.training import budget, pca_start
 from narrows.training.learning_rates import Constant, LearningRate, OneCycle
 from narrows.training.optimizers.optimizer import Optimizer
@@ -106,6 +107,8 @@ class TrainingPlan:
                 rate *= budget.ahead(table.n_rows, table.n_features)
             elif pace is budget.OF_SEQUENCES and not optimizer.full_batch:
                 rate *= budget.IN_LARGE_STEPS
+            elif pace is budget.GUIDED and not optimizer.full_batch:
+                rate *= budget.BOLD
         return cls(
             objective=objective,
             optimizer=optimizer,
@@ -186,6 +189,24 @@ def refuse_all_rows(parameters: Named) -> None:
                 f"{name}={value!r} needs all rows at once, and those of a source are not in "
                 f"memory; set {name}={instead}, or fit to some of them: "
                 "fit(source.sample(100_000).features)"
+            )
+
+
+def refuse_parts(parameters: Named) -> None:
+    """Refuse terms that look at all rows before training, for rows that come in parts.
+
+    Raises
+    ------
+    CompositionError
+        With the term.
+    """
+    penalty = parameters["penalty"]
+    terms = {} if penalty is None else Penalty.of(penalty).terms()
+    for name, term in terms.items():
+        if term.needs_rows:
+            raise CompositionError(
+                f"penalty={name!r} looks at all rows before training, and partial_fit is given "
+                "some of them at a time; call fit, with a source where they do not fit in memory"
             )
 
 

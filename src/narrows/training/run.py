@@ -5,15 +5,19 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from torch import nn
+import torch
+from torch import Tensor, nn
 
 from narrows.core.group import ALONE, Group
 from narrows.core.randomness import Randomness
+from narrows.core.training_rows import TrainingRows
 from narrows.core.types import Named
 from narrows.corruptions import Corruption
+from narrows.data import batches
 from narrows.data.table import Table
 from narrows.errors import CompositionError
 from narrows.network.network import Network
+from narrows.network.objective import Objective
 from narrows.training import progress, trials
 from narrows.training.history import Row
 from narrows.training.optimizers.optimizer import OptimizerState
@@ -121,6 +125,8 @@ def prepare(
     """
     if not group.is_alone:
         _refuse_whole_batches(network, objective)
+    if isinstance(objective, Objective) and isinstance(network, Network):
+        objective = objective.for_rows(_rows_of(network, table, randomness, group))
     plan = TrainingPlan.of(
         parameters,
         objective,
@@ -138,6 +144,38 @@ def prepare(
         plan, runtime, randomness, shown, session=session, group=group, watcher=watcher
     )
     return TrainingRun(network, table, trainer, Span.of(network, table, objective, plan, make))
+
+
+def _rows_of(network: Network, table: Table, randomness: Randomness, group: Group) -> TrainingRows:
+    """Return the rows of a table as terms may look at them before training."""
+    size = batches.rows_at_once(network.n_features)
+
+    @torch.no_grad()
+    def inputs(numbers: Tensor) -> Tensor:
+        taken = [table.take(part) for part in batches.in_order(numbers, size)]
+        seen = [network.to_inputs(batch.x, batch.observed)[0].cpu() for batch in taken]
+        return torch.cat(seen)
+
+    if network.input_layer is None:
+        scaled = inputs
+    else:
+        at_hand = table.at_hand.cpu()
+        n_some = min(size, len(at_hand))
+        some = at_hand[torch.arange(n_some) * len(at_hand) // n_some]
+        unit = network.input_layer.unit_scales(inputs(some).var(0, correction=0)).cpu()
+
+        def scaled(numbers: Tensor) -> Tensor:
+            return inputs(numbers) * unit
+
+    return TrainingRows(
+        numbers=table.at_hand,
+        validation=table.validation,
+        n_rows=table.n_rows + len(table.validation),
+        n_components=network.n_components,
+        inputs=scaled,
+        seed=randomness.split.initial_seed(),
+        shared=table.streams and not group.is_alone,
+    )
 
 
 def _refuse_whole_batches(network: Trainable, objective: TrainedObjective) -> None:

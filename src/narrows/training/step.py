@@ -306,7 +306,13 @@ class Step:
             out = self.fused.buffer(len(rows), corrupted=self.corruption is not None)
             look = self._look(rows, corrupted=True, out=out)
             return self.fused.backward(
-                *look, share=share, progress=progress, generator=self.noise, first=first, pool=pool
+                *look,
+                share=share,
+                progress=progress,
+                generator=self.noise,
+                first=first,
+                pool=pool,
+                rows=rows,
             )
         forward = self._forward(rows, training=True, progress=progress)
         forward.pool = pool
@@ -348,4 +354,5 @@ class Step:
                 training=training,
                 progress=progress,
             )
+        forward.rows = rows
         return forward

@@ -85,6 +85,7 @@ class DenseGradients:
         generator: torch.Generator,
         first: bool,
         pool: Pool | None = None,
+        rows: Tensor | None = None,
     ) -> tuple[Value, ForwardPass | None]:
         """Add the gradients of a batch, or put them where the last step's are if it is the first.
 
@@ -104,6 +105,8 @@ class DenseGradients:
             Whether gradients that are there belong to the last step.
         pool : Pool, optional
             Knows the parts of the batch that other processes have.
+        rows : int64 Tensor of shape (n_samples,), optional
+            The numbers of the rows in the table.
 
         Returns
         -------
@@ -125,7 +128,7 @@ class DenseGradients:
         if self.coarse:
             self._gradient.zero_()
         forward = self._forward(tape, batch, given, visible, progress, generator)
-        forward.pool = pool
+        forward.pool, forward.rows = pool, rows
         value = self.objective(forward)
         total = value.total if share == 1 else value.total * share
         total.backward()
