@@ -7,6 +7,7 @@ from typing import NamedTuple
 import numpy as np
 import scipy.optimize
 import scipy.sparse
+import scipy.sparse.linalg
 import torch
 from sklearn.neighbors import NearestNeighbors
 from torch import Tensor
@@ -14,22 +15,29 @@ from torch import Tensor
 from narrows.core.types import Matrix
 
 ROUNDS = 300  # of moving all points
-RATE = 0.3  # of the first round; it falls to 0
+RATE = 0.6  # of the first round; it falls to 0
 N_STRANGERS = 5  # points that an edge pushes each of its ends away from, ...
 N_DRAWN = 5  # ... for which so many stand in that are drawn for all edges of a point
 FARTHEST = 4.0  # that a point moves in a round, along an axis, before the rate
 EXTENT = 10.0  # from the middle to the farthest point along an axis, at the beginning
 NEAREST = 1e-3  # squared distance below which points push no harder
+DENSE = 800  # rows up to which all eigenvectors are taken
+SPARE = 100  # vectors beyond those wanted that the others are found with
+OUTLYING, FAINT = 3.0, 0.01  # most of a start, and the noise on it
 HALVINGS = 64  # to find how far a row's neighbourhood reaches
 TINY = 1e-12  # instead of a distance of 0
 
 
 class Graph(NamedTuple):
-    """Which rows are neighbours: an edge from ``first`` to ``second``, of a weight up to 1."""
+    """Which rows are neighbours: an edge from ``first`` to ``second``, of a weight up to 1.
+
+    Each pair has one edge, and the number of ``first`` is the lower one.
+    """
 
     first: Tensor
     second: Tensor
     weight: Tensor
+    n_rows: int
 
 
 def neighbor_graph(x: Matrix, n_neighbors: int) -> Graph:
@@ -56,7 +64,7 @@ def neighbor_graph(x: Matrix, n_neighbors: int) -> Graph:
     )
     both = scipy.sparse.triu(one_way + one_way.T - one_way * one_way.T).tocoo()
     first, second = (torch.from_numpy(end.astype(np.int64)) for end in (both.row, both.col))
-    return Graph(first, second, torch.from_numpy(both.data))
+    return Graph(first, second, torch.from_numpy(both.data), n_rows)
 
 
 def _reaches(beyond: Matrix, total: float) -> Matrix:
@@ -86,6 +94,49 @@ def closeness(min_dist: float) -> tuple[float, float]:
 
     (a, b), _ = scipy.optimize.curve_fit(curve, distance, wanted, p0=(1.0, 1.0))
     return float(a), float(b)
+
+
+def spectral_start(graph: Graph, n_components: int, generator: torch.Generator) -> Tensor:
+    """Return the smoothest functions on a graph that are not constant, where a layout may begin.
+
+    The first eigenvectors of its normalised adjacency, over the root of each row's degree (Belkin &
+    Niyogi, "Laplacian eigenmaps", 2003), and a little noise; noise alone beyond as many as the
+    graph has.
+
+    Parameters
+    ----------
+    graph : Graph
+        Of at least three rows, each with a neighbour.
+    n_components : int
+        How many.
+    generator : torch.Generator
+        Draws the noise.
+
+    Returns
+    -------
+    float32 Tensor of shape (n_rows, n_components)
+        With standard deviation 1, and no value beyond `OUTLYING`.
+    """
+    n_rows = graph.n_rows
+    ends, weight = (graph.first.numpy(), graph.second.numpy()), graph.weight.numpy()
+    one_way = scipy.sparse.csr_array((weight, ends), shape=(n_rows, n_rows))
+    adjacency = one_way + one_way.T
+    root = np.sqrt(np.maximum(adjacency.sum(axis=1), TINY))
+    balanced = scipy.sparse.diags_array(1 / root) @ adjacency @ scipy.sparse.diags_array(1 / root)
+    n_taken = min(n_components, n_rows - 2)
+    if n_rows <= DENSE:
+        vectors = np.linalg.eigh(balanced.toarray())[1][:, ::-1]
+    else:
+        values, vectors = scipy.sparse.linalg.eigsh(
+            balanced, n_taken + 1, which="LA", tol=1e-4, ncv=min(n_rows, n_taken + SPARE), v0=root
+        )
+        vectors = vectors[:, np.argsort(-values)]
+    smooth = torch.from_numpy(vectors[:, 1 : n_taken + 1] / root[:, None]).float()
+    start = torch.randn(n_rows, n_components, generator=generator)
+    smooth = smooth / smooth.std(0).clamp(min=TINY)
+    start[:, :n_taken] *= FAINT
+    start[:, :n_taken] += smooth.clamp(-OUTLYING, OUTLYING)
+    return start
 
 
 def laid_out(graph: Graph, start: Tensor, min_dist: float, generator: torch.Generator) -> Tensor:
@@ -125,9 +176,8 @@ def laid_out(graph: Graph, start: Tensor, min_dist: float, generator: torch.Gene
         square = apart.square().sum(1, keepdim=True).clamp_(min=TINY)
         far = square.pow(b)
         pull = (apart * (2 * a * b * far / (square * (1 + a * far)))).clamp_(-FARTHEST, FARTHEST)
-        moves = torch.zeros_like(points)
         # Each end is pulled in its own turn and in that of the other.
-        moves.index_add_(0, second, pull, alpha=2).index_add_(0, first, pull, alpha=-2)
+        moves = 2 * (_sums(pull, second, n_rows) - _sums(pull, first, n_rows))
         strangers = torch.randint(n_rows, (n_rows * N_DRAWN,), generator=generator)
         apart = points[:, None] - points[strangers].view(n_rows, N_DRAWN, n_components)
         square = apart.square().sum(2, keepdim=True)
@@ -137,6 +187,12 @@ def laid_out(graph: Graph, start: Tensor, min_dist: float, generator: torch.Gene
         points = points + rate * moves.clamp_(-FARTHEST, FARTHEST)
     points = points - points.mean(0)
     return points / points.square().mean().sqrt().clamp(min=TINY)
+
+
+def _sums(values: Tensor, owner: Tensor, n_owners: int) -> Tensor:
+    """Return the sum of each owner's rows; column by column, which is much faster here."""
+    columns = [torch.bincount(owner, column, n_owners) for column in values.unbind(1)]
+    return torch.stack(columns, dim=1).to(values.dtype)
 
 
 def among(x: Matrix, others: Matrix, points: Tensor, n_neighbors: int) -> Tensor:

@@ -105,9 +105,11 @@ def calibrated(
             by_mode.append(judge.by_mode(codes, hidden, scattered[-1], n_sought))
         by_view += [judge(view) for view in _views(model.layout, hidden)]
     assert share is not None
-    final = NormalDistribution.fit(
-        inputs, observed, weight, share=share * fewer, start=start
-    ).rounded()
+    assert start is not None
+    complete = bool(observed.all())
+    same = complete and not held_out  # all rows have been learned from already
+    mean, covariance = start if same else normal.moments(inputs, observed, weight, start)
+    final = NormalDistribution(mean, covariance.shrunk(share * fewer)).rounded()
     if not bool(torch.isfinite(final.covariance.variances()).all()):
         return None
     groups = _groups(model.layout)

@@ -24,6 +24,7 @@ N_FACTORS = 64, 32  # beyond it, so many directions are shared by the columns, .
 VERY_WIDE = 8192  # ... fewer from so many columns on
 # Of shrinkage, tried on held-out rows.
 SHARES = (0.001, 0.003, 0.01, 0.02, 0.03, 0.05, 0.07, 0.1, 0.2, 0.4, 0.7)
+MOST_TRIED = 200_000  # cells that they are tried on
 USUAL = 0.02  # of these, where the search begins
 ROUNDS, CLOSE = 10, 3e-3  # of expectation-maximisation, and what ends it: change of the moments
 MOST_WORK = 2e10  # multiplications that a round may take; of more rows, some stand for all
@@ -323,6 +324,9 @@ def best_share(estimate: Moments, rows: Tensor, observed: Tensor, hidden: Tensor
         Which cells are hidden.
     """
     mean, covariance = estimate
+    n_rows = max(1, min(len(rows), MOST_TRIED // rows.shape[1]))
+    some = torch.arange(n_rows) * len(rows) // n_rows
+    rows, observed, hidden = rows[some], observed[some], hidden[some]
     judged = hidden & observed
     if not bool(judged.any()):
         return _usual_share(rows)

@@ -7,7 +7,6 @@ from collections.abc import Callable
 from typing import Self
 
 import torch
-from sklearn.utils.extmath import randomized_svd
 from torch import Tensor
 
 from narrows.core import checks
@@ -22,7 +21,6 @@ __all__ = ["Neighbors"]
 FEWEST = 8  # rows below which there are no neighbourhoods to speak of
 WIDE, NARROWED = 2048, 512  # inputs from which on, and to how many, rows are projected
 AT_ONCE = 1024  # wide rows that are read at a time
-FAINT = 0.01  # what points differ by at random, as a share of the farthest score
 TINY = 1e-12  # instead of 0, where something is divided by it
 
 
@@ -141,8 +139,8 @@ class Neighbors(Penalty):
         middle = x.mean(0)
         x = x - middle
         n_neighbors = min(self.n_neighbors, len(x) - 1)
-        start = _first_components(x, rows.n_components, rows.seed % 2**32)
         graph = neighbor_map.neighbor_graph(x.numpy(), n_neighbors)
+        start = neighbor_map.spectral_start(graph, rows.n_components, generator)
         points = neighbor_map.laid_out(graph, start, self.min_dist, generator)
         places = points.new_full((rows.n_rows, rows.n_components), torch.nan)
         places[numbers] = points
@@ -186,15 +184,3 @@ def _narrowed(rows: TrainingRows, generator: torch.Generator) -> Callable[[Tenso
         return torch.cat([rows.inputs(part) @ projection for part in numbers.split(AT_ONCE)])
 
     return read
-
-
-def _first_components(x: Tensor, n_components: int, seed: int) -> Tensor:
-    """Return the rows' scores on their first principal components, and next to nothing beyond."""
-    n_taken = min(n_components, *x.shape)
-    left, deviation, _ = randomized_svd(x.numpy(), n_taken, random_state=seed)
-    scores = torch.from_numpy(left * deviation).to(x.dtype)
-    generator = torch.Generator().manual_seed(seed)
-    start = torch.randn(len(x), n_components, generator=generator, dtype=x.dtype)
-    start *= FAINT * scores.abs().max()
-    start[:, :n_taken] += scores
-    return start

@@ -61,6 +61,28 @@ def test_the_curve_is_that_of_umap(min_dist: float, a: float, b: float) -> None:
     assert neighbor_map.closeness(min_dist) == pytest.approx((a, b), abs=2e-3)
 
 
+@pytest.mark.parametrize("n_rows", [12, 150, 300])
+def test_a_start_is_the_smoothest_that_is_not_constant(n_rows: int) -> None:
+    """Of a ring of points: the sine and cosine of the angle."""
+    angle = np.linspace(0, 2 * np.pi, n_rows, endpoint=False)
+    ring = np.stack([np.cos(angle), np.sin(angle)], axis=1)
+    graph = neighbor_map.neighbor_graph(ring, 4)
+    start = neighbor_map.spectral_start(graph, 2, torch.Generator().manual_seed(0)).double()
+    basis = torch.from_numpy(ring)
+    told = basis @ torch.linalg.lstsq(basis, start).solution
+    assert float((start - told).square().mean()) < 2e-3
+    assert float(start.abs().max()) <= neighbor_map.OUTLYING * 1.1
+
+
+def test_a_graph_in_pieces_and_more_components_than_rows_have_a_start() -> None:
+    apart = np.concatenate([np.eye(4) * 0.01 + 100 * k for k in range(60)])
+    graph = neighbor_map.neighbor_graph(apart, 3)
+    for n_components in (2, 300):
+        start = neighbor_map.spectral_start(graph, n_components, torch.Generator().manual_seed(0))
+        assert start.shape == (240, n_components)
+        assert bool(torch.isfinite(start).all())
+
+
 @pytest.mark.parametrize("n_components", [1, 2, 5])
 def test_a_layout_keeps_clusters_together(blobs, n_components: int) -> None:
     X, y = blobs
