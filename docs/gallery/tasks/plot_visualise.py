@@ -2,8 +2,8 @@
 Visualise
 =========
 
-Digits in two components: held-out rows, coloured by digit. The code maps new rows at
-once, and any point of the picture decodes back into a digit.
+Digits on a map: held-out rows, coloured by digit, in two components of an autoencoder as
+it comes, and of one whose code is a map of neighbourhoods. Both place new rows at once.
 """
 
 import matplotlib.pyplot as plt
@@ -11,17 +11,21 @@ import numpy as np
 from sklearn.datasets import load_digits
 from sklearn.model_selection import train_test_split
 
-from narrows import Autoencoder, CodeDisplay
+from narrows import Autoencoder, CodeDisplay, recipes
 
 digits = load_digits()
 train, test, _, label = train_test_split(digits.data, digits.target, random_state=0)
-model = Autoencoder(2, random_state=0).fit(train)
+plain = Autoencoder(2, random_state=0).fit(train)
+model = recipes.visual(2, random_state=0).fit(train)
 
-CodeDisplay.from_estimator(model, test, label, label="digit", s=12)
+figure, axes = plt.subplots(1, 2, figsize=(11, 5), layout="constrained")
+for ax, each, title in zip(axes, (plain, model), ("Autoencoder", "recipes.visual"), strict=True):
+    CodeDisplay.from_estimator(each, test, label, label="digit", s=12, ax=ax)
+    ax.set_title(title)
 plt.show()
 
 # %%
-# What the points between them stand for.
+# Any place of the map decodes back into a digit; here are the places of a grid.
 
 codes = model.transform(test)
 low, high = np.quantile(codes, [0.02, 0.98], axis=0)

@@ -14,7 +14,8 @@ from torch import Tensor
 
 from narrows.core.types import Matrix
 
-ROUNDS = 300  # of moving all points
+ROUNDS, FEWER_ROUNDS = 1000, 300  # of moving all points; fewer where they are many
+MANY = 5_000  # points
 RATE = 0.6  # of the first round; it falls to 0
 N_STRANGERS = 5  # points that an edge pushes each of its ends away from, ...
 N_DRAWN = 5  # ... for which so many stand in that are drawn for all edges of a point
@@ -169,7 +170,8 @@ def laid_out(graph: Graph, start: Tensor, min_dist: float, generator: torch.Gene
     degree = torch.zeros_like(points[:, 0])
     degree.index_add_(0, graph.first, share).index_add_(0, graph.second, share)
     repels = degree[:, None] * (N_STRANGERS / N_DRAWN)
-    for number in range(ROUNDS):
+    rounds = FEWER_ROUNDS if n_rows >= MANY else ROUNDS
+    for number in range(rounds):
         drawn = torch.rand(len(share), generator=generator, dtype=share.dtype) < share
         first, second = graph.first[drawn], graph.second[drawn]
         apart = points[first] - points[second]
@@ -183,7 +185,7 @@ def laid_out(graph: Graph, start: Tensor, min_dist: float, generator: torch.Gene
         square = apart.square().sum(2, keepdim=True)
         push = apart * (2 * b / ((NEAREST + square) * (1 + a * square.pow(b))))
         moves += push.clamp_(-FARTHEST, FARTHEST).sum(1) * repels
-        rate = RATE * (1 - number / ROUNDS)
+        rate = RATE * (1 - number / rounds)
         points = points + rate * moves.clamp_(-FARTHEST, FARTHEST)
     points = points - points.mean(0)
     return points / points.square().mean().sqrt().clamp(min=TINY)

@@ -47,7 +47,7 @@ AHEAD = 1.5
 OF_SEQUENCES = Budget(250, 200, 128, 8)
 IN_LARGE_STEPS = 2.0
 # Where a term says which code each row belongs to, see docs/maps.md.
-GUIDED = Budget(1500, 100, 128)
+GUIDED = Budget(1000, 100, 128)
 BOLD = 5.0
 
 
