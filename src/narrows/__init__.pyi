@@ -93,6 +93,7 @@ from narrows.penalties.contraction import Contraction as Contraction
 from narrows.penalties.distances import Distances as Distances
 from narrows.penalties.divergence import KL as KL
 from narrows.penalties.divergence import MMD as MMD
+from narrows.penalties.independence import Independence as Independence
 from narrows.penalties.neighbors import Neighbors as Neighbors
 from narrows.penalties.penalty import Penalty as Penalty
 from narrows.penalties.sparsity import Sparsity as Sparsity

@@ -41,6 +41,7 @@ NEEDY: dict[type[Spec], Spec] = {
 TWO = {"a": slice(0, 3), "b": slice(3, 8)}
 # What a part needs beside it where it does not go with a bounded code of two components.
 BESIDE: dict[str, dict[str, Any]] = {
+    "penalty/independence": {"covariates": [0]},
     "penalty/kl": {"latent": "gaussian"},
     "penalty/neighbors": {"architecture": Dense((6,))},
     "latent/k_sparse": {"n_components": 12, "architecture": Dense((6,))},

@@ -118,6 +118,7 @@ REFUSED: dict[str, Callable[[dict[str, str]], bool]] = {
     "a critic needs mini-batches": lambda c: (
         "Adversarial" in c["penalty"] and c["optimizer"] in ("LBFGS()", "ConjugateGradient()")
     ),
+    "Independence needs covariates": lambda c: "Independence" in c["penalty"],
     "Neighbors needs a code that can be everywhere": lambda c: (
         "Neighbors" in c["penalty"]
         and ("code_activation" in c["architecture"] or "Binary" in c["latent"])

@@ -42,6 +42,7 @@ BESIDE: dict[str, dict[str, Any]] = {
     "fusion/shared_private": {"n_components": 3},
     "latent/k_sparse": {"n_components": 12},
     "loss/emphasis": {"corruption": "masking"},
+    "penalty/independence": {"covariates": [0]},
     "penalty/kl": {"latent": "gaussian"},
     "penalty/neighbors": {"architecture": Dense((6,))},
     "type/angle": {"values": [10.0, 350.0, 180.0]},

@@ -30,6 +30,7 @@ class NetworkView(Protocol):
     latent: Any
     link: Activation
     n_components: int
+    n_covariates: int
     critics: nn.ModuleDict
 
     @property
@@ -91,6 +92,8 @@ class ForwardPass:
         Knows the parts of the batch that other processes have; None where this is all of it.
     rows : int64 Tensor of shape (n_samples,) or None
         The numbers of the rows in the table that is trained on; None outside training.
+    covariates : Tensor of shape (n_samples, n_covariates) or None
+        What the decoder was given beside the code, as inputs; None where it is given nothing.
 
     Examples
     --------
@@ -117,6 +120,7 @@ class ForwardPass:
     prediction: Tensor | None = None
     pool: Pool | None = None
     rows: Tensor | None = None
+    covariates: Tensor | None = None
     _reconstruction: Tensor | None = field(default=None, init=False, repr=False)
 
     @property

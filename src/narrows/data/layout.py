@@ -36,6 +36,8 @@ class Layout:
         What the data frame of fit was besides its cells; None where it was none.
     row_shape : RowShape, optional
         What the rows of fit were, where they were images or sequences.
+    covariates : tuple of int
+        Columns that the decoder is given beside the code.
     """
 
     n_features: int
@@ -44,6 +46,7 @@ class Layout:
     indicators: tuple[int, ...] = ()
     frame: Frame | None = None
     row_shape: RowShape | None = None
+    covariates: tuple[int, ...] = ()
 
     def measured(self, rows: TableLike, weight: Any) -> Layout:
         """Return the layout with what the rows of fit say of columns that are not plain numbers."""

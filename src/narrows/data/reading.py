@@ -19,7 +19,7 @@ from narrows.data.frames import Frame
 from narrows.data.layout import Layout
 from narrows.data.row_shape import RowShape
 from narrows.data.schema import Schema, floats, frame_of
-from narrows.data.views import resolve_views
+from narrows.data.views import covariate_columns, resolve_views
 from narrows.errors import DataError
 
 READY = (np.dtype(np.float32), np.dtype(np.float64))
@@ -321,7 +321,7 @@ def _refuse_text(X: TableLike) -> None:
 
 
 def read_training_table(
-    estimator: Estimator, X: TableLike, *, views: Part, types: Part
+    estimator: Estimator, X: TableLike, *, views: Part, types: Part, covariates: Any = None
 ) -> tuple[Rows, Layout]:
     """Return the rows to learn from, and what settings and dtypes say of their columns.
 
@@ -333,6 +333,8 @@ def read_training_table(
         The table.
     views, types : mapping, optional
         As the settings of `Autoencoder` have them.
+    covariates : columns, optional
+        As the setting has them.
 
     Returns
     -------
@@ -366,7 +368,8 @@ def read_training_table(
     elif schema is not None:
         rows = _coded(rows, schema)
     shape = None if shape is None else shape.without_lengths()
-    return rows, Layout(n_features, placed, schema, frame=frame, row_shape=shape)
+    beside = covariate_columns(covariates, n_features, names)
+    return rows, Layout(n_features, placed, schema, frame=frame, row_shape=shape, covariates=beside)
 
 
 def reader_for(estimator: Estimator) -> Estimator:

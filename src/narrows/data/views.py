@@ -162,6 +162,27 @@ def column_numbers(
     return [_number(setting, column, n_features, names) for column in given]
 
 
+def covariate_columns(
+    columns: Any, n_features: int, names: Sequence[str] | None
+) -> tuple[int, ...]:
+    """Return the numbers of the covariates, in the table's order.
+
+    Raises
+    ------
+    ParameterError
+        If there is no such column, or no other one.
+    """
+    if columns is None:
+        return ()
+    numbers = sorted(set(column_numbers("covariates", columns, n_features, names)))
+    if len(numbers) == n_features:
+        raise ParameterError(
+            f"covariates={columns!r} are all columns of the table, so that nothing is left for the "
+            "code; give those beside which the others are to be seen"
+        )
+    return tuple(numbers)
+
+
 def _number(setting: str, column: Any, n_features: int, names: Sequence[str] | None) -> int:
     if isinstance(column, str):
         if names is None:

@@ -72,7 +72,7 @@ __all__ = ["Autoencoder"]
 
 
 # Settings that decide how a table is read; training that goes on reads it as it was read before.
-OF_TABLE = ("views", "types", "scaling", "add_indicator")
+OF_TABLE = ("views", "types", "covariates", "scaling", "add_indicator")
 
 
 def _takes_parts(model: Autoencoder) -> bool:
@@ -116,6 +116,10 @@ class Autoencoder(
         What columns are, by name or number, where their dtypes do not say it: "numeric", "binary",
         "categorical", "ordinal", "count", "proportion", "angle". Those of a data frame say so for
         text, categories and booleans; whole numbers are numbers.
+    covariates : sequence of columns, optional
+        Names or numbers of columns that the decoder is given beside the code: a batch, a site, an
+        age. What they account for need not be in the code; `Independence` sees to it that it is
+        not. A cell that is not measured is given as the mean.
     add_indicator : bool, default=False
         Whether the encoder also sees, for each column with missing cells in fit, where they are. It
         sees their mean anyway; that they are missing helps where this itself says something.
@@ -258,6 +262,7 @@ class Autoencoder(
         fusion: Part = "intermediate",
         balance: str = "root",
         types: Part = None,
+        covariates: Any = None,
         add_indicator: bool = False,
         scaling: str | None = "auto",
         loss: Part = "squared_error",
@@ -286,6 +291,7 @@ class Autoencoder(
         self.fusion = fusion
         self.balance = balance
         self.types = types
+        self.covariates = covariates
         self.add_indicator = add_indicator
         self.scaling = scaling
         self.loss = loss
@@ -487,13 +493,15 @@ class Autoencoder(
         """
         return self._model.encode(self._model.read(X))
 
-    def inverse_transform(self, X: TableLike) -> TableLike:
+    def inverse_transform(self, X: TableLike, *, covariates: TableLike = None) -> TableLike:
         """Return the rows that codes stand for.
 
         Parameters
         ----------
         X : array or data frame of shape (n_samples, n_components)
             Codes, as `transform` gives them.
+        covariates : table of shape (n_samples, n_features) or (1, n_features), optional
+            Rows whose covariates the decoder is given; by default it is given their means.
 
         Returns
         -------
@@ -513,16 +521,22 @@ class Autoencoder(
                 f"X has {code.shape[1]} columns but a code has {model.n_components}; "
                 "give what transform returned"
             )
-        frame, rows = model.frame_for(X), model.decode(code)
+        beside = None
+        if covariates is not None:
+            beside = model.covariates(model.read(covariates), len(code))
+        frame, rows = model.frame_for(X), model.decode(code, beside)
         return model.as_table(rows) if frame is None else model.as_frame(rows, frame, X)
 
-    def reconstruct(self, X: TableLike) -> TableLike:
+    def reconstruct(self, X: TableLike, *, covariates: TableLike = None) -> TableLike:
         """Return what rows look like after the narrow channel: encoded, then decoded.
 
         Parameters
         ----------
         X : array, CSR array or data frame of shape (n_samples, n_features)
             Rows with the columns of fit.
+        covariates : table of shape (n_samples, n_features) or (1, n_features), optional
+            Rows whose covariates the decoder is given instead of X's own: with
+            ``X.assign(batch="A")`` rows come back as they would look in batch A.
 
         Returns
         -------
@@ -531,7 +545,11 @@ class Autoencoder(
         """
         model = self._model
         rows = model.read(X)
-        decoded = model.reconstruct(rows)
+        if covariates is None:
+            decoded = model.reconstruct(rows)
+        else:
+            beside = model.covariates(model.read(covariates), rows.shape[0])
+            decoded = model.decode(model.encode(rows), beside)
         if isinstance(rows, np.ndarray):
             decoded[np.isnan(rows)] = np.nan
         return model.as_table(decoded, X)
@@ -588,6 +606,9 @@ class Autoencoder(
             types = type_inference.given(settings["types"], (), n_features, names)
             columns = names or range(n_features)
             settings["types"] = {str(columns[number]): kind for number, kind in types.items()}
+        if settings["covariates"] is not None:
+            own, names = self._fitted.layout.covariates, self._fitted.names
+            settings["covariates"] = [i if names is None else str(names[i]) for i in own]
         if self._fitted.layout.views:  # given, or read from labels of several levels
             settings["views"] = {
                 placed.name: View(
@@ -631,7 +652,9 @@ class Autoencoder(
         if fresh:
             before, reader = None, reading.reader_for(self)
             views = taken.views if self.views is None else self.views
-            rows, layout = read_training_table(reader, X, views=views, types=self.types)
+            rows, layout = read_training_table(
+                reader, X, views=views, types=self.types, covariates=self.covariates
+            )
         else:
             before, reader = self._fitted, self._fitted.reader
             rows, layout = before.read(X), before.layout

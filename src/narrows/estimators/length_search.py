@@ -193,7 +193,11 @@ class _Search:
         train["X"], test = (reading.select_rows(X, some) for some in (others, held_out))
         looked_at = reading.select_rows(X, np.concatenate([others, held_out]))
         rows, layout = reading.read_training_table(
-            reader, looked_at, views=estimator.views, types=estimator.types
+            reader,
+            looked_at,
+            views=estimator.views,
+            types=estimator.types,
+            covariates=estimator.covariates,
         )
         cells = np.asarray(dense(rows), np.float64)
         layout = layout.measured(cells[: len(others)], None)

@@ -203,7 +203,8 @@ class Portable(PortableModule):
         code = self.network.encode(x, observed)
         made = {"encode": code, **self._predicted(cells, x, observed)}
         if {"reconstruct", "impute"} & set(self.outputs):
-            decoded = self._restored(self.network.decode(code, observed))
+            covariates = self.network.covariates(x, observed)
+            decoded = self._restored(self.network.decode(code, observed, covariates))
             made["reconstruct"] = torch.where(observed, decoded, torch.nan)
             made["impute"] = torch.where(torch.isnan(rows), decoded, rows)
         return tuple(made[name] for name in self.outputs)

@@ -21,7 +21,8 @@ class Fusion(Spec, axis="fusion"):
     """Base of the fusions: lays out the layers of several views.
 
     A fusion defines `build_layers`. ``has_experts`` says whether each view has a posterior of its
-    own, which `fuse` makes one of. `narrows.testing.check_fusion` checks one.
+    own, which `fuse` makes one of; ``has_one_code`` whether every view is decoded from all of the
+    code, so that covariates may be beside it. `narrows.testing.check_fusion` checks one.
 
     Examples
     --------
@@ -37,6 +38,7 @@ class Fusion(Spec, axis="fusion"):
     """
 
     has_experts = False
+    has_one_code = False
 
     def check(self, latent: Latent) -> None:
         """Refuse a latent that cannot be fused so.

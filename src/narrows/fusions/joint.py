@@ -28,6 +28,8 @@ class Early(Fusion):
     'early'
     """
 
+    has_one_code = True
+
     def build_layers(
         self, parts: Sequence[Part], base: Architecture, n_features: int, n_components: int
     ) -> Layers:
@@ -60,6 +62,8 @@ class Intermediate(Fusion):
     >>> model.fit_transform(load_iris().data).shape
     (150, 2)
     """
+
+    has_one_code = True
 
     def build_layers(
         self, parts: Sequence[Part], base: Architecture, n_features: int, n_components: int

@@ -150,7 +150,7 @@ def _most_sought(model: FittedModel) -> int:
     network = model.network
     _, _, decoder = network.stages()
     hard = network.code_activation.harden is not None
-    if hard or any(stage is None for stage in decoder):
+    if hard or network.n_covariates or any(stage is None for stage in decoder):
         return 0
     weights = sum(parameter.numel() for parameter in network.decoder.parameters())
     k = model.n_components

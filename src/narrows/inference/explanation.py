@@ -221,7 +221,7 @@ def _importance(
         if not of_score:
             return posterior.mean
         code = network.settled(posterior.mean)
-        raw = network.decode_raw(code, observed)
+        raw = network.decode_raw(code, observed, network.covariates(x, observed))
         forward = ForwardPass(network, x, x, posterior, code, raw, observed)
         return objective.per_sample(forward)[:, None]
 

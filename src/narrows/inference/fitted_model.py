@@ -188,18 +188,51 @@ class FittedModel:
             rows, lambda network, x, observed: network.encode(x, observed), self.n_components
         )
 
-    def decode(self, codes: Matrix) -> Matrix:
-        """Return the rows that codes stand for, in the units of the table."""
-        scaled = self.map(
-            codes, lambda network, y, _: network.decode(y), self.n_features, of_codes=True
-        )
-        return self.scaling.decode(scaled)
+    def decode(self, codes: Matrix, covariates: Matrix | None = None) -> Matrix:
+        """Return the rows that codes stand for, in the units of the table.
+
+        Beside `covariates`, shape (n_samples, n_covariates), or else their means.
+        """
+        k = self.n_components
+
+        def decoded(network: Network, y: Tensor, _: Tensor | None) -> Tensor:
+            return network.decode(y[:, :k], None, y[:, k:] if y.shape[1] > k else None)
+
+        given = codes if covariates is None else np.hstack([codes, covariates.astype(codes.dtype)])
+        return self.scaling.decode(self.map(given, decoded, self.n_features, of_codes=True))
+
+    def covariates(self, rows: Rows, n_rows: int) -> Matrix:
+        """Return what the decoder is given of rows, or of one row as often as is asked for.
+
+        Raises
+        ------
+        ParameterError
+            If the model has no covariates, or there are not as many rows.
+        """
+        n_covariates = self.network.n_covariates
+        if not n_covariates:
+            raise ParameterError(
+                "covariates= was given, but the model has none; fit with covariates= first"
+            )
+        if rows.shape[0] not in (1, n_rows):
+            raise ParameterError(
+                f"covariates= has {rows.shape[0]} rows, and there are {n_rows} to decode; give as "
+                "many, or one for all"
+            )
+
+        def read(network: Network, x: Tensor, observed: Tensor | None) -> Tensor:
+            beside = network.covariates(x, observed)
+            assert beside is not None
+            return beside
+
+        own = self.map(rows, read, n_covariates)
+        return np.broadcast_to(own, (n_rows, n_covariates))
 
     def reconstruct(self, rows: Rows) -> Matrix:
         """Return rows encoded and decoded, in the units of the table, all cells filled."""
 
         def decoded(network: Network, x: Tensor, observed: Tensor | None) -> Tensor:
-            return network.decode(network.encode(x, observed), observed)
+            return network.reconstruct(x, observed)
 
         return self.scaling.decode(self.map(rows, decoded, self.n_features))
 
@@ -238,7 +271,8 @@ class FittedModel:
 
     def said_inputs(self, network: Network, x: Tensor, observed: Tensor | None) -> Tensor:
         """Return the same for scaled rows, by a network that may be another of its kind."""
-        return self._mean_inputs(network.decode_raw(network.encode(x, observed), observed))
+        code, covariates = network.encode(x, observed), network.covariates(x, observed)
+        return self._mean_inputs(network.decode_raw(code, observed, covariates))
 
     def from_inputs(self, inputs: Tensor) -> Tensor:
         """Return the scaled cells that expected inputs mean, shape (n_rows, n_features)."""

@@ -189,7 +189,8 @@ def walk(
     """
     for _ in range(n_steps):
         code, move = _move(network, x, observed, scale, generator)
-        x = network.decode(code + move, observed).detach()
+        covariates = network.covariates(x, observed)
+        x = network.decode(code + move, observed, covariates).detach()
     return x
 
 

@@ -207,7 +207,8 @@ def _drawn_spread(
     generator = model.generator(random_state)
 
     def drawn(network: Network, x: Tensor, observed: Tensor | None) -> Tensor:
-        return network.decode(network.posterior(x, observed).rsample(generator), observed)
+        code = network.posterior(x, observed).rsample(generator)
+        return network.decode(code, observed, network.covariates(x, observed))
 
     width = model.n_features
     draws = np.array([model.scaling.decode(model.map(rows, drawn, width)) for _ in range(count)])

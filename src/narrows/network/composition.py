@@ -219,6 +219,7 @@ class Composition:
 
     def _wired(self, layout: Layout, link: Activation) -> Network:
         n_inputs, n_components = layout.n_inputs, self.n_components
+        covariates = self._covariates(layout)
         input_layer = None
         if layout.schema is not None or layout.indicators:
             input_layer = InputLayer(
@@ -228,20 +229,51 @@ class Composition:
             architecture = self.architecture
             if layout.views:
                 architecture = self._architecture(layout.views[0].view)
-            layers = architecture.build(n_inputs, n_components)
+            layers = architecture.build(n_inputs, n_components + len(covariates))
             return Network(
-                layers, self.latent, link, n_inputs, n_components, input_layer=input_layer
+                layers,
+                self.latent,
+                link,
+                n_inputs,
+                n_components,
+                input_layer=input_layer,
+                covariates=covariates,
             )
         parts = [
             Part(layout.input_columns(placed.columns), self._architecture(placed.view))
             for placed in layout.views
         ]
         self.fusion.check(self.latent)
-        layers = self.fusion.build_layers(parts, self.architecture, n_inputs, n_components)
+        width = n_components + len(covariates)
+        layers = self.fusion.build_layers(parts, self.architecture, n_inputs, width)
         experts = None
         if self.fusion.has_experts:
             experts = Experts(self.fusion, tuple(layout.of_views))
-        return Network(layers, self.latent, link, n_inputs, n_components, experts, input_layer)
+        return Network(
+            layers, self.latent, link, n_inputs, n_components, experts, input_layer, covariates
+        )
+
+    def _covariates(self, layout: Layout) -> tuple[int, ...]:
+        """Return the inputs that the decoder is given.
+
+        Raises
+        ------
+        CompositionError
+            If the code has places for no others, or the columns cannot be beside the others.
+        """
+        if not layout.covariates:
+            return ()
+        if len(layout.views) > 1 and not self.fusion.has_one_code:
+            raise CompositionError(
+                f"fusion={self.fusion!r} has parts of the code for single views, which have no "
+                "place for covariates; set fusion='intermediate'"
+            )
+        if not self.architecture.accepts_extra_inputs:
+            raise CompositionError(
+                f"architecture={self.architecture!r} cannot take covariates beside a row, as where "
+                "a column lies means something there; set architecture='dense'"
+            )
+        return layout.input_columns(layout.covariates)
 
     def column_groups(self, layout: Layout) -> list[ColumnGroup]:
         """Return the columns with their losses and links: one group where all have the same."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -10,6 +11,7 @@ from torch import Tensor, nn
 from narrows.architectures.block import AffineBlock, Block, Layers, LocalJacobian, sequence_forward
 from narrows.core import activations
 from narrows.core.forward_pass import ForwardPass, Posterior
+from narrows.errors import CompositionError
 from narrows.fusions.experts import Experts
 from narrows.latents import Latent, Point
 from narrows.network.input_layer import InputLayer
@@ -44,13 +46,19 @@ class Network(nn.Module):
         Width of the table and of the code.
     experts : Experts, optional
         Where each view has a posterior of its own: how one is made of them.
-    widened : InputLayer, optional
+    input_layer : InputLayer, optional
         Where columns are not plain numbers: how the blocks see them.
+    covariates : sequence of int
+        Which of the inputs the decoder is given. The blocks are laid out for a code that is longer
+        by these: the last outputs of the encoder are not used, and in their places the decoder
+        finds the covariates.
 
     Notes
     -----
     Weights are empty until `initialize` or until a saved model fills them.
     """
+
+    _covariates: Tensor
 
     def __init__(
         self,
@@ -61,9 +69,12 @@ class Network(nn.Module):
         n_components: int,
         experts: Experts | None = None,
         input_layer: InputLayer | None = None,
+        covariates: Sequence[int] = (),
     ) -> None:
         super().__init__()
         self.experts = experts
+        self.n_covariates = len(covariates)
+        self.register_buffer("_covariates", torch.tensor(covariates).long(), persistent=False)
         self.input_layer = input_layer
         *body, head = layers.encoder
         self.body = nn.ModuleList(body)
@@ -104,7 +115,8 @@ class Network(nn.Module):
         What computes a pass in another way than `forward` rests on this. Whatever a network is
         given that takes part in its passes must be asked of here.
         """
-        return self.latent.is_identity and self.experts is None and self.input_layer is None
+        plain = self.latent.is_identity and self.experts is None and self.input_layer is None
+        return plain and not self.n_covariates
 
     def single_layer(self, number: int) -> Network:
         """Return one pair of `pairs` as a shallow network, which shares its weights with this one.
@@ -113,6 +125,11 @@ class Network(nn.Module):
         """
         block, mirror = self.pairs[number]
         innermost = number == len(self.decoder) - 1
+        if self.n_covariates:
+            raise CompositionError(
+                "schedule='layerwise' trains layers alone, and covariates are given to the decoder "
+                "as a whole; set schedule='joint'"
+            )
         experts = self.experts if innermost else None
         if number:
             block, mirror = block.single_layer(mirror=False), mirror.single_layer(mirror=True)
@@ -185,6 +202,8 @@ class Network(nn.Module):
 
     def posterior_from(self, heads: list[Tensor], observed: Tensor | None) -> Posterior:
         """Return the posterior for what the heads gave."""
+        if self.n_covariates:
+            heads = [head[:, : self.n_components] for head in heads]
         if self.experts is not None:
             return self.experts.posterior(self.latent, heads, observed)
         return self.latent.posterior(heads)
@@ -193,7 +212,7 @@ class Network(nn.Module):
         self, x: Tensor, observed: Tensor | None = None
     ) -> list[LocalJacobian] | None:
         """Return the encoder's blocks near x, if each is a diagonal times a matrix there."""
-        if not self.latent.mean_is_head or self.experts is not None:
+        if not self.latent.mean_is_head or self.experts is not None or self.n_covariates:
             return None
         jacobians: list[LocalJacobian] = []
         x = self.to_inputs(x, observed)[0]
@@ -209,16 +228,50 @@ class Network(nn.Module):
         """Return the code of x as `transform` gives it, shape (n_samples, n_components)."""
         return self.settled(self.posterior(x, observed).mean)
 
-    def decode_raw(self, code: Tensor, observed: Tensor | None = None) -> Tensor:
+    def covariates(self, x: Tensor, observed: Tensor | None = None) -> Tensor | None:
+        """Return what the decoder is given of rows, shape (n_samples, n_covariates), if anything.
+
+        0, which is the mean, where it was not measured.
+        """
+        if not self.n_covariates:
+            return None
+        inputs, measured = self.to_inputs(x, observed)
+        own = inputs.index_select(1, self._covariates)
+        if measured is None:
+            return own
+        return own * measured.index_select(1, self._covariates)
+
+    def decoded_from(self, code: Tensor, covariates: Tensor | None) -> Tensor:
+        """Return what the decoder sees for codes: beside them the covariates; their means if None.
+
+        Shape (n_samples, n_components + n_covariates).
+        """
+        if not self.n_covariates:
+            return code
+        if covariates is None:
+            covariates = code.new_zeros(len(code), self.n_covariates)
+        return torch.cat([code, covariates.to(code.dtype)], 1)
+
+    def decode_raw(
+        self, code: Tensor, observed: Tensor | None = None, covariates: Tensor | None = None
+    ) -> Tensor:
         """Return the output before the link, shape (n_samples, n_outputs)."""
+        code = self.decoded_from(code, covariates)
         if self.input_layer is None:
             return sequence_forward(self.decoder, code, observed)  # type: ignore[arg-type]
         measured = None if observed is None else self.input_layer.spread(observed)
         return self.input_layer.outputs(sequence_forward(self.decoder, code, measured))  # type: ignore[arg-type]
 
-    def decode(self, code: Tensor, observed: Tensor | None = None) -> Tensor:
+    def decode(
+        self, code: Tensor, observed: Tensor | None = None, covariates: Tensor | None = None
+    ) -> Tensor:
         """Return the reconstruction in scaled units, shape (n_samples, n_features)."""
-        return self.link(self.decode_raw(code, observed))
+        return self.link(self.decode_raw(code, observed, covariates))
+
+    def reconstruct(self, x: Tensor, observed: Tensor | None = None) -> Tensor:
+        """Return rows encoded and decoded, in scaled units, shape (n_samples, n_features)."""
+        code = self.encode(x, observed)
+        return self.decode(code, observed, self.covariates(x, observed))
 
     def forward(
         self,
@@ -263,18 +316,20 @@ class Network(nn.Module):
         seen = x if x_corrupted is None else x_corrupted
         posterior = self.posterior(seen, observed if visible is None else visible)
         code = posterior.rsample(generator) if training else self.settled(posterior.mean)
+        covariates = self.covariates(x, observed)
         return ForwardPass(
             network=self,
             x=x,
             x_corrupted=seen,
             posterior=posterior,
             code=code,
-            raw=self.decode_raw(code, observed),
+            raw=self.decode_raw(code, observed, covariates),
             observed=observed,
             sample_weight=sample_weight,
             target=target,
             generator=generator,
             progress=progress,
+            covariates=covariates,
         )
 
     def settled(self, mean: Tensor) -> Tensor:

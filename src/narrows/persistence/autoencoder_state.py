@@ -17,7 +17,7 @@ from narrows.data.frames import Frame
 from narrows.data.layout import Layout
 from narrows.data.row_shape import RowShape
 from narrows.data.scaling import Scaling, log_columns
-from narrows.data.views import resolve_views
+from narrows.data.views import covariate_columns, resolve_views
 from narrows.errors import CorruptFileError
 from narrows.inference.fitted_model import FittedModel
 from narrows.network.network import Network, kept_buffers
@@ -88,7 +88,8 @@ def restore(estimator: Estimator, fitted: Named, tensors: files.Arrays) -> None:
         indicators = _restored_told(fitted.get("told", []), n_features)
         frame = _restored_frame(fitted.get("frame"), n_features)
         shape = RowShape.restored(fitted.get("row_shape"), n_features)
-        layout = Layout(n_features, placed, schema, indicators, frame, shape)
+        beside = covariate_columns(settings["covariates"], n_features, names)
+        layout = Layout(n_features, placed, schema, indicators, frame, shape, beside)
         if shape is not None:
             composition = composition.for_rows(layout)
         with torch.device("meta"):  # shapes alone: nothing is allocated before they are checked

@@ -93,8 +93,8 @@ def initialize_at_pca(
 def reason(network: Network, n_rows: int) -> str | None:
     """Return why a network cannot begin at a PCA of so many rows; None if it can."""
     n_components = network.n_components
-    if not network.latent.is_identity or network.experts is not None:
-        return "the code is of another kind"
+    if not network.latent.is_identity or network.experts is not None or network.n_covariates:
+        return "the code is of another kind, or not all that the decoder sees"
     link = _unfit_link(network)
     if link is not None:
         return f"the output is {link}"

@@ -35,6 +35,18 @@ def test_fit_from_a_file_equals_fit_in_python(
     assert list(model.feature_names_in_) == list(features.columns)
 
 
+def test_covariates_are_named_with_commas(run, frame: pd.DataFrame, tmp_path: Path) -> None:
+    given = ("--covariates", "diagnosis,mean area", "--id", "patient")
+    done = run("fit", "wdbc.csv", *given, "--epochs", 2, "--seed", 0, "-o", tmp_path / "beside")
+    assert done.exit_code == 0, done.stderr
+    model = narrows.load(tmp_path / "beside")
+    assert sorted(model.covariates) == ["diagnosis", "mean area"]
+    assert model.network_.n_covariates >= 2
+    wrong = run("fit", "wdbc.csv", "--covariates", "diagnose", "--id", "patient", "-o", "no")
+    assert wrong.exit_code != 0
+    assert "diagnosis" in wrong.stderr  # which is nearest
+
+
 @pytest.mark.parametrize("suffix", [".csv", ".parquet"])
 def test_the_verbs_equal_the_methods_exactly(
     run, model: narrows.Autoencoder, features: pd.DataFrame, tmp_path: Path, suffix: str

@@ -91,6 +91,12 @@ class Request:
 @options.selection
 @options.MEMORY
 @click.option(
+    "--covariates",
+    metavar="NAMES",
+    multiple=True,
+    help="Columns given beside the code (comma-separated; may be repeated).",
+)
+@click.option(
     "--checkpoint",
     metavar="FOLDER",
     type=click.Path(),
@@ -128,6 +134,7 @@ def command(
     seed: int | None,
     epochs: int | None,
     device: str | None,
+    covariates: tuple[str, ...],
     print_config: bool,
     dry_run: bool,
     **request: Any,
@@ -150,7 +157,7 @@ def command(
     torchrun --nproc-per-node 4 -m narrows fit visits/ -o model
     narrows fit visits/ -o model --checkpoint state/ --engine ray --workers 2:8
     """
-    from narrows.cli import folders, join
+    from narrows.cli import folders, join, tables
     from narrows.data.formats import files
 
     asked = Request(**request)
@@ -159,6 +166,7 @@ def command(
         "random_state": seed,
         "max_epochs": epochs,
         "device": device,
+        "covariates": tables.split(covariates) or None,
     }
     model = _configured(asked.warm_start, config, assignments, own)
     if print_config:

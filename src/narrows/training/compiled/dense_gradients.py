@@ -178,7 +178,9 @@ class DenseGradients:
         heads = list(made.chunk(self.network.latent.n_heads, 1))
         posterior = self.network.posterior_from(heads, visible)
         code = posterior.rsample(generator)
-        raw: Tensor = _Stack.apply(code, tape.decoder, True, dtype)  # type: ignore[no-untyped-call]
+        covariates = self.network.covariates(batch.x, batch.observed)
+        seen_by_decoder = self.network.decoded_from(code, covariates)
+        raw: Tensor = _Stack.apply(seen_by_decoder, tape.decoder, True, dtype)  # type: ignore[no-untyped-call]
         return ForwardPass(
             network=self.network,
             x=batch.x,
@@ -191,6 +193,7 @@ class DenseGradients:
             target=batch.target,
             generator=generator,
             progress=progress,
+            covariates=covariates,
         )
 
     def _collect(self, *, first: bool) -> None:

@@ -198,6 +198,5 @@ def _said(network: Network, table: DenseTable) -> Tensor:
     size = batches.rows_at_once(table.n_features)
     for rows in batches.in_order(table.all_rows, size):
         batch = table.take(rows)
-        code = network.encode(batch.x, batch.observed)
-        said[rows.to(said.device)] = network.decode(code, batch.observed)
+        said[rows.to(said.device)] = network.reconstruct(batch.x, batch.observed)
     return said
