@@ -3,7 +3,8 @@
 MNIST (10,000 rows to fit and 10,000 others, from ../shared/data/mnist20k.npz, left out where that
 is absent; three seeds) and the digits of scikit-learn (a third held out, six splits). Means, and
 medians of seconds. Each fit has a process of its own, whose seconds include imports and the
-compilation of umap-learn, which is needed (extra umap). The tables of docs/maps.md are what ``python benchmarks/maps.py --write`` prints.
+compilation of umap-learn, which is needed (extra umap). The table of docs/maps.md is what
+``python benchmarks/maps.py --write`` prints.
 """
 
 from __future__ import annotations

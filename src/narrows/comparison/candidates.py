@@ -72,11 +72,13 @@ class AutoencoderCandidate:
         return self._codes(rows)
 
     def _codes(self, rows: Rows) -> Matrix:
+        self._encoded = rows.table  # whose covariates the decoder is given
         return np.asarray(self.model.transform(rows.table), np.float64)
 
     def decode(self, code: Matrix) -> Matrix | None:
         """Return the mean of what codes stand for: numbers, and how probable each level is."""
-        shown = np.array(self.model._fitted.decode_to_inputs(code), np.float64)
+        fitted = self.model._fitted
+        shown = np.array(fitted.decode_to_inputs(code, fitted.read(self._encoded)), np.float64)
         ours, theirs = self._space.scaling_, self.model.scaling_
         assert ours.center is not None
         assert ours.scale is not None

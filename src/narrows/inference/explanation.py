@@ -38,8 +38,9 @@ def explained_variance(model: FittedModel, X: TableLike, *, train: TableLike = N
     center = code.mean(0)
 
     def lost(code: Matrix) -> Matrix:
-        error: Matrix = np.where(measured, (model.decode_to_inputs(code) - inputs) ** 2, 0.0).sum(0)
-        return error
+        error = (model.decode_to_inputs(code, rows) - inputs) ** 2
+        missed: Matrix = np.where(measured, error, 0.0).sum(0)
+        return missed
 
     full = lost(code)
     without = [
@@ -88,7 +89,7 @@ def gains_over_pca(model: FittedModel, parts: Iterable[TableLike], train: TableL
         rows = np.asarray(_dense(model.read(part)), np.float64)
         inputs, measured = model.to_inputs(rows)
         spread = np.where(measured, (inputs - _mean(inputs, measured)) ** 2, 0.0).sum()
-        error = (model.decode_to_inputs(model.encode(rows)) - inputs) ** 2
+        error = (model.decode_to_inputs(model.encode(rows), rows) - inputs) ** 2
         filled = np.where(measured, inputs, means)
         linear = (pca.inverse_transform(pca.transform(filled)) - filled) ** 2
         lost = np.where(measured, linear - error, 0.0).sum()
@@ -101,7 +102,7 @@ def explained_share(model: FittedModel, X: TableLike) -> float:
     rows = np.asarray(_dense(model.read(X)), np.float64)
     inputs, measured = model.to_inputs(rows)
     spread = np.where(measured, (inputs - _mean(inputs, measured)) ** 2, 0.0)
-    error = (model.decode_to_inputs(model.encode(rows)) - inputs) ** 2
+    error = (model.decode_to_inputs(model.encode(rows), rows) - inputs) ** 2
     lost = float(np.where(measured, error, 0.0).sum())
     return 1 - lost / float(spread.sum()) if spread.any() else 0.0
 

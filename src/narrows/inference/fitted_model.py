@@ -193,13 +193,18 @@ class FittedModel:
 
         Beside `covariates`, shape (n_samples, n_covariates), or else their means.
         """
-        k = self.n_components
 
         def decoded(network: Network, y: Tensor, _: Tensor | None) -> Tensor:
-            return network.decode(y[:, :k], None, y[:, k:] if y.shape[1] > k else None)
+            code, beside = self._apart(y)
+            return network.decode(code, None, beside)
 
-        given = codes if covariates is None else np.hstack([codes, covariates.astype(codes.dtype)])
-        return self.scaling.decode(self.map(given, decoded, self.n_features, of_codes=True))
+        both = _beside(codes, covariates)
+        return self.scaling.decode(self.map(both, decoded, self.n_features, of_codes=True))
+
+    def _apart(self, y: Tensor) -> tuple[Tensor, Tensor | None]:
+        """Return codes, and the covariates that stand behind them, if any do."""
+        k = self.n_components
+        return y[:, :k], y[:, k:] if y.shape[1] > k else None
 
     def covariates(self, rows: Rows, n_rows: int) -> Matrix:
         """Return what the decoder is given of rows, or of one row as often as is asked for.
@@ -240,13 +245,19 @@ class FittedModel:
         """Return rows as the network sees them, a column per level, and what was measured of it."""
         return to_inputs(rows, self.scaling, self.layout)
 
-    def decode_to_inputs(self, codes: Matrix) -> Matrix:
-        """Return the mean of what the network would see of the rows that codes stand for."""
+    def decode_to_inputs(self, codes: Matrix, rows: Rows | None = None) -> Matrix:
+        """Return the mean of what the network would see of the rows that codes stand for.
+
+        Beside the covariates of rows, where these are known and it has some.
+        """
 
         def decoded(network: Network, y: Tensor, observed: Tensor | None) -> Tensor:
-            return self.decoded_inputs(network, y)
+            code, beside = self._apart(y)
+            return self._mean_inputs(network.decode_raw(code, None, beside))
 
-        return self.map(codes, decoded, self.n_outputs, of_codes=True)
+        known = rows is not None and self.network.n_covariates > 0
+        both = _beside(codes, self.covariates(rows, len(codes)) if known else None)
+        return self.map(both, decoded, self.n_outputs, of_codes=True)
 
     def decoded_inputs(self, network: Network, codes: Tensor) -> Tensor:
         """Return the same for codes, by a network that may be another of its kind."""
@@ -422,3 +433,8 @@ def weights_digest(network: nn.Module) -> str:
 def index_of(X: TableLike) -> Any:
     """Return the index of a frame of pandas; None of any other table."""
     return X.index if nw.dependencies.is_pandas_dataframe(X) else None
+
+
+def _beside(codes: Matrix, covariates: Matrix | None) -> Matrix:
+    """Return codes with covariates behind them, if there are some."""
+    return codes if covariates is None else np.hstack([codes, covariates.astype(codes.dtype)])

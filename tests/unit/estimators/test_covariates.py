@@ -78,6 +78,33 @@ def test_rows_look_as_they_would_with_other_covariates(model, table) -> None:
     assert between[1] < 0.5 * between[0]
 
 
+@pytest.mark.filterwarnings("ignore::narrows.errors.SeenRowsWarning")
+def test_what_is_kept_is_judged_beside_the_covariates(model, table) -> None:
+    numbers = list("abcdef")
+    back, own = model.reconstruct(table)[numbers].astype(float), table[numbers]
+    kept = [row for row in model.explained_variance(table) if row["component"] == "total"]
+    unit = own.std(ddof=0)
+    lost = (((back - own) / unit) ** 2).to_numpy().sum() / own.size
+    # Of all columns, and the two covariates are told for certain.
+    assert kept[0]["explained"] > 1 - lost - 0.1
+    parts = [
+        row["explained"] for row in model.explained_variance(table) if row["component"] in (0, 1)
+    ]
+    assert min(parts) > -0.05
+
+
+@pytest.mark.filterwarnings("ignore::narrows.errors.NarrowsWarning")
+def test_a_comparison_decodes_beside_the_covariates(table) -> None:
+    settings = {"max_epochs": 60, "random_state": 0}
+    methods = [
+        ("beside", Autoencoder(2, covariates=["site"], **settings)),
+        ("plain", Autoencoder(2, **settings)),
+    ]
+    found = narrows.compare(table.drop(columns="age"), methods=methods, folds=2, n_components=2)
+    lost = {cell["method"]: cell["values"]["reconstruction"] for cell in found.cells}
+    assert lost["beside"] < 0.5 * lost["plain"]
+
+
 def test_files_and_copies_give_the_same(model, table, tmp_path) -> None:
     codes, back = model.transform(table), model.reconstruct(table)
     model.save(tmp_path / "model")
