@@ -273,6 +273,26 @@ def test_what_cannot_be_is_refused(given, error, words, table) -> None:
         Autoencoder(**{**SHORT, "covariates": ["site", "age"], **given}).fit(table)
 
 
+def test_what_terms_see_of_rows_before_training_is_without_the_covariates(table) -> None:
+    seen = []
+
+    class Looks(narrows.Penalty):
+        def for_rows(self, rows):
+            seen.append(rows.inputs(rows.numbers))
+            return self
+
+        def __call__(self, forward):
+            return forward.mean(forward.code.square().sum(1))
+
+    model = Autoencoder(covariates=["site", "age"], penalty=Looks(), **SHORT).fit(table)
+    (inputs,) = seen
+    assert inputs.shape == (120, 10)
+    assert bool((inputs[:, 6:] == 0).all())
+    assert bool((inputs[:, :6].std(0) > 0.5).all())
+    x = torch.randn(3, 10)
+    assert torch.equal(model.network_.without_covariates(x)[:, :6], x[:, :6])
+
+
 def test_independence_of_nothing_is_refused(table) -> None:
     with pytest.raises(CompositionError, match="covariates="):
         Autoencoder(penalty=Independence(), **SHORT).fit(table)

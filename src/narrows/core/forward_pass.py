@@ -47,6 +47,9 @@ class NetworkView(Protocol):
     def to_inputs(self, x: Tensor, observed: Tensor | None = None) -> tuple[Tensor, Tensor | None]:
         """Return rows as the blocks see them, and which of it was measured."""
 
+    def without_covariates(self, inputs: Tensor) -> Tensor:
+        """Return inputs with 0 where the decoder is given them beside the code."""
+
     def posterior_of(
         self, seen: Tensor, measured: Tensor | None, observed: Tensor | None
     ) -> Posterior:

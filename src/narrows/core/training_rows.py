@@ -26,7 +26,8 @@ class TrainingRows:
         Length of the code.
     inputs : callable
         Takes numbers and returns these rows, shape (n_taken, n_inputs), as the network's first
-        layer sees them, so scaled that a column counts the same whatever its type.
+        layer sees them, so scaled that a column counts the same whatever its type; covariates are
+        0.
     seed : int
         For whatever is drawn.
     shared : bool

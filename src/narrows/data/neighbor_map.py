@@ -128,16 +128,29 @@ def spectral_start(graph: Graph, n_components: int, generator: torch.Generator) 
     if n_rows <= DENSE:
         vectors = np.linalg.eigh(balanced.toarray())[1][:, ::-1]
     else:
-        values, vectors = scipy.sparse.linalg.eigsh(
-            balanced, n_taken + 1, which="LA", tol=1e-4, ncv=min(n_rows, n_taken + SPARE), v0=root
-        )
-        vectors = vectors[:, np.argsort(-values)]
+        vectors = _first_vectors(balanced, n_taken + 1, root)
+        n_taken = vectors.shape[1] - 1
     smooth = torch.from_numpy(vectors[:, 1 : n_taken + 1] / root[:, None]).float()
     start = torch.randn(n_rows, n_components, generator=generator)
-    smooth = smooth / smooth.std(0).clamp(min=TINY)
+    smooth = smooth / smooth.std(0, correction=0).clamp(min=TINY)
     start[:, :n_taken] *= FAINT
     start[:, :n_taken] += smooth.clamp(-OUTLYING, OUTLYING)
     return start
+
+
+def _first_vectors(matrix: Matrix, n_vectors: int, start: Matrix) -> Matrix:
+    """Return the eigenvectors of the largest eigenvalues, or those of them that were found."""
+    size = min(len(start), n_vectors + SPARE)
+    try:
+        values, vectors = scipy.sparse.linalg.eigsh(
+            matrix, n_vectors, which="LA", tol=1e-4, ncv=size, v0=start
+        )
+    except scipy.sparse.linalg.ArpackNoConvergence as error:  # the others begin at random
+        values, vectors = error.eigenvalues, error.eigenvectors
+        if not len(values):
+            return start[:, None]
+    ordered: Matrix = vectors[:, np.argsort(-values)]
+    return ordered
 
 
 def laid_out(graph: Graph, start: Tensor, min_dist: float, generator: torch.Generator) -> Tensor:

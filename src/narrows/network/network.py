@@ -241,6 +241,12 @@ class Network(nn.Module):
             return own
         return own * measured.index_select(1, self._covariates)
 
+    def without_covariates(self, inputs: Tensor) -> Tensor:
+        """Return inputs with 0 where the decoder is given them beside the code."""
+        if not self.n_covariates:
+            return inputs
+        return inputs.index_fill(1, self._covariates, 0.0)
+
     def decoded_from(self, code: Tensor, covariates: Tensor | None) -> Tensor:
         """Return what the decoder sees for codes: beside them the covariates; their means if None.
 

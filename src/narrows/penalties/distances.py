@@ -17,9 +17,9 @@ class Distances(Penalty):
     """Mean of (distance of two codes - distance of their rows)^2, halved: the stress of MDS.
 
     Over all pairs of rows of a batch. Distances are Euclidean, of rows as the network sees them
-    (scaled; levels as columns); of rows with holes, over the cells that both have, scaled up to all
-    of them. Halved, a code that knows nothing costs at most the variance of the rows, as much as
-    with the reconstruction loss beside it.
+    (scaled; levels as columns; no covariates); of rows with holes, over the cells that both have,
+    scaled up to all of them. Halved, a code that knows nothing costs at most the variance of the
+    rows, as much as with the reconstruction loss beside it.
 
     Parameters
     ----------
@@ -50,6 +50,7 @@ class Distances(Penalty):
     def __call__(self, forward: ForwardPass) -> Tensor:
         """Return half the mean squared difference of the distances, a scalar."""
         x, measured = forward.network.to_inputs(forward.x, forward.observed)
+        x = forward.network.without_covariates(x)
         code = forward.gathered(forward.posterior.mean)
         x = forward.gathered(x.detach())
         if len(x) < 2:

@@ -52,8 +52,8 @@ class Neighbors(Penalty):
     Parametric UMAP minimises the cross-entropy by the weights of the encoder; here it is minimised
     by free points, which takes a fraction of the time, and the encoder learns the points, as in
     geometry-regularised autoencoders. Distances are Euclidean, of rows as the network sees them
-    (scaled; levels as columns), a cell that was not measured at its column's mean; learned vectors
-    of levels do not count; of more than 2,048 columns, through a random projection.
+    (scaled; levels as columns; no covariates), a cell that was not measured at its column's mean;
+    learned vectors of levels do not count; of more than 2,048 columns, through a random projection.
 
     Held-out rows of trials and of early stopping are laid out with the others; those of
     ``validation_data`` are placed among them afterwards, at the mean of their neighbours. The
@@ -175,10 +175,12 @@ def _narrowed(rows: TrainingRows, generator: torch.Generator) -> Callable[[Tenso
 
     That keeps distances to some percent (Johnson & Lindenstrauss, 1984).
     """
-    n_inputs = rows.inputs(rows.numbers[:1].cpu()).shape[1]
+    one = rows.inputs(rows.numbers[:1].cpu())
+    n_inputs = one.shape[1]
     if n_inputs <= WIDE:
         return rows.inputs
-    projection = torch.randn(n_inputs, NARROWED, generator=generator) / NARROWED**0.5
+    drawn = torch.randn(n_inputs, NARROWED, generator=generator)
+    projection = drawn.to(one.dtype) / NARROWED**0.5
 
     def read(numbers: Tensor) -> Tensor:
         return torch.cat([rows.inputs(part) @ projection for part in numbers.split(AT_ONCE)])

@@ -153,8 +153,8 @@ def _rows_of(network: Network, table: Table, randomness: Randomness, group: Grou
     @torch.no_grad()
     def inputs(numbers: Tensor) -> Tensor:
         taken = [table.take(part) for part in batches.in_order(numbers, size)]
-        seen = [network.to_inputs(batch.x, batch.observed)[0].cpu() for batch in taken]
-        return torch.cat(seen)
+        seen = [network.to_inputs(batch.x, batch.observed)[0] for batch in taken]
+        return network.without_covariates(torch.cat(seen)).cpu()
 
     if network.input_layer is None:
         scaled = inputs

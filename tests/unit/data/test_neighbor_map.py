@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from scipy.sparse.linalg import ArpackNoConvergence
 from sklearn.datasets import make_blobs
 from sklearn.neighbors import KNeighborsClassifier
 
@@ -81,6 +82,24 @@ def test_a_graph_in_pieces_and_more_components_than_rows_have_a_start() -> None:
         start = neighbor_map.spectral_start(graph, n_components, torch.Generator().manual_seed(0))
         assert start.shape == (240, n_components)
         assert bool(torch.isfinite(start).all())
+
+
+@pytest.mark.parametrize("n_found", [0, 2])
+def test_vectors_that_are_not_found_begin_at_random(
+    n_found: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    X = np.random.default_rng(0).normal(size=(900, 5))
+    graph = neighbor_map.neighbor_graph(X, 5)
+
+    def stuck(matrix, n_vectors, **options):
+        values, vectors = np.ones(n_found), np.eye(900)[:, :n_found]
+        raise ArpackNoConvergence("%s", values, vectors)
+
+    monkeypatch.setattr(neighbor_map.scipy.sparse.linalg, "eigsh", stuck)
+    start = neighbor_map.spectral_start(graph, 3, torch.Generator().manual_seed(0))
+    assert start.shape == (900, 3)
+    assert bool(torch.isfinite(start).all())
+    assert float(start[:, 2].std()) == pytest.approx(1.0, abs=0.1)
 
 
 @pytest.mark.parametrize("n_components", [1, 2, 5])
