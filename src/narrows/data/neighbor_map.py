@@ -116,7 +116,7 @@ def spectral_start(graph: Graph, n_components: int, generator: torch.Generator) 
     Returns
     -------
     float32 Tensor of shape (n_rows, n_components)
-        With standard deviation 1, and no value beyond `OUTLYING`.
+        With mean square 1, and no value beyond `OUTLYING`.
     """
     n_rows = graph.n_rows
     ends, weight = (graph.first.numpy(), graph.second.numpy()), graph.weight.numpy()
@@ -132,7 +132,7 @@ def spectral_start(graph: Graph, n_components: int, generator: torch.Generator) 
         n_taken = vectors.shape[1] - 1
     smooth = torch.from_numpy(vectors[:, 1 : n_taken + 1] / root[:, None]).float()
     start = torch.randn(n_rows, n_components, generator=generator)
-    smooth = smooth / smooth.std(0, correction=0).clamp(min=TINY)
+    smooth = smooth / smooth.square().mean(0).sqrt().clamp(min=TINY)
     start[:, :n_taken] *= FAINT
     start[:, :n_taken] += smooth.clamp(-OUTLYING, OUTLYING)
     return start
