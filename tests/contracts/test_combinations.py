@@ -118,7 +118,14 @@ REFUSED: dict[str, Callable[[dict[str, str]], bool]] = {
     "a critic needs mini-batches": lambda c: (
         "Adversarial" in c["penalty"] and c["optimizer"] in ("LBFGS()", "ConjugateGradient()")
     ),
-    "Independence needs covariates": lambda c: "Independence" in c["penalty"],
+    "covariates are beside rows of columns, whose layers are trained together": lambda c: (
+        "Independence" in c["penalty"]  # which is fitted with one
+        and (
+            not c["architecture"].startswith("Dense")
+            or "Layerwise" in c["schedule"]
+            or (c["views"] == "two" and c["fusion"] not in ("Early()", "Intermediate()"))
+        )
+    ),
     "Neighbors needs a code that can be everywhere": lambda c: (
         "Neighbors" in c["penalty"]
         and ("code_activation" in c["architecture"] or "Binary" in c["latent"])
@@ -148,6 +155,7 @@ def made(combination: dict[str, str]) -> Autoencoder:
     settings: dict[str, Any] = {axis: parse(combination[axis]) for axis in AXES}
     settings["views"] = None if combination["views"] == "none" else VIEWS
     settings["types"] = None if combination["types"] == "none" else TYPES
+    settings["covariates"] = [7] if "Independence" in combination["penalty"] else None
     return Autoencoder(3, scaling=None, batch_size=16, max_epochs=2, random_state=0, **settings)
 
 

@@ -255,7 +255,7 @@ class Network(nn.Module):
         if not self.n_covariates:
             return code
         if covariates is None:
-            covariates = code.new_zeros(len(code), self.n_covariates)
+            covariates = code.new_zeros(code.shape[0], self.n_covariates)
         return torch.cat([code, covariates.to(code.dtype)], 1)
 
     def decode_raw(
