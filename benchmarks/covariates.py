@@ -59,8 +59,7 @@ def corrected(train: Table, test: Table, seed: int) -> tuple[Codes, Codes]:
 
     def moved(part: Table) -> Table:
         cells = part.drop(columns="batch")
-        of_batch = (frame.loc[part.batch].to_numpy() for frame in (mean, std))
-        shift, unit = of_batch
+        shift, unit = (frame.loc[part.batch].to_numpy() for frame in (mean, std))
         return ((cells - shift) / unit).assign(batch=part.batch)
 
     return pca(moved(train), moved(test), seed)

@@ -1,8 +1,8 @@
 """Maps of two components: 5 nearest neighbours on new rows, what is lost of them, and seconds.
 
-MNIST (10,000 rows to fit and 10,000 others, from ../shared/data/mnist20k.npz, left out where that
-is absent; three seeds) and the digits of scikit-learn (a third held out, six splits). Means, and
-medians of seconds. Each fit has a process of its own, whose seconds include imports and the
+MNIST (10,000 rows to fit and 10,000 others, from the folder that NARROWS_DATA names, left out where
+that is absent; three seeds) and the digits of scikit-learn (a third held out, six splits). Means,
+and medians of seconds. Each fit has a process of its own, whose seconds include imports and the
 compilation of umap-learn, which is needed (extra umap). The table of docs/maps.md is what
 ``python benchmarks/maps.py --write`` prints.
 """
@@ -10,6 +10,7 @@ compilation of umap-learn, which is needed (extra umap). The table of docs/maps.
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 import time
@@ -24,7 +25,7 @@ Rows = NDArray[Any]
 Split = tuple[Rows, Rows, Rows, Rows]  # rows to fit and their classes, others and theirs
 
 PAGE = Path(__file__).parent.parent / "docs" / "maps.md"
-MNIST = Path(__file__).parent.parent.parent / "shared" / "data" / "mnist20k.npz"
+MNIST = Path(os.environ.get("NARROWS_DATA", "../shared/data")) / "mnist20k.npz"
 SEEDS = {"MNIST": range(3), "digits": range(6)}
 
 
@@ -102,7 +103,7 @@ def measure(table: str, method: str, seed: int) -> dict[str, float | None]:
     from sklearn.neighbors import KNeighborsClassifier
 
     lost = None
-    if method != "UMAP":  # whose inverse takes minutes
+    if method != "UMAP":  # whose inverse is another computation for each row
         back = model.inverse_transform(mapped)
         lost = float(((back - test) ** 2).sum() / ((test - train.mean(0)) ** 2).sum())
     accuracy = KNeighborsClassifier(5).fit(codes, own).score(mapped, other)
@@ -115,13 +116,13 @@ def measure(table: str, method: str, seed: int) -> dict[str, float | None]:
 
 
 def measured(table: str, method: str, seed: int) -> dict[str, Any]:
-    """Return the same from a process of its own, with its seconds up to the end of the fit."""
+    """Return the same from a process of its own, with its seconds from start to end."""
     started = time.perf_counter()
     command = [sys.executable, __file__, "--one", table, method, str(seed)]
     done = subprocess.run(command, check=True, capture_output=True, text=True)
-    found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
-    found["process"] = time.perf_counter() - started
-    return found
+    figures: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    figures["process"] = time.perf_counter() - started
+    return figures
 
 
 def lines() -> Iterator[str]:
@@ -132,11 +133,11 @@ def lines() -> Iterator[str]:
         if table == "MNIST" and not MNIST.exists():
             continue
         for method in METHODS:
-            found = [measured(table, method, seed) for seed in SEEDS[table]]
-            accuracy = np.mean([row["accuracy"] for row in found])
-            lost = "" if method == "UMAP" else f"{np.mean([row['lost'] for row in found]):.3f}"
+            fits = [measured(table, method, seed) for seed in SEEDS[table]]
+            accuracy = np.mean([row["accuracy"] for row in fits])
+            lost = "" if method == "UMAP" else f"{np.mean([row['lost'] for row in fits]):.3f}"
             seconds = " | ".join(
-                f"{np.median([row[key] for row in found]):.1f}"
+                f"{np.median([row[key] for row in fits]):.1f}"
                 for key in ("fit", "transform", "process")
             )
             yield f"| {table} | {method} | {accuracy:.3f} | {lost} | {seconds} |"

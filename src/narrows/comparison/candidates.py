@@ -72,13 +72,15 @@ class AutoencoderCandidate:
         return self._codes(rows)
 
     def _codes(self, rows: Rows) -> Matrix:
-        self._encoded = rows.table  # whose covariates the decoder is given
+        fitted = self.model._fitted
+        self._beside = None  # what the decoder is given of the same rows
+        if fitted.network.n_covariates:
+            self._beside = fitted.covariates(fitted.read(rows.table))
         return np.asarray(self.model.transform(rows.table), np.float64)
 
     def decode(self, code: Matrix) -> Matrix | None:
         """Return the mean of what codes stand for: numbers, and how probable each level is."""
-        fitted = self.model._fitted
-        shown = np.array(fitted.decode_to_inputs(code, fitted.read(self._encoded)), np.float64)
+        shown = np.array(self.model._fitted.decode_to_inputs(code, self._beside), np.float64)
         ours, theirs = self._space.scaling_, self.model.scaling_
         assert ours.center is not None
         assert ours.scale is not None

@@ -56,8 +56,7 @@ def neighbor_graph(x: Matrix, n_neighbors: int) -> Graph:
         Less than n_rows.
     """
     distance, neighbor = NearestNeighbors(n_neighbors=n_neighbors).fit(x).kneighbors()
-    beyond = np.maximum(distance - distance[:, :1], 0.0)
-    weight = np.exp(-beyond / _reaches(beyond, np.log2(n_neighbors)))
+    weight = _weights(distance)
     n_rows = len(x)
     owner = np.repeat(np.arange(n_rows), n_neighbors)
     one_way = scipy.sparse.csr_array(
@@ -66,6 +65,13 @@ def neighbor_graph(x: Matrix, n_neighbors: int) -> Graph:
     both = scipy.sparse.triu(one_way + one_way.T - one_way * one_way.T).tocoo()
     first, second = (torch.from_numpy(end.astype(np.int64)) for end in (both.row, both.col))
     return Graph(first, second, torch.from_numpy(both.data), n_rows)
+
+
+def _weights(distance: Matrix) -> Matrix:
+    """Return what each neighbour of a row counts, by its distance: the nearest 1."""
+    beyond = np.maximum(distance - distance[:, :1], 0.0)
+    weight: Matrix = np.exp(-beyond / _reaches(beyond, np.log2(distance.shape[1])))
+    return weight
 
 
 def _reaches(beyond: Matrix, total: float) -> Matrix:
@@ -225,8 +231,7 @@ def among(x: Matrix, others: Matrix, points: Tensor, n_neighbors: int) -> Tensor
         Less than n_rows.
     """
     distance, neighbor = NearestNeighbors(n_neighbors=n_neighbors).fit(x).kneighbors(others)
-    beyond = np.maximum(distance - distance[:, :1], 0.0)
-    weight = np.exp(-beyond / _reaches(beyond, np.log2(n_neighbors)))
+    weight = _weights(distance)
     weight /= weight.sum(1, keepdims=True)
     places = points[torch.from_numpy(neighbor)]
     return (places * torch.from_numpy(weight).to(points.dtype)[:, :, None]).sum(1)

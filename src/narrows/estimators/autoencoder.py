@@ -77,7 +77,7 @@ OF_TABLE = ("views", "types", "covariates", "scaling", "add_indicator")
 
 def _takes_parts(model: Autoencoder) -> bool:
     """Return whether it can be given its rows in parts; why not is in the error."""
-    refuse_parts({"penalty": model.penalty})
+    refuse_parts(model.penalty)
     return True
 
 
@@ -521,9 +521,7 @@ class Autoencoder(
                 f"X has {code.shape[1]} columns but a code has {model.n_components}; "
                 "give what transform returned"
             )
-        beside = None
-        if covariates is not None:
-            beside = model.covariates(model.read(covariates), len(code))
+        beside = None if covariates is None else model.covariates_for(covariates, len(code))
         frame, rows = model.frame_for(X), model.decode(code, beside)
         return model.as_table(rows) if frame is None else model.as_frame(rows, frame, X)
 
@@ -548,7 +546,7 @@ class Autoencoder(
         if covariates is None:
             decoded = model.reconstruct(rows)
         else:
-            beside = model.covariates(model.read(covariates), rows.shape[0])
+            beside = model.covariates_for(covariates, rows.shape[0])
             decoded = model.decode(model.encode(rows), beside)
         if isinstance(rows, np.ndarray):
             decoded[np.isnan(rows)] = np.nan

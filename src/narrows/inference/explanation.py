@@ -31,14 +31,14 @@ def explained_variance(model: FittedModel, X: TableLike, *, train: TableLike = N
     """Return what the code keeps of each view's variance; see `Autoencoder.explained_variance`."""
     rows = np.asarray(_dense(model.read(X)), np.float64)
     _warn_of_seen(model.count_seen(rows))
-    inputs, measured = model.to_inputs(rows)
+    inputs, measured = _judged(model, rows)
     means = _mean(inputs, measured)
     spread = np.where(measured, (inputs - means) ** 2, 0.0)
     code = model.encode(rows)
-    center = code.mean(0)
+    center, beside = code.mean(0), model.covariates(rows)
 
     def lost(code: Matrix) -> Matrix:
-        error = (model.decode_to_inputs(code, rows) - inputs) ** 2
+        error = (model.decode_to_inputs(code, beside) - inputs) ** 2
         missed: Matrix = np.where(measured, error, 0.0).sum(0)
         return missed
 
@@ -71,6 +71,24 @@ def explained_variance(model: FittedModel, X: TableLike, *, train: TableLike = N
     return shares
 
 
+def _judged(model: FittedModel, rows: Matrix) -> tuple[Matrix, Matrix]:
+    """Return rows as the network sees them, and which of it the code is to keep.
+
+    What was measured, but for covariates: these the decoder is given.
+    """
+    inputs, measured = model.to_inputs(rows)
+    given = list(model.layout.output_columns(model.layout.covariates))
+    measured[:, given] = False
+    return inputs, measured
+
+
+def _squared_error(model: FittedModel, rows: Matrix, inputs: Matrix) -> Matrix:
+    """Return by how much what is decoded differs from what the network sees, squared."""
+    error = model.decode_to_inputs(model.encode(rows), model.covariates(rows)) - inputs
+    squared: Matrix = error**2
+    return squared
+
+
 def gains_over_pca(model: FittedModel, parts: Iterable[TableLike], train: TableLike) -> list[float]:
     """Return how much more of its variance the code keeps of each part than a PCA of train does.
 
@@ -83,13 +101,13 @@ def gains_over_pca(model: FittedModel, parts: Iterable[TableLike], train: TableL
     train : table
         Rows that a PCA of as many components is made of.
     """
-    pca, means = _pca_of(model, *model.to_inputs(np.asarray(_dense(model.read(train)), np.float64)))
+    pca, means = _pca_of(model, *_judged(model, np.asarray(_dense(model.read(train)), np.float64)))
     gains = []
     for part in parts:
         rows = np.asarray(_dense(model.read(part)), np.float64)
-        inputs, measured = model.to_inputs(rows)
+        inputs, measured = _judged(model, rows)
         spread = np.where(measured, (inputs - _mean(inputs, measured)) ** 2, 0.0).sum()
-        error = (model.decode_to_inputs(model.encode(rows), rows) - inputs) ** 2
+        error = _squared_error(model, rows, inputs)
         filled = np.where(measured, inputs, means)
         linear = (pca.inverse_transform(pca.transform(filled)) - filled) ** 2
         lost = np.where(measured, linear - error, 0.0).sum()
@@ -100,9 +118,9 @@ def gains_over_pca(model: FittedModel, parts: Iterable[TableLike], train: TableL
 def explained_share(model: FittedModel, X: TableLike) -> float:
     """Return the share of the variance of all columns that the code keeps; 0 if none varies."""
     rows = np.asarray(_dense(model.read(X)), np.float64)
-    inputs, measured = model.to_inputs(rows)
+    inputs, measured = _judged(model, rows)
     spread = np.where(measured, (inputs - _mean(inputs, measured)) ** 2, 0.0)
-    error = (model.decode_to_inputs(model.encode(rows), rows) - inputs) ** 2
+    error = _squared_error(model, rows, inputs)
     lost = float(np.where(measured, error, 0.0).sum())
     return 1 - lost / float(spread.sum()) if spread.any() else 0.0
 
@@ -185,7 +203,7 @@ def _linear(
     both = len(np.unique(np.vstack([known, rows]), axis=0))
     if both <= len(np.unique(known, axis=0)):
         raise DataError("all rows of X are rows of train; give rows that fit did not see")
-    train_inputs, there = model.to_inputs(known)
+    train_inputs, there = _judged(model, known)
     empty = (
         np.isnan(known).all(0) & ~np.isnan(rows).all(0) & ~np.asarray(model.scaling.empty_columns)
     )

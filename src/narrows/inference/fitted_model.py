@@ -206,32 +206,39 @@ class FittedModel:
         k = self.n_components
         return y[:, :k], y[:, k:] if y.shape[1] > k else None
 
-    def covariates(self, rows: Rows, n_rows: int) -> Matrix:
-        """Return what the decoder is given of rows, or of one row as often as is asked for.
+    def covariates(self, rows: Rows) -> Matrix | None:
+        """Return what the decoder is given of rows beside their codes, if anything."""
+        if not self.network.n_covariates:
+            return None
+
+        def own(network: Network, x: Tensor, observed: Tensor | None) -> Tensor:
+            beside = network.covariates(x, observed)
+            assert beside is not None
+            return beside
+
+        return self.map(rows, own, self.network.n_covariates)
+
+    def covariates_for(self, X: TableLike, n_rows: int) -> Matrix:
+        """Return the covariates of other rows for so many codes; one row's for all of them.
 
         Raises
         ------
         ParameterError
             If the model has no covariates, or there are not as many rows.
+        DataError
+            If X cannot be used as it is.
         """
-        n_covariates = self.network.n_covariates
-        if not n_covariates:
+        beside = self.covariates(self.read(X))
+        if beside is None:
             raise ParameterError(
                 "covariates= was given, but the model has none; fit with covariates= first"
             )
-        if rows.shape[0] not in (1, n_rows):
+        if len(beside) not in (1, n_rows):
             raise ParameterError(
-                f"covariates= has {rows.shape[0]} rows, and there are {n_rows} to decode; give as "
+                f"covariates= has {len(beside)} rows, and there are {n_rows} to decode; give as "
                 "many, or one for all"
             )
-
-        def read(network: Network, x: Tensor, observed: Tensor | None) -> Tensor:
-            beside = network.covariates(x, observed)
-            assert beside is not None
-            return beside
-
-        own = self.map(rows, read, n_covariates)
-        return np.broadcast_to(own, (n_rows, n_covariates))
+        return np.broadcast_to(beside, (n_rows, beside.shape[1]))
 
     def reconstruct(self, rows: Rows) -> Matrix:
         """Return rows encoded and decoded, in the units of the table, all cells filled."""
@@ -245,19 +252,17 @@ class FittedModel:
         """Return rows as the network sees them, a column per level, and what was measured of it."""
         return to_inputs(rows, self.scaling, self.layout)
 
-    def decode_to_inputs(self, codes: Matrix, rows: Rows | None = None) -> Matrix:
+    def decode_to_inputs(self, codes: Matrix, covariates: Matrix | None = None) -> Matrix:
         """Return the mean of what the network would see of the rows that codes stand for.
 
-        Beside the covariates of rows, where these are known and it has some.
+        Beside `covariates`, shape (n_samples, n_covariates), or else their means.
         """
 
         def decoded(network: Network, y: Tensor, observed: Tensor | None) -> Tensor:
             code, beside = self._apart(y)
             return self._mean_inputs(network.decode_raw(code, None, beside))
 
-        known = rows is not None and self.network.n_covariates > 0
-        both = _beside(codes, self.covariates(rows, len(codes)) if known else None)
-        return self.map(both, decoded, self.n_outputs, of_codes=True)
+        return self.map(_beside(codes, covariates), decoded, self.n_outputs, of_codes=True)
 
     def decoded_inputs(self, network: Network, codes: Tensor) -> Tensor:
         """Return the same for codes, by a network that may be another of its kind."""

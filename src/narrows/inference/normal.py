@@ -330,12 +330,12 @@ def best_share(estimate: Moments, rows: Tensor, observed: Tensor, hidden: Tensor
     judged = hidden & observed
     if not bool(judged.any()):
         return _usual_share(rows)
-    seen = observed & ~hidden
+    rest = observed & ~hidden
 
     @functools.cache
     def error(number: int) -> float:
         shrunk = covariance.shrunk(SHARES[number])
-        answer = NormalDistribution(mean, shrunk).roughly(rows, seen)
+        answer = NormalDistribution(mean, shrunk).roughly(rows, rest)
         return float((answer - rows).square()[judged].mean())
 
     best = SHARES.index(USUAL)

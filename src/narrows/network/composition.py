@@ -268,9 +268,16 @@ class Composition:
                 f"fusion={self.fusion!r} has parts of the code for single views, which have no "
                 "place for covariates; set fusion='intermediate'"
             )
-        if not self.architecture.accepts_extra_inputs:
+        holding = [
+            self._architecture(placed.view)
+            for placed in layout.views
+            if not set(placed.columns).isdisjoint(layout.covariates)
+        ]
+        for architecture in holding or [self.architecture]:
+            if architecture.accepts_extra_inputs:
+                continue
             raise CompositionError(
-                f"architecture={self.architecture!r} cannot take covariates beside a row, as where "
+                f"architecture={architecture!r} cannot take covariates beside a row, as where "
                 "a column lies means something there; set architecture='dense'"
             )
         return layout.input_columns(layout.covariates)

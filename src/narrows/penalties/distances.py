@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from narrows.core.forward_pass import ForwardPass
+from narrows.core.pairs import squared_distances
 from narrows.penalties.penalty import Penalty
 
 __all__ = ["Distances"]
@@ -55,25 +56,20 @@ class Distances(Penalty):
         x = forward.gathered(x.detach())
         if len(x) < 2:
             return code.sum() * 0.0
-        if measured is None:
-            wanted = _squares(x)
-        else:
-            seen = forward.gathered(measured.to(x.dtype))
-            both = seen @ seen.T
-            square, value = (x * seen).square(), x * seen
-            total = square @ seen.T
-            apart = (total + total.T - 2 * value @ value.T).clamp(min=0.0)
-            wanted = apart * x.shape[1] / both.clamp(min=1.0)
-        found = _squares(code)
-        miss = (found.clamp(min=TINY).sqrt() - wanted.sqrt()).square()
+        mask = None if measured is None else forward.gathered(measured.to(x.dtype))
+        wanted = squared_distances(x, x) if mask is None else _over_shared_cells(x, mask)
+        reached = squared_distances(code, code)
+        miss = (reached.clamp(min=TINY).sqrt() - wanted.sqrt()).square()
         weight = _pair_weights(forward, len(x), x)
         return 0.5 * (miss * weight).sum() / weight.sum().clamp(min=TINY)
 
 
-def _squares(rows: Tensor) -> Tensor:
-    """Return the squared distances between rows."""
-    norm = rows.square().sum(1)
-    return (norm[:, None] + norm[None] - 2 * rows @ rows.T).clamp(min=0.0)
+def _over_shared_cells(x: Tensor, mask: Tensor) -> Tensor:
+    """Return squared distances over the cells that both rows have, as if these were all cells."""
+    cells = x * mask
+    of_one = cells.square() @ mask.T
+    apart = (of_one + of_one.T - 2 * cells @ cells.T).clamp(min=0.0)
+    return apart * x.shape[1] / (mask @ mask.T).clamp(min=1.0)
 
 
 def _pair_weights(forward: ForwardPass, n_rows: int, x: Tensor) -> Tensor:

@@ -7,6 +7,7 @@ from torch import Tensor
 
 from narrows.core import checks
 from narrows.core.forward_pass import ForwardPass, NetworkView
+from narrows.core.pairs import squared_distances
 from narrows.core.types import Part
 from narrows.errors import CompositionError, ParameterError
 from narrows.penalties.penalty import Penalty
@@ -225,9 +226,7 @@ class MMD(Penalty):
         return within + self._kernel(other, other).mean() - 2 * between
 
     def _kernel(self, one: Tensor, other: Tensor) -> Tensor:
-        squared = (one.square().sum(1)[:, None] + other.square().sum(1) - 2 * one @ other.T).clamp(
-            min=0
-        )
+        squared = squared_distances(one, other)
         base = 2.0 * one.shape[1]
         widths = [base * scale for scale in self.scales]
         if self.kernel == "rbf":

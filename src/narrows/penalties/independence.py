@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from narrows.core.forward_pass import ForwardPass, NetworkView
+from narrows.core.pairs import squared_distances
 from narrows.core.training_rows import TrainingRows
 from narrows.errors import CompositionError
 from narrows.penalties.penalty import Penalty
@@ -38,7 +39,8 @@ class Independence(Penalty):
     Notes
     -----
     The estimate is the unbiased one of Song et al. over the rows of a batch, so it may be a little
-    below 0. Rows with a covariate that was not measured count as rows at its mean.
+    below 0. Rows with a covariate that was not measured count as rows at its mean; weights of rows
+    count nothing here.
 
     References
     ----------
@@ -100,8 +102,7 @@ class Independence(Penalty):
 
 def _kernel(rows: Tensor) -> Tensor:
     """Return exp(-d^2 / m) for all pairs of rows, m the mean of d^2, and 0 on the diagonal."""
-    norm = rows.square().sum(1)
-    square = (norm[:, None] + norm[None] - 2 * rows @ rows.T).clamp(min=0.0)
+    square = squared_distances(rows, rows)
     kernel = torch.exp(-square / square.mean().clamp(min=TINY))
     return kernel - torch.diag(kernel.diagonal())
 

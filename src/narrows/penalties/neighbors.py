@@ -55,9 +55,10 @@ class Neighbors(Penalty):
     (scaled; levels as columns; no covariates), a cell that was not measured at its column's mean;
     learned vectors of levels do not count; of more than 2,048 columns, through a random projection.
 
-    Held-out rows of trials and of early stopping are laid out with the others; those of
-    ``validation_data`` are placed among them afterwards, at the mean of their neighbours. The
-    layout is random: another ``random_state`` may turn it.
+    Weights of rows count in the term and not in the graph. Held-out rows of trials and of early
+    stopping are laid out with the others; those of ``validation_data`` are placed among them
+    afterwards, at the mean of their neighbours. The layout is random: another ``random_state`` may
+    turn it.
 
     References
     ----------
@@ -146,8 +147,8 @@ class Neighbors(Penalty):
         places[numbers] = points
         if len(rows.validation):
             others = rows.validation.cpu()
-            seen = (read(others) - middle).numpy()
-            places[others] = neighbor_map.among(x.numpy(), seen, points, n_neighbors)
+            moved = (read(others) - middle).numpy()
+            places[others] = neighbor_map.among(x.numpy(), moved, points, n_neighbors)
         own = copy.copy(self)
         own._places, own._unit = places, float(x.square().sum(1).mean())
         return own

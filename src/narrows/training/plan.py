@@ -8,7 +8,7 @@ from typing import Self
 import torch
 
 from narrows.core import checks
-from narrows.core.types import Named
+from narrows.core.types import Named, Part
 from narrows.corruptions import Corruption
 from narrows.data.layout import Layout
 from narrows.data.table import Table
@@ -192,7 +192,7 @@ def refuse_all_rows(parameters: Named) -> None:
             )
 
 
-def refuse_parts(parameters: Named) -> None:
+def refuse_parts(penalty: Part) -> None:
     """Refuse terms that look at all rows before training, for rows that come in parts.
 
     Raises
@@ -200,7 +200,6 @@ def refuse_parts(parameters: Named) -> None:
     CompositionError
         With the term.
     """
-    penalty = parameters["penalty"]
     terms = {} if penalty is None else Penalty.of(penalty).terms()
     for name, term in terms.items():
         if term.needs_rows:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
@@ -153,26 +154,26 @@ def _rows_of(network: Network, table: Table, randomness: Randomness, group: Grou
     @torch.no_grad()
     def inputs(numbers: Tensor) -> Tensor:
         taken = [table.take(part) for part in batches.in_order(numbers, size)]
-        seen = [network.to_inputs(batch.x, batch.observed)[0] for batch in taken]
-        return network.without_covariates(torch.cat(seen)).cpu()
+        shown = [network.to_inputs(batch.x, batch.observed)[0] for batch in taken]
+        return network.without_covariates(torch.cat(shown)).cpu()
 
-    if network.input_layer is None:
-        scaled = inputs
-    else:
+    @functools.cache  # made only if a term looks
+    def unit() -> Tensor:
+        assert network.input_layer is not None
         at_hand = table.at_hand.cpu()
         n_some = min(size, len(at_hand))
         some = at_hand[torch.arange(n_some) * len(at_hand) // n_some]
-        unit = network.input_layer.unit_scales(inputs(some).var(0, correction=0)).cpu()
+        return network.input_layer.unit_scales(inputs(some).var(0, correction=0)).cpu()
 
-        def scaled(numbers: Tensor) -> Tensor:
-            return inputs(numbers) * unit
+    def scaled(numbers: Tensor) -> Tensor:
+        return inputs(numbers) * unit()
 
     return TrainingRows(
         numbers=table.at_hand,
         validation=table.validation,
         n_rows=table.n_rows + len(table.validation),
         n_components=network.n_components,
-        inputs=scaled,
+        inputs=inputs if network.input_layer is None else scaled,
         seed=randomness.split.initial_seed(),
         shared=table.streams and not group.is_alone,
     )

@@ -24,6 +24,7 @@ from narrows import (
 )
 from narrows.core.training_rows import TrainingRows
 from narrows.errors import CompositionError, DataError, ParameterError
+from narrows.network.input_layer import InputLayer
 
 
 @pytest.fixture(scope="module")
@@ -168,6 +169,21 @@ def test_rows_of_a_source_have_places(digits, tmp_path) -> None:
     source = narrows.open_source(tmp_path / "rows.parquet")
     model = Autoencoder(2, penalty="neighbors", max_epochs=5, random_state=0).fit(source)
     assert 0 < model.history_[-1]["neighbors"] < model.history_[0]["neighbors"]
+
+
+def test_rows_are_looked_at_only_for_terms_that_look(digits, monkeypatch) -> None:
+    types = {0: "ordinal", 1: "categorical"}
+    settings = {"types": types, "init": "random", "max_epochs": 1, "random_state": 0}
+    looked = []
+    monkeypatch.setattr(
+        InputLayer,
+        "unit_scales",
+        lambda self, variances: looked.append(1) or torch.ones_like(variances),
+    )
+    Autoencoder(2, penalty=WeightDecay(), **settings).fit(digits[0])
+    assert not looked
+    Autoencoder(2, penalty="neighbors", **settings).fit(digits[0])
+    assert looked == [1]  # once, however often rows are read
 
 
 def test_wide_rows_are_narrowed_without_losing_their_neighbours() -> None:
