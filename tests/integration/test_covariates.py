@@ -250,6 +250,7 @@ def test_a_planted_batch_effect_leaves_the_code_and_the_class_stays() -> None:
     ("given", "error", "words"),
     [
         ({"covariates": ["town"]}, ParameterError, "town"),
+        ({"covariates": 5.5}, ParameterError, "covariates=5.5 must be a whole number"),
         ({"covariates": [*"abcdef", "site", "age"]}, ParameterError, "nothing is left"),
         ({"schedule": "layerwise"}, CompositionError, "joint"),
         ({"architecture": narrows.Convolutional("signal")}, CompositionError, "dense"),

@@ -149,7 +149,7 @@ def column_numbers(
     """
     if isinstance(columns, slice):
         return list(range(n_features))[columns]
-    if isinstance(columns, (str, int, np.integer)) and not isinstance(columns, bool):
+    if np.isscalar(columns) and not isinstance(columns, bool):
         columns = [columns]
     given = list(columns)
     if given and all(isinstance(column, (bool, np.bool_)) for column in given):
