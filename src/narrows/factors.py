@@ -35,7 +35,8 @@ class FactorTable:
         A row per view and component: view, component, explained, as
         `Autoencoder.explained_variance` has them; component is a name, or "total".
     columns : list of dict
-        The columns that move each component most: component, column, view, importance, loading.
+        The columns, covariates left out, that move each component most: component, column, view,
+        importance, loading.
         The loading is the importance with the sign of the correlation between column and
         component; it is missing of columns that are no numbers.
     associations : list of dict
@@ -167,10 +168,11 @@ def factor_table(
         ]
     for row in variance:
         row.pop("pca", None)
+    beside = {model.columns_[number]["column"] for number in model.layout_.covariates}
     columns = [
         {"component": name, **row}
         for name, ranked in zip(names, _ranked(model, X, codes), strict=True)
-        for row in ranked[:n_columns]
+        for row in [row for row in ranked if row["column"] not in beside][:n_columns]
     ]
     return FactorTable(variance, columns, _associations(codes, names, metadata))
 

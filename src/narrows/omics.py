@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -11,12 +11,14 @@ import scipy.sparse
 from sklearn.base import clone
 
 import narrows
-from narrows.core.types import Estimator, Json, Matrix
+from narrows.core import checks
+from narrows.core.types import Estimator, Json, Matrix, Named
 from narrows.data import reading
 from narrows.data.column import ColumnType
 from narrows.data.column_statistics import dense
 from narrows.data.column_types import Count
 from narrows.data.sources.annotated import AnnotatedRows, Modality, is_anndata, is_mudata
+from narrows.data.sources.obs_columns import PREFIX, VIEW, obs_column
 from narrows.data.sources.open_source import of_annotated
 from narrows.data.sources.source import MEMORY, Source, n_bytes
 from narrows.data.views import View
@@ -24,8 +26,9 @@ from narrows.errors import DataError, ParameterError
 from narrows.estimators.autoencoder import Autoencoder
 from narrows.factors import FactorTable, factor_table, loadings
 from narrows.inference.fitted_model import FittedModel
+from narrows.network.composition import BALANCES
 
-__all__ = ["factors", "fit", "transform"]
+__all__ = ["factors", "fit", "reconstruct", "transform"]
 
 LOOKED_AT = 1000  # rows that say whether a modality holds counts
 LOADING_ROWS = 1000  # that say which columns move a component
@@ -41,6 +44,7 @@ def fit(
     likelihood: Any = "auto",
     mask_var: str | None = "auto",
     target: str | None = None,
+    covariates: Sequence[str] | None = None,
     key: str = "narrows",
     memory: int | str = MEMORY,
     **settings: Any,
@@ -73,6 +77,10 @@ def fit(
         there is one, as in scanpy; None takes all.
     target : str, optional
         Column of ``obs`` with classes, numbers from 0, for a penalty that looks at them.
+    covariates : sequence of str, optional
+        Columns of ``obs`` that the decoder is given beside the code, such as ``["batch"]``: numbers
+        as they are, and the levels of anything else, of categories that are numbers, too. They do
+        not have to be in the code, and ``penalty=Independence()`` keeps them out of it.
     key : str, default="narrows"
         What the results are called.
     memory : int or str, default="512MB"
@@ -83,14 +91,15 @@ def fit(
     Returns
     -------
     Autoencoder
-        Fitted; its columns are the variables, ``modality__variable`` of a MuData.
+        Fitted; its columns are the variables, ``modality__variable`` of a MuData, and behind them
+        the covariates: ``obs__age``, and ``obs__batch=A`` for each level.
 
     Raises
     ------
     DataError
         If data are of another kind, or cannot be used as they are.
     ParameterError
-        If there is no such layer, variable mask, likelihood or setting.
+        If there is no such layer, variable mask, column of obs, likelihood or setting.
 
     Notes
     -----
@@ -114,26 +123,26 @@ def fit(
     (2638, 10)
     """
     _refuse_others(data)
-    rows = AnnotatedRows(data, layer, mask_var)
+    rows = AnnotatedRows(data, layer, mask_var, covariates)
     _check_names("likelihood", likelihood, [part.name for part in rows.modalities])
     kinds = {part.name: _kind(part, likelihood) for part in rows.modalities}
     model = Autoencoder(10) if estimator is None else clone(estimator)
     own = settings if n_components is None else {"n_components": n_components, **settings}
-    views = rows.views or {"X": slice(0, rows.shape[1])}
-    if rows.views or any(kinds.values()):
-        own["views"] = {
-            name: View(columns, types=kinds[name if rows.views else ""])
-            for name, columns in views.items()
-        }
     model.set_params(**own)
-    classes = None if target is None else _column(data, target)
+    model.set_params(**_columns(rows, kinds, model))
+    classes = None if target is None else obs_column(data.obs, target).to_numpy()
     if rows.is_backed:
         model.fit(of_annotated(rows, n_bytes(memory), target=classes))
     else:
         model.fit(rows.whole(), classes)
     if not rows.is_backed:  # whose rows have names
         _name_columns(model, rows.names)
-    _write(model, data, rows, key, {name: repr(kind) for name, kind in kinds.items()}, layer)
+    how = {
+        "layer": "X" if layer is None else str(layer),
+        "likelihood": {name or "X": repr(kind) for name, kind in kinds.items()},
+        "covariates": [] if covariates is None else list(covariates),
+    }
+    _write(model, data, rows, key, how)
     return model
 
 
@@ -161,10 +170,82 @@ def transform(
     ------
     DataError
         If a variable of fit is missing.
+    ParameterError
+        If a covariate of fit is no column of ``obs``.
     """
     _refuse_others(data)
     rows = _aligned(model, data, layer)
     data.obsm[f"X_{key}"] = _codes(model, rows)
+
+
+def reconstruct(
+    model: Autoencoder,
+    data: Any,
+    *,
+    covariates: Named | None = None,
+    layer: str | Mapping[str, str] | None = None,
+    key: str = "narrows",
+) -> None:
+    """Write what observations look like after the narrow channel into ``layers``.
+
+    Means, also of counts: of an observation with the mean total, if fit judged them beside their
+    totals. Variables that the model does not use are NaN. The layer is dense.
+
+    Parameters
+    ----------
+    model : Autoencoder
+        As `fit` returned it, or loaded.
+    data : AnnData or MuData
+        With the variables of fit; of a MuData each modality gets a layer.
+    covariates : mapping of str to value or array of shape (n_obs,), optional
+        What the decoder is told instead of what ``obs`` says: with ``{"batch": "A"}`` all look as
+        if they came from batch A.
+    layer : str or mapping of modality to str, optional
+        Which layer is read; the one that fit was given.
+    key : str, default="narrows"
+        Which layer is written.
+
+    Raises
+    ------
+    DataError
+        If a variable of fit is missing.
+    ParameterError
+        If the model has no such covariate.
+
+    Examples
+    --------
+    >>> from narrows import omics
+    >>> import anndata  # doctest: +SKIP
+    >>> cells = anndata.read_h5ad("cells.h5ad")  # doctest: +SKIP
+    >>> model = omics.fit(cells, n_components=10, covariates=["batch"])  # doctest: +SKIP
+    >>> omics.reconstruct(model, cells, covariates={"batch": "A"})  # doctest: +SKIP
+    >>> cells.layers["narrows"].shape == cells.shape  # doctest: +SKIP
+    True
+    """
+    _refuse_others(data)
+    rows, beside = _aligned(model, data, layer), None
+    if covariates is not None:
+        beside = _aligned(model, data, layer, _changed(data.obs, covariates, _covariates(model)))
+    fitted = _positional(model)
+    means = np.empty((rows.n_rows, rows.n_variables), np.float32)
+    for block in _blocks(rows.n_rows):
+        own = fitted.read(rows[block])
+        if beside is None:
+            decoded = fitted.reconstruct(own)
+        else:
+            decoded = fitted.decode(
+                fitted.encode(own), fitted.covariates(fitted.read(beside[block]))
+            )
+        means[block] = decoded[:, : rows.n_variables]
+    start = 0
+    for part in rows.modalities:
+        end = start + len(part.variables)
+        values = np.full(part.data.shape, np.nan, np.float32)
+        places = np.arange(rows.n_rows) if part.places is None else part.places
+        there = places >= 0
+        values[np.ix_(places[there], part.variables)] = means[there, start:end]
+        part.data.layers[key] = values
+        start = end
 
 
 def factors(
@@ -199,7 +280,7 @@ def factors(
     rows = _aligned(model, data, layer)
     chosen = _spread(rows.n_rows, LOADING_ROWS)
     wanted = list(data.obs.columns) if metadata is None else list(metadata)
-    beside = {name: _column(data, name)[chosen] for name in wanted}
+    beside = {name: obs_column(data.obs, name).to_numpy()[chosen] for name in wanted}
     return factor_table(model, _frame(rows, chosen), metadata=beside, n_columns=n_columns)
 
 
@@ -243,10 +324,26 @@ def _are_counts(cells: Matrix) -> bool:
     return bool(measured.size and (measured >= 0).all() and (measured == np.rint(measured)).all())
 
 
-def _column(data: Any, name: str) -> Any:
-    if name not in data.obs:
-        raise ParameterError(f"{name!r} is no column of obs: {', '.join(map(str, data.obs))}")
-    return data.obs[name].to_numpy()
+def _columns(rows: AnnotatedRows, kinds: Json, model: Autoencoder) -> Json:
+    """Return the settings that say which columns are what."""
+    n_variables, n_columns = rows.n_variables, rows.shape[1]
+    covariates = list(range(n_variables, n_columns))
+    settings: Json = {"covariates": covariates} if covariates else {}
+    if rows.views:
+        settings["views"] = {
+            name: View(columns, types=kinds[name])
+            for name, columns in rows.views.items()
+            if name in kinds
+        }
+        if covariates:
+            # One of them counts as one variable does.
+            share = len(covariates) * len(kinds) / n_variables
+            weight = share ** BALANCES[model.balance]
+            settings["views"][VIEW] = View(rows.views[VIEW], weight=weight)
+    elif kinds[""] is not None:
+        settings["views"] = {"X": View(slice(0, n_columns), types=kinds[""])}
+        settings["types"] = {**dict.fromkeys(covariates, "numeric"), **(model.types or {})}
+    return settings
 
 
 def _name_columns(model: Autoencoder, names: Sequence[str]) -> None:
@@ -265,19 +362,33 @@ def _positional(model: Autoencoder) -> FittedModel:
     return replace(fitted, reader=reader)
 
 
-def _aligned(model: Autoencoder, data: Any, layer: Any) -> AnnotatedRows:
-    """Return the rows of data with the variables of a model, in its order."""
-    rows = AnnotatedRows(data, layer, mask_var=None)
-    rows.select(list(model.feature_names_in_))
+def _covariates(model: Autoencoder) -> list[str]:
+    """Return what the columns of ``obs`` are called in a model, a name for each level."""
+    names = [str(model.feature_names_in_[number]) for number in model.layout_.covariates]
+    return [name for name in names if name.startswith(PREFIX)]
+
+
+def _aligned(model: Autoencoder, data: Any, layer: Any, obs: Any = None) -> AnnotatedRows:
+    """Return the rows of data with the columns of a model, in its order."""
+    rows, beside = AnnotatedRows(data, layer, mask_var=None), _covariates(model)
+    names = [name for name in model.feature_names_in_ if name not in set(beside)]
+    rows.select(names, beside, obs)
     return rows
+
+
+def _changed(obs: Any, values: Named, names: Sequence[str]) -> Any:
+    """Return an ``obs`` that says other things of the covariates of a model."""
+    there = list(dict.fromkeys(name.removeprefix(PREFIX).partition("=")[0] for name in names))
+    for name in values:
+        if name not in there:
+            advice = checks.nearest(name, there) or f"it has: {', '.join(there) or 'none'}"
+            raise ParameterError(f"the model has no covariate {name!r}; {advice}")
+    return obs.assign(**values)
 
 
 def _codes(model: Autoencoder, rows: AnnotatedRows) -> Matrix:
     fitted = _positional(model)
-    parts = [
-        fitted.encode(fitted.read(rows[slice(start, min(start + BLOCK, rows.n_rows))]))
-        for start in range(0, rows.n_rows, BLOCK)
-    ]
+    parts = [fitted.encode(fitted.read(rows[block])) for block in _blocks(rows.n_rows)]
     codes: Matrix = np.concatenate(parts).astype(np.float32)
     return codes
 
@@ -287,8 +398,7 @@ def _write(
     data: Any,
     rows: AnnotatedRows,
     key: str,
-    kinds: Json,
-    layer: Any,
+    how: Json,
 ) -> None:
     """Write codes, loadings, settings and history into what was fitted to."""
     data.obsm[f"X_{key}"] = _codes(model, rows)
@@ -305,12 +415,16 @@ def _write(
     data.uns[key] = {
         "version": narrows.__version__,
         "n_components": int(model.n_components_),
-        "n_variables": int(rows.shape[1]),
-        "layer": "X" if layer is None else str(layer),
-        "likelihood": {name or "X": kind for name, kind in kinds.items()},
+        "n_variables": rows.n_variables,
+        **how,
         "stop_reason": str(model.stop_reason_),
         "history": {name: np.array([row.get(name, np.nan) for row in history]) for name in numbers},
     }
+
+
+def _blocks(n_rows: int) -> Iterator[slice]:
+    for start in range(0, n_rows, BLOCK):
+        yield slice(start, min(start + BLOCK, n_rows))
 
 
 def _spread(n_rows: int, most: int) -> Matrix:
@@ -324,9 +438,9 @@ def _frame(rows: AnnotatedRows, chosen: Matrix) -> Any:
     import pandas as pd  # type: ignore[import-untyped]
 
     parts = []
-    for start in range(0, rows.n_rows, BLOCK):
-        own = chosen[(chosen >= start) & (chosen < start + BLOCK)] - start
+    for block in _blocks(rows.n_rows):
+        own = chosen[(chosen >= block.start) & (chosen < block.stop)] - block.start
         if len(own):
-            parts.append(dense(rows[slice(start, min(start + BLOCK, rows.n_rows))][own]))
+            parts.append(dense(rows[block][own]))
     index = np.asarray(rows.obs_names, dtype=object)[chosen]
     return pd.DataFrame(np.concatenate(parts), index=index, columns=rows.names)

@@ -205,6 +205,7 @@ def test_classes_of_obs_reach_a_penalty() -> None:
         ({"likelihood": "normal"}, ParameterError, "likelihood='normal' must be"),
         ({"mask_var": "chosen"}, ParameterError, "mask_var='chosen' is no column of var"),
         ({"target": "kind"}, ParameterError, "'kind' is no column of obs"),
+        ({"covariates": ["batch"]}, ParameterError, "'batch' is no column of obs"),
     ],
 )
 def test_what_is_not_there_is_said(options: Any, error: Any, message: str) -> None:
@@ -223,6 +224,121 @@ def test_very_many_variables_neither_hang_nor_grow() -> None:
     cells = Cells(scipy.sparse.random_array((60, 20_000), density=0.02, format="csr", rng=0))
     omics.fit(cells, n_components=2, likelihood=None, max_epochs=1, random_state=0)
     assert cells.varm["narrows"].shape == (20_000, 2)
+
+
+def in_batches(*, n_rows: int = 300, sparse: bool = True) -> Cells:
+    """Return counts, half of whose genes are counted three times as often in batch b."""
+    own = counted(n_rows).toarray()
+    batch = np.arange(n_rows) % 2 == 1
+    own[batch, :6] *= 3
+    cells = Cells(scipy.sparse.csr_array(own) if sparse else own)
+    cells.obs["batch"] = pd.Categorical(np.where(batch, "b", "a"))
+    cells.obs["age"] = np.linspace(20.0, 80.0, n_rows)
+    return cells
+
+
+@pytest.mark.parametrize("likelihood", ["auto", None])
+@pytest.mark.parametrize("sparse", [True, False])
+def test_covariates_stand_behind_the_variables(
+    likelihood: Any, sparse: bool, tmp_path: Path
+) -> None:
+    cells = in_batches(n_rows=80, sparse=sparse)
+    own: dict[str, Any] = {"likelihood": likelihood, **SETTINGS}
+    model = omics.fit(cells, n_components=2, covariates=["batch", "age"], **own)
+    assert list(model.feature_names_in_[12:]) == ["obs__batch=a", "obs__batch=b", "obs__age"]
+    assert model.layout_.covariates == (12, 13, 14)
+    assert {column["type"] for column in model.columns_[12:]} == {"numeric"}
+    assert cells.varm["narrows"].shape == (12, 2)
+    assert cells.uns["narrows"]["covariates"] == ["batch", "age"]
+    assert cells.uns["narrows"]["n_variables"] == 12
+    model.save(tmp_path / "model")
+    codes = cells.obsm["X_narrows"].copy()
+    omics.transform(narrows.load(tmp_path / "model"), cells)
+    np.testing.assert_array_equal(cells.obsm["X_narrows"], codes)
+    frame = pd.DataFrame(cells.X.toarray() if sparse else cells.X, columns=cells.var_names)
+    for level in ("a", "b"):
+        frame[f"obs__batch={level}"] = (cells.obs["batch"] == level).to_numpy(np.float32)
+    frame["obs__age"] = cells.obs["age"].to_numpy(np.float32)
+    np.testing.assert_allclose(model.transform(frame), codes, rtol=1e-4, atol=1e-5)
+    found = omics.factors(model, cells, n_columns=12)
+    assert {row["column"] for row in found.columns} == set(cells.var_names)
+
+
+def test_cells_are_given_back_as_another_batch_would_have_counted_them() -> None:
+    cells = in_batches()
+    own: dict[str, Any] = {"n_components": 2, "random_state": 0, "max_epochs": 60}
+    model = omics.fit(cells, covariates=["batch"], penalty=narrows.Independence(), **own)
+    b, codes = (cells.obs["batch"] == "b").to_numpy(), cells.obsm["X_narrows"]
+    apart = np.abs(codes[b].mean(0) - codes[~b].mean(0)) / codes.std(0)
+    assert (apart < 0.1).all()
+    omics.fit(cells, key="plain", **own)
+    plain = cells.obsm["X_plain"]
+    assert (np.abs(plain[b].mean(0) - plain[~b].mean(0)) / plain.std(0)).max() > 0.3
+    means = {}
+    for batch in ("a", "b"):
+        omics.reconstruct(model, cells, covariates={"batch": batch})
+        means[batch] = cells.layers["narrows"].mean(0)
+    # Half of the genes three times as often: beside the total 3 / 2, and 1 / 2 of the others.
+    ratio = means["b"] / means["a"]
+    assert (ratio[:6] > 1).all()
+    assert ratio[:6].mean() == pytest.approx(1.5, abs=0.4)
+    assert ratio[6:].mean() == pytest.approx(0.5, abs=0.3)
+    assert (ratio[6:] < 0.85).all()
+    omics.reconstruct(model, cells, key="own")
+    frame = pd.DataFrame(cells.X.toarray(), columns=cells.var_names)
+    for level, there in (("a", ~b), ("b", b)):
+        frame[f"obs__batch={level}"] = there.astype(np.float32)
+    whole = model.reconstruct(frame).to_numpy()[:, :12]
+    np.testing.assert_array_equal(np.rint(cells.layers["own"]), whole)
+    with pytest.raises(ParameterError, match="no covariate 'bach'; did you mean 'batch'"):
+        omics.reconstruct(model, cells, covariates={"bach": "a"})
+    without = omics.fit(cells, n_components=2, likelihood=None, **SETTINGS)
+    with pytest.raises(ParameterError, match="no covariate 'batch'; it has: none"):
+        omics.reconstruct(without, cells, covariates={"batch": "a"})
+
+
+def test_variables_that_are_not_used_are_not_given_back() -> None:
+    """And more cells than are passed through the network at a time."""
+    cells = Cells(counted(5000, 4), logs=np.log1p(counted(5000, 4).toarray()))
+    cells.var["highly_variable"] = [True, False, True, False]
+    model = omics.fit(cells, n_components=1, layer="logs", **SETTINGS)
+    omics.reconstruct(model, cells, layer="logs")
+    assert np.isnan(cells.layers["narrows"]).all(0).tolist() == [False, True, False, True]
+    assert np.isfinite(cells.layers["narrows"][:, ::2]).all()
+
+
+def test_modalities_beside_covariates() -> None:
+    first = Cells(counted(60), cells=[f"c{number}" for number in range(60)])
+    second = Cells(
+        np.random.default_rng(1).normal(size=(50, 5)).astype(np.float32),
+        cells=[f"c{number}" for number in range(79, 29, -1)],
+    )
+    both = Modalities({"rna": first, "adt": second})
+    both.obs["batch"] = np.where(np.arange(80) % 2, "a", "b")
+    model = omics.fit(both, n_components=2, covariates=["batch"], **SETTINGS)
+    assert [view.name for view in model.layout_.views] == ["rna", "adt", "obs"]
+    weights = model._fitted.objective.weights
+    assert weights[17:].mean() == pytest.approx(float(weights[:17].mean()), rel=0.2)
+    found = omics.factors(model, both)
+    assert {row["view"] for row in found.variance} == {"rna", "adt", "all"}
+    assert {row["view"] for row in found.columns} <= {"rna", "adt"}
+    omics.reconstruct(model, both, covariates={"batch": "a"})
+    assert first.layers["narrows"].shape == (60, 12)
+    assert np.isfinite(second.layers["narrows"]).all()
+    clash = Modalities({"obs": Cells(counted())})
+    clash.obs["batch"] = both.obs["batch"].to_numpy()
+    with pytest.raises(DataError, match="a modality is called 'obs'"):
+        omics.fit(clash, covariates=["batch"])
+
+
+def test_holes_in_covariates_are_taken_at_the_mean_where_rows_can_have_some() -> None:
+    dense, sparse = in_batches(sparse=False), in_batches()
+    for cells in (dense, sparse):
+        cells.obs.loc["c7", "batch"] = None
+    omics.fit(dense, n_components=2, covariates=["batch"], likelihood=None, **SETTINGS)
+    assert np.isfinite(dense.obsm["X_narrows"]).all()
+    with pytest.raises(DataError, match=r"obs\['batch'\] is missing, .* in 1 of 300 .* 'c7'"):
+        omics.fit(sparse, n_components=2, covariates=["batch"], likelihood=None, **SETTINGS)
 
 
 class TestWithAnndata:
@@ -269,6 +385,31 @@ class TestWithAnndata:
         np.testing.assert_allclose(
             backed.obsm["X_narrows"], cells.obsm["X_narrows"], rtol=1e-4, atol=1e-5
         )
+
+    def test_batches_of_cells_in_memory_and_on_the_disk(
+        self, cells: Any, anndata: Any, tmp_path: Path
+    ) -> None:
+        import scanpy
+
+        path = tmp_path / "cells.h5ad"
+        cells.write(path)
+        backed = anndata.read_h5ad(path, backed="r")
+        own: dict[str, Any] = {"covariates": ["phase", "percent_mito"], "max_epochs": 2}
+        model = omics.fit(backed, n_components=3, memory="200KB", random_state=0, **own)
+        omics.transform(model, cells)
+        np.testing.assert_allclose(
+            backed.obsm["X_narrows"], cells.obsm["X_narrows"], rtol=1e-4, atol=1e-5
+        )
+        omics.reconstruct(model, cells, covariates={"phase": "G1"})
+        assert cells.layers["narrows"].shape == cells.shape
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            scanpy.pp.neighbors(cells, use_rep="X_narrows")
+            omics.fit(cells, n_components=3, random_state=0, **own)
+            cells.write(tmp_path / "again.h5ad")
+        again = anndata.read_h5ad(tmp_path / "again.h5ad")
+        assert list(again.uns["narrows"]["covariates"]) == ["phase", "percent_mito"]
+        assert again.layers["narrows"].shape == cells.shape
 
     def test_a_mudata_with_cells_that_lack_a_modality(self, cells: Any, tmp_path: Path) -> None:
         mudata = pytest.importorskip("mudata", reason="needs the extra omics")

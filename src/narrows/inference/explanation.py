@@ -169,11 +169,15 @@ def _views(model: FittedModel) -> list[tuple[str, list[int]]]:
 
 
 def _parts(model: FittedModel) -> Iterator[tuple[str, list[int]]]:
-    """Yield the views, and the whole table as "all", with their outputs."""
+    """Yield the views, and the whole table as "all", with their outputs.
+
+    Not a view of covariates alone, of which the code is to keep nothing.
+    """
     layout = model.layout
     if len(layout.views) > 1:
         for name, columns in _views(model):
-            yield name, list(layout.output_columns(columns))
+            if not set(columns) <= set(layout.covariates):
+                yield name, list(layout.output_columns(columns))
     yield "all", list(layout.output_columns(range(layout.n_features)))
 
 

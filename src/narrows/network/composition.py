@@ -35,7 +35,8 @@ from narrows.penalties.penalty import Penalty
 # Of several views, so that one may be missing; chosen by benchmarks/fusion.py over three data sets.
 AUTO = ViewDropout(0.05) + GaussianNoise(0.2)
 LEAST_MASKED, MOST_MASKED = 0.1, 0.5  # of the cells, where a table with holes is trained so
-BALANCES = ("root", "views", "columns")
+# A column of a view of d columns counts as 1 / d to this power.
+BALANCES = {"root": 0.5, "views": 1.0, "columns": 0.0}
 
 
 @dataclass(frozen=True)
@@ -82,7 +83,7 @@ class Composition:
             loss=Loss.of(settings["loss"]),
             penalty=None if _absent(penalty) else Penalty.of(penalty),
             chosen_corruption=_corruption(corruption),
-            balance=checks.choice("balance", settings["balance"], BALANCES),
+            balance=checks.choice("balance", settings["balance"], tuple(BALANCES)),
             add_indicator=checks.boolean("add_indicator", settings["add_indicator"]),
         )
 
@@ -321,7 +322,7 @@ class Composition:
         A view of d columns counts as many as the balance says: 1 for "views", sqrt(d) for "root",
         d for "columns", times its own weight; together they count as the columns of the table.
         """
-        power = {"views": 1.0, "root": 0.5, "columns": 0.0}[self.balance]
+        power = BALANCES[self.balance]
         factors = [placed.view.weight * len(placed.columns) ** -power for placed in views]
         if len(views) < 2 or len(set(factors)) == 1:
             return None

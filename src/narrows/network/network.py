@@ -236,10 +236,12 @@ class Network(nn.Module):
         if not self.n_covariates:
             return None
         inputs, measured = self.to_inputs(x, observed)
-        own = inputs.index_select(1, self._covariates)
-        if measured is None:
-            return own
-        return own * measured.index_select(1, self._covariates)
+        own = self.covariates_of(inputs)
+        return own if measured is None else own * self.covariates_of(measured)
+
+    def covariates_of(self, inputs: Tensor) -> Tensor:
+        """Return the columns of inputs, as the blocks see them, that are covariates."""
+        return inputs.index_select(1, self._covariates)
 
     def without_covariates(self, inputs: Tensor) -> Tensor:
         """Return inputs with 0 where the decoder is given them beside the code."""

@@ -21,6 +21,7 @@ OTHERS = 0.1  # what other hidden units say at first, as a share of what they we
 POWERS = 4  # passes that turn random directions into the first components
 SPARE = 10  # directions beyond the components, for the same end
 EXACT = 128  # rows or columns up to which there is a direction for each: nothing is left out
+DOUBLED = 1e-6  # share of the largest variance below which covariates say what others say
 FLATTEST = 0.1  # least deviation that scores are divided by; how near 0 and 1 a sigmoid begins
 
 
@@ -63,6 +64,9 @@ def initialize_at_pca(
     signs, so that they cancel at first and part with the first step (Zhang, Xu, Luo & Ma, "A type
     of generalization error induced by initialization in deep neural networks", MSML 2020).
 
+    Where the decoder is given covariates, it is the PCA of what a regression on them leaves: the
+    code begins without anything that straight lines say of them.
+
     Parameters
     ----------
     network : Network
@@ -80,7 +84,7 @@ def initialize_at_pca(
         Whether it was done: not with no more rows than components, nor where they are too large to
         be squared.
     """
-    if len(rows) <= network.n_components:
+    if len(rows) <= _width(network):
         return False
     with torch.no_grad():
         components = _components(network, table, rows, generator)
@@ -92,24 +96,30 @@ def initialize_at_pca(
 
 def reason(network: Network, n_rows: int) -> str | None:
     """Return why a network cannot begin at a PCA of so many rows; None if it can."""
-    n_components = network.n_components
-    if not network.latent.is_identity or network.experts is not None or network.n_covariates:
-        return "the code is of another kind, or not all that the decoder sees"
+    width = _width(network)
+    if not network.latent.is_identity or network.experts is not None:
+        return "the code is of another kind"
     link = _unfit_link(network)
     if link is not None:
         return f"the output is {link}"
-    if n_components >= min(n_rows, network.n_features):
-        return f"there are not more than {n_components} rows and columns"
+    if width >= min(n_rows, network.n_features):
+        return f"there are not more than {width} rows and columns"
     layers = _Layers.of(network)
     if layers is None:
         return "a layer is no dense layer of its own weights"
     for part in layers.hidden:
         if part.activation.name != "relu":
             return f"a hidden layer is {part.activation.name}"
-        width = part.gives.stop - part.gives.start
-        if width < 2 * n_components:
-            return f"a hidden layer of {width} units is not twice as wide as the code"
+        n_units = part.gives.stop - part.gives.start
+        if n_units < 2 * width:
+            beside = " and the covariates" if network.n_covariates else ""
+            return f"a hidden layer of {n_units} units is not twice as wide as the code{beside}"
     return None if network.head_activation.name == "linear" else "the code is not linear"
+
+
+def _width(network: Network) -> int:
+    """Return how much the decoder is given: the code, and covariates beside it."""
+    return network.n_components + network.n_covariates
 
 
 def _unfit_link(network: Network) -> str | None:
@@ -153,16 +163,17 @@ class _Layers(NamedTuple):
 
 
 class _Linear(NamedTuple):
-    """A PCA: ``components`` has shape (n_components, n_features), of columns times ``unit``.
+    """A linear code of rows x: ``(x - mean) @ down.T``, from which ``mean + code @ up.T`` is made.
 
-    ``deviation`` is that of the scores, in units of the root of the columns' mean variance: so
-    weights are of one size whatever the units of the columns.
+    ``down`` has shape (width, n_inputs), ``up`` the transposed one. Behind the components of a PCA,
+    whose scores have deviation 1 where it is large enough, stand the covariates as they are.
+    ``base`` is what to say where code and covariates are 0.
     """
 
     mean: Tensor
-    unit: Tensor
-    components: Tensor
-    deviation: Tensor
+    down: Tensor
+    up: Tensor
+    base: Tensor
 
 
 def _components(
@@ -170,12 +181,11 @@ def _components(
 ) -> _Linear | None:
     """Return the PCA of rows as the network sees them; None where they are too large to be squared.
 
-    By a randomised range finder with power iterations (Halko, Martinsson & Tropp, 2011), of no more
-    rows than pass through a network at once, evenly spread.
+    Of no more rows than pass through a network at once, evenly spread.
     """
     n_components = network.n_components
     most = batches.rows_at_once(network.n_features)
-    n_taken = min(len(rows), max(n_components + 1, most))
+    n_taken = min(len(rows), max(_width(network) + 1, most))
     batch = table.take(rows[torch.arange(n_taken) * len(rows) // n_taken])
     x, observed = network.to_inputs(batch.x, batch.observed)
     weight = torch.ones_like(x[:, :1])
@@ -189,13 +199,44 @@ def _components(
         mean = (seen * x).sum(0) / seen.sum(0).clamp(min=torch.finfo(weight.dtype).tiny)
         x = (x - mean) * observed
     x *= (weight / weight.sum()).sqrt()
+    covariates = network.covariates_of(x)
     unit = x.new_ones(x.shape[1])
     if network.input_layer is not None:
         unit = network.input_layer.unit_scales(x.square().sum(0))
         x *= unit
+    slopes = _slopes(covariates, x)
+    if network.n_covariates:
+        x -= covariates @ slopes
     spread = (x.square().sum() / x.shape[1]).sqrt()
     if not bool(torch.isfinite(spread)):
         return None
+    components, deviation = _principal(x, n_components, generator)
+    size = (deviation / spread.clamp(min=torch.finfo(x.dtype).tiny)).clamp(min=FLATTEST)[:, None]
+    unit_or_one = unit.where(unit > 0, 1.0)
+    down, up = components * unit / size, (components * size).T / unit_or_one[:, None]
+    if not network.n_covariates:
+        return _Linear(mean, down, up, mean)
+    places = network.covariates_of(torch.eye(len(mean), dtype=mean.dtype, device=mean.device))
+    down -= (components / size) @ slopes.T @ places.T
+    beside = (slopes / unit_or_one).T
+    base = mean - beside @ (mean @ places)
+    return _Linear(mean, torch.cat([down, places.T]), torch.cat([up, beside], 1), base)
+
+
+def _slopes(covariates: Tensor, x: Tensor) -> Tensor:
+    """Return by how much columns grow with covariates, shape (n_covariates, n_inputs)."""
+    size = covariates.norm(dim=0).clamp(min=torch.finfo(x.dtype).tiny)
+    alike = (covariates / size).double()
+    inverse = torch.linalg.pinv(alike.T @ alike, rtol=DOUBLED, hermitian=True)
+    slopes: Tensor = inverse @ (alike.T @ x.double()) / size[:, None]
+    return slopes.to(x.dtype)
+
+
+def _principal(x: Tensor, n_components: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+    """Return the first components of rows, shape (n_components, n_inputs), and their deviations.
+
+    By a randomised range finder with power iterations (Halko, Martinsson & Tropp, 2011).
+    """
     exact = min(x.shape) <= EXACT
     n_drawn = min(x.shape) if exact else min(n_components + SPARE, *x.shape)
     powers = 1 if exact else POWERS
@@ -205,8 +246,7 @@ def _components(
     _, deviation, turn = torch.linalg.svd(x @ basis, full_matrices=False)
     components = (turn @ basis.T)[:n_components]
     largest = components.gather(1, components.abs().argmax(1, keepdim=True))
-    deviation = deviation[:n_components] / spread.clamp(min=torch.finfo(x.dtype).tiny)
-    return _Linear(mean, unit, components * largest.sign(), deviation.clamp(min=FLATTEST))
+    return components * largest.sign(), deviation[:n_components]
 
 
 def _write(network: Network, pca: _Linear) -> None:
@@ -218,8 +258,7 @@ def _write(network: Network, pca: _Linear) -> None:
     layers = _Layers.of(network)
     assert layers is not None
     mean = pca.mean
-    down = pca.components * pca.unit / pca.deviation[:, None]
-    up, base = _said(network, pca)
+    down, (up, base) = pca.down, _said(network, pca)
     one = torch.eye(len(down), dtype=mean.dtype, device=mean.device)
     if layers.hidden:
         down, up, one = torch.cat([down, -down]), torch.cat([up, -up], 1), torch.cat([one, -one])
@@ -242,16 +281,15 @@ def _write(network: Network, pca: _Linear) -> None:
 
 
 def _said(network: Network, pca: _Linear) -> tuple[Tensor, Tensor]:
-    """Return what to say of each component, and of a row at the mean, to first order."""
-    up, mean = (pca.components * pca.deviation[:, None]).T, pca.mean
+    """Return what to say of each component, and where all are 0, to first order."""
     if network.input_layer is not None:
-        slopes = network.input_layer.slopes().to(mean)
-        return slopes @ (up / pca.unit.where(pca.unit > 0, 1.0)[:, None]), slopes @ mean
+        slopes = network.input_layer.slopes().to(pca.mean)
+        return slopes @ pca.up, slopes @ pca.base
     if network.link.name == "sigmoid":
-        inside = mean.clamp(FLATTEST, 1 - FLATTEST)
+        inside = pca.mean.clamp(FLATTEST, 1 - FLATTEST)
         slope = inside * (1 - inside)
-        return up / slope[:, None], inside.logit()
-    return up, mean
+        return pca.up / slope[:, None], inside.logit() + (pca.base - pca.mean) / slope
+    return pca.up, pca.base
 
 
 def _write_between(layers: _Layers, one: Tensor) -> None:

@@ -111,6 +111,70 @@ def test_the_first_error_with_holes_is_that_of_the_pca_of_means(breast_cancer: A
     assert begun(z, still(8)) == pytest.approx(linear(z, 8), rel=1e-6)
 
 
+BESIDE = [3, 40, 41]  # columns of the digits that vary
+
+
+def apart(z: Any, n_components: int) -> float:
+    """Return the error of a regression on covariates, and of a PCA of what it leaves."""
+    filled = np.nan_to_num(z)
+    beside = filled[:, BESIDE]
+    left = filled - beside @ np.linalg.lstsq(beside, filled, rcond=None)[0]
+    return linear(np.where(np.isnan(z), np.nan, left), n_components)
+
+
+@pytest.mark.parametrize("hidden", [(64,), (64, 48)], ids=str)
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {},
+        {"views": HALVES, "fusion": "intermediate", "corruption": None},
+        {"views": HALVES, "fusion": "early", "corruption": None},
+    ],
+    ids=str,
+)
+def test_beside_covariates_the_first_error_is_that_of_the_pca_of_what_they_leave(
+    hidden: tuple[int, ...], settings: dict[str, Any], digits: Any
+) -> None:
+    z = standardised(digits)
+    model = still(8, covariates=BESIDE, architecture=Dense(hidden), **settings)
+    assert begun(z, model) == pytest.approx(apart(z, 8), rel=1e-6)
+    codes = model.transform(z)
+    assert np.abs(codes.T @ z[:, BESIDE]).max() < 1e-6 * len(z)
+    np.testing.assert_allclose(model.reconstruct(z)[:, BESIDE], z[:, BESIDE], atol=1e-6)
+
+
+def test_covariates_that_say_the_same_or_are_not_measured_do_not_stop_a_start(
+    digits: Any,
+) -> None:
+    z = standardised(digits)
+    z[:, 41] = -2 * z[:, 40]
+    assert begun(z, still(8, covariates=BESIDE)) == pytest.approx(apart(z, 8), rel=1e-6)
+    z[::7, BESIDE] = np.nan
+    z -= np.nanmean(z, axis=0)
+    assert begun(z, still(8, covariates=BESIDE)) == pytest.approx(apart(z, 8), rel=1e-6)
+
+
+def test_levels_beside_the_code_are_out_of_it_at_first(digits: Any) -> None:
+    rng = np.random.default_rng(0)
+    batch = rng.integers(3, size=len(digits))
+    shifted = digits + 20 * rng.normal(size=(3, 64))[batch]
+    table = pd.DataFrame(shifted).rename(columns=str).assign(batch=np.array(["a", "b", "c"])[batch])
+    model = still(5, covariates=["batch"], precision="float64").fit(table)
+    assert model.init_ == "pca"
+    codes = model.transform(table)
+    means = np.array([codes[batch == level].mean(0) for level in range(3)])
+    assert np.ptp(means, axis=0).max() < 1e-6 * codes.std()
+    moved = model.reconstruct(table, covariates=table.assign(batch="a")).drop(columns="batch")
+    means = np.array([moved.to_numpy()[batch == level].mean(0) for level in range(3)])
+    assert np.ptp(means, axis=0).max() < 1e-4 * shifted.std()
+
+
+def test_unscaled_covariates_far_from_zero_are_centred(digits: Any) -> None:
+    z = standardised(digits)
+    model = still(8, covariates=BESIDE)
+    assert begun(z + 5, model) == pytest.approx(apart(z, 8), rel=1e-6)
+
+
 def test_all_hidden_units_learn_from_the_second_step_on(breast_cancer: Any) -> None:
     """Those of the PCA are a few of 256; weights of the others must move too."""
     settings: dict[str, Any] = {"optimizer": "sgd", "learning_rate": 1e-3, "batch_size": 569}

@@ -12,9 +12,10 @@ from numpy.typing import NDArray
 
 from narrows.core.types import Matrix
 from narrows.data.column_statistics import Rows, dense
+from narrows.data.join_views import SEPARATOR
+from narrows.data.sources.obs_columns import PREFIX, VIEW, ObsColumns
 from narrows.errors import DataError, ParameterError
 
-SEPARATOR = "__"  # between the name of a modality and that of a variable, as in joined views
 CHOSEN = "highly_variable"  # the column of ``var`` that scanpy marks variables in
 
 
@@ -87,22 +88,32 @@ class AnnotatedRows:
     mask_var : str, "auto" or None
         Column of ``var`` that says which variables are columns. "auto" is "highly_variable" where
         there is one, as in scanpy; None takes all.
+    covariates : sequence of str, optional
+        Columns of ``obs`` that stand behind the variables, as `ObsColumns` has them.
 
     Raises
     ------
+    ParameterError
+        If there is no such layer, ``var`` or ``obs`` column.
     DataError
-        If it has no rows of numbers, or no such layer.
+        If it has no rows of numbers, or they cannot stand beside the covariates.
     """
 
     ndim = 2
 
-    def __init__(self, data: Any, layer: Any = None, mask_var: str | None = "auto") -> None:
+    def __init__(
+        self,
+        data: Any,
+        layer: Any = None,
+        mask_var: str | None = "auto",
+        covariates: Sequence[str] | None = None,
+    ) -> None:
         self.data = data
         self.modalities = _modalities(data, layer, mask_var)
         self.n_rows = int(data.shape[0])
-        self.shape = (self.n_rows, sum(len(part.variables) for part in self.modalities))
         self.obs_names = [str(name) for name in data.obs_names]
         self.filename = getattr(data, "filename", None)
+        self._stand_beside(None if covariates is None else ObsColumns.of(data.obs, covariates))
 
     @property
     def dtype(self) -> Any:
@@ -112,30 +123,43 @@ class AnnotatedRows:
     @property
     def names(self) -> list[str]:
         """What the columns are called."""
-        return [name for part in self.modalities for name in part.names]
+        beside = [] if self.beside is None else self.beside.names
+        return [name for part in self.modalities for name in part.names] + beside
+
+    @property
+    def n_variables(self) -> int:
+        """How many columns are variables; covariates stand behind them."""
+        return sum(len(part.variables) for part in self.modalities)
 
     @property
     def views(self) -> dict[str, slice]:
-        """Which columns are of which modality; empty of an AnnData."""
+        """Which columns are of which modality, or of ``obs``; empty of an AnnData."""
         views, start = {}, 0
         for part in self.modalities:
             end = start + len(part.variables)
             views[part.name] = slice(start, end)
             start = end
-        return views if any(views) else {}
+        if not any(views):
+            return {}
+        if self.beside is not None:
+            views[VIEW] = slice(start, start + len(self.beside.names))
+        return views
 
     @property
     def is_backed(self) -> bool:
         """Whether rows stay on the disk."""
         return any(bool(getattr(part.data, "isbacked", False)) for part in self.modalities)
 
-    def select(self, names: Sequence[str]) -> None:
-        """Have these columns only, in this order.
+    def select(self, names: Sequence[str], covariates: Sequence[str] = (), obs: Any = None) -> None:
+        """Have these columns only, in this order, and behind them these covariates of an ``obs``.
 
         Raises
         ------
+        ParameterError
+            If ``obs`` has no such covariate.
         DataError
-            If one is not there, or columns of a modality do not stand together.
+            If a variable is not there, columns of a modality do not stand together, or rows cannot
+            stand beside the covariates.
         """
         parts = []
         for part in self.modalities:
@@ -143,9 +167,10 @@ class AnnotatedRows:
             own = [places[name] for name in names if name in places]
             parts.append(replace(part, variables=np.array(own, dtype=np.int64)))
         self.modalities = [part for part in parts if len(part.variables)]
-        columns = self.names
-        self.shape = (self.n_rows, len(columns))
+        columns = [name for part in self.modalities for name in part.names]
         if columns == list(names):
+            obs = self.data.obs if obs is None else obs
+            self._stand_beside(ObsColumns.like(obs, covariates) if covariates else None)
             return
         there = set(columns)
         missing = [name for name in names if name not in there]
@@ -154,10 +179,40 @@ class AnnotatedRows:
         listed = ", ".join(map(repr, missing[:5]))
         raise DataError(f"{len(missing)} of {len(names)} variables are not there: {listed}")
 
+    def _stand_beside(self, beside: ObsColumns | None) -> None:
+        """Let covariates stand behind the variables; sparse rows have no place for holes in them.
+
+        Raises
+        ------
+        DataError
+            If they have some.
+        """
+        self.beside = beside
+        self.shape = (self.n_rows, self.n_variables + (0 if beside is None else len(beside.names)))
+        if beside is None:
+            return
+        if any(part.name == VIEW for part in self.modalities):
+            raise DataError(f"a modality is called {VIEW!r}, as covariates are; rename it")
+        missing = np.isnan(beside.values)
+        if not missing.any() or not all(_is_sparse(part) for part in self.modalities):
+            return
+        row = int(np.flatnonzero(missing.any(1))[0])
+        column = beside.names[int(np.flatnonzero(missing[row])[0])]
+        own = column.removeprefix(PREFIX).partition("=")[0]
+        raise DataError(
+            f"obs[{own!r}] is missing, or has a level that fit did not see, in "
+            f"{int(missing.any(1).sum())} of {self.n_rows:,} observations, the first "
+            f"{self.obs_names[row]!r}, and sparse rows have no holes; fill it, or leave these out"
+        )
+
     def __getitem__(self, rows: slice) -> Rows:
         """Return some rows: a CSR array if all modalities are sparse and have them all."""
         parts = [part.rows(rows) for part in self.modalities]
-        if all(scipy.sparse.issparse(part) for part in parts):
+        are_sparse = all(scipy.sparse.issparse(part) for part in parts)
+        if self.beside is not None:
+            beside = self.beside.values[rows]
+            parts.append(scipy.sparse.csr_array(beside) if are_sparse else beside)
+        if are_sparse:
             return scipy.sparse.csr_array(scipy.sparse.hstack(parts, format="csr"))
         joined: Matrix = np.hstack([np.asarray(dense(part)) for part in parts])
         return joined
@@ -165,6 +220,11 @@ class AnnotatedRows:
     def whole(self) -> Rows:
         """Return all rows."""
         return self[slice(0, self.n_rows)]
+
+
+def _is_sparse(part: Modality) -> bool:
+    """Return whether rows of a modality come sparse; one that lacks some fills them up."""
+    return part.places is None and bool(scipy.sparse.issparse(part.rows(slice(0, 1))))
 
 
 def _modalities(data: Any, layer: Any, mask_var: str | None) -> list[Modality]:
