@@ -868,7 +868,7 @@ class Autoencoder(
 
     @property
     def encoding_(self) -> Scaling:
-        """The name that ``scaling_`` had; it goes with the next release."""
+        """The name that ``scaling_`` had; it goes with 0.3."""
         return self.scaling_
 
     @property

@@ -383,7 +383,7 @@ class MarginalizedDenoisingAutoencoder(
 
     @property
     def encoding_(self) -> Scaling:
-        """The name that ``scaling_`` had; it goes with the next release."""
+        """The name that ``scaling_`` had; it goes with 0.3."""
         return self.scaling_
 
     def _map(self, X: TableLike, function: Callable[[Matrix], Matrix], width: int | None) -> Matrix:
