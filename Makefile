@@ -19,9 +19,9 @@ demo: $(READY)  ## fuse two real data sets; leaves models, codes and reports in 
 test: $(READY)  ## tests and the examples of the docstrings, and the ten slowest; WORKERS=2 processes
 	OMP_NUM_THREADS=1 $(BIN)/pytest -n $(WORKERS) --dist worksteal --durations 10 --doctest-modules src tests
 
-test-full: $(VENV)/.ready-ray $(VENV)/.ready-onnx $(VENV)/.ready-serve $(VENV)/.ready-observers  ## the same, slow tests in their full sizes included
-	$(BIN)/pytest --doctest-modules -m "" src tests
-	$(MAKE) test-omics
+test-full: $(VENV)/.ready-ray $(VENV)/.ready-onnx $(VENV)/.ready-serve $(VENV)/.ready-observers  ## the same, slow tests in full; ONLY=R6 those of one promise
+	$(BIN)/pytest --doctest-modules -m "$(if $(ONLY),promise(id='$(ONLY)'))" --promises docs/reliability.md src tests
+	$(if $(ONLY),,$(MAKE) test-omics)
 
 test-omics: $(VENV)-omics/.ready  ## AnnData and MuData, in an environment with an older pandas
 	$(VENV)-omics/bin/python -m pytest -p no:cacheprovider tests/unit/test_omics.py tests/unit/test_factors.py

@@ -24,6 +24,7 @@ from pyarrow import parquet
 from sklearn import datasets
 from torch import Tensor
 
+import promises
 from narrows.core.group import Group
 
 ROOT = Path(__file__).parents[1]
@@ -34,7 +35,33 @@ hypothesis.settings.register_profile("narrows", deadline=None, derandomize=True,
 hypothesis.settings.load_profile("narrows")
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--promises", metavar="PAGE", help="write what was tried of each into a page")
+
+
+def pytest_terminal_summary(
+    terminalreporter: pytest.TerminalReporter, config: pytest.Config
+) -> None:
+    page = config.getoption("--promises")
+    if page:
+        ran = terminalreporter.stats
+        reports = [report for kind in ("passed", "failed", "error") for report in ran.get(kind, [])]
+        terminalreporter.section("promises")
+        for line in promises.written(reports, ROOT / page):
+            terminalreporter.write_line(line)
+
+
+@pytest.fixture
+def tried(record_property: Callable[[str, object], None]) -> Callable[[int], None]:
+    """Return what a test of a promise says how many cases it has tried with."""
+    return lambda count: record_property("tried", count)
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        kept = item.get_closest_marker("promise")
+        if kept is not None:
+            item.user_properties.append(("promise", kept.kwargs["id"]))
     if torch.cuda.is_available():
         return
     skip = pytest.mark.skip(reason="needs a CUDA device")

@@ -107,6 +107,13 @@ class NonFiniteTensorError(ModelFileError):
     """A tensor holds NaN or infinity."""
 
 
+class SaveError(OSError, ModelFileError):
+    """A model was not saved, or not for certain; says why, and which one stands now."""
+
+    def __str__(self) -> str:
+        return str(self.strerror)
+
+
 class CorruptFileError(ModelFileError):
     """A file is truncated, altered, or not the file it should be."""
 

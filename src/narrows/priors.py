@@ -279,7 +279,7 @@ class Mixture(Prior):
         rays = self._rays(torch.arange(self.n_classes, device=code.device), code.dtype)
         across = torch.stack((-rays[:, 1], rays[:, 0]), 1)
         plane, beyond = code[:, :2], code[:, 2:]
-        components = _log_normal(plane @ rays.T - self.radius, self.spread)
+        components = _log_normal(plane @ rays.T - float(self.radius), self.spread)
         components = components + _log_normal(plane @ across.T, self.width)
         mixed = components.logsumexp(1) - math.log(self.n_classes)
         return mixed + _log_normal(beyond, self.spread).sum(1)
@@ -293,7 +293,7 @@ class Mixture(Prior):
         noise = chance.normal(*shape)
         rays = self._rays(classes, chance.dtype)
         across = torch.stack((-rays[:, 1], rays[:, 0]), 1)
-        along = self.radius + self.spread * noise[:, :1]
+        along = float(self.radius) + self.spread * noise[:, :1]
         plane = along * rays + self.width * noise[:, 1:2] * across
         return torch.cat((plane, self.spread * noise[:, 2:]), 1)
 
@@ -360,7 +360,7 @@ class SwissRoll(Prior):
         within_class = chance.uniform(shape[0])
         outwards = ((classes + within_class) / self.n_classes).sqrt()
         angle = 2 * math.pi * self.turns * outwards
-        roll = self.radius * outwards[:, None] * torch.stack((angle.cos(), angle.sin()), 1)
+        roll = float(self.radius) * outwards[:, None] * torch.stack((angle.cos(), angle.sin()), 1)
         thickness = chance.normal(*roll.shape)
         return roll + self.noise * thickness
 

@@ -20,6 +20,8 @@ from narrows import (
 )
 from narrows.errors import CollapseWarning, OvercompleteWarning
 
+pytestmark = pytest.mark.promise(id="R1")
+
 STOCHASTIC = {
     "check_sample_weight_equivalence_on_dense_data": (
         "mini-batches draw rows, so a row of weight 2 is not the same as the row twice"

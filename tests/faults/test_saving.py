@@ -19,7 +19,10 @@ from typing import Any
 import numpy as np
 import pytest
 
+from narrows.errors import ModelFileError
 from narrows.persistence import atomic_folder, files
+
+pytestmark = pytest.mark.promise(id="R3")
 
 OLD, NEW = 1.0, 2.0
 MODEL = "model"
@@ -42,17 +45,24 @@ def names(folder: Path) -> list[str]:
 
 
 class Disk:
-    """Fails the k-th operation that changes or syncs the disk, once."""
+    """Fails the k-th operation that changes or syncs the disk, and with ``for_good`` all after."""
 
-    def __init__(self, monkeypatch: pytest.MonkeyPatch, fail_at: int, number: int) -> None:
-        self.count, self.fail_at, self.number = 0, fail_at, number
+    def __init__(
+        self,
+        monkeypatch: pytest.MonkeyPatch,
+        fail_at: int,
+        number: int,
+        *,
+        for_good: bool = False,
+    ) -> None:
+        self.count, self.fail_at, self.number, self.for_good = 0, fail_at, number, for_good
         for name in ("fsync", "replace", "mkdir", "chmod"):
             monkeypatch.setattr(os, name, self.failing(getattr(os, name)))
         monkeypatch.setattr(builtins, "open", self.opening(builtins.open))
 
     def step(self) -> None:
         self.count += 1
-        if self.count == self.fail_at:
+        if self.count == self.fail_at or (self.for_good and self.count > self.fail_at):
             raise OSError(self.number, os.strerror(self.number))
 
     def failing(self, function: Callable[..., Any]) -> Callable[..., Any]:
@@ -96,10 +106,10 @@ class HalfWriting(io.RawIOBase):
         super().close()
 
 
-def failed_save(folder: Path, k: int, number: int) -> OSError | None:
+def failed_save(folder: Path, k: int, number: int, *, for_good: bool = False) -> OSError | None:
     """Save while the k-th operation fails, and return how that ended."""
     with pytest.MonkeyPatch.context() as monkeypatch:
-        Disk(monkeypatch, k, number)
+        Disk(monkeypatch, k, number, for_good=for_good)
         try:
             save(folder, NEW)
         except OSError as error:
@@ -125,6 +135,12 @@ def test_whichever_operation_fails_the_old_model_stands(
         if error is None:
             break
         assert error.errno == number
+        standing = "the model that stood there still does"
+        assert str(error).endswith(
+            standing if before == "an old model" else "no model stands there"
+        )
+        assert os.strerror(number) in str(error)
+        assert isinstance(error, ModelFileError)
         failures += 1
         assert names(folder) == there
         if before == "an old model":
@@ -132,6 +148,33 @@ def test_whichever_operation_fails_the_old_model_stands(
     assert loaded(folder) == NEW
     assert names(folder) == [MODEL]
     assert failures >= 12  # a folder, three files of three steps each, their folder, the renames
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EIO, errno.EINTR], ids=os.strerror)
+@pytest.mark.parametrize("before", ["an old model", "nothing"])
+def test_a_failed_save_says_which_model_stands_where_the_disk_fails_for_good(
+    before: str, number: int, tmp_path: Path
+) -> None:
+    said = set()
+    for k in range(1, 100):
+        folder = tmp_path / str(k)
+        folder.mkdir()
+        if before == "an old model":
+            save(folder, OLD)
+        error = failed_save(folder, k, number, for_good=True)
+        if error is None:
+            break
+        reason = str(error).split("; ")[-1]
+        said.add(reason)
+        if reason == "no model stands there":
+            assert before == "nothing"
+            with pytest.raises(ModelFileError):
+                loaded(folder)
+        else:
+            new = "the new model stands there, but the disk has not confirmed it"
+            assert loaded(folder) == (NEW if reason == new else OLD)
+    assert loaded(folder) == NEW
+    assert len(said) == 2
 
 
 def test_the_model_stands_aside_where_it_is_found_when_a_save_is_cut_off(

@@ -13,6 +13,8 @@ import pytest
 from narrows import Autoencoder, Masking
 from narrows.errors import ParameterError
 
+pytestmark = pytest.mark.promise(id="R13")
+
 SCRIPT = """
 import hashlib
 from sklearn.datasets import load_breast_cancer

@@ -21,6 +21,8 @@ import pyarrow as pa
 import pytest
 from pyarrow import parquet
 
+pytestmark = pytest.mark.promise(id="R5")
+
 SCRIPT = str(Path(__file__).with_name("fit_together.py"))
 SIZE = 3
 ON_SOURCE = ("basic", "sparse", "contractive", "layer by layer")

@@ -37,6 +37,8 @@ from narrows import (
 from narrows.errors import CheckpointError, InterruptedWarning
 from narrows.training.checkpoint import Session
 
+pytestmark = pytest.mark.promise(id="R4")
+
 SHORT = {"max_epochs": 3, "random_state": 0}
 VIEWS = {"a": [0, 1], "b": [2, 3, 4]}
 

@@ -23,6 +23,8 @@ from narrows import Autoencoder
 
 pytest.importorskip("fastapi_offline", reason="needs the extra serve")
 
+pytestmark = pytest.mark.promise(id="R11")
+
 RECEIVE_SECONDS = 2.0
 MOST_GROWTH = 0.05
 

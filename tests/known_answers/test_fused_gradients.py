@@ -41,6 +41,8 @@ from narrows.penalties.adversarial import Adversarial
 from narrows.training.history import EpochMeter
 from narrows.training.step import Step
 
+pytestmark = pytest.mark.promise(id="R2")
+
 Matrix = NDArray[np.float64]
 ELEMENTWISE = sorted(name for name in ACTIVATIONS if name != "binary")
 

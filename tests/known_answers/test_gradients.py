@@ -21,6 +21,8 @@ from narrows.network.network import Network
 from narrows.network.objective import Objective
 from narrows.penalties.weights import WeightDecay
 
+pytestmark = pytest.mark.promise(id="R2")
+
 LOSSES = sorted(Spec.members("loss"))
 SHAPES = [(1, 1), (1, 5), (7, 1), (4, 3), (9, 6), (2, 17)]
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
+import click
 import narwhals as nw
 import numpy as np
 import pyarrow as pa
 
-from narrows.cli import folder_output, join, models, output, places, tables
+from narrows.cli import folder_output, join, models, options, output, places, tables
 from narrows.core.types import TableLike
 from narrows.data import containers
 from narrows.data.formats import files
@@ -79,11 +80,12 @@ def _completed(chosen: tables.Chosen, fitted: Any, *, quiet: bool) -> tables.Cho
 def write(names: Sequence[str], values: Any, path: str, ids: pa.Table, *, quiet: bool) -> None:
     """Write a result, an array or a table, whole or not at all, and say where."""
     front = ids if ids.num_columns else None
+    safe = bool(click.get_current_context().meta.get(options.SAFE))
     with output.writing():
         if isinstance(values, pa.Table):
-            files.write_frame(values, path, front)
+            files.write_frame(values, path, front, safe=safe)
         else:
-            files.write_table(names, values, path, front)
+            files.write_table(names, values, path, front, safe=safe)
     if path != files.STANDARD_STREAM:
         columns = len(names) + ids.num_columns
         output.message(f"wrote {len(values):,} rows x {columns:,} columns to {path}", quiet=quiet)

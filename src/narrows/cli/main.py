@@ -11,7 +11,7 @@ from typing import Any, NoReturn
 import click
 
 import narrows
-from narrows.cli import exits
+from narrows.cli import exits, output
 
 # Named here, so that neither --help nor a typing error has to import what the verbs need.
 VERBS = {
@@ -95,6 +95,7 @@ def cli() -> None:
 
 def main() -> NoReturn:
     """Run the ``narrows`` command, and end the process."""
+    output.prepare_streams()
     try:
         cli()
     except SystemExit as done:

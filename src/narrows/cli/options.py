@@ -35,13 +35,31 @@ MODEL = click.argument("model", metavar="MODEL", type=click.Path())
 DATA = click.argument("data", metavar="DATA...", type=click.Path(), nargs=-1, required=True)
 TABLE = click.argument("data", metavar="DATA", type=click.Path())
 
-OUTPUT = click.option(
-    "-o",
-    "--output",
-    metavar="FILE",
-    default="-",
-    help="Where to write: .csv, .tsv, .parquet (or CSV to stdout, the default).",
+
+def _keep_safe(context: click.Context, _option: click.Parameter, value: bool) -> None:
+    context.meta[SAFE] = value
+
+
+SAFE = "narrows.safe_csv"  # in the context of a command: what is written is opened as a spreadsheet
+SAFE_CSV = click.option(
+    "--safe-csv",
+    is_flag=True,
+    expose_value=False,
+    callback=_keep_safe,
+    help="Text that a spreadsheet would compute (=, +, -, @ in front) gets a ' in front.",
 )
+
+
+def OUTPUT(function: Function) -> Function:  # noqa: N802 - an option as the others
+    """Add the options of where a result is written, and how."""
+    option = click.option(
+        "-o",
+        "--output",
+        metavar="FILE",
+        default="-",
+        help="Where to write: .csv, .tsv, .parquet (or CSV to stdout, the default).",
+    )
+    return option(SAFE_CSV(function))
 
 
 def _sizes(
@@ -154,6 +172,12 @@ _TEXT = (
         metavar="TEXT",
         multiple=True,
         help="Of a CSV file: a cell that says that nothing was measured (may be repeated).",
+    ),
+    click.option(
+        "--max-columns",
+        type=click.IntRange(1),
+        metavar="N",
+        help="Of a CSV file: how many columns it may have (100,000 by default).",
     ),
 )
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import json
 import math
 import os
+import re
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -28,14 +30,46 @@ class ClosedPipe(Exception):  # noqa: N818 - the reader has seen enough, which i
     """Whoever read stdout has gone."""
 
 
+# What a terminal obeys instead of showing it, and what turns the direction of a line.
+COMMANDS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069]")
+
+
+def harmless(text: str) -> str:
+    """Return a text as a terminal may show it: what it would obey as ``\\u001b``, as JSON has it.
+
+    Names of columns, levels and files may come from anybody.
+    """
+    return COMMANDS.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
+
+
+def prepare_streams() -> None:
+    """Make standard output and error such that writing to them can be reported.
+
+    What was closed is opened on nothing, so that no other file gets its number: messages are lost,
+    and data are refused. What an encoding lacks is escaped.
+    """
+    for number, name in ((1, "stdout"), (2, "stderr")):
+        if getattr(sys, name) is None:
+            flags = os.O_RDONLY if name == "stdout" else os.O_WRONLY
+            free = os.open(os.devnull, flags)
+            if free != number:
+                os.dup2(free, number)
+                os.close(free)
+            nowhere = open(number, "w", encoding="utf-8", closefd=False)  # noqa: SIM115 - it stays
+            setattr(sys, name, nowhere)
+        stream = getattr(sys, name)
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+
+
 def message(text: str, *, quiet: bool = False) -> None:
     """Write a line to stderr, unless asked to be quiet, or another process does."""
     if not quiet and rank() == 0:
-        _to_stderr(text)
+        _to_stderr(harmless(text))
 
 
 def _to_stderr(text: str) -> None:
-    with contextlib.suppress(BrokenPipeError):  # a message nobody reads is no reason to fail
+    with contextlib.suppress(OSError):  # a message nobody reads is no reason to fail
         click.echo(text, err=True)
 
 
@@ -47,14 +81,15 @@ def counted(number: int, thing: str) -> str:
 def error(reason: str, *, own: bool = False) -> None:
     """Write an error to stderr; ``own`` says that other processes may not have it."""
     if rank() == 0:
-        _to_stderr(f"{_paint('error:', 'red')} {reason}")
+        _to_stderr(f"{_paint('error:', 'red')} {harmless(reason)}")
     elif own:
-        _to_stderr(f"{_paint('error:', 'red')} in process {rank()}: {reason}")
+        _to_stderr(f"{_paint('error:', 'red')} in process {rank()}: {harmless(reason)}")
 
 
 def warning(reason: object) -> None:
     """Write a warning to stderr."""
-    message(f"{_paint('warning:', 'yellow')} {reason}")
+    if rank() == 0:
+        _to_stderr(f"{_paint('warning:', 'yellow')} {harmless(str(reason))}")
 
 
 @contextlib.contextmanager
@@ -86,7 +121,12 @@ def _abandon_stdout() -> None:
 
 
 def text(content: str) -> None:
-    """Write a text to stdout."""
+    """Write a text to stdout, nothing in it that a terminal would obey."""
+    styled(harmless(content))
+
+
+def styled(content: str) -> None:
+    """Write a text to stdout whose colours are to be obeyed; names in it are `harmless` already."""
     with writing():
         sys.stdout.write(content if content.endswith("\n") else f"{content}\n")
 
@@ -105,7 +145,7 @@ def table(content: Table) -> None:
     console = Console(file=sys.stdout, width=None if terminal else WIDE, highlight=False)
     with console.capture() as captured:
         console.print(content)
-    text("\n".join(line.rstrip() for line in captured.get().splitlines()))
+    styled("\n".join(line.rstrip() for line in captured.get().split("\n")).rstrip("\n"))
 
 
 def some_of(
@@ -135,7 +175,7 @@ def shown(value: object) -> str:
     """Return a value of a table as text: floats with six digits, nothing for None."""
     if value is None:
         return ""
-    return f"{value:.6g}" if isinstance(value, float) else str(value)
+    return f"{value:.6g}" if isinstance(value, float) else harmless(str(value))
 
 
 def _paint(word: str, color: str) -> str:

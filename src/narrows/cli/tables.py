@@ -162,7 +162,7 @@ def features(
         If a column is a row index, holds dates, infinite cells, or text that is no category.
     """
     _refuse_index(table, where)
-    _refuse_times(table, where)
+    _refuse_other_types(table, where)
     table = pa.table({name: files.emptied(table[name]) for name in table.column_names})
     levelled = {name for name in table.column_names if files.holds_text(table[name].type)}
     if text is not None:
@@ -248,7 +248,7 @@ def _refuse_index(table: pa.Table, where: str) -> None:
             )
 
 
-def _refuse_times(table: pa.Table, where: str) -> None:
+def _refuse_other_types(table: pa.Table, where: str) -> None:
     for name in table.column_names:
         kind = table[name].type
         if pa.types.is_temporal(kind):
@@ -261,6 +261,11 @@ def _refuse_times(table: pa.Table, where: str) -> None:
             raise SourceError(
                 f"{where}: column {name!r} holds {kind}; spread it over columns of single values, "
                 f"or leave it out with --drop '{name}'"
+            )
+        if not (is_numeric(kind) or files.holds_text(kind)):
+            raise SourceError(
+                f"{where}: column {name!r} holds {kind}, which is neither numbers nor text; leave "
+                f"it out with --drop '{name}', or carry it along with --id '{name}'"
             )
 
 

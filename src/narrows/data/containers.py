@@ -92,11 +92,11 @@ def opened(X: TableLike, n_features: int | None = None) -> TableLike:
     if nw.dependencies.is_pandas_dataframe(X):
         return _flat(X)
     if nw.dependencies.is_into_dataframe(X):
-        return X
+        return _without_views(X) if nw.dependencies.is_pyarrow_table(X) else X
     if is_record_batch(X):
         import pyarrow as pa
 
-        return pa.Table.from_batches([X])
+        return _without_views(pa.Table.from_batches([X]))
     if isinstance(X, torch.Tensor):
         X = X.detach().to_dense().resolve_conj().cpu()
         return opened((X.float() if X.dtype == torch.bfloat16 else X).numpy(), n_features)
@@ -108,6 +108,16 @@ def opened(X: TableLike, n_features: int | None = None) -> TableLike:
     if shape is not None and (shape.is_list or isinstance(X, np.ndarray)):
         X = shape.flat(X, n_features)
     return _array(X) if isinstance(X, np.ndarray) else X
+
+
+def _without_views(X: TableLike) -> TableLike:
+    """Return a table of pyarrow without text in views, for which Arrow has few functions."""
+    import pyarrow as pa
+
+    for number, field in enumerate(X.schema):
+        if pa.types.is_string_view(field.type):
+            X = X.set_column(number, field.name, X.column(number).cast(pa.large_string()))
+    return X
 
 
 def _refuse_container(X: TableLike) -> None:

@@ -99,10 +99,20 @@ class Frame:
         labels = [tuple(label) if isinstance(label, list) else label for label in data["labels"]]
         if not all(_is_label(label) for label in labels):
             raise TypeError("a column is called by neither text nor a number")
+        named = all(isinstance(label, str) for label in labels)
+        if library != "pandas" and not (named and len(set(labels)) == len(labels)):
+            raise ValueError(f"columns of {library} are called by texts that differ")
         dtypes = [_dtype_named(library, name) for name in data["dtypes"]]
         if len(dtypes) != len(labels):
             raise ValueError(f"{len(dtypes)} dtypes for {len(labels)} columns")
-        return cls(library, tuple(labels), tuple(dtypes), tuple(data["axis"]))
+        axis = data["axis"]
+        in_levels = bool(labels) and all(isinstance(label, tuple) for label in labels)
+        n_levels = max(map(len, labels)) if in_levels else 1
+        if not all(name is None or isinstance(name, str) for name in axis):
+            raise TypeError("the axis of the columns is called by no text")
+        if len(axis) not in (0, n_levels):
+            raise ValueError(f"{len(axis)} names for {n_levels} levels of columns")
+        return cls(library, tuple(labels), tuple(dtypes), tuple(axis))
 
     def described(self) -> Json:
         """Return the frame as plain data for JSON; dtypes that a name does not say are left out."""

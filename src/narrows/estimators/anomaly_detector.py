@@ -147,12 +147,7 @@ class AnomalyDetector(
         DataError
             If X cannot be used as it is.
         """
-        checks.choice("method", self.method, METHODS)
-        checks.choice("threshold", self.threshold, THRESHOLDS)
-        share = checks.number(
-            "contamination", self.contamination, low=0, high=0.5, include_low=False
-        )
-        factor = checks.number("n_deviations", self.n_deviations, low=0)
+        share, factor = self._checked_settings()
         if nested.is_frozen(self.autoencoder):
             taken = Taken.some_of(X, None, sample_weight)
         else:
@@ -325,6 +320,21 @@ class AnomalyDetector(
             detector=self,
         )
 
+    def _checked_settings(self) -> tuple[float, float]:
+        """Return the contamination and the number of deviations.
+
+        Raises
+        ------
+        ParameterError
+            If a setting, one of these or another, cannot be.
+        """
+        checks.choice("method", self.method, METHODS)
+        checks.choice("threshold", self.threshold, THRESHOLDS)
+        return (
+            checks.number("contamination", self.contamination, low=0, high=0.5, include_low=False),
+            checks.number("n_deviations", self.n_deviations, low=0),
+        )
+
     def _weights(self) -> tuple[float, float]:
         """Return what an error and a distance count."""
         method = settings_of_fit(self)["method"]
@@ -486,11 +496,15 @@ class AnomalyDetector(
             self.offset_ = checks.number("offset", state.fitted["offset"])
             # Files of versions before there were distances judge by the error alone.
             units = state.fitted.get("units", [1.0, 1.0])
-            error, distance = (checks.number("units", unit, low=0) for unit in units)
+            error, distance = (
+                checks.number("units", unit, low=0, include_low=False) for unit in units
+            )
+            self._checked_settings()
             student = state.fitted.get("student")
             shapes = strangeness_state.shapes(student, autoencoder._fitted.n_outputs)
             shapes |= score_state.shapes(state.tensors)
             stored.restore_columns(self, state.fitted, autoencoder.n_features_in_)
+            stored.check_same_columns(self, autoencoder)
         files.check_tensors(state.tensors, shapes)
         self.units_ = error, distance
         self._student = strangeness_state.restored(student, state.tensors)

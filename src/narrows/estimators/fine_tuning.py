@@ -385,6 +385,7 @@ class FineTuned(
                 outline = Head(widths)
             shapes = {f"head.{name}": tuple(p.shape) for name, p in outline.named_parameters()}
             stored.restore_columns(self, state.fitted, encoder.n_features_in_)
+            stored.check_same_columns(self, encoder)
             stored.restore_training(self, state.fitted)
         expected = {**shapes, **self._extra_shapes(n_outputs)}
         files.check_tensors(state.tensors, expected)

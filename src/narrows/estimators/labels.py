@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -14,6 +15,7 @@ from narrows.data.sources.source import Beside, Source
 from narrows.data.sources.target_source import NO_TARGET
 from narrows.errors import DataError, ParameterError, SourceError
 
+DTYPE = re.compile(r"[<>|=]?(?P<kind>[biufU])(?P<size>[0-9]{1,9})")
 KINDS: dict[str, type] = {"bool": bool, "int": int, "float": float, "str": str}
 MOST_CLASSES = 100_000  # of a source: more are no classes, but names of rows
 
@@ -151,6 +153,13 @@ def restored(data: Any) -> Matrix:
         raise TypeError("classes are not all of one type")
     if type(values[0]).__name__ not in KINDS:
         raise TypeError("classes are neither text nor numbers nor booleans")
-    if dtype != "object" and np.dtype(dtype).kind not in "biufU":
-        raise TypeError(f"classes cannot have dtype {dtype!r}")
+    if dtype == "object":
+        return np.asarray(values, dtype=object)
+    # numpy reads more than a name in the text of a dtype, so that it is given none of the file's.
+    match = DTYPE.fullmatch(dtype) if isinstance(dtype, str) else None
+    if match is None:
+        raise TypeError(f"classes cannot have dtype {str(dtype)[:100]!r}")
+    if match["kind"] == "U":
+        longest = max(len(str(value)) for value in values)
+        return np.asarray(values, dtype=f"U{min(int(match['size']), 2 * longest + 1)}")
     return np.asarray(values, dtype=dtype)

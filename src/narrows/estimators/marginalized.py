@@ -146,13 +146,7 @@ class MarginalizedDenoisingAutoencoder(
         DataError
             If X cannot be used as it is.
         """
-        n_layers = checks.integer("n_layers", self.n_layers, low=1)
-        probability = checks.number(
-            "probability", self.probability, low=0, high=1, include_high=False
-        )
-        ridge = checks.number("ridge", self.ridge, low=0)
-        checks.choice("activation", self.activation, ACTIVATIONS)
-        checks.choice("output", self.output, ["all", "last"])
+        n_layers, probability, ridge = self._checked_settings()
         rows, weight, _ = reading.apply_sample_weight(
             reading.read(self, X, reset=True), sample_weight
         )
@@ -167,6 +161,22 @@ class MarginalizedDenoisingAutoencoder(
         some = np.unique(np.linspace(0, rows.shape[0] - 1, scoring.MOST_SCORED, dtype=np.int64))
         self.score_percentiles_ = scoring.percentiles_of(self._scores(rows[some]))
         return self
+
+    def _checked_settings(self) -> tuple[int, float, float]:
+        """Return how many layers, how often a cell is hidden, and the ridge.
+
+        Raises
+        ------
+        ParameterError
+            If a setting, one of these or another, cannot be.
+        """
+        checks.choice("activation", self.activation, ACTIVATIONS)
+        checks.choice("output", self.output, ["all", "last"])
+        return (
+            checks.integer("n_layers", self.n_layers, low=1),
+            checks.number("probability", self.probability, low=0, high=1, include_high=False),
+            checks.number("ridge", self.ridge, low=0),
+        )
 
     def transform(self, X: TableLike) -> Matrix:
         """Return the features of rows: the scaled input and the activations of the layers.
@@ -411,7 +421,7 @@ class MarginalizedDenoisingAutoencoder(
     def _restore(self, state: State) -> None:
         with stored.described():
             n_features = checks.integer("n_features_in", state.fitted["n_features_in"], low=1)
-            n_layers = checks.integer("n_layers", self.n_layers, low=1)
+            n_layers, _, _ = self._checked_settings()
             shapes: dict[str, tuple[int, ...]] = {"weights": (n_layers, n_features, n_features + 1)}
             if stored.boolean("scaled", state.fitted["scaled"]):
                 shapes |= {"scaling.center": (n_features,), "scaling.scale": (n_features,)}

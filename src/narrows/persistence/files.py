@@ -29,6 +29,7 @@ from narrows.errors import (
     MissingTensorError,
     ModelFileError,
     NonFiniteTensorError,
+    SaveError,
     SchemaVersionError,
     TensorShapeError,
 )
@@ -63,6 +64,13 @@ SCHEMA = (1, 0)  # major, minor: a newer minor adds what an older reader may ign
 
 
 MAX_JSON_BYTES = 64 << 20
+
+
+# A file may take so many bytes of memory beyond its own; a value of JSON takes up to so many.
+FREE_BYTES, VALUE_BYTES = 100_000_000, 100
+
+
+LONGEST_NUMBER = 20  # digits: of 64 bits and a sign
 
 
 MAX_READS = 100  # a folder that is replaced again and again while it is read
@@ -103,8 +111,8 @@ def write(folder: str | os.PathLike[str], config: Named, tensors: Arrays, card: 
     ModelFileError
         If something other than a model directory stands there, the parent is missing, or the
         config has a number that JSON lacks.
-    OSError
-        If the disk refuses; what stood there before still stands.
+    SaveError
+        If the disk refuses, an OSError of the same number; it says which model stands.
     """
     target = Path(os.path.abspath(folder))
     _refuse_target(target)
@@ -115,6 +123,20 @@ def write(folder: str | os.PathLike[str], config: Named, tensors: Arrays, card: 
         "sha256": {name: hashlib.sha256(content).hexdigest() for name, content in files.items()},
     }
     files[CONFIG] = _as_json(described)
+    try:
+        _put(target, files)
+    except OSError as error:
+        size = sum(map(len, files.values()))
+        raise SaveError(
+            error.errno,
+            f"cannot save {target}: {error.strerror} ({size:,} bytes are needed beside what is "
+            f"there); {_standing(target, files[CONFIG])}",
+        ) from error
+    clear_abandoned(target)
+
+
+def _put(target: Path, files: Mapping[str, bytes]) -> None:
+    """Write files beside a target, and rename them into its place."""
     with workspace(target) as temporary:
         for name, content in files.items():
             write_synced(temporary / name, content)
@@ -123,7 +145,17 @@ def write(folder: str | os.PathLike[str], config: Named, tensors: Arrays, card: 
             temporary.chmod(stat.S_IMODE(mode) | stat.S_IRWXU)
         sync_folder(temporary)
         swap(temporary, target)
-    clear_abandoned(target)
+
+
+def _standing(target: Path, config: bytes) -> str:
+    """Return which model stands after a save that failed, in words."""
+    try:
+        there = (current(target) / CONFIG).read_bytes()
+    except (OSError, ModelFileError):
+        return "no model stands there"
+    if there == config:
+        return "the new model stands there, but the disk has not confirmed it"
+    return "the model that stood there still does"
 
 
 def read(folder: str | os.PathLike[str]) -> Saved:
@@ -196,6 +228,12 @@ def _as_json(described: Named) -> bytes:
             f"{CONFIG} would have {len(text)} bytes, above the {MAX_JSON_BYTES} that can be read; "
             "shorten history_ or the names of the columns"
         )
+    try:
+        _check_values(text)
+    except ValueError as error:
+        raise ModelFileError(
+            f"{CONFIG} could not be read again: {error}; fit the model to fewer columns or levels"
+        ) from error
     return text
 
 
@@ -308,13 +346,28 @@ def _read_config(path: Path) -> Json:
 
 
 def _parse_json(content: bytes) -> JsonValue:
-    """Return what UTF-8 JSON says; a number beyond float64 or a repeated key is a ValueError."""
+    """Return what UTF-8 JSON says.
+
+    Raises
+    ------
+    ValueError
+        If it is none, has a number beyond float64, a repeated key, or so many values that they take
+        much more memory than the file.
+    """
+    _check_values(content)
     return json.loads(
         content.decode(),
         parse_constant=_finite_number,
         parse_float=_finite_number,
+        parse_int=_whole_number,
         object_pairs_hook=_unique,
     )
+
+
+def _check_values(content: bytes) -> None:
+    n_values = sum(map(content.count, (b",", b"[", b"{")))
+    if n_values * VALUE_BYTES > len(content) + FREE_BYTES:
+        raise ValueError(f"some {n_values} values in {len(content)} bytes are too many")
 
 
 def _finite_number(text: str) -> float:
@@ -322,6 +375,12 @@ def _finite_number(text: str) -> float:
     if not math.isfinite(value):
         raise ValueError(f"{text} is not a number a model file may hold")
     return value
+
+
+def _whole_number(text: str) -> int:
+    if len(text) > LONGEST_NUMBER:
+        raise ValueError(f"{text[:LONGEST_NUMBER]}... is longer than a number may be")
+    return int(text)
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> Json:

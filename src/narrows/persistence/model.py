@@ -17,8 +17,8 @@ from narrows.core.fit_settings import copied_settings, written_settings
 from narrows.core.isolation import isolate_methods
 from narrows.core.spec import Spec, set_nested
 from narrows.core.types import Estimator, Json, JsonValue, Named, Part
-from narrows.errors import TensorShapeError, UnknownNameError
-from narrows.persistence import config, files, stored
+from narrows.errors import ModelFileError, UnknownNameError
+from narrows.persistence import amounts, config, files, stored
 from narrows.persistence.card import model_card
 
 Register = Mapping[str, type[Any]]
@@ -87,6 +87,7 @@ class Storable:
         """
         check_is_fitted(self)
         config, tensors = _config(self)
+        _check_readable(config, tensors)
         files.write(folder, config, tensors, model_card(self, config))
 
     def _state(self) -> State:
@@ -116,9 +117,10 @@ def restore(register: Register, saved: files.Saved, given: Named | None = None) 
     """
     config = saved.config
     cls = _known(register, config.get("estimator"))
+    amounts.check(config, saved.tensors)
     with stored.described():
         given = {} if given is None else given
-        estimator = _unfitted(register, cls, config["settings"], len(saved.tensors), given)
+        estimator = _unfitted(register, cls, config["settings"], given)
         inner = config.get("parts", {})
         if not isinstance(inner, dict) or not isinstance(config["fitted"], dict):
             raise TypeError("fitted or parts is no object")
@@ -154,6 +156,23 @@ def _config(estimator: Estimator) -> tuple[Json, files.Arrays]:
     return config, tensors
 
 
+def _check_readable(config: Named, tensors: files.Arrays) -> None:
+    """Refuse to write what `restore` would refuse to read.
+
+    Raises
+    ------
+    ModelFileError
+        If the config asks for more than its tensors account for.
+    """
+    try:
+        amounts.check(config, tensors)
+    except ModelFileError as error:
+        raise ModelFileError(
+            f"the model could not be read again, so it is not written: {error}; fit it to fewer "
+            "levels or columns, or for fewer epochs"
+        ) from error
+
+
 def _settings(estimator: Estimator) -> Json:
     settings = written_settings(estimator)
     if not isinstance(settings.get("random_state"), (numbers.Integral, type(None))):
@@ -170,9 +189,7 @@ def _plain(value: Any) -> JsonValue:
     return config.to_config(value)
 
 
-def _unfitted(
-    register: Register, cls: Any, settings: JsonValue, n_tensors: int, given: Named
-) -> Estimator:
+def _unfitted(register: Register, cls: Any, settings: JsonValue, given: Named) -> Estimator:
     """Return an estimator with the settings of the file."""
     if not isinstance(settings, dict):
         raise TypeError(f"settings are a {type(settings).__name__}, not an object")
@@ -181,19 +198,13 @@ def _unfitted(
         raise UnknownNameError(
             f"settings {surplus} are not known to this version of narrows; upgrade narrows"
         )
-    deepest = _longest(settings.get("architecture"))
-    if deepest > n_tensors:  # each layer has a tensor; so many modules would take minutes
-        raise TensorShapeError(
-            f"the architecture lists {deepest} layers but {files.TENSORS} has {n_tensors} "
-            f"tensors; {files.CONFIG} and {files.TENSORS} do not belong together"
-        )
 
     def value(key: str, data: JsonValue) -> Any:
         if key in given and config.holds_code(data):
             return given[key]
         if isinstance(data, dict) and "estimator" in data and "part" not in data:
             inner = _known(register, data["estimator"])
-            return _unfitted(register, inner, data["settings"], n_tensors, given)
+            return _unfitted(register, inner, data["settings"], given)
         if config.holds_code(data):
             called = config.named(data)
             raise UnknownNameError(
@@ -212,11 +223,3 @@ def _known(register: Register, name: Any) -> type[Any]:
             f"{', '.join(register)}; upgrade narrows"
         )
     return register[name]
-
-
-def _longest(data: JsonValue) -> int:
-    """Return the length of the longest list in plain data."""
-    if not isinstance(data, (list, dict)):
-        return 0
-    inner = data.values() if isinstance(data, dict) else data
-    return max([len(data) if isinstance(data, list) else 0, *map(_longest, inner)])

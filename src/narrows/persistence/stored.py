@@ -32,8 +32,16 @@ def described() -> Iterator[None]:
             "(on the command line: --import MODULE)"
         ) from e
     # Values of any type and size may stand where the parts expect their own; beyond the usual,
-    # torch has RuntimeError and Python OverflowError for sizes that no tensor can have.
-    except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError, RuntimeError) as e:
+    # torch has RuntimeError and Python OverflowError or MemoryError for sizes no tensor can have.
+    except (
+        LookupError,
+        TypeError,
+        ValueError,
+        AttributeError,
+        ArithmeticError,
+        RuntimeError,
+        MemoryError,
+    ) as e:
         reason = f"{type(e).__name__}: {e}"
         raise CorruptFileError(
             f"{files.CONFIG} does not describe a model ({reason[:500]}); "
@@ -76,6 +84,24 @@ def restore_columns(estimator: Estimator, fitted: Named, n_features: int) -> Non
             "copy the model folder again from where it was made"
         )
     estimator.feature_names_in_ = np.asarray(names, dtype=object)
+
+
+def check_same_columns(estimator: Estimator, inner: Estimator) -> None:
+    """Refuse an estimator that calls its columns otherwise than the one inside that reads them.
+
+    Raises
+    ------
+    CorruptFileError
+        If it does.
+    """
+    both = [getattr(one, "feature_names_in_", None) for one in (estimator, inner)]
+    own, others = (None if names is None else list(names) for names in both)
+    if own != others:
+        raise CorruptFileError(
+            f"{files.CONFIG} calls the columns of the {type(estimator).__name__} otherwise than "
+            f"those of the {type(inner).__name__} inside; copy the model folder again from where "
+            "it was made"
+        )
 
 
 def training(estimator: Estimator) -> Json:

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import json
 import os
+import re
+import shlex
 import shutil
 import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +21,8 @@ from click.testing import CliRunner, Result
 
 import narrows
 from narrows.cli import main, models
+
+pytestmark = pytest.mark.promise(id="R14")
 
 FIT = ("fit", "wdbc.csv", "--drop", "diagnosis,patient", "--epochs", 2, "--seed", 0)
 
@@ -408,3 +415,91 @@ def test_a_letter_of_another_encoding_late_in_a_long_file_is_named(run, tmp_path
     done = run("convert", tmp_path / "t.csv", "-o", tmp_path / "other", "--encoding", "latin-1")
     assert done.exit_code == 0, done.stderr
     assert pd.read_parquet(tmp_path / "other")["b"].iloc[-1] == "café"
+
+
+def shell(folder: Path, line: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Run a line in which NARROWS is the command, as a process of its own."""
+    command = f"{shlex.quote(sys.executable)} -m narrows"
+    return subprocess.run(
+        ["bash", "-c", line.replace("NARROWS", command)],
+        cwd=folder,
+        env={**os.environ, **environment},
+        capture_output=True,
+        text=True,
+        errors="replace",
+    )
+
+
+needs_bash = pytest.mark.skipif(shutil.which("bash") is None, reason="needs bash")
+
+
+@needs_bash
+def test_streams_that_are_closed_are_said_to_be_or_not_missed(folder: Path) -> None:
+    done = shell(folder, "NARROWS encode model wdbc.csv >&-")
+    assert done.returncode == 3
+    assert "cannot write standard output" in done.stderr
+    assert shell(folder, "NARROWS inspect wdbc.csv >&-").returncode == 3
+    line = "NARROWS fit wdbc.csv --drop patient,diagnosis -k 2 --epochs 1 -o closed"
+    assert shell(folder, f"{line} 2>&-").returncode == 0
+    assert shell(folder, f"{line}2 >&- 2>&-").returncode == 0
+    assert narrows.load(folder / "closed2").n_features_in_ == 30
+    assert shell(folder, "NARROWS inspect wdbc.csv 2>/dev/full").returncode == 0
+
+
+@needs_bash
+def test_letters_that_an_encoding_lacks_are_escaped(folder: Path) -> None:
+    (folder / "size.csv").write_text("gr\u00f6\u00dfe,b\n1,2\n3,5\n", encoding="utf-8")
+    plain = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+    done = shell(folder, "NARROWS inspect size.csv", **plain)
+    assert done.returncode == 0, done.stderr
+    assert "gr\\xf6\\xdfe" in done.stdout
+
+
+HOSTILE = "a\x1b]0;title\x07\x9b31m\u202ered"
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("inspect", "hostile.csv"),
+        ("inspect", "hostile.csv", "--json"),
+        ("advise", "hostile.csv"),
+        ("inspect", "hostile"),
+        ("explain", "hostile", "hostile.csv"),
+        ("fit", "hostile.csv", "-k", "1", "--epochs", "1", "-o", "other", "--drop", "nothing"),
+        ("inspect", f"{HOSTILE}.csv"),
+        ("score", "hostile", "hostile.csv", "--summary"),
+    ],
+    ids=str,
+)
+def test_names_are_shown_and_not_obeyed(tmp_path: Path, arguments: tuple[str, ...]) -> None:
+    rows = np.random.default_rng(0).normal(size=(40, 3))
+    frame = pd.DataFrame(rows, columns=[HOSTILE, "[red]b", "c"])
+    frame.to_csv(tmp_path / "hostile.csv", index=False)
+    narrows.Autoencoder(1, max_epochs=1, random_state=0).fit(frame).save(tmp_path / "hostile")
+    with contextlib.chdir(tmp_path):
+        done = go(*arguments)
+    said = done.stdout + done.stderr
+    assert said
+    assert not re.search("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202e]", said)
+    if "--json" in arguments:
+        assert HOSTILE in {column["name"] for column in json.loads(done.stdout)["columns"]}
+
+
+def test_a_spreadsheet_computes_nothing_of_what_is_written_safely(tmp_path: Path) -> None:
+    rows = np.random.default_rng(0).normal(size=(12, 2))
+    frame = pd.DataFrame(rows, columns=["a", "=b"])
+    frame.insert(0, "id", ["=1+1", "+2", "-3", "@x", "\tx", "fine"] * 2)
+    frame.to_csv(tmp_path / "t.csv", index=False)
+    with contextlib.chdir(tmp_path):
+        fit = ("fit", "t.csv", "--id", "id", "-k", "1", "--epochs", "1", "-o", "m")
+        assert go(*fit).exit_code == 0
+        for verb in ("reconstruct", "impute", "score", "encode"):
+            own = (verb, "m", "t.csv", "--id", "id", "-o", "back.csv")
+            assert go(*own, "--safe-csv").exit_code == 0
+            back = pd.read_csv("back.csv")
+            assert list(back["id"][:6]) == ["'=1+1", "'+2", "'-3", "'@x", "'\tx", "fine"]
+            assert not any(name.startswith("=") for name in back)
+            assert back.dtypes.iloc[-1] == np.float64
+            assert go(*own).exit_code == 0
+            assert pd.read_csv("back.csv")["id"][0] == "=1+1"

@@ -16,6 +16,8 @@ from narrows.errors import ExportError, MissingDependencyError, ParameterError
 from narrows.export import reference
 from narrows.export.reference import answers_of, rows_like_those_of_fit
 
+pytestmark = pytest.mark.promise(id="R12")
+
 EVERY = ("encode", "reconstruct", "score", "impute")
 IN_SHORT = ("basic", "types, other")
 

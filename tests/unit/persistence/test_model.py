@@ -254,7 +254,7 @@ CONFIG_ATTACKS: dict[str, tuple[type[ModelFileError], str, Change]] = {
     "no fitted": (CorruptFileError, "fitted", lambda c: c.pop("fitted")),
     "fitted is text": (CorruptFileError, "", lambda c: c.update(fitted="x")),
     "huge width": (
-        TensorShapeError, "shape",
+        TensorShapeError, "can account for",
         lambda c: c["settings"].update(architecture=[10**13]),
     ),
     "width beyond int64": (
@@ -262,11 +262,12 @@ CONFIG_ATTACKS: dict[str, tuple[type[ModelFileError], str, Change]] = {
         lambda c: c["settings"].update(architecture=[10**30]),
     ),
     "product beyond int64": (
-        CorruptFileError, "",
+        TensorShapeError, "can account for",
         lambda c: c["settings"].update(architecture=[2**62, 2**62]),
     ),
     "a million layers": (
-        TensorShapeError, "layers", lambda c: c["settings"].update(architecture=[1] * 10**6),
+        TensorShapeError, "account for 64",
+        lambda c: c["settings"].update(architecture=[1] * 10**6),
     ),
     "one layer more": (
         MissingTensorError, "missing", lambda c: c["settings"].update(architecture=[256, 4]),

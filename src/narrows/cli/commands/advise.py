@@ -196,7 +196,9 @@ def _show(advice: Any, where: str, call: str, line: str | None) -> None:
     console = Console(file=sys.stdout, width=None if terminal else WIDTH, highlight=False)
     console.width = min(console.width, WIDEST)
     rows, columns = advice.shape
-    parts: list[Any] = [Text(f"{where}: {rows:,} rows x {columns:,} columns", style="bold")]
+    parts: list[Any] = [
+        Text(f"{output.harmless(where)}: {rows:,} rows x {columns:,} columns", style="bold")
+    ]
     for severity, style in STYLES.items():
         said = [remark for remark in advice if remark.severity == severity]
         if said:
@@ -204,10 +206,10 @@ def _show(advice: Any, where: str, call: str, line: str | None) -> None:
     with console.capture() as captured:
         console.print(Group(*parts, Text(), Text("in Python", style="bold")))
         # Never cut, so that it can be copied.
-        console.print(Text(textwrap.indent(call, "  ")), soft_wrap=True)
+        console.print(Text(textwrap.indent(output.harmless(call), "  ")), soft_wrap=True)
         console.print(Text(), Text("on the command line", style="bold"), sep="\n")
-        console.print(Text(f"  {line or REFUSED}"), soft_wrap=True)
-    output.text("\n".join(text.rstrip() for text in captured.get().splitlines()))
+        console.print(Text(f"  {output.harmless(line or REFUSED)}"), soft_wrap=True)
+    output.styled("\n".join(text.rstrip() for text in captured.get().split("\n")).rstrip("\n"))
 
 
 def _described(remark: Any) -> Any:
@@ -217,7 +219,8 @@ def _described(remark: Any) -> Any:
     grid = Table.grid(padding=(0, 2))
     grid.add_column(width=15)
     grid.add_column(overflow="fold")
-    why = f"{remark.why[0].upper()}{remark.why[1:]}"
-    said = Text(f"{remark.finding}. ").append(why, style="dim")
-    grid.add_row(Text(f"  {remark.topic}"), said.append(f"\n-> {remark.call}", style="cyan"))
+    why = output.harmless(f"{remark.why[0].upper()}{remark.why[1:]}")
+    said = Text(output.harmless(f"{remark.finding}. ")).append(why, style="dim")
+    call = output.harmless(f"\n-> {remark.call}")
+    grid.add_row(Text(f"  {remark.topic}"), said.append(call, style="cyan"))
     return grid

@@ -98,7 +98,7 @@ def _show_variance(
             shown.append("" if row is None else f"{row['explained']:.1%}")
             if with_pca and what == "total":
                 shown.append("" if row is None else f"{row['pca']:.1%}")
-        grid.add_row(escape(view), *shown)
+        grid.add_row(escape(out.harmless(view)), *shown)
     out.table(grid)
 
 
@@ -111,5 +111,5 @@ def _show_importance(importance: dict[int, list[Json]], names: Sequence[str], to
         grid.add_column(heading, overflow="fold")
     for component, rows in importance.items():
         listed = ", ".join(f"{row['column']} ({row['importance']:.2f})" for row in rows[:top])
-        grid.add_row(names[component], escape(listed))
+        grid.add_row(names[component], escape(out.harmless(listed)))
     out.table(grid)

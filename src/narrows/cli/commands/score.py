@@ -19,6 +19,7 @@ from narrows.core.types import Matrix
 @click.option(
     "-o", "--output", metavar="FILE", help="Where to write the scores (CSV to stdout by default)."
 )
+@options.SAFE_CSV
 @options.folder
 @click.option("--summary", is_flag=True, help="Print mean and quantiles instead of every row.")
 @options.selection

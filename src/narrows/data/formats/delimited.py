@@ -18,6 +18,7 @@ from pyarrow import csv as arrow_csv
 
 from narrows.data.formats.text_layout import (
     AS_FOUND,
+    MOST_COLUMNS,
     QUESTION_MARK,
     TextLayout,
     decimal_mark,
@@ -103,6 +104,7 @@ def parse(
     _refuse_binary(data, where)
     if not data.strip():
         raise SourceError(f"{where} is empty; it needs at least one row of numbers")
+    check_width(data, where, layout)
     dialect = detect(data, layout)
     _check_names(where, dialect)
     _refuse_spaces(data, where, dialect)
@@ -118,6 +120,27 @@ def parse(
     if told is not None:
         tell_assumptions(told, where, layout, dialect, encoding, asks=asks)
     return table
+
+
+def check_width(data: bytes, where: str, layout: TextLayout = AS_FOUND) -> None:
+    """Refuse a file whose first row has more fields than a table may have columns.
+
+    Raises
+    ------
+    SourceError
+        If it has.
+    """
+    start = len(data) - len(data.lstrip(b"\r\n"))
+    end = data.find(b"\n", start)
+    line = data[start : end if end >= 0 else len(data)]
+    marks = DELIMITERS if layout.sep is None else (layout.sep,)
+    n_fields = 1 + max(line.count(mark.encode()) for mark in marks)
+    most = layout.max_columns or MOST_COLUMNS
+    if n_fields > most:
+        raise SourceError(
+            f"{where}, line 1: {n_fields:,} fields, but a text file may have {most:,} columns; "
+            f"if it is a table, give Parquet, or add --max-columns {n_fields}"
+        )
 
 
 def detect(data: bytes, layout: TextLayout = AS_FOUND) -> Dialect:
@@ -164,6 +187,7 @@ def file_layout(name: str, layout: TextLayout = AS_FOUND) -> FileLayout:
     if not head.strip():
         raise SourceError(f"{name} is empty; it needs at least one row")
     data, assumed = _decoded(head, name, layout, whole=len(head) < HEAD_BYTES)
+    check_width(data, name, layout)
     dialect = detect(data, layout)
     asks = not layout.na and has_question_marks(data, dialect)
     return FileLayout(dialect, layout.encoding or assumed, asks)

@@ -8,8 +8,10 @@ import functools
 import gzip
 import io
 import os
+import re
 import sys
 import zlib
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import IO, Any, NamedTuple, Protocol
@@ -31,6 +33,10 @@ STANDARD_STREAM = "-"
 
 
 ROWS_PER_WRITE = 1 << 16
+COMPUTED = r"^([=+\-@\t\r])"  # how text begins that a spreadsheet computes
+UNPACKED = 1 << 30  # bytes that a file may unpack to, however small it is
+RATIO = 200  # times its size, beyond that
+CHUNK = 1 << 20
 
 
 def read_table(
@@ -70,12 +76,14 @@ def read_table(
     """
     name = os.fspath(path)
     if name == STANDARD_STREAM:
-        table = _from_bytes(sys.stdin.buffer.read(), "standard input", layout, text, told)
+        data = _read_within(sys.stdin.buffer, "standard input", _memory() // 2)
+        table = _from_bytes(data, "standard input", layout, text, told)
     else:
         place = _existing(Path(name))
         with _named(name, "read"):
             table = _format(place, name).read(place, name, layout, text, told)
-    columns_read = zip(table.column_names, table.columns, strict=True)
+    _check_names(name, table.column_names)
+    columns_read = zip(table.column_names, map(_usual, table.columns), strict=True)
     read = [column if name in text else emptied(column) for name, column in columns_read]
     table = pa.table(read, names=table.column_names)
     return (
@@ -88,6 +96,8 @@ def write_table(
     array: Matrix,
     path: str | os.PathLike[str],
     ids: pa.Table | None = None,
+    *,
+    safe: bool = False,
 ) -> None:
     """Write an array as a table, so that a reader of the file sees all of it or none of it.
 
@@ -102,6 +112,8 @@ def write_table(
         As in `read_table`; ``"-"`` is CSV on standard output.
     ids : pyarrow.Table of n_samples rows, optional
         Columns to put in front, unchanged.
+    safe : bool
+        As of `write_frame`.
 
     Raises
     ------
@@ -109,10 +121,16 @@ def write_table(
         If the file cannot be written.
     """
     back = {name: pa.array(array[:, i], from_pandas=True) for i, name in enumerate(names)}
-    write_frame(pa.table(back), path, ids)
+    write_frame(pa.table(back), path, ids, safe=safe)
 
 
-def write_frame(table: pa.Table, path: str | os.PathLike[str], ids: pa.Table | None = None) -> None:
+def write_frame(
+    table: pa.Table,
+    path: str | os.PathLike[str],
+    ids: pa.Table | None = None,
+    *,
+    safe: bool = False,
+) -> None:
     """Write a table, so that a reader of the file sees all of it or none of it.
 
     Parameters
@@ -123,6 +141,9 @@ def write_frame(table: pa.Table, path: str | os.PathLike[str], ids: pa.Table | N
         As in `read_table`; ``"-"`` is CSV on standard output.
     ids : pyarrow.Table of n_samples rows, optional
         Columns to put in front, unchanged.
+    safe : bool
+        Whether text that a spreadsheet would compute gets an apostrophe in front, which it does not
+        show.
 
     Raises
     ------
@@ -134,6 +155,8 @@ def write_frame(table: pa.Table, path: str | os.PathLike[str], ids: pa.Table | N
     if both:
         raise SourceError(f"column {both[0]!r} cannot be carried along: the result has one too")
     table = pa.table({**front, **dict(zip(table.column_names, table.columns, strict=True))})
+    if safe:
+        table = _never_computed(table)
     name = os.fspath(path)
     if name == STANDARD_STREAM:
         _write_delimited(table, sys.stdout.buffer, ",")
@@ -142,6 +165,19 @@ def write_frame(table: pa.Table, path: str | os.PathLike[str], ids: pa.Table | N
     check_writable(name)
     with _named(name, "write"), replacing(Path(name)) as stream:
         _format(Path(name), name).write(table, stream)
+
+
+def _never_computed(table: pa.Table) -> pa.Table:
+    """Return a table with an apostrophe in front of text that a spreadsheet would compute."""
+    columns = []
+    for column in table.columns:
+        if not holds_text(column.type):
+            columns.append(column)
+            continue
+        plain = column.cast(pa.large_string())
+        columns.append(pc.replace_substring_regex(plain, COMPUTED, r"'\1"))
+    names = [re.sub(COMPUTED, r"'\1", name) for name in table.column_names]
+    return pa.Table.from_arrays(columns, names=names)
 
 
 def write_bytes(content: bytes, path: str | os.PathLike[str]) -> None:
@@ -245,6 +281,13 @@ class Sink(Protocol):
         """Take some bytes."""
 
 
+class Readable(Protocol):
+    """Where bytes come from."""
+
+    def read(self, size: int, /) -> bytes:
+        """Give some bytes; none at the end."""
+
+
 class Format(NamedTuple):
     """How one kind of file is read and written."""
 
@@ -255,17 +298,64 @@ class Format(NamedTuple):
 def _read_text(
     path: Path, where: str, layout: TextLayout, text: Sequence[str], told: Told | None
 ) -> pa.Table:
+    if path.stat().st_size > _memory() // 2:
+        raise SourceError(
+            f"{where} has {path.stat().st_size:,} bytes, which are not read into memory; make "
+            f"Parquet of it, which is read piece by piece: narrows convert {where} -o NEW"
+        )
     return _from_bytes(path.read_bytes(), where, layout, text, told)
 
 
 def _read_gzipped(
     path: Path, where: str, layout: TextLayout, text: Sequence[str], told: Told | None
 ) -> pa.Table:
+    most = max(UNPACKED, RATIO * path.stat().st_size)
     try:
-        data = gzip.decompress(path.read_bytes())
+        with gzip.open(path) as stream:
+            data = _read_within(stream, f"{where}, unpacked,", min(most, _memory() // 2))
     except (EOFError, gzip.BadGzipFile, zlib.error) as error:
         raise SourceError(f"{where} is not a whole gzip file: {error}") from error
     return _from_bytes(data, where, layout, text, told)
+
+
+def _read_within(stream: Readable, where: str, most: int) -> bytes:
+    """Return all that a stream gives, and no more than so many bytes.
+
+    Raises
+    ------
+    SourceError
+        If it has more.
+    """
+    parts, size = [], 0
+    while part := stream.read(CHUNK):
+        parts.append(part)
+        size += len(part)
+        if size > most:
+            raise SourceError(
+                f"{where} has more than {most:,} bytes, which are not read into memory; make a "
+                "file of it, and Parquet of that: narrows convert"
+            )
+    return b"".join(parts)
+
+
+def _memory() -> int:
+    """Return how many bytes of memory the machine has."""
+    if not hasattr(os, "sysconf"):  # Windows
+        return 1 << 34
+    return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+
+
+def _check_names(where: str, names: Sequence[str]) -> None:
+    twice = [name for name, count in Counter(names).items() if count > 1]
+    if twice:
+        raise SourceError(
+            f"{where} has several columns called {twice[0]!r}; give each its own name"
+        )
+
+
+def _usual(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Return text in views, for which Arrow has few functions, as it lays out text else."""
+    return column.cast(pa.string()) if pa.types.is_string_view(column.type) else column
 
 
 def _from_bytes(

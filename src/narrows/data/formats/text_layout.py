@@ -5,12 +5,13 @@ from __future__ import annotations
 import codecs
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from narrows.errors import ParameterError
 
 MARKS = {"tab": "\t", "\\t": "\t", "space": " ", "\\xa0": "\u00a0"}
 QUESTION_MARK = "?"
+MOST_COLUMNS = 100_000
 # Bytes that are no UTF-8 are most often what Windows writes in western Europe.
 WESTERN, ANY = "cp1252", "latin-1"
 UTF16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
@@ -39,6 +40,9 @@ class TextLayout:
         Such as "utf-8", "latin-1", "cp1252", "utf-16".
     na : sequence of str
         Cells that say that nothing was measured, beside the usual ones.
+    max_columns : int, optional
+        How many fields a row may have; by default 100,000, so that a file that is no table is
+        refused before it takes the memory of the machine.
 
     Raises
     ------
@@ -52,6 +56,7 @@ class TextLayout:
     thousands: str | None = None
     encoding: str | None = None
     na: tuple[str, ...] = ()
+    max_columns: int | None = None
 
     def __post_init__(self) -> None:
         for name in ("sep", "decimal", "thousands"):
@@ -79,16 +84,16 @@ class TextLayout:
     @property
     def is_open(self) -> bool:
         """Whether nothing was said."""
-        return self == TextLayout()
+        return replace(self, max_columns=None) == TextLayout()
 
     def options(self) -> list[str]:
         """Return the options of the command line that say the same."""
         header = {None: [], True: ["--header"], False: ["--no-header"]}[self.header]
         marks = [
             part
-            for name in ("sep", "decimal", "thousands", "encoding")
+            for name in ("sep", "decimal", "thousands", "encoding", "max_columns")
             if (value := getattr(self, name)) is not None
-            for part in (f"--{name}", "tab" if value == "\t" else value)
+            for part in (f"--{name.replace('_', '-')}", "tab" if value == "\t" else str(value))
         ]
         return [*header, *marks, *(part for cell in self.na for part in ("--na", cell))]
 

@@ -21,6 +21,8 @@ from narrows.data.formats import delimited, files
 from narrows.data.formats.text_layout import TextLayout
 from narrows.errors import SourceError
 
+pytestmark = pytest.mark.promise(id="R7")
+
 
 def parse(content: str | bytes, **options: object) -> dict[str, list[object]]:
     data = content.encode() if isinstance(content, str) else content
@@ -338,3 +340,56 @@ def test_equal_tables_give_equal_gzip_files(tmp_path: Path) -> None:
     for name in ("a.csv.gz", "b.csv.gz"):
         files.write_table(["a"], np.ones((3, 1)), tmp_path / name)
     assert (tmp_path / "a.csv.gz").read_bytes() == (tmp_path / "b.csv.gz").read_bytes()
+
+
+def test_a_row_of_very_many_fields_is_no_table_unless_it_is_said_to_be() -> None:
+    line = ",".join(["1"] * 100_001) + "\n"
+    said = refused(line)
+    assert "100,001 fields, but a text file may have 100,000 columns" in said
+    assert "--max-columns 100001" in said
+    assert len(parse("1,2,3\n4,5,6\n", layout=TextLayout(max_columns=3))) == 3
+    with pytest.raises(SourceError, match="3 fields, but a text file may have 2"):
+        parse("1,2,3\n4,5,6\n", layout=TextLayout(max_columns=2))
+
+
+def test_a_small_file_that_unpacks_to_very_much_is_not_unpacked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(files, "UNPACKED", 1 << 22)
+    with gzip.open(tmp_path / "bomb.csv.gz", "wb") as stream:
+        stream.write(b"a,b\n" + b"1,2\n" * (1 << 22))
+    with pytest.raises(
+        SourceError, match=r"bomb\.csv\.gz, unpacked, has more than 4,194,304 bytes"
+    ):
+        files.read_table(tmp_path / "bomb.csv.gz")
+
+
+def test_a_stream_without_an_end_is_not_read_to_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(files, "_memory", lambda: 1 << 22)
+
+    class Endless(io.RawIOBase):
+        def read(self, size: int = -1) -> bytes:
+            return b"1,2\n" * (size // 4)
+
+    monkeypatch.setattr(sys, "stdin", SimpleNamespace(buffer=Endless()))
+    with pytest.raises(SourceError, match="standard input has more than 2,097,152 bytes"):
+        files.read_table("-")
+
+
+def test_a_text_file_larger_than_memory_is_for_convert(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(files, "_memory", lambda: 20)
+    (tmp_path / "t.csv").write_text("a,b\n1,2\n3,4\n")
+    with pytest.raises(SourceError, match=r"12 bytes.*narrows convert .*t\.csv -o NEW"):
+        files.read_table(tmp_path / "t.csv")
+
+
+def test_columns_of_one_name_and_text_in_views(tmp_path: Path) -> None:
+    same = pa.Table.from_arrays([pa.array([1.0]), pa.array([2.0])], names=["a", "a"])
+    parquet.write_table(same, tmp_path / "same.parquet")
+    with pytest.raises(SourceError, match="several columns called 'a'"):
+        files.read_table(tmp_path / "same.parquet")
+    views = pa.table({"s": pa.array(["x", "", "y"]).cast(pa.string_view())})
+    parquet.write_table(views, tmp_path / "views.parquet")
+    assert files.read_table(tmp_path / "views.parquet").to_pydict() == {"s": ["x", None, "y"]}

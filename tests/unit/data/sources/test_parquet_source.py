@@ -17,6 +17,8 @@ from narrows import open_source
 from narrows.data.sources.parquet_source import files_of
 from narrows.errors import SourceError
 
+pytestmark = pytest.mark.promise(id="R7")
+
 
 def test_a_piece_is_a_row_group_in_the_order_of_the_files(
     folder: Callable[..., Path], table_of: Callable[..., pa.Table]
