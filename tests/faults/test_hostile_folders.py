@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -33,24 +34,26 @@ def attacked(*arguments: str) -> dict[str, Any]:
     return result
 
 
-def check_mutations(count: int) -> None:
+def check_mutations(count: int, tried: Callable[[int], None]) -> None:
     result = attacked("mutated", "0", str(count))
     assert result["tried"] == count
     assert count / 10 < result["loaded"] < count / 2
     assert result["wrong"] == []
+    tried(count)
 
 
-def test_what_is_asked_for_beyond_all_measure_is_refused() -> None:
+def test_what_is_asked_for_beyond_all_measure_is_refused(tried: Callable[[int], None]) -> None:
     result = attacked("named")
     assert result["tried"] > N_ATTACKS
     assert result["loaded"] < result["tried"] / 5
     assert result["wrong"] == []
+    tried(result["tried"])
 
 
-def test_700_mutated_folders_are_loaded_or_refused() -> None:
-    check_mutations(700)
+def test_700_mutated_folders_are_loaded_or_refused(tried: Callable[[int], None]) -> None:
+    check_mutations(700, tried)
 
 
 @pytest.mark.slow
-def test_100000_mutated_folders_are_loaded_or_refused() -> None:
-    check_mutations(100_000)
+def test_100000_mutated_folders_are_loaded_or_refused(tried: Callable[[int], None]) -> None:
+    check_mutations(100_000, tried)

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from narrows.core import checks
+from narrows.core.number_range import within
 from narrows.core.types import DTypeLike, Matrix
 from narrows.data.automatic_scaling import Unit, automatic
 from narrows.data.column import Column
@@ -221,11 +222,21 @@ class Scaling:
         """Return rows in the units of the table, in the dtype they came in."""
         if self.center is None or self.scale is None:
             return rows
-        rows = rows * self.scale.astype(rows.dtype)
-        rows += self.center.astype(rows.dtype)
+        with np.errstate(over="ignore", invalid="ignore"):
+            result = self._decoded(rows)
+            if np.isfinite(result).all() or not np.isfinite(rows).all():
+                return result
+            wide = self._decoded(rows.astype(np.float64))
+        return within(wide, rows.dtype)
+
+    def _decoded(self, rows: Matrix) -> Matrix:
+        assert self.center is not None
+        assert self.scale is not None
+        result: Matrix = rows * self.scale.astype(rows.dtype)
+        result += self.center.astype(rows.dtype)
         if self.logs:
-            rows[:, self.logs] = np.expm1(rows[:, self.logs])
-        return rows
+            result[:, self.logs] = np.expm1(result[:, self.logs])
+        return result
 
     @staticmethod
     def _work(out: Matrix | None, dtype: DTypeLike) -> Matrix | None:

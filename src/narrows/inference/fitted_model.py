@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from narrows.core import checks
+from narrows.core.number_range import within
 from narrows.core.randomness import seed
 from narrows.core.types import Json, Matrix, RandomState, TableLike
 from narrows.data import reading
@@ -356,19 +357,28 @@ class FittedModel:
         -------
         ndarray of shape (n_samples, width)
         """
-        dtype = torch.float64 if rows.dtype == np.float64 else torch.float32
         out = np.empty((rows.shape[0], width), rows.dtype)
         with torch.no_grad() if gradients else torch.inference_mode():
-            network, device = self.network_in(dtype), self.device
-            fill = None
-            if self.scaling.fill is not None:
-                fill = as_tensor(self.scaling.fill).to(device, dtype)
             for block in blocks(rows.shape[0], self.n_features + width):
-                values = rows[block] if of_codes else self.scaling.encode(rows[block], rows.dtype)
-                x = as_tensor(np.ascontiguousarray(values)).to(device)
-                inputs = (x, None) if of_codes else fill_missing(x, fill)
-                out[block] = function(network, *inputs).cpu().numpy()
+                own = rows[block]
+                result = self._apply(own, function, of_codes=of_codes)
+                if rows.dtype != np.float64 and not np.isfinite(result).all():
+                    wide = self._apply(own.astype(np.float64), function, of_codes=of_codes)
+                    result = within(wide, rows.dtype)
+                out[block] = result
         return out
+
+    def _apply(self, rows: Rows, function: RowFunction, *, of_codes: bool) -> Matrix:
+        """Return what a function gives of a block of rows, computed in their dtype."""
+        dtype = torch.float64 if rows.dtype == np.float64 else torch.float32
+        network, fill = self.network_in(dtype), None
+        if self.scaling.fill is not None:
+            fill = as_tensor(self.scaling.fill).to(self.device, dtype)
+        values = rows if of_codes else self.scaling.encode(rows, rows.dtype)
+        x = as_tensor(np.ascontiguousarray(values)).to(self.device)
+        inputs = (x, None) if of_codes else fill_missing(x, fill)
+        result: Matrix = function(network, *inputs).cpu().numpy()
+        return result
 
     def as_table(self, rows: Matrix, like: TableLike = None) -> TableLike:
         """Return rows in the units of the table as a person has them: levels by their names.

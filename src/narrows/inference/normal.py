@@ -388,6 +388,8 @@ def _moments(
     else:
         guess = torch.zeros_like(mean), _pairwise(x, observed, weight, variance / unit.square())
     center, covariance = _maximised(*guess, x, observed, weight, share)
+    # What rounding left of columns that never varied would be divided by as little.
+    unit = unit * (variance > 0)
     return mean + center * unit, covariance.scaled(unit)
 
 

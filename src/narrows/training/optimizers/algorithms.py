@@ -195,13 +195,14 @@ class ScipyMinimizer(torch.optim.Optimizer):
                 value = closure()
             return float(value), self._flat([p.grad for p in group["params"]])
 
-        minimum = scipy.optimize.minimize(
-            evaluate,
-            self._flat(group["params"]),
-            jac=True,
-            method=group["method"],
-            options={"maxiter": group["iterations"]},
-        )
+        with np.errstate(all="ignore"):  # training says where numbers became too large
+            minimum = scipy.optimize.minimize(
+                evaluate,
+                self._flat(group["params"]),
+                jac=True,
+                method=group["method"],
+                options={"maxiter": group["iterations"]},
+            )
         self._write(minimum.x)
         return minimum.fun
 

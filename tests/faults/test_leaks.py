@@ -1,0 +1,49 @@
+"""The same thing again and again takes no more memory, files or threads than at first."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+SCRIPT = Path(__file__).with_name("leaking.py")
+MOST_GROWTH = 0.02
+
+pytestmark = [
+    pytest.mark.promise(id="R9"),
+    pytest.mark.skipif(sys.platform != "linux", reason="counts what Linux tells of a process"),
+]
+
+
+@pytest.mark.parametrize(
+    ("what", "count"),
+    [
+        ("fits", 30),
+        ("transforms", 300),
+        ("saves", 60),
+        pytest.param("fits", 200, marks=pytest.mark.slow),
+        pytest.param("transforms", 10_000, marks=pytest.mark.slow),
+        pytest.param("saves", 1000, marks=pytest.mark.slow),
+        pytest.param("reports", 50, marks=pytest.mark.slow),
+    ],
+)
+def test_memory_files_and_threads_stay_as_they_are(
+    what: str, count: int, tried: Callable[[int], None]
+) -> None:
+    done = subprocess.run(
+        [sys.executable, str(SCRIPT), what, str(count)],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+    first, last = json.loads(done.stdout)
+    assert last["megabytes"] < first["megabytes"] * (1 + MOST_GROWTH)
+    assert last["files"] == first["files"]
+    assert last["threads"] == first["threads"]
+    tried(count)
