@@ -97,8 +97,8 @@ docs: $(VENV)/.ready-docs  ## the site, in docs/_build/html; every example is ru
 reference: $(READY)  ## docs/reference.md from the docstrings
 	$(BIN)/python docs/reference.py
 
-dist: $(READY)  ## wheel and source distribution, checked, installed elsewhere and used there
-	$(BIN)/python -m pip install --quiet -c constraints.txt build twine
+dist: $(READY)  ## wheel and source distribution, checked, used elsewhere, and a list of what they need
+	$(BIN)/python -m pip install --quiet -c constraints.txt build twine cyclonedx-bom
 	rm -rf dist
 	$(BIN)/python -m build --outdir dist .
 	$(BIN)/python -m twine check --strict dist/*

@@ -1,7 +1,8 @@
-"""Install each file of dist/ into an environment of its own, and use it there. `make dist`."""
+"""Install each file of dist/ elsewhere and use it there, and list what it needs: `make dist`."""
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -37,6 +38,17 @@ def run(command: list[str], folder: Path) -> str:
     return done.stdout.strip()
 
 
+def list_parts(python: Path, wheel: Path, folder: Path) -> str:
+    """Write which packages an installed wheel brings along, as CycloneDX; return how many."""
+    bill = wheel.with_name(f"{'-'.join(wheel.name.split('-')[:2])}.cdx.json")
+    options = ["--output-reproducible", "--of", "JSON", "-o", str(bill), str(python)]
+    run([sys.executable, "-m", "cyclonedx_py", "environment", *options], folder)
+    parts = {part["name"] for part in json.loads(bill.read_text())["components"]}
+    if not {"narrows", "torch", "numpy", "scikit-learn"} <= parts:
+        sys.exit(f"{bill} lacks what narrows needs: {sorted(parts)}")
+    return f"{bill.name} with {len(parts)} packages"
+
+
 def main() -> None:
     """Try the wheel and the source distribution."""
     files = sorted((ROOT / "dist").glob("narrows-*"))
@@ -55,6 +67,8 @@ def main() -> None:
                 run([str(own / "python"), "-W", "ignore", "-c", USE], folder),
             ]
             run([str(own / "narrows"), "inspect", "model"], folder)
+            if path.suffix == ".whl":
+                said.append(list_parts(own / "python", path, folder))
         sys.stdout.write(f"{path.name}: {'; '.join(said)} ({time.perf_counter() - began:.0f} s)\n")
 
 

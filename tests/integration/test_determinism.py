@@ -81,3 +81,31 @@ def test_what_is_held_out_does_not_depend_on_noise(breast_cancer: Any) -> None:
 def test_a_seed_that_cannot_be_is_refused(seed: Any, breast_cancer: Any) -> None:
     with pytest.raises(ParameterError, match=r"random_state=.* whole number at least 0"):
         Autoencoder(random_state=seed).fit(breast_cancer)
+
+
+THREADS = """
+import json, os, sys
+import torch
+from sklearn.datasets import load_digits
+from narrows import Autoencoder
+torch.set_num_threads(int(os.environ["OMP_NUM_THREADS"]))
+X = load_digits().data[:300]
+settings = {"optimizer": sys.argv[1], "max_epochs": 8, "random_state": 0}
+print(json.dumps(float(Autoencoder(8, **settings).fit(X).score(X))))
+"""
+
+
+@pytest.mark.parametrize("optimizer", ["auto", "adam", "lbfgs"])
+def test_with_another_number_of_threads_fits_are_about_as_good(optimizer: str) -> None:
+    """Not the same bits: sums are made in another order."""
+    scores = []
+    for threads in ("1", "2"):
+        done = subprocess.run(
+            [sys.executable, "-W", "ignore", "-c", THREADS, optimizer],
+            capture_output=True,
+            text=True,
+            env={**os.environ, "OMP_NUM_THREADS": threads},
+        )
+        assert done.returncode == 0, done.stderr
+        scores.append(float(done.stdout))
+    assert scores[0] == pytest.approx(scores[1], rel=0.1)
