@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-import builtins
 import errno
-import io
 import os
 import random
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor, wait
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from failing_disk import Disk
 
 from narrows.errors import ModelFileError
 from narrows.persistence import atomic_folder, files
@@ -42,68 +41,6 @@ def loaded(folder: Path) -> float:
 
 def names(folder: Path) -> list[str]:
     return sorted(path.name for path in folder.iterdir())
-
-
-class Disk:
-    """Fails the k-th operation that changes or syncs the disk, and with ``for_good`` all after."""
-
-    def __init__(
-        self,
-        monkeypatch: pytest.MonkeyPatch,
-        fail_at: int,
-        number: int,
-        *,
-        for_good: bool = False,
-    ) -> None:
-        self.count, self.fail_at, self.number, self.for_good = 0, fail_at, number, for_good
-        for name in ("fsync", "replace", "mkdir", "chmod"):
-            monkeypatch.setattr(os, name, self.failing(getattr(os, name)))
-        monkeypatch.setattr(builtins, "open", self.opening(builtins.open))
-
-    def step(self) -> None:
-        self.count += 1
-        if self.count == self.fail_at or (self.for_good and self.count > self.fail_at):
-            raise OSError(self.number, os.strerror(self.number))
-
-    def failing(self, function: Callable[..., Any]) -> Callable[..., Any]:
-        def call(*args: Any, **options: Any) -> Any:
-            self.step()
-            return function(*args, **options)
-
-        return call
-
-    def opening(self, function: Callable[..., Any]) -> Callable[..., Any]:
-        def call(file: Any, mode: str = "r", *args: Any, **options: Any) -> Any:
-            if "x" not in mode:
-                return function(file, mode, *args, **options)
-            self.step()
-            opened = function(file, mode, *args, **options)
-            return HalfWriting(opened, self.step)
-
-        return call
-
-
-class HalfWriting(io.RawIOBase):
-    """A file that has written half of its bytes when the disk fails."""
-
-    def __init__(self, file: Any, step: Callable[[], None]) -> None:
-        self.file, self.step = file, step
-
-    def write(self, content: Any) -> int:
-        self.file.write(content[: len(content) // 2])
-        self.step()
-        return self.file.write(content[len(content) // 2 :])
-
-    def flush(self) -> None:
-        if not self.file.closed:
-            self.file.flush()
-
-    def fileno(self) -> int:
-        return self.file.fileno()
-
-    def close(self) -> None:
-        self.file.close()
-        super().close()
 
 
 def failed_save(folder: Path, k: int, number: int, *, for_good: bool = False) -> OSError | None:

@@ -135,9 +135,11 @@ class Session:
 
     def close(self) -> None:
         """Let others use the folder."""
-        if self._rows:
-            self._show()
-        self._lock.unlink(missing_ok=True)
+        try:
+            if self._rows:
+                self._show()
+        finally:
+            self._lock.unlink(missing_ok=True)
 
     def seed(self, draw: Callable[[], int]) -> int:
         """Return a seed that nobody has chosen: the one the fit was begun with, if it was."""
@@ -383,8 +385,12 @@ def _locked(folder: Path) -> Path:
                     f"{folder} is used by process {holder['pid']} on {holder['host']}; wait until "
                     f"it has ended, or choose another folder (if it is gone for good: rm {path})"
                 )
-        with replacing(path) as stream:
-            stream.write(json.dumps(own).encode())
+        try:
+            with replacing(path) as stream:
+                stream.write(json.dumps(own).encode())
+        except BaseException:
+            path.unlink(missing_ok=True)  # it may be there, and the disk not have confirmed it
+            raise
     return path
 
 

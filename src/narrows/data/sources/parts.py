@@ -270,18 +270,18 @@ def _begun(folder: Path, whole: Json) -> dict[int, Part]:
     manifest = folder / MANIFEST
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        if not manifest.exists():
-            if any(folder.iterdir()):
+        lines = manifest.read_text(encoding="utf-8").split("\n") if manifest.exists() else [""]
+        if len(lines) == 1:  # not there, or cut off before its first line ended
+            if any(path != manifest and path.suffix != ".tmp" for path in folder.iterdir()):
                 raise SourceError(
                     f"{folder} is not empty, and holds no result of an earlier run; choose a new "
                     "folder"
                 )
-            _append(manifest, whole)
+            _rewrite(manifest, [whole])
             return {}
-        lines = manifest.read_text(encoding="utf-8").split("\n")
     except OSError as error:
         raise SourceError(f"cannot write to {folder}: {error.strerror or error}") from error
-    head, *others = [json.loads(line) for line in lines[:-1]] or [{}]  # the last may be cut off
+    head, *others = [json.loads(line) for line in lines[:-1]]  # the last may be cut off
     differing = [name for name in whole if head.get(name) != whole[name]]
     if differing:
         what = {"source": "another source, or one that has changed", "of": "another model or task"}
