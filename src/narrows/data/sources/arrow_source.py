@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 from abc import abstractmethod
+from collections import Counter
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -74,6 +75,11 @@ class ArrowSource(Source):
     def __init__(
         self, schema: pa.Schema, sizes: Sequence[int], roles: Roles, memory: int, where: str
     ) -> None:
+        twice = [name for name, count in Counter(schema.names).items() if count > 1]
+        if twice:
+            raise SourceError(
+                f"{where} has several columns called {twice[0]!r}; give each its own name"
+            )
         features = roles.features(where, schema.names)
         super().__init__(features, len(features), sizes, memory)
         self.roles, self.where = roles, where

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from narrows.core.types import Json, Matrix, TableLike
-from narrows.errors import DataError
+from narrows.errors import DataError, SourceError
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -136,8 +136,10 @@ class Source(ABC):
         Raises
         ------
         SourceError
-            If a piece cannot be read.
+            If a piece cannot be read, or there is no row.
         """
+        if not self.n_rows:
+            raise SourceError(f"the source ({type(self).__name__}) has no rows")
         taken = evenly_spread(self.n_rows, n_rows)
         starts = np.concatenate([[0], self.sizes.cumsum()])
         parts = []
