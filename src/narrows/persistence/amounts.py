@@ -89,12 +89,15 @@ def _settings(settings: JsonValue) -> Iterator[tuple[str, int, str]]:
             )
         if isinstance(value, dict):
             yield where, len(value), kind
+            # A mapping of views or types may have lists of columns; a part has layers again.
+            usual = "layers" if kind == "layers" or "part" in value else "values"
             for key, own in value.items():
-                waiting.append((own, str(key)[:100], KINDS.get(key, "layers"), depth + 1))
+                waiting.append((own, str(key)[:100], KINDS.get(key, usual), depth + 1))
         elif isinstance(value, list):
             yield where, len(value), kind
-            sizes = [own for own in value if isinstance(own, int)]
-            yield where, max(sizes, default=0), "size"
+            if kind == "layers":  # of widths; a level may be any number
+                sizes = [own for own in value if isinstance(own, int)]
+                yield where, max(sizes, default=0), "size"
             waiting += [
                 (own, where, kind, depth + 1) for own in value if isinstance(own, (dict, list))
             ]

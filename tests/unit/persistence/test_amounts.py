@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import warnings
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 
-from narrows.errors import CorruptFileError, TensorShapeError
+import narrows
+from narrows import Autoencoder, AutoencoderClassifier
+from narrows.errors import CorruptFileError, NarrowsWarning, TensorShapeError
 from narrows.persistence import amounts
 
 TENSORS = {"network.weight": np.zeros((10, 50))}  # 500 cells in one tensor
@@ -26,6 +31,9 @@ def check(settings: Any = None, **fitted: Any) -> None:
         ({"types": {str(number): "count" for number in range(10_500)}}, {}),
         ({"views": {str(n): {**VIEW, "columns": list(range(9))} for n in range(99)}}, {}),
         ({"views": {"a": {**VIEW, "columns": list(range(10_500))}}}, {}),
+        ({"views": {"a": list(range(10_500))}}, {}),
+        ({"types": {"a": {"part": "type/ordinal", "levels": [10**12, 10**15]}}}, {}),
+        ({"autoencoder": {"settings": {"views": {"a": list(range(5000))}}}}, {}),
         ({}, {"n_features_in": 1_000_000 + 64 * 500, "n_components": 564, "n_outputs": 564}),
         ({}, {"history": [{}] * 100_000, "trials": [{}] * 10_500}),
         ({}, {"schema": {"columns": [{"levels": ["a"] * 5000}, {"levels": ["a"] * 5500}]}}),
@@ -63,3 +71,33 @@ def nested(depth: int) -> Any:
 def test_more_is_refused_with_what_and_how_much(settings: Any, fitted: Any, said: str) -> None:
     with pytest.raises((TensorShapeError, CorruptFileError), match=said):
         check(settings, **fitted)
+
+
+def test_honest_models_of_many_columns_views_and_levels_are_read_again(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    wide = rng.normal(size=(30, 400))
+    views = {
+        "a": list(range(100)),
+        **{f"v{n}": [n] for n in range(100, 200)},
+        "rest": slice(200, 400),
+    }
+    short = {"max_epochs": 1, "random_state": 0}
+    inner = Autoencoder(2, views=views, fusion="early", **short)
+    levels = pd.DataFrame({"x": rng.normal(size=900), "name": [f"n{n % 300}" for n in range(900)]})
+    rare = levels.assign(y=1.0, name=[f"n{n % 890}" for n in range(900)])
+    types, whole = {"name": "categorical"}, wide[:, :200] ** 2 // 1
+    models = [
+        (inner, wide, None),
+        (AutoencoderClassifier(inner, max_epochs=1), wide, np.arange(30) % 2),
+        (Autoencoder(2, types=dict.fromkeys(range(200), "count"), **short), whole, None),
+        (Autoencoder(1, types=types, covariates=["name"], **short), levels, None),
+        (Autoencoder(1, types=types, **short), rare, None),
+    ]  # fmt: skip
+    for number, (model, X, y) in enumerate(models):
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", NarrowsWarning)
+            model.fit(X, y)
+        model.save(tmp_path / str(number))
+        again = narrows.load(tmp_path / str(number))
+        use = "predict" if y is not None else "transform"
+        np.testing.assert_array_equal(getattr(again, use)(X), getattr(model, use)(X))
