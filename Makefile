@@ -8,7 +8,7 @@ PYTHON ?= python3
 WORKERS ?= auto
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-full test-omics browser-test check bench quality tables bench-omics bench-scale bench-cluster bench-export bench-serve image dist scaling profile bench-gpu reproduce reference docs clean
+.PHONY: help demo test test-full test-omics fuzz browser-test check bench quality tables bench-omics bench-scale bench-cluster bench-export bench-serve image dist scaling profile bench-gpu reproduce reference docs clean
 
 help:  ## list these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -25,6 +25,12 @@ test-full: $(VENV)/.ready-ray $(VENV)/.ready-onnx $(VENV)/.ready-serve $(VENV)/.
 
 test-omics: $(VENV)-omics/.ready  ## AnnData and MuData, in an environment with an older pandas
 	$(VENV)-omics/bin/python -m pytest -p no:cacheprovider tests/unit/test_omics.py tests/unit/test_factors.py
+
+fuzz: $(READY)  ## input that is led by the lines it reaches, with atheris; SECONDS=900 for each of four
+	$(BIN)/python -m pip install --quiet -c constraints.txt atheris
+	@mkdir -p build/fuzz; for what in config table stored text; do log=build/fuzz/$$what.txt; \
+	    OMP_NUM_THREADS=1 $(BIN)/python -W ignore tests/faults/guided.py $$what $(or $(SECONDS),900) \
+	        > $$log 2>&1 || { tail -40 $$log; exit 1; }; echo "$$what: $$(tail -1 $$log)"; done
 
 browser-test: $(VENV)/.ready-onnx $(VENV)/.ready-serve  ## report, exported models and the service in a real browser; root gets Chromium from Debian
 	@command -v chromium >/dev/null || { [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null \

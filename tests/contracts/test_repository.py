@@ -102,3 +102,9 @@ def test_contributors_and_the_readme_name_only_commands_that_exist() -> None:
     for page in ("README.md", "CONTRIBUTING.md"):
         named = re.findall(r"`make ([a-z -]+)`|^make ([a-z -]+)", text(page), flags=re.MULTILINE)
         assert {word for pair in named for word in " ".join(pair).split()} <= known, page
+
+
+def test_the_page_of_lowest_versions_has_those_of_the_project() -> None:
+    lowest = dict(line.split(">=") for line in PROJECT["project"]["dependencies"])
+    page = text("docs/development/versions.md")
+    assert dict(re.findall(r"^\| ([a-z0-9-]+) \| ([0-9.]+) \|", page, re.MULTILINE)) == lowest

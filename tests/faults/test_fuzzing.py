@@ -1,7 +1,7 @@
 """Drawn input for everything that reads text or schemas: used, or refused by an error of ours.
 
-By hypothesis alone: atheris has no wheel for every Python that narrows runs on. What once failed
-stays as an example.
+By hypothesis; `make fuzz` draws with atheris, too (`guided.py`). What once failed stays as an
+example.
 """
 
 from __future__ import annotations
