@@ -252,10 +252,12 @@ def test_a_folder_that_another_save_takes_away_between_two_looks_is_no_error(
     assert loaded(tmp_path) == NEW
 
 
+@pytest.mark.promise(id="R10")
 def test_savers_and_readers_of_one_folder_do_not_disturb_each_other(tmp_path: Path) -> None:
     check_concurrency(tmp_path, writers=4, saves=10, readers=2)
 
 
+@pytest.mark.promise(id="R10")
 @pytest.mark.slow
 def test_8_savers_of_200_models_and_8_readers_do_not_disturb_each_other(tmp_path: Path) -> None:
     check_concurrency(tmp_path, writers=8, saves=200, readers=8)
