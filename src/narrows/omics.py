@@ -379,10 +379,15 @@ def _aligned(model: Autoencoder, data: Any, layer: Any, obs: Any = None) -> Anno
 def _changed(obs: Any, values: Named, names: Sequence[str]) -> Any:
     """Return an ``obs`` that says other things of the covariates of a model."""
     there = list(dict.fromkeys(name.removeprefix(PREFIX).partition("=")[0] for name in names))
-    for name in values:
+    for name, value in values.items():
         if name not in there:
             advice = checks.nearest(name, there) or f"it has: {', '.join(there) or 'none'}"
             raise ParameterError(f"the model has no covariate {name!r}; {advice}")
+        if np.ndim(value) and len(value) != len(obs):
+            raise ParameterError(
+                f"covariates[{name!r}] has {len(value)} values for {len(obs)} observations; give "
+                "as many, or one for all"
+            )
     return obs.assign(**values)
 
 

@@ -292,6 +292,8 @@ def test_cells_are_given_back_as_another_batch_would_have_counted_them() -> None
     np.testing.assert_array_equal(np.rint(cells.layers["own"]), whole)
     with pytest.raises(ParameterError, match="no covariate 'bach'; did you mean 'batch'"):
         omics.reconstruct(model, cells, covariates={"bach": "a"})
+    with pytest.raises(ParameterError, match=r"\['batch'\] has 3 values for 300 observations"):
+        omics.reconstruct(model, cells, covariates={"batch": ["a"] * 3})
     without = omics.fit(cells, n_components=2, likelihood=None, **SETTINGS)
     with pytest.raises(ParameterError, match="no covariate 'batch'; it has: none"):
         omics.reconstruct(without, cells, covariates={"batch": "a"})
