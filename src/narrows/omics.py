@@ -223,28 +223,20 @@ def reconstruct(
     True
     """
     _refuse_others(data)
-    rows, beside = _aligned(model, data, layer), None
+    rows = _aligned(model, data, layer)
+    others = rows  # whose covariates the decoder is given
     if covariates is not None:
-        beside = _aligned(model, data, layer, _changed(data.obs, covariates, _covariates(model)))
+        others = _aligned(model, data, layer, _changed(data.obs, covariates, rows))
     fitted = _positional(model)
     means = np.empty((rows.n_rows, rows.n_variables), np.float32)
     for block in _blocks(rows.n_rows):
         own = fitted.read(rows[block])
-        if beside is None:
-            decoded = fitted.reconstruct(own)
-        else:
-            decoded = fitted.decode(
-                fitted.encode(own), fitted.covariates(fitted.read(beside[block]))
-            )
-        means[block] = decoded[:, : rows.n_variables]
+        beside = fitted.covariates(own if others is rows else fitted.read(others[block]))
+        means[block] = fitted.decode(fitted.encode(own), beside)[:, : rows.n_variables]
     start = 0
     for part in rows.modalities:
         end = start + len(part.variables)
-        values = np.full(part.data.shape, np.nan, np.float32)
-        places = np.arange(rows.n_rows) if part.places is None else part.places
-        there = places >= 0
-        values[np.ix_(places[there], part.variables)] = means[there, start:end]
-        part.data.layers[key] = values
+        part.data.layers[key] = _layer(part, means[:, start:end])
         start = end
 
 
@@ -376,9 +368,18 @@ def _aligned(model: Autoencoder, data: Any, layer: Any, obs: Any = None) -> Anno
     return rows
 
 
-def _changed(obs: Any, values: Named, names: Sequence[str]) -> Any:
-    """Return an ``obs`` that says other things of the covariates of a model."""
-    there = list(dict.fromkeys(name.removeprefix(PREFIX).partition("=")[0] for name in names))
+def _layer(part: Modality, means: Matrix) -> Matrix:
+    """Return means of all rows as a layer of a modality; NaN of variables that are not used."""
+    places = np.arange(len(means)) if part.places is None else part.places
+    there = places >= 0
+    values = np.full(part.data.shape, np.nan, np.float32)
+    values[np.ix_(places[there], part.variables)] = means[there]
+    return values
+
+
+def _changed(obs: Any, values: Named, rows: AnnotatedRows) -> Any:
+    """Return an ``obs`` that says other things of the covariates of rows."""
+    there = [] if rows.beside is None else list(dict.fromkeys(rows.beside.sources))
     for name, value in values.items():
         if name not in there:
             advice = checks.nearest(name, there) or f"it has: {', '.join(there) or 'none'}"

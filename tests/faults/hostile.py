@@ -376,12 +376,12 @@ def read_in_child(folders: list[tuple[str, Files]]) -> tuple[int, list[str]]:
         os._exit(0)
     os.close(writer)
     with os.fdopen(reader) as file:
-        said = file.read()
+        answer = file.read()
     _, status = os.waitpid(child, 0)
-    if not said:
+    if not answer:
         return 0, [f"{folders[0][0]}: the child ended with status {status}"]
-    told = json.loads(said)
-    return told["loaded"], told["wrong"]
+    result = json.loads(answer)
+    return result["loaded"], result["wrong"]
 
 
 def _read_all(folders: list[tuple[str, Files]]) -> dict[str, Any]:

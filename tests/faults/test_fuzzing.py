@@ -64,12 +64,8 @@ KINDS = st.sampled_from(
 )  # fmt: skip
 
 
-def lengths(function: Callable[..., None]) -> Any:
-    """Run a fuzzer over few cases, or in the slow lane over many."""
-    function.fuzzed = True  # type: ignore[attr-defined]
-    return pytest.mark.parametrize("count", [SHORT, pytest.param(LONG, marks=pytest.mark.slow)])(
-        function
-    )
+# Few cases, or in the slow lane many.
+lengths = pytest.mark.parametrize("count", [SHORT, pytest.param(LONG, marks=pytest.mark.slow)])
 
 
 def run(count: int, strategy: Any, check: Callable[[Any], object], *first: Any) -> None:
@@ -91,8 +87,7 @@ def run(count: int, strategy: Any, check: Callable[[Any], object], *first: Any) 
 def test_settings_of_the_command_line(count: int, tried: Callable[[int], None]) -> None:
     def check(text: str) -> None:
         try:
-            given = cli_settings.from_assignments([text])
-            cli_settings.apply(Autoencoder(), given)
+            cli_settings.apply(Autoencoder(), cli_settings.from_assignments([text]))
         except ParameterError:
             return
 

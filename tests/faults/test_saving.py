@@ -92,7 +92,7 @@ def test_whichever_operation_fails_the_old_model_stands(
 def test_a_failed_save_says_which_model_stands_where_the_disk_fails_for_good(
     before: str, number: int, tmp_path: Path
 ) -> None:
-    said = set()
+    reasons = set()
     for k in range(1, 100):
         folder = tmp_path / str(k)
         folder.mkdir()
@@ -102,7 +102,7 @@ def test_a_failed_save_says_which_model_stands_where_the_disk_fails_for_good(
         if error is None:
             break
         reason = str(error).split("; ")[-1]
-        said.add(reason)
+        reasons.add(reason)
         if reason == "no model stands there":
             assert before == "nothing"
             with pytest.raises(ModelFileError):
@@ -111,7 +111,7 @@ def test_a_failed_save_says_which_model_stands_where_the_disk_fails_for_good(
             new = "the new model stands there, but the disk has not confirmed it"
             assert loaded(folder) == (NEW if reason == new else OLD)
     assert loaded(folder) == NEW
-    assert len(said) == 2
+    assert len(reasons) == 2
 
 
 def test_the_model_stands_aside_where_it_is_found_when_a_save_is_cut_off(

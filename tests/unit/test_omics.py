@@ -333,6 +333,23 @@ def test_modalities_beside_covariates() -> None:
         omics.fit(clash, covariates=["batch"])
 
 
+def test_a_column_of_obs_may_have_an_equals_sign_in_its_name() -> None:
+    cells = in_batches(n_rows=80)
+    cells.obs["dose=mg"], cells.obs["arm=1"] = (
+        np.arange(80.0),
+        np.where(np.arange(80) % 3, "p", "q"),
+    )
+    own: dict[str, Any] = {"covariates": ["dose=mg", "arm=1"], **SETTINGS}
+    model = omics.fit(cells, n_components=2, likelihood=None, **own)
+    omics.reconstruct(model, cells, covariates={"dose=mg": 3.0, "arm=1": "q"})
+    assert np.isfinite(cells.layers["narrows"]).all()
+    with pytest.raises(ParameterError, match="no covariate 'dose'; did you mean 'dose=mg'"):
+        omics.reconstruct(model, cells, covariates={"dose": 3.0})
+    cells.obs.loc["c7", "arm=1"] = None
+    with pytest.raises(DataError, match=r"obs\['arm=1'\] is missing"):
+        omics.transform(model, cells)
+
+
 def test_holes_in_covariates_are_taken_at_the_mean_where_rows_can_have_some() -> None:
     dense, sparse = in_batches(sparse=False), in_batches()
     for cells in (dense, sparse):

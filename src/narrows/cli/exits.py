@@ -134,7 +134,7 @@ def _describe(error: Exception) -> str:
     if isinstance(error, errors.NarrowsError):
         return str(error)
     if isinstance(error, MemoryError):
-        return "there is not enough memory; give fewer rows at a time, or Parquet, which is read so"
+        return "there is not enough memory; give fewer rows, or Parquet, which is read in pieces"
     return (
         f"unexpected {type(error).__name__}: {error}; "
         "run the command again with --traceback to see where"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shlex
-from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -13,7 +12,7 @@ import pyarrow.compute as pc
 
 from narrows.cli import folders, tables
 from narrows.cli.tables import Chosen
-from narrows.core.checks import nearest
+from narrows.core.checks import nearest, repeated
 from narrows.data.formats import files
 from narrows.data.formats.text_layout import AS_FOUND, TextLayout
 from narrows.data.join_views import SEPARATOR, matched
@@ -161,11 +160,9 @@ def _check_names(sources: Sequence[Source], on: str | None) -> None:
         raise SourceError(
             f"{len(sources)} files need a column that says which sample a row is; name it with --on"
         )
-    twice = [name for name, count in Counter(s.view for s in sources).items() if count > 1]
-    if twice:
-        raise SourceError(
-            f"two files would be the view {twice[0]!r}; name them, as in {twice[0]}_a=FILE"
-        )
+    twice = repeated(source.view for source in sources)
+    if twice is not None:
+        raise SourceError(f"two files would be the view {twice!r}; name them, as in {twice}_a=FILE")
 
 
 def _of(source: Source, names: Sequence[str], table: pa.Table) -> list[str]:

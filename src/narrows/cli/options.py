@@ -50,16 +50,16 @@ SAFE_CSV = click.option(
 )
 
 
-def OUTPUT(function: Function) -> Function:  # noqa: N802 - an option as the others
-    """Add the options of where a result is written, and how."""
-    option = click.option(
+_OUTPUT = (
+    click.option(
         "-o",
         "--output",
         metavar="FILE",
         default="-",
         help="Where to write: .csv, .tsv, .parquet (or CSV to stdout, the default).",
-    )
-    return option(SAFE_CSV(function))
+    ),
+    SAFE_CSV,
+)
 
 
 def _sizes(
@@ -202,6 +202,13 @@ _SELECTION = (
         help="Not features: carry these columns to the output as they are.",
     ),
 )
+
+
+def output(function: Function) -> Function:
+    """Add the options of where a result is written, ``output``, and how."""
+    for option in reversed(_OUTPUT):
+        function = option(function)
+    return function
 
 
 def folder(function: Function) -> Function:

@@ -122,11 +122,15 @@ def _abandon_stdout() -> None:
 
 def text(content: str) -> None:
     """Write a text to stdout, nothing in it that a terminal would obey."""
-    styled(harmless(content))
+    _write(harmless(content))
 
 
 def styled(content: str) -> None:
-    """Write a text to stdout whose colours are to be obeyed; names in it are `harmless` already."""
+    """Write what rich has drawn to stdout, colours and all; names in it are `harmless` already."""
+    _write("\n".join(line.rstrip() for line in content.split("\n")).rstrip("\n"))
+
+
+def _write(content: str) -> None:
     with writing():
         sys.stdout.write(content if content.endswith("\n") else f"{content}\n")
 
@@ -145,7 +149,7 @@ def table(content: Table) -> None:
     console = Console(file=sys.stdout, width=None if terminal else WIDE, highlight=False)
     with console.capture() as captured:
         console.print(content)
-    styled("\n".join(line.rstrip() for line in captured.get().split("\n")).rstrip("\n"))
+    styled(captured.get())
 
 
 def some_of(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import math
 import numbers
+from collections import Counter
 from collections.abc import Iterable
 
 import numpy as np
@@ -101,6 +102,11 @@ def choice(name: str, value: object, options: Iterable[str], *, remedy: str = ""
     advice = remedy or nearest(value, known)
     listed = ", ".join(repr(option) for option in known)
     raise ParameterError(_message(name, value, f"must be one of {listed}", advice))
+
+
+def repeated(names: Iterable[str]) -> str | None:
+    """Return the first of some names that stands there more than once, if one does."""
+    return next((name for name, count in Counter(names).items() if count > 1), None)
 
 
 def nearest(value: object, known: Iterable[str]) -> str:

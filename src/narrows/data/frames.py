@@ -105,14 +105,7 @@ class Frame:
         dtypes = [_dtype_named(library, name) for name in data["dtypes"]]
         if len(dtypes) != len(labels):
             raise ValueError(f"{len(dtypes)} dtypes for {len(labels)} columns")
-        axis = data["axis"]
-        in_levels = bool(labels) and all(isinstance(label, tuple) for label in labels)
-        n_levels = max(map(len, labels)) if in_levels else 1
-        if not all(name is None or isinstance(name, str) for name in axis):
-            raise TypeError("the axis of the columns is called by no text")
-        if len(axis) not in (0, n_levels):
-            raise ValueError(f"{len(axis)} names for {n_levels} levels of columns")
-        return cls(library, tuple(labels), tuple(dtypes), tuple(axis))
+        return cls(library, tuple(labels), tuple(dtypes), _axis_named(data["axis"], labels))
 
     def described(self) -> Json:
         """Return the frame as plain data for JSON; dtypes that a name does not say are left out."""
@@ -225,6 +218,17 @@ def _is_installed(library: str) -> bool:
     except ImportError:
         return False
     return True
+
+
+def _axis_named(names: Any, labels: Sequence[Level]) -> tuple[str | None, ...]:
+    """Return what the levels of columns are called: nothing, or a name for each."""
+    in_levels = bool(labels) and all(isinstance(label, tuple) for label in labels)
+    n_levels = max(map(len, labels)) if in_levels else 1
+    if not all(name is None or isinstance(name, str) for name in names):
+        raise TypeError("the axis of the columns is called by no text")
+    if len(names) not in (0, n_levels):
+        raise ValueError(f"{len(names)} names for {n_levels} levels of columns")
+    return tuple(names)
 
 
 def _is_label(label: Level) -> bool:

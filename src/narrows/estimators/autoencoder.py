@@ -180,9 +180,10 @@ class Autoencoder(
         relu units of each hidden layer for one component, so that the network begins with its
         error: exactly on tables of up to 128 rows or columns, else by a randomised method and, in
         very long tables, from some of the rows. A sigmoid output begins there to first order.
-        Columns of other types begin with what the PCA expects of them, to first order. "auto" does
-        so wherever it can: dense relu layers at least twice as wide as a linear code, trained
-        jointly, also for views that meet in one code.
+        Columns of other types begin with what the PCA expects of them, to first order. Beside
+        covariates it is the PCA of what a regression on them leaves. "auto" does so wherever it
+        can: dense relu layers at least twice as wide as a linear code, trained jointly, also for
+        views that meet in one code.
     warm_start : bool, default=False
         Whether `fit` goes on from the weights of the last fit.
     random_state : int, RandomState or None, default=None

@@ -77,8 +77,7 @@ def _judged(model: FittedModel, rows: Matrix) -> tuple[Matrix, Matrix]:
     What was measured, but for covariates: these the decoder is given.
     """
     inputs, measured = model.to_inputs(rows)
-    given = list(model.layout.output_columns(model.layout.covariates))
-    measured[:, given] = False
+    measured[:, list(model.layout.output_columns(model.layout.covariates))] = False
     return inputs, measured
 
 

@@ -87,7 +87,6 @@ class Storable:
         """
         check_is_fitted(self)
         config, tensors = _config(self)
-        _check_readable(config, tensors)
         files.write(folder, config, tensors, model_card(self, config))
 
     def _state(self) -> State:
@@ -153,6 +152,7 @@ def _config(estimator: Estimator) -> tuple[Json, files.Arrays]:
         config["parts"] = {name: part for name, (part, _) in inner.items()}
         for name, (_, arrays) in inner.items():
             tensors.update({f"{name}.{key}": value for key, value in arrays.items()})
+    _check_readable(config, tensors)
     return config, tensors
 
 

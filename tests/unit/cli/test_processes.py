@@ -17,7 +17,7 @@ import pytest
 
 import narrows
 
-pytestmark = pytest.mark.promise(id="R5")
+pytestmark = pytest.mark.promise(id="R14")
 
 FIT = ("fit", "wdbc.csv", "--drop", "diagnosis,patient", "--seed", 0)
 

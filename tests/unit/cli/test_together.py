@@ -14,6 +14,8 @@ import pytest
 
 import narrows
 
+pytestmark = pytest.mark.promise(id="R5")
+
 FIT = ("fit", "wdbc.csv", "--drop", "diagnosis,patient", "--seed", "0", "-k", "3")
 
 

@@ -12,8 +12,8 @@ import pytest
 
 import narrows
 from narrows import Autoencoder, AutoencoderClassifier
-from narrows.errors import CorruptFileError, NarrowsWarning, TensorShapeError
-from narrows.persistence import amounts
+from narrows.errors import CorruptFileError, ModelFileError, NarrowsWarning, TensorShapeError
+from narrows.persistence import amounts, files
 
 TENSORS = {"network.weight": np.zeros((10, 50))}  # 500 cells in one tensor
 DENSE, VIEW = {"part": "architecture/dense"}, {"part": "view/view"}
@@ -101,3 +101,29 @@ def test_honest_models_of_many_columns_views_and_levels_are_read_again(tmp_path:
         again = narrows.load(tmp_path / str(number))
         use = "predict" if y is not None else "transform"
         np.testing.assert_array_equal(getattr(again, use)(X), getattr(model, use)(X))
+
+
+@pytest.mark.parametrize("classifier", [False, True])
+def test_what_could_not_be_read_again_is_not_written(classifier: bool, tmp_path: Path) -> None:
+    X, y = np.random.default_rng(0).normal(size=(30, 4)), np.arange(30) % 2
+    model: Any = Autoencoder(2, max_epochs=1, random_state=0)
+    if classifier:
+        model = AutoencoderClassifier(model, max_epochs=1).fit(X, y)
+        model.encoder_.history_ = model.encoder_.history_ * 100_001
+    else:
+        model.fit(X).history_ *= 100_001
+    with pytest.raises(ModelFileError, match=r"not written: .* history of 10000.*fewer epochs"):
+        model.save(tmp_path / "model")
+    assert not (tmp_path / "model").exists()
+
+
+def test_a_config_of_more_values_than_memory_is_for_is_neither_written_nor_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = Autoencoder(2, max_epochs=1, random_state=0).fit(np.eye(30)[:, :4])
+    model.save(tmp_path / "model")
+    monkeypatch.setattr(files, "FREE_BYTES", 0)
+    with pytest.raises(CorruptFileError, match=r"values in .* bytes are too many"):
+        narrows.load(tmp_path / "model")
+    with pytest.raises(ModelFileError, match="could not be read again"):
+        model.save(tmp_path / "other")

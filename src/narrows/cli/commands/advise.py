@@ -209,7 +209,7 @@ def _show(advice: Any, where: str, call: str, line: str | None) -> None:
         console.print(Text(textwrap.indent(output.harmless(call), "  ")), soft_wrap=True)
         console.print(Text(), Text("on the command line", style="bold"), sep="\n")
         console.print(Text(f"  {output.harmless(line or REFUSED)}"), soft_wrap=True)
-    output.styled("\n".join(text.rstrip() for text in captured.get().split("\n")).rstrip("\n"))
+    output.styled(captured.get())
 
 
 def _described(remark: Any) -> Any:

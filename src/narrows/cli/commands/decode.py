@@ -13,7 +13,7 @@ from narrows.cli.verb import verb
 @verb(name="decode")
 @options.MODEL
 @click.argument("codes", metavar="CODES", type=click.Path())
-@options.OUTPUT
+@options.output
 @options.selection
 @options.QUIET
 @options.TRACEBACK

@@ -11,7 +11,7 @@ from narrows.cli.verb import verb
 @verb(name="impute")
 @options.MODEL
 @options.DATA
-@options.OUTPUT
+@options.output
 @options.folder
 @options.STD
 @options.ON

@@ -12,7 +12,7 @@ from narrows.cli.verb import verb
 @options.MODEL
 @options.DATA
 @options.ON
-@options.OUTPUT
+@options.output
 @options.folder
 @options.selection
 @options.QUIET

@@ -14,7 +14,7 @@ from narrows.cli.verb import verb
 @options.MODEL
 @options.DATA
 @click.option("--to", metavar="VIEW", required=True, help="The view to predict.")
-@options.OUTPUT
+@options.output
 @options.folder
 @options.STD
 @options.ON

@@ -7,7 +7,6 @@ import csv
 import io
 import re
 import shlex
-from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple, NoReturn
@@ -16,6 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pyarrow import csv as arrow_csv
 
+from narrows.core import checks
 from narrows.data.formats.text_layout import (
     AS_FOUND,
     MOST_COLUMNS,
@@ -366,10 +366,10 @@ def _refuse_spaces(data: bytes, where: str, layout: Dialect) -> None:
 
 
 def _check_names(where: str, layout: Dialect) -> None:
-    twice = [name for name, count in Counter(layout.names).items() if count > 1]
-    if twice:
+    twice = checks.repeated(layout.names)
+    if twice is not None:
         raise SourceError(
-            f"{where}, line 1: the header names {twice[0]!r} more than once; "
+            f"{where}, line 1: the header names {twice!r} more than once; "
             "give each column its own name"
         )
 

@@ -11,7 +11,6 @@ import os
 import re
 import sys
 import zlib
-from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import IO, Any, NamedTuple, Protocol
@@ -21,7 +20,7 @@ import pyarrow.compute as pc
 from pyarrow import csv as arrow_csv
 from pyarrow import parquet
 
-from narrows.core.checks import nearest
+from narrows.core.checks import nearest, repeated
 from narrows.core.files import replacing
 from narrows.core.types import Matrix
 from narrows.data.formats import delimited
@@ -82,7 +81,7 @@ def read_table(
         place = _existing(Path(name))
         with _named(name, "read"):
             table = _format(place, name).read(place, name, layout, text, told)
-    _check_names(name, table.column_names)
+    check_names(name, table.column_names)
     columns_read = zip(table.column_names, map(_usual, table.columns), strict=True)
     read = [column if name in text else emptied(column) for name, column in columns_read]
     table = pa.table(read, names=table.column_names)
@@ -202,6 +201,19 @@ def check_there(path: str | os.PathLike[str]) -> None:
     """
     if os.fspath(path) != STANDARD_STREAM:
         _existing(Path(path))
+
+
+def check_names(where: str, names: Sequence[str]) -> None:
+    """Refuse a file with several columns of one name, of which none can be asked for.
+
+    Raises
+    ------
+    SourceError
+        If it has some.
+    """
+    twice = repeated(names)
+    if twice is not None:
+        raise SourceError(f"{where} has several columns called {twice!r}; give each its own name")
 
 
 def check_writable(path: str | os.PathLike[str]) -> None:
@@ -343,14 +355,6 @@ def _memory() -> int:
     if not hasattr(os, "sysconf"):  # Windows
         return 1 << 34
     return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-
-
-def _check_names(where: str, names: Sequence[str]) -> None:
-    twice = [name for name, count in Counter(names).items() if count > 1]
-    if twice:
-        raise SourceError(
-            f"{where} has several columns called {twice[0]!r}; give each its own name"
-        )
 
 
 def _usual(column: pa.ChunkedArray) -> pa.ChunkedArray:

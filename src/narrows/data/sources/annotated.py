@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from narrows.core.types import Matrix
 from narrows.data.column_statistics import Rows, dense
 from narrows.data.join_views import SEPARATOR
-from narrows.data.sources.obs_columns import PREFIX, VIEW, ObsColumns
+from narrows.data.sources.obs_columns import VIEW, ObsColumns
 from narrows.errors import DataError, ParameterError
 
 CHOSEN = "highly_variable"  # the column of ``var`` that scanpy marks variables in
@@ -197,10 +197,9 @@ class AnnotatedRows:
         if not missing.any() or not all(_is_sparse(part) for part in self.modalities):
             return
         row = int(np.flatnonzero(missing.any(1))[0])
-        column = beside.names[int(np.flatnonzero(missing[row])[0])]
-        own = column.removeprefix(PREFIX).partition("=")[0]
+        column = beside.sources[int(np.flatnonzero(missing[row])[0])]
         raise DataError(
-            f"obs[{own!r}] is missing, or has a level that fit did not see, in "
+            f"obs[{column!r}] is missing, or has a level that fit did not see, in "
             f"{int(missing.any(1).sum())} of {self.n_rows:,} observations, the first "
             f"{self.obs_names[row]!r}, and sparse rows have no holes; fill it, or leave these out"
         )

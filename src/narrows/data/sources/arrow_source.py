@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import re
 from abc import abstractmethod
-from collections import Counter
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -13,7 +12,7 @@ import numpy as np
 import pyarrow as pa
 
 from narrows.core.types import Json, Matrix
-from narrows.data.formats.files import known_columns
+from narrows.data.formats.files import check_names, known_columns
 from narrows.data.sources.source import Beside, Piece, Source, identity_of
 from narrows.errors import SourceError
 
@@ -75,11 +74,7 @@ class ArrowSource(Source):
     def __init__(
         self, schema: pa.Schema, sizes: Sequence[int], roles: Roles, memory: int, where: str
     ) -> None:
-        twice = [name for name, count in Counter(schema.names).items() if count > 1]
-        if twice:
-            raise SourceError(
-                f"{where} has several columns called {twice[0]!r}; give each its own name"
-            )
+        check_names(where, schema.names)
         features = roles.features(where, schema.names)
         super().__init__(features, len(features), sizes, memory)
         self.roles, self.where = roles, where

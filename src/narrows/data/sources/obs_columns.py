@@ -29,10 +29,13 @@ class ObsColumns:
         ``obs__age`` of numbers, ``obs__batch=A`` of a level.
     values : float32 ndarray of shape (n_obs, n_columns)
         NaN where ``obs`` has nothing, or a level that is none of these.
+    sources : list of str
+        Which column of ``obs`` each is of.
     """
 
     names: list[str]
     values: Matrix
+    sources: list[str]
 
     @classmethod
     def of(cls, obs: Any, wanted: Sequence[str]) -> ObsColumns:
@@ -89,7 +92,7 @@ class ObsColumns:
                 values[:, places[0]] = _numbers(column, series)
             else:
                 values[:, places] = _indicators(column, series, levels)
-        return cls(list(names), values)
+        return cls(list(names), values, [column for column, _ in parts])
 
 
 def obs_column(obs: Any, column: str) -> Any:
@@ -112,8 +115,8 @@ def _parted(obs: Any, name: str) -> tuple[str, str | None]:
     own = name.removeprefix(PREFIX)
     if own in obs or "=" not in own:
         return own, None
-    of_levels = [str(column) for column in obs if own.startswith(f"{column}=")]
-    column = max(of_levels, key=len, default=own.partition("=")[0])
+    with_levels = [str(column) for column in obs if own.startswith(f"{column}=")]
+    column = max(with_levels, key=len, default=own.partition("=")[0])
     return column, own[len(column) + 1 :]
 
 
