@@ -95,7 +95,10 @@ print(json.dumps(float(Autoencoder(8, **settings).fit(X).score(X))))
 """
 
 
-@pytest.mark.parametrize("optimizer", ["auto", "adam", "lbfgs"])
+@pytest.mark.parametrize(
+    "optimizer",
+    ["auto", *(pytest.param(name, marks=pytest.mark.slow) for name in ("adam", "lbfgs"))],
+)
 def test_with_another_number_of_threads_fits_are_about_as_good(optimizer: str) -> None:
     """Not the same bits: sums are made in another order."""
     scores = []
