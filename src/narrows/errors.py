@@ -7,6 +7,7 @@
     │   └── CompositionError               two parts that do not go together
     ├── DataError (ValueError)             a table that cannot be used as it is
     │   └── SourceError                    the same, found in a file: file, row, column
+    │       └── WriteError (OSError)       a file that was not written: which, why, what stands
     ├── DivergenceError (ArithmeticError)  training went to infinity before one good epoch
     ├── DeviceError (RuntimeError)         a device or precision this machine does not have
     ├── CheckpointError (RuntimeError)     checkpoints that are taken, damaged or of another fit
@@ -57,6 +58,13 @@ class DataError(NarrowsError, ValueError):
 
 class SourceError(DataError):
     """A file that cannot be used as it is: the message has the file, row and column."""
+
+
+class WriteError(OSError, SourceError):
+    """A file was not written, or not for certain; says why, and what stands there now."""
+
+    def __str__(self) -> str:
+        return str(self.strerror)
 
 
 class DivergenceError(NarrowsError, ArithmeticError):

@@ -172,11 +172,3 @@ def state_of(target: Path) -> tuple[object, ...]:
     except OSError:  # it is not there, or not open to us: `current` says so
         readable = os.access(target.parent, os.R_OK | os.X_OK)
         return tuple(_asides(target)) if readable else ()
-
-
-def write_synced(path: Path, content: bytes) -> None:
-    """Write a new file, and wait until the disk has it."""
-    with open(path, "xb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())

@@ -22,7 +22,7 @@ from typing import Any, BinaryIO, NamedTuple
 import numpy as np
 import safetensors.numpy
 
-from narrows.core.files import sync_folder
+from narrows.core.files import sync_folder, synced
 from narrows.core.types import Json, JsonValue, Matrix, Named
 from narrows.errors import (
     CorruptFileError,
@@ -44,7 +44,6 @@ from narrows.persistence.atomic_folder import (
     state_of,
     swap,
     workspace,
-    write_synced,
 )
 
 # The names of a folder's files are asked of this module, too.
@@ -139,7 +138,8 @@ def _put(target: Path, files: Mapping[str, bytes]) -> None:
     """Write files beside a target, and rename them into its place."""
     with workspace(target) as temporary:
         for name, content in files.items():
-            write_synced(temporary / name, content)
+            with synced(temporary / name) as stream:
+                stream.write(content)
         mode = mode_of(target)
         if mode is not None:  # whom the old model was closed to, the new one is closed to
             temporary.chmod(stat.S_IMODE(mode) | stat.S_IRWXU)

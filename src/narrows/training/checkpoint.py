@@ -25,7 +25,7 @@ import torch
 from torch import Tensor
 
 from narrows.core import checks
-from narrows.core.files import replacing
+from narrows.core.files import replacing, writing
 from narrows.core.types import Json
 from narrows.errors import CheckpointError, ParameterError
 from narrows.training.history import Row
@@ -119,7 +119,8 @@ class Session:
         self.folder, self.every = checkpoint.folder, checkpoint.seconds()
         self.keep = checks.integer("keep", checkpoint.keep, low=1)
         self.identity: Json = {}
-        self.folder.mkdir(parents=True, exist_ok=True)
+        with writing(self.folder, "choose a folder that can be written to"):
+            self.folder.mkdir(parents=True, exist_ok=True)
         self.number = -1  # of the run that goes on
         self.is_open = True
         self._rows: list[Row] = []

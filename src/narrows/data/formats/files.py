@@ -79,7 +79,7 @@ def read_table(
         table = _from_bytes(data, "standard input", layout, text, told)
     else:
         place = _existing(Path(name))
-        with _named(name, "read"):
+        with _named(name):
             table = _format(place, name).read(place, name, layout, text, told)
     check_names(name, table.column_names)
     columns_read = zip(table.column_names, map(_usual, table.columns), strict=True)
@@ -116,7 +116,7 @@ def write_table(
 
     Raises
     ------
-    SourceError
+    WriteError
         If the file cannot be written.
     """
     back = {name: pa.array(array[:, i], from_pandas=True) for i, name in enumerate(names)}
@@ -146,7 +146,7 @@ def write_frame(
 
     Raises
     ------
-    SourceError
+    WriteError
         If the file cannot be written.
     """
     front = {} if ids is None else dict(zip(ids.column_names, ids.columns, strict=True))
@@ -162,7 +162,7 @@ def write_frame(
         sys.stdout.buffer.flush()
         return
     check_writable(name)
-    with _named(name, "write"), replacing(Path(name)) as stream:
+    with replacing(Path(name)) as stream:
         _format(Path(name), name).write(table, stream)
 
 
@@ -184,10 +184,10 @@ def write_bytes(content: bytes, path: str | os.PathLike[str]) -> None:
 
     Raises
     ------
-    SourceError
+    WriteError
         If the file cannot be written.
     """
-    with _named(os.fspath(path), "write"), replacing(Path(path)) as stream:
+    with replacing(Path(path)) as stream:
         stream.write(content)
 
 
@@ -466,17 +466,15 @@ def _existing(path: Path) -> Path:
         return path
     if not path.parent.is_dir():
         raise SourceError(f"{path} does not exist: there is no folder {path.parent}")
-    with _named(str(path.parent), "read"):
+    with _named(str(path.parent)):
         advice = nearest(path.name, os.listdir(path.parent))
     raise SourceError(f"{path} does not exist" + (f"; {advice}" if advice else ""))
 
 
 @contextlib.contextmanager
-def _named(where: str, verb: str) -> Iterator[None]:
-    """Turn what the operating system refuses into an error that names the file."""
+def _named(where: str) -> Iterator[None]:
+    """Turn what the operating system refuses to read into an error that names the file."""
     try:
         yield
-    except BrokenPipeError:
-        raise  # the reader of a pipe has left, which is no fault of the file
     except OSError as error:
-        raise SourceError(f"cannot {verb} {where}: {error.strerror or error}") from error
+        raise SourceError(f"cannot read {where}: {error.strerror or error}") from error

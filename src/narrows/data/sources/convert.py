@@ -15,12 +15,13 @@ import pyarrow as pa
 from pyarrow import csv as arrow_csv
 from pyarrow import parquet
 
+from narrows.core.files import replacing, synced, writing
 from narrows.core.types import Json
 from narrows.data.formats import delimited
 from narrows.data.formats.text_layout import AS_FOUND, QUESTION_MARK, TextLayout
-from narrows.data.sources.open_source import group_cells, writing
+from narrows.data.sources.open_source import group_cells, parquet_writer
 from narrows.data.sources.parquet_source import SUFFIXES, files_of
-from narrows.data.sources.parts import PART_ROWS, PartFolder, Written, write_part
+from narrows.data.sources.parts import GOES_ON, PART_ROWS, PartFolder, Written, write_part
 from narrows.data.sources.source import identity_of
 from narrows.errors import SourceError
 
@@ -286,9 +287,11 @@ def _write_shuffled(
     complete = scattered / "complete"
     if not complete.exists() and len(made.parts) < n_buckets:
         shutil.rmtree(scattered, ignore_errors=True)
-        scattered.mkdir()
-        _scatter(original.tables(), scattered, n_buckets, seed)
-        complete.touch()
+        with writing(scattered, GOES_ON):
+            scattered.mkdir()
+            _scatter(original.tables(), scattered, n_buckets, seed)
+            with replacing(complete):
+                pass
     for number in range(n_buckets):
         if number not in made.parts:
             tables = _shuffled(scattered / f"{number}.parquet", seed, number)
@@ -310,8 +313,8 @@ def _scatter(tables: Iterator[pa.Table], folder: Path, n_buckets: int, seed: int
                 if not len(own):
                     continue
                 if number not in writers:
-                    path = folder / f"{number}.parquet"
-                    writer = parquet.ParquetWriter(path, table.schema, **writing(table.schema))
+                    stream = stack.enter_context(synced(folder / f"{number}.parquet"))
+                    writer = parquet_writer(stream, table.schema)
                     writers[number] = stack.enter_context(writer)
                 writers[number].write_table(table.take(own))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import shutil
 import tempfile
@@ -9,12 +10,13 @@ import warnings
 import weakref
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import pyarrow as pa
 from pyarrow import parquet
 
 from narrows.core.extras import required
+from narrows.core.files import synced, writing
 from narrows.core.types import Matrix
 from narrows.data.sources.annotated import AnnotatedRows, is_anndata, is_mudata
 from narrows.data.sources.arrow_source import ArrowFileSource, Roles
@@ -205,7 +207,9 @@ def _spilled(data: Any, roles: Roles, memory: int) -> Source:
     folder = tempfile.mkdtemp(prefix="narrows-")
     path = os.path.join(folder, "spilled.parquet")
     try:
-        if not write_parquet(_batches(data), path, group_cells(memory)):
+        with writing(path, "the folder of TMPDIR must have room for all rows"):
+            n_rows = write_parquet(_batches(data), path, group_cells(memory))
+        if not n_rows:
             raise DataError("the stream has no rows")
         source = ParquetSource([path], roles, memory)
     except BaseException:
@@ -240,17 +244,15 @@ def write_parquet(
     int
         How many rows were written; there is no file if there were none.
     """
-    writer: parquet.ParquetWriter | None = None
+    left = regrouped(tables, cells)
+    first = next(left, None)
+    if first is None:
+        return 0
     n_rows = 0
-    try:
-        for table in regrouped(tables, cells):
-            if writer is None:
-                writer = parquet.ParquetWriter(path, table.schema, **writing(table.schema))
+    with synced(Path(path)) as stream, parquet_writer(stream, first.schema) as writer:
+        for table in itertools.chain([first], left):
             writer.write_table(table, row_group_size=table.num_rows)
             n_rows += table.num_rows
-    finally:
-        if writer is not None:
-            writer.close()
     return n_rows
 
 
@@ -296,13 +298,15 @@ def group_rows(n_columns: int, cells: int = GROUP_CELLS) -> int:
     return max(LEAST_GROUP_ROWS, min(MOST_GROUP_ROWS, cells // max(1, n_columns)))
 
 
-def writing(schema: pa.Schema) -> dict[str, Any]:
-    """Return how columns are best written: a dictionary of values for text, none for numbers."""
+def parquet_writer(stream: IO[bytes], schema: pa.Schema) -> parquet.ParquetWriter:
+    """Return what writes columns as is best: a dictionary of values for text, none for numbers."""
     numbers = [field.name for field in schema if pa.types.is_floating(field.type)]
     text = [field.name for field in schema if field.name not in set(numbers)]
-    return {
-        "use_dictionary": text or False,
+    return parquet.ParquetWriter(
+        stream,
+        schema,
+        use_dictionary=text or False,
         # Numbers that are measured hardly get smaller, but slower to read.
-        "compression": dict.fromkeys(text, "snappy") | dict.fromkeys(numbers, "none"),
-        "write_page_checksum": True,
-    }
+        compression=dict.fromkeys(text, "snappy") | dict.fromkeys(numbers, "none"),
+        write_page_checksum=True,
+    )

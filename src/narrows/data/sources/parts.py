@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from narrows.core import checks
-from narrows.core.files import replacing, sync_folder
+from narrows.core.files import replacing, sync_folder, writing
 from narrows.core.types import Json, TableLike
 from narrows.data.sources.source import Piece, Source, rows_of
 from narrows.data.sources.survey import numbers_of
@@ -28,6 +28,7 @@ MANIFEST, SUCCESS = "_manifest.jsonl", "_SUCCESS"
 PART_ROWS = 1 << 20  # of a part, ...
 PART_CELLS = 1 << 26  # ... unless rows are long
 ON_ERROR = ("raise", "skip")
+GOES_ON = "the same call goes on from the parts that are there"
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -94,7 +95,8 @@ class PartFolder:
 
     def note(self, number: int, part: Part) -> None:
         """Remember a part that was written."""
-        _append(self.path / MANIFEST, {"number": number, **json.loads(part.line())})
+        with writing(self.path / MANIFEST, GOES_ON):
+            _append(self.path / MANIFEST, {"number": number, **json.loads(part.line())})
         self.parts[number] = part
 
     def finish(self) -> Written:
@@ -134,12 +136,13 @@ def write_part(
     name = f"part-{number:06d}.parquet"
     temporary = folder / f".{name}.{secrets.token_hex(4)}.tmp"
     try:
-        n_rows = write_parquet(tables, temporary, cells or GROUP_CELLS)
-        if not n_rows:
-            return Part(name, 0, "", skipped)
-        digest = _hash(temporary)
-        os.replace(temporary, folder / name)
-        sync_folder(folder)
+        with writing(folder / name, GOES_ON):
+            n_rows = write_parquet(tables, temporary, cells or GROUP_CELLS)
+            if not n_rows:
+                return Part(name, 0, "", skipped)
+            digest = _hash(temporary)
+            os.replace(temporary, folder / name)
+            sync_folder(folder)
     finally:
         temporary.unlink(missing_ok=True)
     return Part(name, n_rows, digest, skipped)
@@ -268,7 +271,7 @@ def _made(
 def _begun(folder: Path, whole: Json) -> dict[int, Part]:
     """Make the folder, or return what a run before this one has left in it."""
     manifest = folder / MANIFEST
-    try:
+    with writing(folder, "choose a folder that can be written to"):
         folder.mkdir(parents=True, exist_ok=True)
         lines = manifest.read_text(encoding="utf-8").split("\n") if manifest.exists() else [""]
         if len(lines) == 1:  # not there, or cut off before its first line ended
@@ -279,8 +282,6 @@ def _begun(folder: Path, whole: Json) -> dict[int, Part]:
                 )
             _rewrite(manifest, [whole])
             return {}
-    except OSError as error:
-        raise SourceError(f"cannot write to {folder}: {error.strerror or error}") from error
     head, *others = [json.loads(line) for line in lines[:-1]]  # the last may be cut off
     differing = [name for name in whole if head.get(name) != whole[name]]
     if differing:
