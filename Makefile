@@ -8,7 +8,7 @@ PYTHON ?= python3
 WORKERS ?= auto
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-full test-omics fuzz browser-test check bench quality tables bench-omics bench-scale bench-cluster bench-export bench-serve image dist scaling profile bench-gpu reproduce reference docs clean
+.PHONY: help demo test test-full test-omics fuzz browser-test check bench quality tables bench-omics bench-scale bench-cluster bench-export bench-serve image dist scaling profile bench-gpu reproduce reference docs lock clean
 
 help:  ## list these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -110,6 +110,9 @@ dist: $(READY)  ## wheel and source distribution, checked, used elsewhere, and a
 	$(BIN)/python -m twine check --strict dist/*
 	$(BIN)/python .ci/try_distribution.py
 
+lock: $(READY)  ## which files make installs here, by their hashes; LOCKED=1 installs these alone
+	$(BIN)/python .ci/lock.py
+
 clean:  ## remove what the other commands made
 	rm -rf $(VENV) $(VENV)-omics demo build dist docs/_build docs/auto_examples docs/api/generated .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
@@ -170,5 +173,7 @@ $(READY): pyproject.toml constraints.txt
 	test -x $(BIN)/python || "$$python" -m venv $(VENV) || { \
 	    echo "$$python could not make $(VENV); where Python comes in parts, install its venv" \
 	         "package (python3-venv)" >&2; rm -rf $(VENV); exit 1; }
-	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[dev]'
+	$(if $(LOCKED),$(BIN)/python -m pip install --quiet --require-hashes --no-deps -r .ci/requirements.txt \
+	    && $(BIN)/python -m pip install --quiet --no-deps --no-build-isolation -e .,\
+	    $(BIN)/python -m pip install --quiet -c constraints.txt -e '.[dev]')
 	@touch $@

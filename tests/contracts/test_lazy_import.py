@@ -94,13 +94,41 @@ def test_help_imports_nothing_heavy(arguments: list[str], expected: str) -> None
     assert not HEAVY & imported_by(code)
 
 
-def test_importing_narrows_opens_no_socket_and_starts_no_process() -> None:
-    code = (
-        "import sys\n"
-        "seen = []\n"
-        "sys.addaudithook(lambda event, _: seen.append(event))\n"
-        "import narrows; narrows.Autoencoder\n"
-        "bad = {'socket.connect', 'socket.getaddrinfo', 'subprocess.Popen', 'os.system'}\n"
-        "assert not bad.intersection(seen), bad.intersection(seen)"
-    )
-    imported_by(code)
+WATCHED = """
+import os, sys
+seen, opened = set(), []
+
+def hook(event, arguments):
+    seen.add(event)
+    if event == "open" and isinstance(arguments[0], str):
+        opened.append((os.path.realpath(arguments[0]), arguments[1], arguments[2]))
+
+sys.addaudithook(hook)
+import narrows
+import narrows.cli.main
+for name in narrows.__all__:
+    getattr(narrows, name)
+bad = {"socket.connect", "socket.bind", "socket.getaddrinfo", "subprocess.Popen", "os.system",
+       "os.fork", "os.posix_spawn", "os.exec", "os.mkdir", "os.remove", "os.rename"} & seen
+assert not bad, bad
+libraries = [sys.prefix, sys.base_prefix, *(path for path in sys.path if path)]
+system = ["/proc", "/sys", "/dev", "/usr/share/zoneinfo"]  # what libraries ask of it
+ours = tuple(os.path.realpath(path) + os.sep for path in [*libraries, *system])
+assert len(opened) > 100  # modules: the hook is at work
+elsewhere = [path for path, _, _ in opened if not path.startswith(ours)]
+assert not elsewhere, elsewhere
+written = [path for path, mode, flags in opened
+           if set(mode or "") & set("wxa+") or (flags or 0) & (os.O_WRONLY | os.O_RDWR)]
+assert not written, written
+"""
+
+
+def test_importing_narrows_reads_nothing_else_writes_nothing_and_calls_nobody(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("HOME", "TMPDIR"):
+        monkeypatch.setenv(name, str(tmp_path))
+    monkeypatch.setenv("PYTHONDONTWRITEBYTECODE", "1")
+    imported_by(WATCHED)
+    assert not list(tmp_path.iterdir())

@@ -68,6 +68,18 @@ def test_every_dependency_is_pinned_at_or_above_its_floor() -> None:
     assert [name for name, floor in floors().items() if pins().get(name, ()) < floor] == []
 
 
+def test_what_is_installed_by_its_hash_is_what_is_pinned() -> None:
+    locked = {}
+    for line in text(".ci/requirements.txt").splitlines()[1:]:
+        found = re.fullmatch(r"([\w.-]+)==([\d.]+)(\+cpu)? --hash=sha256:[0-9a-f]{64}", line)
+        assert found, line
+        locked[plain(found[1])] = numbers(found[2])
+    assert {name: version for name, version in locked.items() if pins().get(name) != version} == {}
+    project = PROJECT["project"]
+    needed = [*project["dependencies"], *project["optional-dependencies"]["dev"]]
+    assert {plain(requirement.split(">=")[0]) for requirement in needed} <= locked.keys()
+
+
 def test_the_oldest_python_is_the_same_everywhere() -> None:
     oldest = PROJECT["project"]["requires-python"].removeprefix(">=")
     assert PROJECT["tool"]["mypy"]["python_version"] == oldest
