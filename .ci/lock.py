@@ -12,16 +12,17 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
+from typing import Any
 
 TARGET = Path(__file__).with_name("requirements.txt")
 BUILD = ("hatchling", "editables")  # what an editable installation is built with
 
 
-def installed() -> list[dict[str, object]]:
-    """Return what pip would install into an empty environment."""
+def installed() -> list[dict[str, Any]]:
+    """Return what pip would install into an empty environment, beside narrows itself."""
     with tempfile.TemporaryDirectory() as folder:
         report = Path(folder) / "report.json"
-        subprocess.run(
+        subprocess.run(  # noqa: S603 - the command is ours
             [
                 *(sys.executable, "-m", "pip", "install", "--quiet", "--dry-run"),
                 *("--ignore-installed", "--report", str(report)),
@@ -30,24 +31,20 @@ def installed() -> list[dict[str, object]]:
             check=True,
             cwd=TARGET.parents[1],
         )
-        packages: list[dict[str, object]] = json.loads(report.read_text())["install"]
-    return packages
+        packages = json.loads(report.read_text())["install"]
+    return [package for package in packages if "archive_info" in package["download_info"]]
 
 
-def line(package: dict[str, object]) -> str:
+def line(package: dict[str, Any]) -> str:
     """Return a requirement that one file fulfils."""
     about, origin = package["metadata"], package["download_info"]
-    assert isinstance(about, dict)
-    assert isinstance(origin, dict)
-    name = about["name"].lower().replace("_", "-")
-    return f"{name}=={about['version']} --hash=sha256:{origin['archive_info']['hashes']['sha256']}"
+    digest = origin["archive_info"]["hashes"]["sha256"]
+    return f"{about['name'].lower()}=={about['version']} --hash=sha256:{digest}"
 
 
 def main() -> None:
     """Write the file anew."""
-    lines = sorted(
-        line(package) for package in installed() if "dir_info" not in package["download_info"]
-    )  # type: ignore[operator]
+    lines = sorted(map(line, installed()))
     system = f"{platform.system()}, {platform.machine()}, Python {platform.python_version()}"
     head = f"# What `make lock` found on {system}; `make test LOCKED=1` installs these files alone."
     TARGET.write_text("\n".join([head, *lines]) + "\n")
