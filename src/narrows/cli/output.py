@@ -7,7 +7,6 @@ import io
 import json
 import math
 import os
-import re
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -15,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from narrows.cli.together import rank
+from narrows.core.harmless import harmless
 from narrows.core.types import Json, Named
 from narrows.errors import SourceError
 
@@ -28,18 +28,6 @@ MOST_COLUMNS = 100  # that a table lists
 
 class ClosedPipe(Exception):  # noqa: N818 - the reader has seen enough, which is no error
     """Whoever read stdout has gone."""
-
-
-# What a terminal obeys instead of showing it, and what turns the direction of a line.
-COMMANDS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069]")
-
-
-def harmless(text: str) -> str:
-    """Return a text as a terminal may show it: what it would obey as ``\\u001b``, as JSON has it.
-
-    Names of columns, levels and files may come from anybody.
-    """
-    return COMMANDS.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
 
 
 def prepare_streams() -> None:

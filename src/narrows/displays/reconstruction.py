@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Self
 
+import narwhals as nw
 import numpy as np
 
 from narrows.core import checks
@@ -82,7 +83,7 @@ class ReconstructionDisplay:
         estimator : estimator with ``reconstruct``
             Fitted.
         X : table of shape (n_samples, n_features)
-            Numbers, of which the first rows are shown; without a shape, all.
+            Of which the first rows are shown; without a shape, all, in their columns of numbers.
         n_rows : int, default=8
             How many images or curves.
         shape : tuple of int, optional
@@ -97,14 +98,16 @@ class ReconstructionDisplay:
         Raises
         ------
         ParameterError
-            If a row does not have that shape.
+            If a row does not have that shape, or there is no column of numbers.
         """
         shape = _of_images(estimator, X) if shape is None else shape
         if shape is not None:
             count = min(checks.integer("n_rows", n_rows, low=1), len(X))
             X = select_rows(X, np.arange(count))
-        rows, rebuilt = (containers.opened(table) for table in (X, estimator.reconstruct(X)))
-        return cls(np.asarray(rows, float), np.asarray(rebuilt, float), shape=shape).plot(axes)
+        tables = [containers.opened(table) for table in (X, estimator.reconstruct(X))]
+        kept = _of_numbers(tables[0])
+        rows, rebuilt = (_array(table, kept) for table in tables)
+        return cls(rows, rebuilt, shape=shape).plot(axes)
 
     def plot(self, axes: Any = None) -> Self:
         """Draw the rows; see `from_estimator`.
@@ -177,6 +180,38 @@ def _of_images(estimator: Estimator, X: TableLike) -> tuple[int, ...] | None:
     drawn = fitted.composition.architecture.drawn(fitted.n_features)
     is_sequence = drawn is not None and drawn.ndim < IMAGE_AXES
     return None if is_sequence else row.axes
+
+
+def _of_numbers(table: TableLike) -> list[int] | None:
+    """Return the columns of numbers of a table, or None if all are.
+
+    Raises
+    ------
+    ParameterError
+        If none is.
+    """
+    if nw.dependencies.is_into_dataframe(table):
+        dtypes = nw.from_native(table, eager_only=True).schema.values()
+        others = {number for number, dtype in enumerate(dtypes) if not _is_number(dtype)}
+        width = table.shape[1]
+    else:
+        others, width = set(containers.text_columns(table)), table.shape[1]
+    if len(others) == width:
+        raise ParameterError("X has no column of numbers, so there is nothing to draw")
+    return [number for number in range(width) if number not in others] if others else None
+
+
+def _is_number(dtype: Any) -> bool:
+    return bool(dtype.is_numeric()) or dtype in (nw.Boolean, nw.Object, nw.Unknown)
+
+
+def _array(table: TableLike, columns: list[int] | None) -> Matrix:
+    """Return columns of a table, or all, as numbers."""
+    if columns is not None and nw.dependencies.is_into_dataframe(table):
+        table = nw.from_native(table, eager_only=True)[:, columns].to_native()
+    elif columns is not None:
+        table = table[:, columns]
+    return np.asarray(table, float)
 
 
 def _grid(axes: Any, shape: tuple[int, ...], size: tuple[float, float]) -> Matrix:

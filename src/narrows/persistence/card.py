@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable, Sequence
 
 from narrows.core.fit_settings import settings_of_fit
+from narrows.core.harmless import harmless
 from narrows.core.types import Estimator, Named
 from narrows.data.automatic_scaling import in_words
 from narrows.persistence.config import settings_in_code
@@ -26,7 +27,7 @@ def model_card(estimator: Estimator, config: Named) -> str:
     code = settings_in_code(config["settings"])
     given = "".join(f", {name}={called}" for name, called in code.items())
     use = "results = model.transform(X)" if hasattr(estimator, "transform") else "model"
-    return f"""---
+    return harmless(f"""---
 library_name: narrows
 tags: [autoencoder, feature-fusion, tabular]
 ---
@@ -57,7 +58,7 @@ model = narrows.load("this folder"{given})
 ## Columns
 
 {_columns(estimator, fitted)}
-"""
+""")
 
 
 def _columns(estimator: Estimator, fitted: Named) -> str:

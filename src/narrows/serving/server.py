@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import ipaddress
+import logging
 import signal
 import socket
 import stat
@@ -13,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from narrows.core.extras import required
+from narrows.core.harmless import HarmlessFormatter
 from narrows.errors import ParameterError
 from narrows.serving.guard import App
 from narrows.serving.limits import Limits
@@ -126,7 +128,7 @@ def run(
             if ready is not None and self.started:
                 ready()
 
-    with _ending_well():
+    with _log_on_stderr(), _ending_well():
         Server(config).run(sockets=[listener])
 
 
@@ -140,6 +142,18 @@ def _ending_well() -> Iterator[None]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+@contextlib.contextmanager
+def _log_on_stderr() -> Iterator[None]:
+    """Write what narrows says to the log on stderr; names in it cannot pass for lines of it."""
+    log, handler = logging.getLogger("narrows"), logging.StreamHandler()
+    handler.setFormatter(HarmlessFormatter())
+    log.addHandler(handler)
+    try:
+        yield
+    finally:
+        log.removeHandler(handler)
 
 
 class Patience:

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
+import polars as pl
+import pyarrow as pa
 import pytest
 
 from narrows import Autoencoder, ReconstructionDisplay
@@ -45,6 +49,30 @@ def test_without_a_shape_every_cell_is_a_point() -> None:
     model = Autoencoder(2, max_epochs=1, random_state=0).fit(frame)
     display = ReconstructionDisplay.from_estimator(model, frame)
     assert len(display.axes_.item().collections[0].get_offsets()) == X.size
+
+
+@pytest.mark.parametrize("kind", ["pandas", "polars", "pyarrow", "objects"])
+def test_of_a_mixed_table_the_numbers_are_points(kind: str) -> None:
+    frame = pd.DataFrame(X[:, :2], columns=["a", "b"])
+    frame.insert(1, "site", pd.Series(["north", "south"] * (len(X) // 2)).astype("category"))
+    kinds: dict[str, Any] = {
+        "pandas": frame,
+        "polars": pl.from_pandas(frame),
+        "pyarrow": pa.Table.from_pandas(frame),
+        "objects": frame.to_numpy(dtype=object),
+    }
+    table = kinds[kind]
+    types = {1: "categorical"} if kind == "objects" else None
+    model = Autoencoder(2, types=types, max_epochs=1, random_state=0).fit(table)
+    display = ReconstructionDisplay.from_estimator(model, table)
+    assert len(display.axes_.item().collections[0].get_offsets()) == 2 * len(X)
+
+
+def test_a_table_without_numbers_cannot_be_drawn() -> None:
+    frame = pd.DataFrame({"site": ["north", "south"] * 20, "kind": ["a", "b", "c", "d"] * 10})
+    model = Autoencoder(1, max_epochs=1, random_state=0).fit(frame)
+    with pytest.raises(ParameterError, match="no column of numbers"):
+        ReconstructionDisplay.from_estimator(model, frame)
 
 
 def test_axes_of_ones_own() -> None:

@@ -527,9 +527,10 @@ def test_a_model_that_was_closed_to_others_stays_closed(model: Autoencoder, fold
 
 
 def test_a_card_cannot_act_as_markdown(rows: NDArray[np.float64], tmp_path: Path) -> None:
-    table = pd.DataFrame(rows[:, :2], columns=["`<script>|", "a\n# b"])
+    table = pd.DataFrame(rows[:, :3], columns=["`<script>|", "a\n# b", "\x1b[2J\u202e"])
     card = saved(fitted(table, n_components=1), tmp_path / "model") / files.CARD
     assert "| `'<script>\\|` |  | numeric | 0.0% |\n| `a # b` |" in card.read_text()
+    assert "| `\\u001b[2J\\u202e` |" in card.read_text()  # where the card goes to a terminal
 
 
 @pytest.mark.parametrize("path", SOURCES, ids=lambda path: path.name)

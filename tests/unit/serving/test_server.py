@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import socket
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ from typing import Any
 import pytest
 
 from narrows.errors import ParameterError
+from narrows.serving import server
 from narrows.serving.server import Patience, bind, is_loopback, is_open, read_token
 
 GOOD = "0123456789abcdef"
@@ -20,6 +22,12 @@ def token_file(folder: Path, content: bytes, mode: int = 0o600) -> Path:
     path.write_bytes(content)
     path.chmod(mode)
     return path
+
+
+def test_names_cannot_pass_for_lines_of_the_log(capsys: pytest.CaptureFixture[str]) -> None:
+    with server._log_on_stderr():
+        logging.getLogger("narrows.serving").error("model %s stays", "a\nmodel b is new\x1b[2J")
+    assert capsys.readouterr().err == "model a\\u000amodel b is new\\u001b[2J stays\n"
 
 
 def test_the_first_line_is_the_token(tmp_path: Path) -> None:

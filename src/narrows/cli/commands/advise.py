@@ -13,6 +13,7 @@ import click
 
 from narrows.cli import options, output
 from narrows.cli.verb import verb
+from narrows.core.harmless import harmless
 from narrows.core.types import Json, Named
 from narrows.data.formats.text_layout import TextLayout
 from narrows.errors import DataError
@@ -197,7 +198,7 @@ def _show(advice: Any, where: str, call: str, line: str | None) -> None:
     console.width = min(console.width, WIDEST)
     rows, columns = advice.shape
     parts: list[Any] = [
-        Text(f"{output.harmless(where)}: {rows:,} rows x {columns:,} columns", style="bold")
+        Text(f"{harmless(where)}: {rows:,} rows x {columns:,} columns", style="bold")
     ]
     for severity, style in STYLES.items():
         said = [remark for remark in advice if remark.severity == severity]
@@ -206,9 +207,9 @@ def _show(advice: Any, where: str, call: str, line: str | None) -> None:
     with console.capture() as captured:
         console.print(Group(*parts, Text(), Text("in Python", style="bold")))
         # Never cut, so that it can be copied.
-        console.print(Text(textwrap.indent(output.harmless(call), "  ")), soft_wrap=True)
+        console.print(Text(textwrap.indent(harmless(call), "  ")), soft_wrap=True)
         console.print(Text(), Text("on the command line", style="bold"), sep="\n")
-        console.print(Text(f"  {output.harmless(line or REFUSED)}"), soft_wrap=True)
+        console.print(Text(f"  {harmless(line or REFUSED)}"), soft_wrap=True)
     output.styled(captured.get())
 
 
@@ -219,8 +220,8 @@ def _described(remark: Any) -> Any:
     grid = Table.grid(padding=(0, 2))
     grid.add_column(width=15)
     grid.add_column(overflow="fold")
-    why = output.harmless(f"{remark.why[0].upper()}{remark.why[1:]}")
-    said = Text(output.harmless(f"{remark.finding}. ")).append(why, style="dim")
-    call = output.harmless(f"\n-> {remark.call}")
+    why = harmless(f"{remark.why[0].upper()}{remark.why[1:]}")
+    said = Text(harmless(f"{remark.finding}. ")).append(why, style="dim")
+    call = harmless(f"\n-> {remark.call}")
     grid.add_row(Text(f"  {remark.topic}"), said.append(call, style="cyan"))
     return grid

@@ -11,6 +11,7 @@ import click
 from narrows.cli import options
 from narrows.cli import output as out
 from narrows.cli.verb import verb
+from narrows.core.harmless import harmless
 from narrows.core.types import Json
 
 
@@ -98,7 +99,7 @@ def _show_variance(
             shown.append("" if row is None else f"{row['explained']:.1%}")
             if with_pca and what == "total":
                 shown.append("" if row is None else f"{row['pca']:.1%}")
-        grid.add_row(escape(out.harmless(view)), *shown)
+        grid.add_row(escape(harmless(view)), *shown)
     out.table(grid)
 
 
@@ -111,5 +112,5 @@ def _show_importance(importance: dict[int, list[Json]], names: Sequence[str], to
         grid.add_column(heading, overflow="fold")
     for component, rows in importance.items():
         listed = ", ".join(f"{row['column']} ({row['importance']:.2f})" for row in rows[:top])
-        grid.add_row(names[component], escape(out.harmless(listed)))
+        grid.add_row(names[component], escape(harmless(listed)))
     out.table(grid)
