@@ -141,7 +141,7 @@ def kept(folder: Path) -> np.ndarray:
 def main(folder: Path, names: list[str]) -> None:
     """Make the fits that are named."""
     warnings.simplefilter("ignore")
-    with narrows.distributed(timeout=60) as group:
+    with narrows.distributed(timeout=float(os.environ.get("TIMEOUT", "60"))) as group:
         for name in names:
             if name in ("differ", "slow"):
                 group.is_slow = False

@@ -6,13 +6,14 @@ import ast
 import itertools
 import os
 import random
+import shutil
 import signal
 import socket
 import subprocess
 import sys
 import time
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import fit_together
@@ -25,6 +26,7 @@ pytestmark = pytest.mark.promise(id="R5")
 
 SCRIPT = str(Path(__file__).with_name("fit_together.py"))
 SIZE = 3
+N_STOPS = 20
 ON_SOURCE = ("basic", "sparse", "contractive", "layer by layer")
 EXACT = ["classifier", *fit_together.EXACT, *(f"{name} of a source" for name in ON_SOURCE)]
 DRAWN = list(fit_together.DRAWN)
@@ -56,12 +58,12 @@ def _free_port() -> int:
         return port
 
 
-def _started(size: int, *arguments: str) -> list[subprocess.Popen[str]]:
+def _started(size: int, *arguments: str, **variables: str) -> list[subprocess.Popen[str]]:
     port = _free_port()
     return [
         subprocess.Popen(
             [sys.executable, *arguments],
-            env=_environment(rank, size, port),
+            env={**_environment(rank, size, port), **variables},
             text=True,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -157,6 +159,14 @@ def _killed(processes: list[subprocess.Popen[str]], chance: random.Random, after
     assert -signal.SIGKILL in codes or codes == [0] * len(codes)
 
 
+def _wait_for_state(place: Path) -> None:
+    """Return when a fit has kept a state."""
+    begun = time.monotonic()
+    while not any((place / "state").glob("ck-*")):
+        assert time.monotonic() - begun < 60
+        time.sleep(0.05)
+
+
 def _until_it_ends(place: Path, sizes: Iterator[int], n_kills: int, seed: int) -> int:
     chance = random.Random(seed)
     killed = 0
@@ -164,9 +174,7 @@ def _until_it_ends(place: Path, sizes: Iterator[int], n_kills: int, seed: int) -
         size = next(sizes)
         begun = (place / "state").exists()
         processes = _started(size, SCRIPT, str(place), "kept")
-        first = time.monotonic()
-        while not any((place / "state").glob("ck-*")) and time.monotonic() - first < 60:
-            time.sleep(0.05)
+        _wait_for_state(place)
         _killed(processes, chance, chance.uniform(0.0, 6.0 if begun else 1.0))
         killed += 1
         if any(place.glob("kept-*")):
@@ -183,10 +191,144 @@ def test_each_row_comes_once_an_epoch_though_processes_are_killed_and_change(
     _check_rows(place / "rows", n_epochs=4)
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("seed", range(5))
-def test_one_of_four_is_killed_again_and_again(seed: int, place: Path, tmp_path: Path) -> None:
+@pytest.fixture
+def empty_place(place: Path, tmp_path: Path) -> Path:
+    """Return a folder with the same source, of which nothing has been learned."""
     (tmp_path / "data").symlink_to(place / "data")
     (tmp_path / "rows").mkdir()
-    _until_it_ends(tmp_path, itertools.repeat(4), n_kills=4, seed=seed)
-    _check_rows(tmp_path / "rows", n_epochs=4)
+    return tmp_path
+
+
+@pytest.mark.slow
+def test_a_process_that_stands_still_for_a_while_changes_nothing(
+    empty_place: Path, tried: Callable[[int], None]
+) -> None:
+    chance = random.Random(0)
+    stopped = 0
+    processes = _started(SIZE, SCRIPT, str(empty_place), "kept")
+    _wait_for_state(empty_place)
+    for _ in range(N_STOPS):
+        chosen = chance.choice(processes)
+        chosen.send_signal(signal.SIGSTOP)
+        time.sleep(chance.uniform(0.1, 1.0))
+        stopped += chosen.poll() is None
+        chosen.send_signal(signal.SIGCONT)
+        time.sleep(chance.uniform(0.0, 0.1))
+    assert [code for code, _ in _ended(processes)] == [0] * SIZE
+    _check_rows(empty_place / "rows", n_epochs=4)
+    assert stopped == N_STOPS
+    tried(stopped)
+
+
+@pytest.mark.slow
+def test_a_process_that_stands_still_for_too_long_is_given_up(empty_place: Path) -> None:
+    processes = _started(SIZE, SCRIPT, str(empty_place), "kept", TIMEOUT="5")
+    _wait_for_state(empty_place)
+    processes[1].send_signal(signal.SIGSTOP)
+    ended = _ended([processes[0], processes[2]])
+    for code, text in ended:
+        assert code not in (0, None)
+        assert "hears nothing of another one" in text
+    processes[1].send_signal(signal.SIGCONT)
+    ((code, text),) = _ended([processes[1]])
+    assert code != 0
+    assert "hears nothing of another one" in text
+    again = _ended(_started(SIZE, SCRIPT, str(empty_place), "kept"))
+    assert [code for code, _ in again] == [0] * SIZE
+    _check_rows(empty_place / "rows", n_epochs=4)
+
+
+class Cable:
+    """Two places of a network, each a namespace, and the cable between them."""
+
+    def __init__(self, name: str) -> None:
+        self.ends = [f"{name}{number}" for number in (0, 1)]
+        self._run("link", "add", self.ends[0], "type", "veth", "peer", "name", self.ends[1])
+        for number, end in enumerate(self.ends):
+            self._run("netns", "add", end)
+            self._run("link", "set", end, "netns", end)
+            self._run("-n", end, "addr", "add", f"10.213.77.{number + 1}/24", "dev", end)
+            self._run("-n", end, "link", "set", "lo", "up")
+        self.plug("up")
+
+    def plug(self, state: str) -> None:
+        """Put the cable in, or pull it out."""
+        for end in self.ends:
+            self._run("-n", end, "link", "set", end, state)
+
+    def remove(self) -> None:
+        """Leave nothing behind."""
+        for end in self.ends:
+            self._run("netns", "del", end)
+
+    def started(self, *arguments: str, **variables: str) -> list[subprocess.Popen[str]]:
+        """Start a process at each end."""
+        return [
+            subprocess.Popen(
+                ["ip", "netns", "exec", end, sys.executable, *arguments],
+                env={
+                    **_environment(rank, len(self.ends), 29500),
+                    "MASTER_ADDR": "10.213.77.1",
+                    "GLOO_SOCKET_IFNAME": end,
+                    **variables,
+                },
+                text=True,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+            )
+            for rank, end in enumerate(self.ends)
+        ]
+
+    @staticmethod
+    def _run(*arguments: str) -> None:
+        subprocess.run(["ip", *arguments], check=True, capture_output=True)
+
+
+@pytest.fixture
+def cable() -> Iterator[Cable]:
+    if shutil.which("ip") is None or os.geteuid() != 0:
+        pytest.skip("needs ip, and to be root, for a network of its own")
+    try:
+        own = Cable(f"nrw{os.getpid() % 100_000}")
+    except subprocess.CalledProcessError as error:
+        pytest.skip(f"no network of its own here: {error.stderr.decode().strip()}")
+    yield own
+    own.remove()
+
+
+@pytest.mark.slow
+def test_a_network_that_is_gone_for_a_while_changes_nothing(
+    cable: Cable, empty_place: Path
+) -> None:
+    processes = cable.started(SCRIPT, str(empty_place), "kept", TIMEOUT="60")
+    _wait_for_state(empty_place)
+    for seconds in (0.5, 2.0):
+        cable.plug("down")
+        time.sleep(seconds)
+        cable.plug("up")
+        time.sleep(0.2)
+    assert [code for code, _ in _ended(processes)] == [0, 0]
+    _check_rows(empty_place / "rows", n_epochs=4)
+
+
+@pytest.mark.slow
+def test_a_network_that_is_gone_for_too_long_ends_both_and_they_go_on_later(
+    cable: Cable, empty_place: Path
+) -> None:
+    processes = cable.started(SCRIPT, str(empty_place), "kept", TIMEOUT="5")
+    _wait_for_state(empty_place)
+    cable.plug("down")
+    for code, text in _ended(processes):
+        assert code != 0
+        assert "hears nothing of another one" in text
+    cable.plug("up")
+    again = _ended(cable.started(SCRIPT, str(empty_place), "kept", TIMEOUT="60"))
+    assert [code for code, _ in again] == [0, 0]
+    _check_rows(empty_place / "rows", n_epochs=4)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(5))
+def test_one_of_four_is_killed_again_and_again(seed: int, empty_place: Path) -> None:
+    _until_it_ends(empty_place, itertools.repeat(4), n_kills=4, seed=seed)
+    _check_rows(empty_place / "rows", n_epochs=4)
