@@ -29,12 +29,11 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import torch
-from pyarrow import parquet
 from torch import nn
 
 import narrows
 from narrows import Autoencoder, Dense, open_source
-from narrows.data.sources.open_source import writing
+from narrows.data.sources.open_source import write_parquet
 from narrows.data.sources.survey import Scratch, numbers_of
 from narrows.training.step import Step
 from pages import replace_part
@@ -155,9 +154,7 @@ def reading(name: str, batch: str, precision: str) -> Figures:
     with tempfile.TemporaryDirectory() as folder:
         rows = rows_of(n_rows, n_columns)
         table = pa.table({f"x{i}": rows[:, i] for i in range(n_columns)})
-        options = writing(table.schema)
-        per_group = (1 << 21) // n_columns
-        parquet.write_table(table, f"{folder}/a.parquet", row_group_size=per_group, **options)
+        write_parquet([table], f"{folder}/a.parquet", 1 << 21)
         source, scratch = open_source(folder), Scratch()
         started = time.process_time()
         for number in range(source.n_pieces):

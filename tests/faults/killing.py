@@ -24,7 +24,7 @@ from pyarrow import parquet
 
 import narrows
 from narrows.data.formats import files
-from narrows.data.sources import convert as converting
+from narrows.data.sources import parts
 from narrows.data.sources.convert import convert
 
 X = np.random.default_rng(0).normal(size=(120, 4))
@@ -152,7 +152,7 @@ def kinds(scratch: Path) -> dict[str, Callable[[Path], Work]]:
     """Return what is killed, made in a folder of its own."""
     models = [narrows.Autoencoder(2, max_epochs=n, random_state=0).fit(X) for n in (1, 2)]
     comparison = [narrows.compare(X, methods=["pca"], n_components=n, folds=2) for n in (1, 2)]
-    converting.PART_ROWS = 100  # so that there are several
+    parts.PART_ROWS = 100  # so that there are several
     rows = np.random.default_rng(0).normal(size=(400, 4))
     files.write_table(list("abcd"), rows, scratch / "data.csv")
     columns = {f"x{n}": rows[:, n].astype(np.float32) for n in range(4)}

@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -18,6 +19,23 @@ pytestmark = [
     pytest.mark.promise(id="R9"),
     pytest.mark.skipif(sys.platform != "linux", reason="counts what Linux tells of a process"),
 ]
+
+
+def measured(what: str, count: int) -> Any:
+    done = subprocess.run(
+        [sys.executable, str(SCRIPT), what, str(count)],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+    return json.loads(done.stdout)
+
+
+@pytest.mark.slow
+def test_twenty_times_the_data_take_no_more_memory() -> None:
+    """In learning, coding and shuffling, where memory takes the 20th part of the rows."""
+    assert measured("peak", 20) < measured("peak", 5) * 1.1
 
 
 @pytest.mark.parametrize(
@@ -35,14 +53,7 @@ pytestmark = [
 def test_memory_files_and_threads_stay_as_they_are(
     what: str, count: int, tried: Callable[[int], None]
 ) -> None:
-    done = subprocess.run(
-        [sys.executable, str(SCRIPT), what, str(count)],
-        capture_output=True,
-        text=True,
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
-    )
-    assert done.returncode == 0, done.stderr[-2000:]
-    first, last = json.loads(done.stdout)
+    first, last = measured(what, count)
     assert last["megabytes"] < first["megabytes"] * (1 + MOST_GROWTH)
     assert last["files"] == first["files"]
     assert last["threads"] == first["threads"]

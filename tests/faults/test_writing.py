@@ -21,7 +21,7 @@ from sklearn.datasets import load_iris
 
 from narrows import Autoencoder, Checkpoint, compare, open_source
 from narrows.data.formats import files
-from narrows.data.sources import convert as converting
+from narrows.data.sources import parts
 from narrows.data.sources.convert import convert
 from narrows.errors import WriteError
 
@@ -168,7 +168,7 @@ def test_a_conversion_goes_on_where_the_disk_failed(
     monkeypatch: pytest.MonkeyPatch,
     tried: Callable[[int], None],
 ) -> None:
-    monkeypatch.setattr(converting, "PART_ROWS", 150)
+    monkeypatch.setattr(parts, "PART_ROWS", 150)
     rows = np.random.default_rng(0).normal(size=(400, 4))
     files.write_table(list("abcd"), rows, tmp_path / "data.csv")
     options: dict[str, Any] = {"shuffle": shuffle, "memory": 1 << 18}

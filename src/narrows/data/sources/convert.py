@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+import operator
 import os
 import shutil
 from collections.abc import Callable, Iterator, Sequence
@@ -19,17 +21,20 @@ from narrows.core.files import replacing, synced, writing
 from narrows.core.types import Json
 from narrows.data.formats import delimited
 from narrows.data.formats.text_layout import AS_FOUND, QUESTION_MARK, TextLayout
-from narrows.data.sources.open_source import group_cells, parquet_writer
+from narrows.data.sources.open_source import group_cells
 from narrows.data.sources.parquet_source import SUFFIXES, files_of
-from narrows.data.sources.parts import GOES_ON, PART_ROWS, PartFolder, Written, write_part
+from narrows.data.sources.parts import GOES_ON, PartFolder, Written, part_rows, write_part
 from narrows.data.sources.source import identity_of
 from narrows.errors import SourceError
 
 TEXT_SUFFIXES = (".csv", ".tsv", ".txt", ".gz")
 BLOCK_BYTES = 1 << 24  # of a delimited file, parsed at a time
-BATCH_ROWS = 1 << 13  # of a Parquet file, read at a time
+BATCH_ROWS = 1 << 13  # of a Parquet file, read at a time, ...
+BATCH_SHARE = 16  # ... unless they would take more than one part of so many of the memory
+BUFFER_BYTES = 1 << 16  # of a column that is read; or a row group would be read whole
 SCATTER = ".scattered"
 MOST_BUCKETS = 256  # files that are open at a time
+LAYOUT = 2  # of parts and buckets: another number is another task, which cannot go on
 MEMORY_SHARE = 4  # a bucket is read whole, in one part of so many of the memory
 GROWTH = 3.0  # a delimited file takes so much more memory as numbers, at most; compressed, 10 times
 
@@ -87,18 +92,25 @@ def convert(
     SourceError
         If a file cannot be read, with its name; or the folder holds something else.
     """
-    original = _inputs(paths, text, layout, told, noted)
+    original = _inputs(paths, text, layout, memory, told, noted)
     # Rows fall into one of so many files, which a run that goes on must not count otherwise.
     n_buckets = _n_buckets(original, memory) if shuffle else None
     cells = group_cells(memory)
-    shape = {"shuffle": seed if shuffle else None, "buckets": n_buckets, "cells": cells}
+    shape = {
+        "shuffle": seed if shuffle else None,
+        "buckets": n_buckets,
+        "cells": cells,
+        "layout": LAYOUT,
+    }
     made = PartFolder(folder, {"source": original.identity, "of": shape})
     if n_buckets is not None:
         _write_shuffled(original, made, seed, n_buckets, cells)
     else:
-        for number, tables in enumerate(_cut(original.tables())):
+        slices = _numbered(original.tables())
+        for number, own in itertools.groupby(slices, operator.itemgetter(0)):
             if number not in made.parts:
-                made.note(number, write_part(made.path, number, iter(tables), [], cells))
+                tables = (table for _, table in own)
+                made.note(number, write_part(made.path, number, tables, [], cells))
     return made.finish()
 
 
@@ -106,6 +118,7 @@ def _inputs(
     paths: Sequence[str],
     text: Sequence[str],
     layout: TextLayout,
+    memory: int,
     told: Told | None,
     noted: delimited.Told | None,
 ) -> Input:
@@ -118,7 +131,7 @@ def _inputs(
         identity["layout"] = layout.options()
     size = sum(os.path.getsize(name) for name in names)
     if kinds == {True}:
-        return Input(lambda: _parquet_files(names, size, told), int(2 * size), identity)
+        return Input(lambda: _parquet_files(names, size, memory, told), int(2 * size), identity)
     written = {name: _layout_of(name, layout, noted) for name in names}
 
     def parse() -> Iterator[pa.Table]:
@@ -136,27 +149,39 @@ def _inputs(
     return Input(parse, int(growth * size), identity)
 
 
-def _parquet_files(names: Sequence[str], size: int, told: Told | None) -> Iterator[pa.Table]:
+def _parquet_files(
+    names: Sequence[str], size: int, memory: int, told: Told | None
+) -> Iterator[pa.Table]:
     before = 0
     for name in names:
         own = os.path.getsize(name)
-        for share, table in _parquet(name):
+        for share, table in _parquet(name, memory):
             yield table
             _tell(told, before + share * own, size)
         before += own
 
 
-def _parquet(name: str) -> Iterator[tuple[float, pa.Table]]:
+def _parquet(name: str, memory: int) -> Iterator[tuple[float, pa.Table]]:
     """Yield the rows of a file, however large its row groups are, and how much of it was read."""
     try:
-        with parquet.ParquetFile(name, page_checksum_verification=True) as file:
+        with parquet.ParquetFile(
+            name, page_checksum_verification=True, buffer_size=BUFFER_BYTES, pre_buffer=False
+        ) as file:
             done, n_rows = 0, max(1, file.metadata.num_rows)
-            for batch in file.iter_batches(batch_size=BATCH_ROWS, use_threads=False):
+            size = min(BATCH_ROWS, _rows_within(file.metadata, memory // BATCH_SHARE))
+            for batch in file.iter_batches(batch_size=size, use_threads=False):
                 done += batch.num_rows
                 yield done / n_rows, pa.Table.from_batches([batch])
     except (pa.ArrowException, OSError) as error:
         reason = str(error).split("\n")[0]
         raise SourceError(f"cannot read {name}: {reason}; make it anew, or leave it out") from error
+
+
+def _rows_within(metadata: parquet.FileMetaData, n_bytes: int) -> int:
+    """Return how many rows of a file take so many bytes, one at least."""
+    groups = [metadata.row_group(number) for number in range(metadata.num_row_groups)]
+    of_all = sum(group.total_byte_size for group in groups)
+    return max(1, int(n_bytes * metadata.num_rows // max(1, of_all)))
 
 
 def _files(path: str) -> list[str]:
@@ -253,21 +278,16 @@ def _csv(name: str, written: delimited.FileLayout, types: Json) -> Any:
     )
 
 
-def _cut(tables: Iterator[pa.Table]) -> Iterator[list[pa.Table]]:
-    """Yield the same rows as parts of `PART_ROWS`, each as tables."""
-    part: list[pa.Table] = []
-    room = PART_ROWS
+def _numbered(tables: Iterator[pa.Table]) -> Iterator[tuple[int, pa.Table]]:
+    """Yield the same rows, each table cut where a part ends, with the numbers of the parts."""
+    before = 0
     for table in tables:
-        rest = table
-        while rest.num_rows >= room:
-            part.append(rest.slice(0, room))
-            yield part
-            rest, part, room = rest.slice(room), [], PART_ROWS
-        if rest.num_rows:
-            part.append(rest)
-            room -= rest.num_rows
-    if part:
-        yield part
+        size, start = part_rows(table.num_columns), 0
+        while start < table.num_rows:
+            number, within = divmod(before, size)
+            count = min(size - within, table.num_rows - start)
+            yield number, table.slice(start, count)
+            start, before = start + count, before + count
 
 
 def _n_buckets(original: Input, memory: int) -> int:
@@ -294,35 +314,40 @@ def _write_shuffled(
                 pass
     for number in range(n_buckets):
         if number not in made.parts:
-            tables = _shuffled(scattered / f"{number}.parquet", seed, number)
+            tables = _shuffled(scattered / f"{number}.arrows", seed, number)
             made.note(number, write_part(made.path, number, tables, [], cells))
     shutil.rmtree(scattered, ignore_errors=True)
 
 
 def _scatter(tables: Iterator[pa.Table], folder: Path, n_buckets: int, seed: int) -> None:
-    """Put each row into one of some files, by chance."""
-    writers: dict[int, parquet.ParquetWriter] = {}
+    """Put each row into one of some files, by chance.
+
+    They are streams of Arrow, as each gets a few rows of every table: Parquet would keep some
+    hundred bytes in memory, to the end, for each of so many pieces of columns.
+    """
+    writers: dict[int, pa.RecordBatchStreamWriter] = {}
     with ExitStack() as stack:
         for step, table in enumerate(tables):
             chance = np.random.default_rng([seed, 0, step])
             bucket = chance.integers(n_buckets, size=table.num_rows)
             order = np.argsort(bucket, kind="stable")
-            ends = np.searchsorted(bucket[order], np.arange(n_buckets + 1))
-            for number in range(n_buckets):
-                own = order[ends[number] : ends[number + 1]]
-                if not len(own):
+            ordered = table.take(order).combine_chunks()
+            ends = np.searchsorted(bucket[order], np.arange(n_buckets + 1)).tolist()
+            for number, (start, end) in enumerate(itertools.pairwise(ends)):
+                if start == end:
                     continue
                 if number not in writers:
-                    stream = stack.enter_context(synced(folder / f"{number}.parquet"))
-                    writer = parquet_writer(stream, table.schema)
+                    stream = stack.enter_context(synced(folder / f"{number}.arrows"))
+                    writer = pa.ipc.new_stream(stream, table.schema)
                     writers[number] = stack.enter_context(writer)
-                writers[number].write_table(table.take(own))
+                writers[number].write_table(ordered.slice(start, end - start))
 
 
 def _shuffled(path: Path, seed: int, number: int) -> Iterator[pa.Table]:
     if not path.exists():  # no row fell into it
         return
-    table = parquet.read_table(path)
+    with pa.OSFile(str(path)) as file:
+        table = pa.ipc.open_stream(file).read_all().unify_dictionaries()
     yield table.take(np.random.default_rng([seed, 1, number]).permutation(table.num_rows))
 
 

@@ -241,9 +241,14 @@ def write_parts(
     return kept.finish()
 
 
+def part_rows(n_columns: int) -> int:
+    """Return how many rows a part has, at most."""
+    return max(1, min(PART_ROWS, PART_CELLS // n_columns))
+
+
 def part_pieces(source: Source) -> list[list[int]]:
     """Return which pieces make each part."""
-    most = max(1, min(PART_ROWS, PART_CELLS // source.shape[1]))
+    most = part_rows(source.shape[1])
     groups: list[list[int]] = [[]]
     n_rows = 0
     for number, size in enumerate(source.sizes.tolist()):

@@ -17,6 +17,7 @@ from pyarrow import parquet
 from narrows import open_source
 from narrows.data.sources import convert as converting
 from narrows.data.sources import open_source as opening
+from narrows.data.sources import parts
 from narrows.data.sources.convert import convert
 from narrows.errors import SourceError
 
@@ -27,7 +28,7 @@ MEMORY = 1 << 20
 
 @pytest.fixture(autouse=True)
 def _small(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(converting, "PART_ROWS", 300)
+    monkeypatch.setattr(parts, "PART_ROWS", 300)
     monkeypatch.setattr(converting, "BLOCK_BYTES", 4096)
     monkeypatch.setattr(opening, "MOST_GROUP_ROWS", 100)
     monkeypatch.setattr(opening, "LEAST_GROUP_ROWS", 16)
@@ -143,6 +144,29 @@ def test_a_run_that_goes_on_with_other_memory_loses_no_row(
     with pytest.raises(SourceError, match="another model or task"):
         convert([place], tmp_path / "out", shuffle=True, memory=1 << 22)
     assert convert([place], tmp_path / "out", shuffle=True, memory=1 << 17).n_rows == 3000
+
+
+@pytest.mark.parametrize("shuffle", [False, True])
+def test_levels_that_differ_between_files_come_through(shuffle: bool, tmp_path: Path) -> None:
+    (tmp_path / "in").mkdir()
+    sites = ["north", "south"] * 150, ["west", "north", "east"] * 100
+    for number, own in enumerate(sites):
+        frame = pd.DataFrame({"site": pd.Categorical(own), "x": np.arange(300.0) + 300 * number})
+        frame.to_parquet(tmp_path / "in" / f"{number}.parquet")
+    convert([str(tmp_path / "in")], tmp_path / "out", shuffle=shuffle, memory=1 << 14)
+    back = parquet.read_table(tmp_path / "out").to_pandas().sort_values("x")
+    assert back["x"].tolist() == list(range(600))
+    assert back["site"].astype(str).tolist() == [*sites[0], *sites[1]]
+
+
+def test_parts_of_long_rows_have_fewer(
+    folder: Writer, table_of: Drawn, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(parts, "PART_CELLS", 200 * 6)
+    table = table_of(700)
+    written = convert([str(folder(table, 700, 50))], tmp_path / "out", memory=MEMORY)
+    assert (written.n_rows, written.n_parts) == (700, 4)
+    assert open_source(tmp_path / "out").sample(1000).features.equals(table.combine_chunks())
 
 
 def test_text_goes_through_as_it_is(tmp_path: Path) -> None:
