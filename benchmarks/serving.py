@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import contextlib
+import http.client
 import json
 import os
 import re
@@ -31,6 +32,7 @@ from pages import replace_part
 PAGE = Path(__file__).parents[1] / "docs" / "serving.md"
 CONNECTIONS = 32
 ROUNDS = 5
+TOKENS = 3000
 SECONDS = 4.0
 PAUSE = 0.08  # between the requests of the bounded load
 SHORT: dict[str, Any] = {"max_epochs": 2, "random_state": 0}
@@ -316,6 +318,36 @@ def body(folder: Path) -> list[str]:
     ]
 
 
+def token(folder: Path) -> list[str]:
+    """How long tokens take to be refused that begin like the right one, or do not."""
+    model, _ = model_of(folder, 50)
+    port = free_port()
+    right = "0123456789abcdef" * 4
+    (folder / "token").write_text(right)
+    (folder / "token").chmod(0o600)
+    wrong = {n: right[:n] + "x" * (len(right) - n) for n in (0, len(right) // 2, len(right) - 1)}
+    times: dict[int, list[float]] = {n: [] for n in wrong}
+    with serving(narrows(model, port, "--token-file", str(folder / "token")), port):
+        connection = http.client.HTTPConnection("127.0.0.1", port)
+        for _ in range(TOKENS):
+            for n, text in wrong.items():  # in turn: what disturbs one disturbs all
+                started = time.perf_counter()
+                connection.request("POST", "/v1/encode", b"{}", {"authorization": f"Bearer {text}"})
+                reply = connection.getresponse()
+                reply.read()
+                times[n].append(time.perf_counter() - started)
+                assert reply.status == 401
+    medians = {n: statistics.median(own) * 1e6 for n, own in times.items()}
+    halves = [statistics.median(times[0][start::2]) * 1e6 for start in (0, 1)]
+    return [
+        f"| {TOKENS:,} wrong tokens of {len(right)} characters of each kind, in turn | |",
+        "|---|--:|",
+        *(f"| first {n} characters right: median | {own:.1f} µs |" for n, own in medians.items()),
+        f"| largest difference | {max(medians.values()) - min(medians.values()):.1f} µs |",
+        f"| between two halves of the first kind | {abs(halves[0] - halves[1]):.1f} µs |",
+    ]
+
+
 def load_of_minutes(folder: Path, minutes: float) -> list[str]:
     """Load for a while, and what the process takes up: first after a tenth, then at the end."""
     model, request = model_of(folder, 50)
@@ -343,6 +375,7 @@ PARTS: dict[str, Callable[[Path], list[str]]] = {
     "batches": batches,
     "slow": slow,
     "body": body,
+    "token": token,
 }
 
 
