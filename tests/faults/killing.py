@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import random
+import re
 import shutil
 import signal
 import sys
@@ -32,10 +33,15 @@ SHORT: dict[str, Any] = {"max_epochs": 3, "random_state": 0}
 LITTER = (".tmp", ".previous")  # what a process that was killed leaves, and nobody reads
 
 
+def undated(content: bytes) -> bytes:
+    """Return the content of a file without the minute in which a report was made."""
+    return re.sub(rb"\d{4}-\d\d-\d\d \d\d:\d\d UTC", b"", content)
+
+
 def contents(folder: Path) -> dict[str, bytes]:
-    """Return what stands in a folder, with the names within it."""
+    """Return what stands in a folder, with the names within it, `undated`."""
     return {
-        str(path.relative_to(folder)): path.read_bytes()
+        str(path.relative_to(folder)): undated(path.read_bytes())
         for path in sorted(folder.rglob("*"))
         if path.is_file() and not path.name.endswith(LITTER)
     }
