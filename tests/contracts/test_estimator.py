@@ -78,7 +78,13 @@ COMPOSITIONS = {
 }
 
 
-@pytest.mark.parametrize("name", COMPOSITIONS)
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(name, marks=pytest.mark.slow) if name == "visual" else name
+        for name in COMPOSITIONS
+    ],
+)
 def test_scikit_learn_checks_pass(name: str) -> None:
     estimator, expected = COMPOSITIONS[name]
     with warnings.catch_warnings():

@@ -1,8 +1,8 @@
 """Model folders as an attacker would write them: loaded within bounds, or refused; run as a script.
 
-``python tests/faults/hostile.py mutated FIRST COUNT`` and ``python tests/faults/hostile.py named``
-print a line of JSON: how many were tried, how many were loaded, and what broke a promise. The
-folders are read by children that were forked from a process which has loaded and used models
+``python tests/faults/hostile.py FIRST COUNT EVERY`` reads so many mutated folders, every EVERY-th
+named attack, and prints JSON: how many were tried, how many were loaded, and what broke a promise.
+The folders are read by children that were forked from a process which has loaded and used models
 before, so that anything that is imported, compiled, started or opened for writing is the file's
 doing.
 """
@@ -12,6 +12,7 @@ from __future__ import annotations
 import contextlib
 import copy
 import hashlib
+import itertools
 import json
 import os
 import random
@@ -22,7 +23,7 @@ import tempfile
 import time
 import traceback
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -574,19 +575,25 @@ def run(arguments: list[str]) -> dict[str, Any]:
                 done, why = attempt(folder)
             assert done, name
             assert why is None, (name, why)
+    first, count, every = map(int, arguments)
+    attacks = itertools.islice(Attacks(all_files), 0, None, every)
+    seeds = range(first, first + count)
+    batches = (seeds[begin : begin + BATCH] for begin in range(0, count, BATCH))
+    return {
+        "named": came_of([attack] for attack in attacks),
+        "mutated": came_of(
+            [(f"seed {seed}", mutated(all_files, seed)) for seed in batch] for batch in batches
+        ),
+    }
+
+
+def came_of(batches: Iterable[list[tuple[str, Files]]]) -> dict[str, Any]:
+    """Read folders, each batch in a child; return how many there were, and what came of them."""
     start = time.perf_counter()
     tried, loaded, wrong = 0, 0, []
-    if arguments[0] == "named":
-        for attack in Attacks(all_files):
-            done, why = read_in_child([attack])
-            tried, loaded, wrong = tried + 1, loaded + done, wrong + why
-    else:
-        first, count = map(int, arguments[1:3])
-        for begin in range(first, first + count, BATCH):
-            seeds = range(begin, min(begin + BATCH, first + count))
-            batch = [(f"seed {seed}", mutated(all_files, seed)) for seed in seeds]
-            done, why = read_in_child(batch)
-            tried, loaded, wrong = tried + len(batch), loaded + done, wrong + why
+    for batch in batches:
+        done, why = read_in_child(batch)
+        tried, loaded, wrong = tried + len(batch), loaded + done, wrong + why
     seconds = time.perf_counter() - start
     return {"tried": tried, "loaded": loaded, "seconds": round(seconds, 1), "wrong": wrong}
 

@@ -34,26 +34,17 @@ def attacked(*arguments: str) -> dict[str, Any]:
     return result
 
 
-def check_mutations(count: int, tried: Callable[[int], None]) -> None:
-    result = attacked("mutated", "0", str(count))
-    assert result["tried"] == count
-    assert count / 10 < result["loaded"] < count / 2
-    assert result["wrong"] == []
-    tried(count)
-
-
-def test_what_is_asked_for_beyond_all_measure_is_refused(tried: Callable[[int], None]) -> None:
-    result = attacked("named")
-    assert result["tried"] > N_ATTACKS
-    assert result["loaded"] < result["tried"] / 5
-    assert result["wrong"] == []
-    tried(result["tried"])
-
-
-def test_700_mutated_folders_are_loaded_or_refused(tried: Callable[[int], None]) -> None:
-    check_mutations(700, tried)
-
-
-@pytest.mark.slow
-def test_100000_mutated_folders_are_loaded_or_refused(tried: Callable[[int], None]) -> None:
-    check_mutations(100_000, tried)
+@pytest.mark.parametrize(
+    ("count", "every"), [(500, 3), pytest.param(100_000, 1, marks=pytest.mark.slow)]
+)
+def test_folders_that_are_mutated_or_ask_beyond_all_measure_are_loaded_or_refused(
+    count: int, every: int, tried: Callable[[int], None]
+) -> None:
+    result = attacked("0", str(count), str(every))
+    named, mutated = result["named"], result["mutated"]
+    assert named["tried"] > N_ATTACKS // every
+    assert named["loaded"] < named["tried"] / 5
+    assert mutated["tried"] == count
+    assert count / 10 < mutated["loaded"] < count / 2
+    assert named["wrong"] + mutated["wrong"] == []
+    tried(count + named["tried"])

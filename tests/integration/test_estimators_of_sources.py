@@ -75,7 +75,13 @@ def _opened(place: Path, **roles: Any) -> Any:
     return open_source(place, ids=["row"], drop=drop, **{"memory": MEMORY, **roles})
 
 
-@pytest.mark.parametrize("class_weight", [None, "balanced", {"high": 1, "low": 2, "middle": 0}])
+@pytest.mark.parametrize(
+    "class_weight",
+    [
+        {"high": 1, "low": 2, "middle": 0},
+        *(pytest.param(weight, marks=pytest.mark.slow) for weight in (None, "balanced")),
+    ],
+)
 def test_a_classifier_learns_a_source_as_well_as_the_table(
     class_weight: Any, place: Path, table: pa.Table, new: pa.Table
 ) -> None:

@@ -184,6 +184,7 @@ def _until_it_ends(place: Path, sizes: Iterator[int], n_kills: int, seed: int) -
     return killed
 
 
+@pytest.mark.slow
 def test_each_row_comes_once_an_epoch_though_processes_are_killed_and_change(
     place: Path,
 ) -> None:

@@ -357,7 +357,9 @@ def scattered(n_rows: int = 300) -> Any:
     return rng.normal(size=(n_rows, 4)) @ rng.normal(size=(4, 144)) + rng.normal(size=(n_rows, 144))
 
 
-@pytest.mark.parametrize(("X", "better"), [(blobs(), True), (scattered(), False)])
+@pytest.mark.parametrize(
+    ("X", "better"), [(blobs(), True), pytest.param(scattered(), False, marks=pytest.mark.slow)]
+)
 def test_held_out_rows_decide_whether_layers_for_images_are_advised(X: Any, better: bool) -> None:
     side = int(np.sqrt(X.shape[1]))
     advice = advise(X, input_shape=(side, side), n_components=4, seconds=600)

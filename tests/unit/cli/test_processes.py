@@ -97,7 +97,13 @@ def test_the_first_interrupt_saves_and_says_how_to_go_on(start, run, tmp_path: P
     assert narrows.load(model).stop_reason_ == "max_epochs"
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+@pytest.mark.parametrize(
+    "number",
+    [
+        signal.SIGINT,
+        *(pytest.param(n, marks=pytest.mark.slow) for n in (signal.SIGTERM, signal.SIGKILL)),
+    ],
+)
 def test_a_fit_with_checkpoints_goes_on_to_the_same_model(number, start, tmp_path: Path) -> None:
     options = ("--epochs", 25, "--set", "corruption=Masking(0.2)")
     whole = start(*FIT, *options, "-o", tmp_path / "whole")

@@ -56,6 +56,7 @@ def test_two_processes_save_one_model_and_speak_once(torchrun, run, folder: Path
     assert first == pytest.approx(second, rel=1e-3)
 
 
+@pytest.mark.slow
 def test_sigterm_keeps_the_state_and_the_same_command_goes_on(torchrun, folder: Path) -> None:
     long = (*FIT, "-o", "kept", "--checkpoint", "state", "--every", "1h", "--resume")
     process = torchrun(*long, "--epochs", "400", "--set", "learning_rate=1e-4")

@@ -80,7 +80,7 @@ def test_many_columns_have_no_distance_in_a_file() -> None:
     assert detector._exportable.portable(("encode",))(torch.zeros(1, 130))[0].shape == (1, 2)
 
 
-@pytest.mark.parametrize("inputs", ["table", "columns"])
+@pytest.mark.parametrize("inputs", ["table", pytest.param("columns", marks=pytest.mark.slow)])
 def test_a_file_says_what_the_detector_says(inputs: str, tmp_path: Path) -> None:
     runtime = pytest.importorskip("onnxruntime", reason="needs the extra onnx")
     pytest.importorskip("onnxscript", reason="needs the extra onnx")
