@@ -98,6 +98,8 @@ def check_penalty(penalty: Penalty, **settings: Any) -> None:
             _check_closed_form(term, network, x)
         if term.in_parts:
             _check_parts(term, network, x, target)
+        if not term.needs_reconstruction:
+            _check_before_decoder(term, network, x, target)
     _check_fits(penalty, model)
     both = _autoencoder(penalty=penalty + WeightDecay(1e-3), **settings).fit(_table(), _classes())
     last = both.history_[-1]
@@ -141,6 +143,23 @@ def _check_parts(term: Penalty, network: Network, x: Tensor, target: Tensor | No
             f"{parts / len(x)}, and over the batch {total}; make it of forward.mean(...), "
             "forward.mean_rows(...) or forward.gathered(...)"
         )
+
+
+def _check_before_decoder(
+    term: Penalty, network: Network, x: Tensor, target: Tensor | None
+) -> None:
+    """See that a term that says so does not look at what the decoder makes of the code."""
+
+    def value(make: Callable[[Tensor], Tensor]) -> float:
+        forward = _pass(network, x, target)
+        forward.raw = make(forward.raw)
+        return float(term.scalar(forward).detach())
+
+    given, other = value(lambda raw: raw), value(lambda raw: raw.detach() + 1)
+    assert math.isclose(given, other, rel_tol=1e-9, abs_tol=1e-12), (
+        f"{term!r} says needs_reconstruction = False, but is {given:.6g} for one reconstruction "
+        f"and {other:.6g} for another"
+    )
 
 
 def check_loss(loss: Loss, **settings: Any) -> None:
@@ -460,6 +479,12 @@ def _check_column_loss(column: Column, x: Tensor) -> None:
     )
     generator = torch.Generator().manual_seed(0)
     raw = torch.randn(silent.shape, generator=generator, dtype=torch.float64).requires_grad_()
+    if kind.has_slopes:
+        cells, slopes = kind.cells_and_slopes(columns, x, raw.detach())
+        expected = kind.cells(columns, x, raw)
+        _same(kind, "what cells_and_slopes gives for cells", cells, expected.detach())
+        (slope,) = torch.autograd.grad(expected.sum(), raw)
+        _same(kind, "what cells_and_slopes gives for slopes", slopes, slope)
     for what, width in (("cells", 1), ("reconstruction", 1), ("mean_inputs", column.n_outputs)):
         arguments = (columns, x, raw) if what == "cells" else (columns, raw)
         shape = tuple(getattr(kind, what)(*arguments).shape)

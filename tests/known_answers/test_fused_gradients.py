@@ -18,8 +18,10 @@ from narrows import (
     AbsoluteError,
     Autoencoder,
     BinaryCode,
+    Categorical,
     Contraction,
     Correntropy,
+    Count,
     CrossEntropy,
     Dense,
     Emphasis,
@@ -212,10 +214,58 @@ def test_experts_are_left_to_autograd_and_their_stacks_are_not(fusion: str) -> N
     assert_alike(model, table(holes=True), closed=False)
 
 
-def test_sides_with_losses_of_their_own_are_left_to_autograd() -> None:
-    views = {**VIEWS, "a": View(VIEWS["a"], loss=Huber(0.2))}
-    model = Autoencoder(2, architecture=(4,), views=views)
-    assert_alike(model, table(holes=True), closed=False)
+@pytest.mark.parametrize("holes", [False, True])
+def test_sides_with_losses_of_their_own_need_no_autograd(holes: bool) -> None:
+    views = {
+        **VIEWS,
+        "a": View(VIEWS["a"], loss=Huber(0.2)),
+        "c": View(VIEWS["c"], loss=Emphasis(corrupted=2.0, intact=0.5)),
+    }
+    model = Autoencoder(2, architecture=(4,), views=views, corruption=Masking(0.2))
+    assert_alike(model, table(holes=holes), closed=True, sample_weight=np.linspace(0.5, 1.5, 23))
+
+
+MIXED: dict[str, dict[int, Any]] = {
+    "categorical": {1: "categorical", 2: "categorical", 7: "categorical"},
+    "embedding": {1: Categorical(embedding=2), 2: "categorical", 5: Categorical(embedding=3)},
+    "shares": {0: "proportion", 3: "proportion", 6: "binary"},
+    "counts": {1: Count(), 2: Count(), 4: Count("negative_binomial")},
+    "depths": {1: Count(size_factors=True), 2: Count(size_factors=True)},
+    "ordered": {1: "ordinal", 2: "ordinal", 8: "angle"},
+    "many": {0: "proportion", 1: "categorical", 2: Count(), 5: "ordinal", 6: "binary", 8: "angle"},
+}
+
+
+def mixed_table(*, holes: bool) -> Matrix:
+    """Return rows with small whole numbers in columns 1, 2, 4, 5 and 7, bits in 6."""
+    X = table()
+    X[:, [1, 2, 4, 5, 7]] = np.floor(4 * X[:, [1, 2, 4, 5, 7]])
+    X[:, 6] = X[:, 6] > 0.5
+    if holes:
+        X[np.random.default_rng(1).random(X.shape) < 0.2] = np.nan
+    return X
+
+
+@pytest.mark.parametrize("holes", [False, True])
+@pytest.mark.parametrize("kind", MIXED)
+def test_columns_of_all_types_have_the_gradients_of_autograd(kind: str, holes: bool) -> None:
+    plain: dict[str, Any] = {"architecture": Dense((6,), "tanh"), "types": MIXED[kind]}
+    others: list[dict[str, Any]] = [
+        {},
+        {"latent": Gaussian(), "penalty": KL(0.3) + WeightDecay(0.01)},
+        {"corruption": Masking(0.2), "loss": Emphasis(corrupted=2.0, intact=0.5)},
+        {"views": {"a": [0, 1, 2, 3], "b": [4, 5, 6, 7, 8]}, "fusion": "intermediate"},
+        {"covariates": [2]},
+        {"penalty": Contraction(0.1)},
+    ]
+    for settings in others:
+        model = Autoencoder(2, **{**plain, **settings})
+        weights = np.linspace(0.5, 1.5, 23)
+        assert_alike(model, mixed_table(holes=holes), closed=False, sample_weight=weights)
+        step = step_of(model, mixed_table(holes=holes))
+        with step.held():
+            assert step.fused is not None
+            assert step.fused.loss_is_apart == (kind != "embedding")
 
 
 @pytest.mark.parametrize("seed", range(12))

@@ -106,6 +106,12 @@ def parts() -> dict[str, Any]:  # noqa: C901 - classes, and no branches
         def __call__(self, forward: Any) -> Tensor:
             return super().__call__(forward) + forward.mean_rows(forward.code).square().sum()
 
+    class Looking(Length):
+        needs_reconstruction = False
+
+        def __call__(self, forward: Any) -> Tensor:
+            return super().__call__(forward) + forward.mean(forward.raw.square().sum(1))
+
     class Together(Length):
         in_parts = True
 
@@ -180,6 +186,14 @@ def parts() -> dict[str, Any]:  # noqa: C901 - classes, and no branches
             encoder = [Wave(n_features, 3), Wave(4, n_components)]
             return Layers(encoder, [Wave(n_components, n_features)])
 
+    class Steep(Rough):
+        has_slopes = True
+
+        def cells_and_slopes(
+            self, columns: LikeColumns, x: Tensor, raw: Tensor
+        ) -> tuple[Tensor, Tensor]:
+            return self.cells(columns, x, raw), torch.ones_like(raw)
+
     class Silent(Rough):
         def cells(self, columns: LikeColumns, x: Tensor, raw: Tensor) -> Tensor:
             return 2 * super().cells(columns, x, raw)
@@ -214,6 +228,7 @@ def test_the_formula_alone_is_enough(check: Callable[..., None], part: str) -> N
         (check_penalty, "Detached", "autograd says 0, finite differences"),
         (check_penalty, "Narrow", "gives torch.float32 for float64 rows"),
         (check_penalty, "Together", "says in_parts = True, but over two parts of a batch"),
+        (check_penalty, "Looking", "says needs_reconstruction = False, but is"),
         (check_penalty, "Claiming", "closed form of the gradient is not what the plain formula"),
         (check_loss, "Closed", "closed form of the derivative is not what the plain formula"),
         (check_loss, "Bounded", "is not finite for rows of 0"),
@@ -228,6 +243,11 @@ def test_the_formula_alone_is_enough(check: Callable[..., None], part: str) -> N
         (check_architecture, "Drawings", "weights differ for generators of one seed"),
         (check_architecture, "Sharings", "a twin shares weights"),
         (check_architecture, "Crooked", "do not lead from 6 to 2"),
+        (
+            check_column_type,
+            "Steep",
+            "what cells_and_slopes gives for slopes is not what",
+        ),
         (check_column_type, "Silent", "which loses 1, not 2"),
         (check_column_type, "Lossy", "values that are encoded and restored are others"),
     ],

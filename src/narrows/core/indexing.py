@@ -39,3 +39,11 @@ def take(x: Tensor, columns: slice | list[int]) -> Tensor:
         whole = columns.start == 0 and columns.stop == x.shape[1]
         return x if whole else x[:, columns]
     return x.index_select(1, torch.tensor(columns, device=x.device))
+
+
+def put(x: Tensor, columns: slice | list[int], values: Tensor) -> None:
+    """Put values into columns of x, as `as_index` gives them."""
+    if isinstance(columns, slice):
+        x[:, columns] = values
+    else:
+        x.index_copy_(1, torch.tensor(columns, device=x.device), values)

@@ -52,8 +52,8 @@ class ColumnType(Spec, axis="type"):
     ``takes_noise`` whether a corruption may move a value, ``is_whole`` whether all are whole
     numbers, ``is_log`` whether log(1 + x) is encoded in place of x. ``is_plain`` is `Numeric`'s:
     scaled and scored as the estimator says. ``looks_at_rows`` whether a cell is judged by others of
-    its row, so that columns of another view are judged apart. `narrows.testing.check_column_type`
-    checks one.
+    its row, so that columns of another view are judged apart; ``has_slopes`` whether
+    `cells_and_slopes` gives the derivative, too. `narrows.testing.check_column_type` checks one.
 
     Examples
     --------
@@ -81,6 +81,11 @@ class ColumnType(Spec, axis="type"):
     is_log: ClassVar[bool] = False
     is_plain: ClassVar[bool] = False
     looks_at_rows: ClassVar[bool] = False
+    has_slopes = False  # whether `cells_and_slopes` gives what autograd would
+    shortcuts: ClassVar[dict[str, tuple[str, ...]]] = {
+        "cells": ("has_slopes",),
+        "minus_log": ("has_slopes",),
+    }
     lowest_share: ClassVar[float] = 0.0  # of what `Column.shares` may hold
 
     def check(self) -> None:
@@ -188,6 +193,44 @@ class ColumnType(Spec, axis="type"):
     def cells(self, columns: LikeColumns, x: Tensor, raw: Tensor) -> Tensor:
         """Return the loss of each cell, as a share of what the best constant loses."""
         return self.minus_log(columns, x, raw) / columns.baseline(raw)
+
+    def cells_and_slopes(
+        self, columns: LikeColumns, x: Tensor, raw: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """Return `cells` and the derivative of their sum by ``raw``, where `has_slopes`.
+
+        Each cell is of the outputs of its own column alone then.
+        """
+        raise NotImplementedError
+
+    def loss_and_slopes(
+        self, columns: LikeColumns, x: Tensor, raw: Tensor, weights: Tensor | None
+    ) -> tuple[Tensor, Tensor]:
+        """Return the weighted sum of `cells`, and its derivative by ``raw``.
+
+        Parameters
+        ----------
+        columns : LikeColumns
+            All of this type, and with as many places.
+        x : Tensor of shape (n_samples, n_columns)
+            Cells as they are encoded.
+        raw : Tensor of shape (n_samples, n_columns * n_outputs)
+            What the network says.
+        weights : Tensor of shape (n_samples, n_columns), optional
+            What each cell counts.
+        """
+        if not self.has_slopes:
+            with torch.enable_grad():
+                leaf = raw.detach().requires_grad_()
+                cells = self.cells(columns, x, leaf)
+                total = cells.sum() if weights is None else (cells * weights).sum()
+                (slopes,) = torch.autograd.grad(total, leaf)
+            return total.detach(), slopes
+        cells, slopes = self.cells_and_slopes(columns, x, raw)
+        if weights is None:
+            return cells.sum(), slopes
+        parts = slopes.view(len(slopes), len(columns), -1).mul_(weights[:, :, None])
+        return (cells * weights).sum(), parts.view(slopes.shape)
 
     def log_density(self, columns: LikeColumns, x: Tensor, raw: Tensor) -> Tensor:
         """Return log p(x | raw) of each cell, in the units of the table."""

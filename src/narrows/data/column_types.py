@@ -44,6 +44,7 @@ __all__ = ["Angle", "Binary", "Categorical", "Count", "Numeric", "Ordinal", "Pro
 
 LEAST_CHANCE = 1e-6  # of a level, where sums of expectations leave it less than none
 LEAST_TOTAL = 1.0  # of the counts of a row, so that an empty one has a logarithm
+HIGHEST_LOG_MEAN = 30.0  # of counts, so that exp stays finite
 ONE_HOT = 32  # places up to which a category has a network input each
 
 
@@ -67,6 +68,8 @@ class Numeric(ColumnType):
 class _Share(ColumnType):
     """What is between 0 and 1: cross-entropy of x and r = sigmoid(raw + log-odds of its mean)."""
 
+    has_slopes = True
+
     def statistics(self, column: Column, values: Matrix, weight: Matrix) -> Column:
         """Return the column with its mean and what that loses as a constant."""
         center, scale = spread_of(values, weight)
@@ -89,6 +92,15 @@ class _Share(ColumnType):
         target = columns.unscaled(x).clamp(0, 1)
         odds = self._odds(columns, raw)
         return F.binary_cross_entropy_with_logits(raw + odds, target, reduction="none")
+
+    def cells_and_slopes(
+        self, columns: LikeColumns, x: Tensor, raw: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """Return the cross-entropy and its derivative, r - x, both divided by the baseline."""
+        target = columns.unscaled(x).clamp(0, 1)
+        logit, baseline = raw + self._odds(columns, raw), columns.baseline(raw)
+        cells = F.binary_cross_entropy_with_logits(logit, target, reduction="none")
+        return cells.div_(baseline), logit.sigmoid_().sub_(target).div_(baseline)
 
     def reconstruction(self, columns: LikeColumns, raw: Tensor) -> Tensor:
         """Return r."""
@@ -168,6 +180,7 @@ class Categorical(ColumnType):
     has_levels = True
     has_codes = True
     takes_noise = False
+    has_slopes = True
 
     def __init__(self, min_count: int = 2, embedding: int | str = "auto") -> None:
         self.min_count = min_count
@@ -223,6 +236,23 @@ class Categorical(ColumnType):
         logs = self._logs(columns, raw)
         lost: Tensor = -logs.gather(2, place[:, :, None])[:, :, 0]
         return lost
+
+    def cells_and_slopes(
+        self, columns: LikeColumns, x: Tensor, raw: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """Return the same, divided by the baseline, and probabilities less 1 at the right place."""
+        place = (x.round().long() - 1).clamp(min=0)[:, :, None]
+        starts = self._shares(columns, raw).clamp(min=1e-4).log()
+        chances = raw.reshape(raw.shape[0], len(columns), -1) + starts
+        chances -= chances.amax(2, keepdim=True)
+        right = chances.gather(2, place)
+        chances.exp_()
+        total = chances.sum(2, keepdim=True)
+        baseline = columns.baseline(raw)
+        cells = (total.log() - right)[:, :, 0] / baseline
+        slopes = chances.div_(total)
+        slopes.scatter_add_(2, place, slopes.new_full((), -1.0).expand(place.shape))
+        return cells, slopes.div_(baseline[:, None]).reshape(raw.shape)
 
     def reconstruction(self, columns: LikeColumns, raw: Tensor) -> Tensor:
         """Return the most probable place that stands for one level."""
@@ -494,6 +524,23 @@ class Count(ColumnType):
         lowest = (0.0 - column.center) / column.scale  # of a count of 0, as it is encoded
         return [Input(), Input(torch.gt, lowest + 1e-4, 0.5)]
 
+    @property
+    def has_slopes(self) -> bool:  # type: ignore[override]
+        """Whether the variance is the mean, which has a simple slope."""
+        return not self.dispersed
+
+    def cells_and_slopes(
+        self, columns: LikeColumns, x: Tensor, raw: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """Return the same, divided by the baseline, and s (mean - count), for Poisson's."""
+        count = torch.expm1(columns.unscaled(x)).clamp_(min=0)
+        log_mean = self._log_mean(columns, raw, count)
+        mean, baseline = log_mean.exp(), columns.baseline(raw)
+        cells = mean - count * log_mean + torch.lgamma(count + 1)
+        scale = columns.row(raw, "scale", lambda column: column.scale)
+        within = log_mean < HIGHEST_LOG_MEAN  # beyond, the mean stays as it is
+        return cells.div_(baseline), (mean - count).mul_(within * (scale / baseline))
+
     def minus_log(self, columns: LikeColumns, x: Tensor, raw: Tensor) -> Tensor:
         """Return -log of the probability of the count."""
         count = torch.expm1(columns.unscaled(x)).clamp(min=0)
@@ -540,7 +587,7 @@ class Count(ColumnType):
             usual = mean.exp().sum().clamp(min=LEAST_TOTAL)
             total = count.sum(1, keepdim=True).clamp(min=LEAST_TOTAL)
             log_mean = log_mean + (total / usual).log()
-        return log_mean.clamp(max=30)
+        return log_mean.clamp(max=HIGHEST_LOG_MEAN)
 
 
 class Proportion(_Share):

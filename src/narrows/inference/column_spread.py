@@ -124,7 +124,8 @@ def _inputs_of_levels(model: FittedModel) -> Tensor:
     last = torch.tensor([len(c.shares) if c.type.has_codes else 0 for c in columns])
     codes = torch.arange(1, int(last.max()) + 1)[:, None].minimum(last)
     with torch.no_grad():
-        inputs: Tensor = layer(codes.to(layer.center)).double().cpu()
+        like = next(model.network.parameters())
+        inputs: Tensor = layer(codes.to(like)).double().cpu()
     return inputs
 
 

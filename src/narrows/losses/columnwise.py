@@ -12,7 +12,7 @@ from torch import Tensor
 
 from narrows.core.activations import ACTIVATIONS, Activation
 from narrows.core.forward_pass import ForwardPass
-from narrows.core.indexing import as_index, inverse, take
+from narrows.core.indexing import as_index, inverse, put, take
 from narrows.data.column import Column, LikeColumns
 from narrows.losses.loss import Loss
 
@@ -93,6 +93,54 @@ class _ColumnwiseLoss(Loss):
         """Return the loss of every cell, shape (n_samples, n_features)."""
         return _joined(self.groups, lambda group: group.loss.checked_cells(_seen(forward, group)))
 
+    def is_apart(self, link: Activation) -> bool:
+        """Whether the loss of each group is, with the link of the group."""
+        return all(group.loss.is_apart(group.link) for group in self.groups)
+
+    def loss_and_gradient(
+        self,
+        raw: Tensor,
+        x: Tensor,
+        link: Activation,
+        weights: Tensor | None,
+        scale: float,
+        out: Tensor,
+    ) -> tuple[Tensor, Tensor]:
+        """Return the sum over the groups, and the derivative of each in its place."""
+        totals = []
+        counts = None if weights is None else weights.expand(x.shape)
+        for group in self.groups:
+            own = take(raw, group.of_outputs).contiguous()
+            total, slopes = group.loss.loss_and_gradient(
+                own,
+                take(x, group.of_table),
+                group.link,
+                None if counts is None else take(counts, group.of_table),
+                scale,
+                torch.empty_like(own),
+            )
+            totals.append(total)
+            put(out, group.of_outputs, slopes)
+        return torch.stack(totals).sum(), out
+
+    def cell_weights(self, x: Tensor, x_corrupted: Tensor) -> Tensor | None:
+        """Return what each cell counts in its group; None if all count 1."""
+        intact = x_corrupted is x
+
+        def of(group: ColumnGroup) -> Tensor | None:
+            own = take(x, group.of_table)
+            seen = own if intact else take(x_corrupted, group.of_table)
+            return group.loss.cell_weights(own, seen)
+
+        counts = {id(group): of(group) for group in self.groups}
+        if all(count is None for count in counts.values()):
+            return None
+        ones = {id(group): torch.ones_like(take(x, group.of_table)) for group in self.groups}
+        return _joined(
+            self.groups,
+            lambda group: ones[id(group)] if counts[id(group)] is None else counts[id(group)],
+        )
+
     def log_density(self, forward: ForwardPass) -> Tensor:
         """Return log p(x | code) of every cell, shape (n_samples, n_features)."""
         return _joined(self.groups, lambda group: group.loss.log_density(_seen(forward, group)))
@@ -143,6 +191,24 @@ class _ColumnTypeLoss(Loss):
     def cells(self, forward: ForwardPass) -> Tensor:
         """Return the loss of every cell, shape (n_samples, n_columns)."""
         return self.type.cells(self.columns, forward.x, forward.raw)
+
+    def is_apart(self, link: Activation) -> bool:
+        """Always: a type says how cells are lost for outputs, and no more is asked."""
+        return True
+
+    def loss_and_gradient(
+        self,
+        raw: Tensor,
+        x: Tensor,
+        link: Activation,
+        weights: Tensor | None,
+        scale: float,
+        out: Tensor,
+    ) -> tuple[Tensor, Tensor]:
+        """Return what the type has."""
+        counts = None if weights is None else weights.expand(x.shape)
+        total, slopes = self.type.loss_and_slopes(self.columns, x, raw, counts)
+        return total * scale, slopes.mul_(scale)
 
     def log_density(self, forward: ForwardPass) -> Tensor:
         """Return log p(x | code) of every cell, shape (n_samples, n_columns)."""

@@ -72,6 +72,11 @@ class Loss(Spec, axis="loss"):
             )
         return cells
 
+    def is_apart(self, link: Activation) -> bool:
+        """Whether `loss_and_gradient` gives loss and derivative, for a link."""
+        known = link.direct is not None and not link.direct.keeps_input
+        return self.has_closed_form and known
+
     def loss_and_gradient(
         self,
         raw: Tensor,
@@ -83,21 +88,21 @@ class Loss(Spec, axis="loss"):
     ) -> tuple[Tensor, Tensor]:
         """Return scale x the weighted sum of all entries, and its derivative by ``raw``.
 
-        What `cells` and autograd give, without autograd, for a loss that is `has_closed_form`.
+        What `cells` and autograd give, without autograd, for a loss that `is_apart`.
 
         Parameters
         ----------
-        raw : Tensor of shape (n_samples, n_features)
+        raw : Tensor of shape (n_samples, n_outputs)
             The output before the link; may be overwritten.
         x : Tensor of shape (n_samples, n_features)
             The clean input.
         link : Activation
-            From ``raw`` to the reconstruction; one whose derivative is known from its values.
+            From ``raw`` to the reconstruction.
         weights : Tensor, optional
             What each cell counts, of a shape that broadcasts to that of x.
         scale : float
             Multiplies all.
-        out : Tensor of shape (n_samples, n_features)
+        out : Tensor of shape (n_samples, n_outputs)
             Where the derivative may be written.
         """
         assert link.direct is not None

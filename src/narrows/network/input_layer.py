@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from narrows.core.activations import glorot_uniform
+from narrows.core.indexing import as_index, put, take
 from narrows.core.types import Matrix, TableLike
 from narrows.data.column import Column, LikeColumns
 from narrows.data.layout import Layout
@@ -65,22 +66,21 @@ class InputLayer(nn.Module):
                 self.biases[key] = nn.Parameter(torch.empty(column.n_places))
                 self._vectors.append((number, start, start + width))
         self._columns = tuple(columns)
-        self._n_shown = len(owner)
+        self.n_shown = len(owner)
         self.n_in, self.n_out = len(columns), len(owner) + len(indicators)
         self._functions = tuple(places)
         self._hold("owner", owner, torch.int64)
         self._hold("indicators", list(indicators), torch.int64)
         self._hold("plain", numbers, torch.int64)
-        self._hold("argument", argument, torch.float64)
-        self._hold("center", center, torch.float64)
+        self._places = [as_index(where) for where in places.values()]
         for number, where in enumerate(places.values()):
-            self._hold(f"places{number}", where, torch.int64)
+            self._hold(f"owner{number}", [owner[place] for place in where], torch.int64)
+            self._hold(f"argument{number}", [argument[p] for p in where], torch.float64)
+            self._hold(f"center{number}", [center[p] for p in where], torch.float64)
 
     owner: Tensor
     indicators: Tensor
     plain: Tensor
-    argument: Tensor
-    center: Tensor
 
     def _hold(self, name: str, values: list[Any], dtype: torch.dtype) -> None:
         self.register_buffer(name, torch.tensor(values, dtype=dtype), persistent=False)
@@ -89,13 +89,13 @@ class InputLayer(nn.Module):
         """Return x of shape (n_samples, n_in) as the network sees it, (n_samples, n_out)."""
         inputs = x.index_select(1, self.owner)
         for number, function in enumerate(self._functions):
-            places = self.get_buffer(f"places{number}")
-            values = inputs.index_select(1, places)
+            values = take(inputs, self._places[number])
             present = values != 0
             if observed is not None:
-                present &= observed.index_select(1, self.owner[places])
-            made = function(values, self.argument[places]).to(x.dtype) - self.center[places]
-            inputs = inputs.index_copy(1, places, made * present)
+                present &= observed.index_select(1, self.get_buffer(f"owner{number}"))
+            made = function(values, self.get_buffer(f"argument{number}")).to(x.dtype)
+            made = made - self.get_buffer(f"center{number}")
+            put(inputs, self._places[number], made * present)
         for number, start, end in self._vectors:
             levels = x[:, number].detach().long()
             inputs[:, start:end] = F.embedding(levels, self.vectors[str(number)], padding_idx=0)
@@ -124,7 +124,7 @@ class InputLayer(nn.Module):
 
     def outputs(self, said: Tensor) -> Tensor:
         """Return what the network says as outputs: a vector becomes one for each of its places."""
-        said = said[:, : self._n_shown]
+        said = said[:, : self.n_shown]
         if not self._vectors:
             return said
         parts, at = [], 0
@@ -134,6 +134,11 @@ class InputLayer(nn.Module):
             parts.append(F.linear(said[:, start:end], vectors, self.biases[str(number)]))
             at = end
         return torch.cat([*parts, said[:, at:]], 1)
+
+    @property
+    def has_vectors(self) -> bool:
+        """Whether levels of a column have learned vectors."""
+        return bool(self._vectors)
 
     @property
     def type_names(self) -> set[str]:

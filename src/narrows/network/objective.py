@@ -141,19 +141,22 @@ class Objective:
             cells = torch.where(forward.observed, cells, 0.0)
         return cells if self.weights is None else cells * self._weights(cells)
 
-    def has_closed_form(self, link: Activation) -> bool:
-        """Whether `loss_and_gradient` gives all there is to minimise, for a link."""
-        known = link.direct is not None and not link.direct.keeps_input
-        return (
-            self.loss.has_closed_form and known and all(t.weights_only for t in self.terms.values())
-        )
+    @property
+    def of_weights(self) -> bool:
+        """Whether `add_term_gradients` gives all there is beside the loss."""
+        return all(term.weights_only for term in self.terms.values())
+
+    def loss_is_apart(self, link: Activation) -> bool:
+        """Whether `loss_and_gradient` gives the loss, and no term needs what was decoded."""
+        alone = not any(term.needs_reconstruction for term in self.terms.values())
+        return alone and self.loss.is_apart(link)
 
     def loss_and_gradient(
         self, raw: Tensor, batch: Batch, seen: Tensor, link: Activation, share: float, out: Tensor
     ) -> tuple[Tensor, Tensor]:
         """Return the loss of a batch, times its share of a step, and its derivative by ``raw``.
 
-        What the objective and autograd give, if it `has_closed_form`. ``raw`` may be overwritten,
+        What the loss and autograd give, if the `loss_is_apart`. ``raw`` may be overwritten,
         and the derivative written to ``out``.
         """
         scale = share / raw.shape[0]
@@ -169,6 +172,11 @@ class Objective:
             assert value is not None
             values.append(value * weight)
         return values
+
+    def term_values(self, forward: ForwardPass) -> list[Tensor]:
+        """Return the weighted values of all terms, for one batch."""
+        weighted = self.terms.values()
+        return [term.weight_at(forward.progress) * term.scalar(forward) for term in weighted]
 
     def _counts(self, batch: Batch, seen: Tensor) -> Tensor | None:
         """Return what each cell counts; None if all count 1."""
@@ -196,8 +204,7 @@ class Objective:
         """Return the objective of one batch; its parts, weights multiplied in, add up to it."""
         total = self._loss(forward)
         parts = [total.detach()]
-        for term in self.terms.values():
-            value = term.weight_at(forward.progress) * term.scalar(forward)
+        for value in self.term_values(forward):
             parts.append(value.detach())
             total = total + value
         return Value(total, parts)

@@ -121,6 +121,7 @@ class Adversarial(Penalty):
     per_layer = False
     needs_batches = True
     in_parts = True
+    needs_reconstruction = False
 
     def __init__(
         self,

@@ -61,6 +61,7 @@ class KL(Penalty):
 
     per_layer = False
     in_parts = True
+    needs_reconstruction = False
 
     def __init__(
         self,
@@ -169,6 +170,7 @@ class MMD(Penalty):
 
     per_layer = False
     in_parts = True
+    needs_reconstruction = False
 
     def __init__(
         self,

@@ -60,6 +60,7 @@ class Independence(Penalty):
 
     per_layer = False
     in_parts = True
+    needs_reconstruction = False
 
     _unit = 1.0  # the rows' variance
 

@@ -81,6 +81,7 @@ class Neighbors(Penalty):
     guides = True
     needs_rows = True
     in_parts = True
+    needs_reconstruction = False
 
     def __init__(
         self,

@@ -29,6 +29,7 @@ class WeightDecay(Penalty):
     """
 
     weights_only = True
+    needs_reconstruction = False
     in_parts = True
 
     def __init__(self, weight: float = 1e-4) -> None:

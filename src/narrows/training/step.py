@@ -174,7 +174,7 @@ class Step:
             self.runtime.records
             and self.group.is_alone
             and self.fused is not None
-            and self.fused.has_closed_form
+            and self.fused.recordable
             and self.objective.steady
             and self.table.resident
             and (self.corruption is None or self.corruption.graph_capturable)

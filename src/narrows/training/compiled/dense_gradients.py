@@ -1,8 +1,9 @@
 """Objective and gradients of networks of dense blocks, with no more autograd than needed.
 
-Where the objective has a closed form (`Objective.has_closed_form`), none. Else autograd sees each
-stack of blocks as one function, so that it records only what lies between them: latent, loss,
-penalties.
+Where nothing is between encoder and decoder, and terms are of the weights, none. Where no term
+looks at what the decoder makes of the code (`Objective.loss_is_apart`), autograd records what
+happens to the code alone: latent and terms. Else it sees each stack of blocks as one function, and
+records the loss, too.
 """
 
 from __future__ import annotations
@@ -48,7 +49,14 @@ class DenseGradients:
         self.network = network
         self.objective = objective
         self.flat = flat
-        self.has_closed_form = network.is_feedforward and objective.has_closed_form(network.link)
+        self.inputs = network.input_layer
+        vectors = self.inputs is not None and self.inputs.has_vectors  # which its outputs need
+        self.loss_is_apart = not vectors and objective.loss_is_apart(network.link)
+        self.has_closed_form = (
+            self.loss_is_apart and network.is_feedforward and objective.of_weights
+        )
+        # Losses of groups of columns copy where these stand to the device in each step.
+        self.recordable = self.has_closed_form and objective.loss.has_closed_form
         self.encoder, self.decoder = _stacks(network)
         self.coarse = dtype != flat.vector.dtype
         self._vector, self._gradient = flat.vector.data, flat.gradient
@@ -68,10 +76,11 @@ class DenseGradients:
     def buffer(self, n_rows: int, *, corrupted: bool) -> Tensor:
         """Return where the clean rows of a batch may be written, shape (n_rows, n_features)."""
         tape = self._tape(n_rows)
-        if not (self.coarse or corrupted):
+        if not (self.coarse or corrupted or self.inputs is not None):
             return tape.x  # what the encoder sees
         if tape.clean is None:
-            tape.clean = torch.empty_like(tape.x, dtype=self.flat.vector.dtype)
+            width = tape.x.shape[1] if self.inputs is None else self.inputs.n_in
+            tape.clean = self.flat.vector.data.new_empty(n_rows, width)
         return tape.clean
 
     def backward(
@@ -117,8 +126,9 @@ class DenseGradients:
         """
         tape = self._tape(len(batch.x))
         given = batch.x if seen is None else seen
-        if given is not tape.x:
-            tape.x.copy_(given)
+        shown = given if self.inputs is None else self.inputs(given, visible)
+        if shown is not tape.x:
+            tape.x.copy_(shown.detach())
         if self.coarse:
             self._vector.copy_(self.flat.vector.data)
         if self.has_closed_form:
@@ -127,14 +137,14 @@ class DenseGradients:
             self.flat.gradient.zero_()
         if self.coarse:
             self._gradient.zero_()
-        forward = self._forward(tape, batch, given, visible, progress, generator)
-        forward.pool, forward.rows = pool, rows
-        value = self.objective(forward)
-        total = value.total if share == 1 else value.total * share
-        total.backward()
+        about = given, visible, progress, generator, pool, rows
+        if self.loss_is_apart:
+            value, forward = self._around_code(tape, batch, share, *about)
+        else:
+            value, forward = self._by_objective(tape, batch, share, shown, *about)
         if self.coarse:
             self._collect(first=False)
-        return Value(total.detach(), value.parts), forward
+        return value, forward
 
     def _direct(
         self,
@@ -146,14 +156,9 @@ class DenseGradients:
         *,
         first: bool,
     ) -> Value:
-        chain = tape.whole
-        chain.forward()
-        raw, out = (chain.y, chain.grad_y) if tape.raw is None else (tape.raw, tape.slopes)
-        if self.coarse:
-            raw.copy_(chain.y)
-        link = self.network.link
-        loss, slopes = self.objective.loss_and_gradient(raw, batch, seen, link, share, out)
-        chain.backward(slopes, fresh=first or self.coarse)
+        tape.whole.forward()
+        loss, slopes = self._loss(tape, tape.whole, batch, seen, share)
+        tape.whole.backward(slopes, fresh=first or self.coarse)
         if self.coarse:
             self._collect(first=first)
         if not self.objective.terms:
@@ -162,39 +167,98 @@ class DenseGradients:
         parts = [loss / share, *terms]
         return Value(torch.stack(parts).sum() * share, parts)
 
-    def _forward(
+    def _around_code(
+        self, tape: _Buffers, batch: Batch, share: float, seen: Tensor, *about: Any
+    ) -> tuple[Value, ForwardPass]:
+        """Take the loss down to the code and on to the weights; autograd has the code between."""
+        dtype = self.flat.vector.dtype
+        tape.encoder.forward()
+        made = tape.encoder.y.detach().to(dtype).requires_grad_()
+        forward = self._pass(made, batch, seen, *about)
+        values = self.objective.term_values(forward)
+        with torch.no_grad():
+            decoded = self.network.decoded_from(forward.code, forward.covariates)
+            tape.decoder.x.copy_(decoded)
+            tape.decoder.forward()
+            loss, slopes = self._loss(tape, tape.decoder, batch, seen, share)
+            tape.decoder.backward(slopes, fresh=False, to_x=True)
+            slope = tape.decoder.grad_x[:, : forward.code.shape[1]].to(dtype)
+        # A number whose derivative by the code is the slope; torch imports a second's worth of
+        # modules to go back from a tensor.
+        around = (forward.code * slope).sum()
+        total = loss
+        if values:
+            terms = torch.stack(values).sum() * share
+            total, around = loss + terms.detach(), around + terms
+        around.backward()
+        tape.encoder.backward(made.grad, fresh=False)  # type: ignore[arg-type]
+        return Value(total, [loss / share, *(value.detach() for value in values)]), forward
+
+    def _by_objective(
+        self, tape: _Buffers, batch: Batch, share: float, shown: Tensor, *about: Any
+    ) -> tuple[Value, ForwardPass]:
+        """Let autograd go through all but the blocks."""
+        dtype = self.flat.vector.dtype
+        learned = shown.requires_grad  # as the vectors of levels are
+        start = shown if learned else torch.empty(0, device=shown.device, requires_grad=True)
+        made: Tensor = _Stack.apply(start, tape.encoder, learned, dtype)  # type: ignore[no-untyped-call]
+        forward = self._pass(made, batch, *about)
+        decoded = self.network.decoded_from(forward.code, forward.covariates)
+        said: Tensor = _Stack.apply(decoded, tape.decoder, True, dtype)  # type: ignore[no-untyped-call]
+        forward.raw = said if self.inputs is None else self.inputs.outputs(said)
+        value = self.objective(forward)
+        total = value.total if share == 1 else value.total * share
+        total.backward()
+        return Value(total.detach(), value.parts), forward
+
+    def _pass(
         self,
-        tape: _Buffers,
+        made: Tensor,
         batch: Batch,
         seen: Tensor,
         visible: Tensor | None,
         progress: float,
         generator: torch.Generator,
+        pool: Pool | None,
+        rows: Tensor | None,
     ) -> ForwardPass:
-        """Return the pass that the network would make."""
-        anchor = torch.empty(0, device=seen.device, requires_grad=True)
-        dtype = self.flat.vector.dtype
-        made: Tensor = _Stack.apply(anchor, tape.encoder, False, dtype)  # type: ignore[no-untyped-call]
+        """Return the pass that the network would make, as far as the code."""
         heads = list(made.chunk(self.network.latent.n_heads, 1))
         posterior = self.network.posterior_from(heads, visible)
-        code = posterior.rsample(generator)
-        covariates = self.network.covariates(batch.x, batch.observed)
-        seen_by_decoder = self.network.decoded_from(code, covariates)
-        raw: Tensor = _Stack.apply(seen_by_decoder, tape.decoder, True, dtype)  # type: ignore[no-untyped-call]
         return ForwardPass(
             network=self.network,
             x=batch.x,
             x_corrupted=seen,
             posterior=posterior,
-            code=code,
-            raw=raw,
+            code=posterior.rsample(generator),
+            raw=made.new_empty(0, 0),
             observed=batch.observed,
             sample_weight=batch.sample_weight,
             target=batch.target,
             generator=generator,
             progress=progress,
-            covariates=covariates,
+            pool=pool,
+            rows=rows,
+            covariates=self.network.covariates(batch.x, batch.observed),
         )
+
+    def _loss(
+        self, tape: _Buffers, chain: BlockChain, batch: Batch, seen: Tensor, share: float
+    ) -> tuple[Tensor, Tensor]:
+        """Return the loss of what a chain gave, times the share, and its derivative by that."""
+        raw, out = (chain.y, chain.grad_y) if tape.raw is None else (tape.raw, tape.slopes)
+        if self.coarse:
+            raw.copy_(chain.y)
+        link = self.network.link
+        if self.inputs is None:
+            return self.objective.loss_and_gradient(raw, batch, seen, link, share, out)
+        whole, shown = out, self.inputs.n_shown  # what else is said is not looked at
+        raw, out = raw[:, :shown], out[:, :shown]
+        loss, slopes = self.objective.loss_and_gradient(raw, batch, seen, link, share, out)
+        whole[:, shown:] = 0.0
+        if slopes is not out:
+            out.copy_(slopes)
+        return loss, whole
 
     def _collect(self, *, first: bool) -> None:
         """Bring coarse gradients to the parameters' own."""
@@ -223,15 +287,14 @@ class _Buffers:
         self.raw: Tensor | None = None
         if fused.has_closed_form:
             self.whole = BlockChain([*encoder, *decoder], x, places)
-            if fused.coarse:  # the loss is computed in the dtype of the weights
-                self.raw = torch.empty_like(self.whole.y, dtype=fused.flat.vector.dtype)
-                self.slopes = torch.empty_like(self.raw)
-            return
-        code = x.new_empty(len(x), decoder[0].n_in)
-        self.encoder, self.decoder = (
-            BlockChain(encoder, x, places),
-            BlockChain(decoder, code, places),
-        )
+        else:
+            code = x.new_empty(len(x), decoder[0].n_in)
+            self.encoder = BlockChain(encoder, x, places)
+            self.decoder = BlockChain(decoder, code, places)
+        if fused.coarse and fused.loss_is_apart:  # computed in the dtype of the weights
+            last = self.whole if fused.has_closed_form else self.decoder
+            self.raw = torch.empty_like(last.y, dtype=fused.flat.vector.dtype)
+            self.slopes = torch.empty_like(self.raw)
 
 
 class _Stack(torch.autograd.Function):
@@ -259,8 +322,6 @@ def reason(network: Network) -> str | None:
     stages = network.stages()
     if stages is None:
         return "it has a head"
-    if network.input_layer is not None:
-        return "it has columns that are not plain numbers"
     if not all(dense_program.compilable(part) for part in stages):
         return "not all of its layers are dense"
     return None
