@@ -20,7 +20,7 @@ test: $(READY)  ## tests and the examples of the docstrings, and the ten slowest
 	OMP_NUM_THREADS=1 $(BIN)/pytest -n $(WORKERS) --dist worksteal --durations 10 --doctest-modules src tests
 
 test-full: $(VENV)/.ready-ray $(VENV)/.ready-onnx $(VENV)/.ready-serve $(VENV)/.ready-observers  ## the same, slow tests in full; ONLY=R6 those of one promise
-	$(BIN)/pytest --doctest-modules -m "$(if $(ONLY),promise(id='$(ONLY)'))" --promises docs/reliability.md src tests
+	$(BIN)/pytest -n $(WORKERS) --dist worksteal --doctest-modules -m "$(if $(ONLY),promise(id='$(ONLY)'))" --promises docs/reliability.md src tests
 	$(if $(ONLY),,$(MAKE) test-omics)
 
 test-omics: $(VENV)-omics/.ready  ## AnnData and MuData, in an environment with an older pandas
