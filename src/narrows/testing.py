@@ -98,7 +98,7 @@ def check_penalty(penalty: Penalty, **settings: Any) -> None:
             _check_closed_form(term, network, x)
         if term.in_parts:
             _check_parts(term, network, x, target)
-        if not term.needs_reconstruction:
+        if term.code_only:
             _check_before_decoder(term, network, x, target)
     _check_fits(penalty, model)
     both = _autoencoder(penalty=penalty + WeightDecay(1e-3), **settings).fit(_table(), _classes())
@@ -157,7 +157,7 @@ def _check_before_decoder(
 
     given, other = value(lambda raw: raw), value(lambda raw: raw.detach() + 1)
     assert math.isclose(given, other, rel_tol=1e-9, abs_tol=1e-12), (
-        f"{term!r} says needs_reconstruction = False, but is {given:.6g} for one reconstruction "
+        f"{term!r} says code_only = True, but is {given:.6g} for one reconstruction "
         f"and {other:.6g} for another"
     )
 

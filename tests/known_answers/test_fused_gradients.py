@@ -30,6 +30,7 @@ from narrows import (
     Huber,
     KSparse,
     Masking,
+    Penalty,
     Recurrent,
     Sparsity,
     SquaredError,
@@ -266,6 +267,57 @@ def test_columns_of_all_types_have_the_gradients_of_autograd(kind: str, holes: b
         with step.held():
             assert step.fused is not None
             assert step.fused.loss_is_apart == (kind != "embedding")
+
+
+class _Output(Penalty):
+    """A penalty of one's own, that looks at what was decoded and says nothing of it."""
+
+    def __call__(self, forward: Any) -> Tensor:
+        return forward.mean(forward.reconstruction.square().sum(1))
+
+
+class _SparseOutput(Sparsity):
+    """The same, of a class that looks at the code alone."""
+
+    def __call__(self, forward: Any) -> Tensor:
+        return super().__call__(forward) + forward.mean(forward.raw.abs().sum(1))
+
+
+class _Watching(Adversarial):
+    """A critic that would see what was decoded."""
+
+    def learn(self, forward: Any) -> dict[str, Tensor]:
+        assert len(forward.raw) == len(forward.x)
+        return super().learn(forward)
+
+
+class _Shouting(Emphasis):
+    """A loss of one's own around another one."""
+
+    def cells(self, forward: Any) -> Tensor:
+        return 2 * super().cells(forward)
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"penalty": _Output(0.3)},
+        {"penalty": _SparseOutput(kind="l1", weight=0.3) + WeightDecay(0.1)},
+        {"penalty": _Watching(), "latent": Gaussian()},
+        {"loss": _Shouting(corrupted=2.0), "corruption": Masking(0.2)},
+    ],
+    ids=repr,
+)
+@pytest.mark.parametrize("types", [None, {1: "categorical", 2: Count()}], ids=["plain", "typed"])
+def test_parts_of_ones_own_that_vouch_for_nothing_are_left_to_autograd(
+    settings: dict[str, Any], types: Any
+) -> None:
+    model = Autoencoder(2, architecture=(6,), types=types, **settings)
+    assert_alike(model, mixed_table(holes=False), closed=False)
+    step = step_of(model, mixed_table(holes=False))
+    with step.held():
+        assert step.fused is not None
+        assert not step.fused.loss_is_apart
 
 
 @pytest.mark.parametrize("seed", range(12))

@@ -107,7 +107,7 @@ def parts() -> dict[str, Any]:  # noqa: C901 - classes, and no branches
             return super().__call__(forward) + forward.mean_rows(forward.code).square().sum()
 
     class Looking(Length):
-        needs_reconstruction = False
+        code_only = True
 
         def __call__(self, forward: Any) -> Tensor:
             return super().__call__(forward) + forward.mean(forward.raw.square().sum(1))
@@ -228,7 +228,7 @@ def test_the_formula_alone_is_enough(check: Callable[..., None], part: str) -> N
         (check_penalty, "Detached", "autograd says 0, finite differences"),
         (check_penalty, "Narrow", "gives torch.float32 for float64 rows"),
         (check_penalty, "Together", "says in_parts = True, but over two parts of a batch"),
-        (check_penalty, "Looking", "says needs_reconstruction = False, but is"),
+        (check_penalty, "Looking", "says code_only = True, but is"),
         (check_penalty, "Claiming", "closed form of the gradient is not what the plain formula"),
         (check_loss, "Closed", "closed form of the derivative is not what the plain formula"),
         (check_loss, "Bounded", "is not finite for rows of 0"),

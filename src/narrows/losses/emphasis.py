@@ -90,10 +90,6 @@ class Emphasis(Loss):
         """Whether the other loss is."""
         return self._inner.has_closed_form
 
-    def is_apart(self, link: Activation) -> bool:
-        """Whether the other loss is."""
-        return self._inner.is_apart(link)
-
     @property
     def is_probability(self) -> bool:  # type: ignore[override]
         """Whether the other loss is."""

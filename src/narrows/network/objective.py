@@ -148,7 +148,7 @@ class Objective:
 
     def loss_is_apart(self, link: Activation) -> bool:
         """Whether `loss_and_gradient` gives the loss, and no term needs what was decoded."""
-        alone = not any(term.needs_reconstruction for term in self.terms.values())
+        alone = all(term.code_only or term.weights_only for term in self.terms.values())
         return alone and self.loss.is_apart(link)
 
     def loss_and_gradient(

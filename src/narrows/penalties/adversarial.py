@@ -121,7 +121,7 @@ class Adversarial(Penalty):
     per_layer = False
     needs_batches = True
     in_parts = True
-    needs_reconstruction = False
+    code_only = True
 
     def __init__(
         self,

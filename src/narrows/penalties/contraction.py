@@ -52,7 +52,7 @@ class Contraction(Penalty):
     """
 
     in_parts = True
-    needs_reconstruction = False
+    code_only = True
 
     def __init__(self, weight: float = 1e-3, estimator: str = "auto", n_probes: int = 1) -> None:
         self.weight = weight

@@ -44,7 +44,7 @@ class Distances(Penalty):
 
     per_layer = False
     in_parts = True
-    needs_reconstruction = False
+    code_only = True
 
     def __init__(self, weight: float = 1.0) -> None:
         self.weight = weight

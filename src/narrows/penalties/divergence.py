@@ -61,7 +61,7 @@ class KL(Penalty):
 
     per_layer = False
     in_parts = True
-    needs_reconstruction = False
+    code_only = True
 
     def __init__(
         self,
@@ -170,7 +170,7 @@ class MMD(Penalty):
 
     per_layer = False
     in_parts = True
-    needs_reconstruction = False
+    code_only = True
 
     def __init__(
         self,

@@ -60,7 +60,7 @@ class Independence(Penalty):
 
     per_layer = False
     in_parts = True
-    needs_reconstruction = False
+    code_only = True
 
     _unit = 1.0  # the rows' variance
 

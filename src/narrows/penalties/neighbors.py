@@ -81,7 +81,7 @@ class Neighbors(Penalty):
     guides = True
     needs_rows = True
     in_parts = True
-    needs_reconstruction = False
+    code_only = True
 
     def __init__(
         self,

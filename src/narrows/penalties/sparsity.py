@@ -55,7 +55,7 @@ class Sparsity(Penalty):
     """
 
     in_parts = True
-    needs_reconstruction = False
+    code_only = True
 
     def __init__(self, rho: float = 0.05, weight: float = 1.0, kind: str = "kl") -> None:
         self.rho = rho

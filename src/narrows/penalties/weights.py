@@ -29,7 +29,6 @@ class WeightDecay(Penalty):
     """
 
     weights_only = True
-    needs_reconstruction = False
     in_parts = True
 
     def __init__(self, weight: float = 1e-4) -> None:
