@@ -1,29 +1,32 @@
 """Tables of several column types beside their numbers alone: time of training and of whole fits.
 
-``python benchmarks/mixed.py [ROWS]`` prints a table; each figure is the best of three.
+Each figure is the best of three. The table of docs/benchmarks.md is what ``python
+benchmarks/mixed.py --write`` prints.
 """
 
 from __future__ import annotations
 
-import sys
 import time
 import warnings
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import torch
 
-from machine import machine
 from narrows import Autoencoder
 from narrows.training.step import Step
+from pages import print_part
 
+PAGE = Path(__file__).parents[1] / "docs" / "benchmarks.md"
+N_ROWS = 50_000
 N_NUMBERS, N_LEVELS, N_COUNTS, N_BITS = 140, 40, 10, 10
 ROUNDS = 3
 SETTINGS: dict[str, Any] = {
     "architecture": (128,),
-    "max_epochs": 3,
+    "max_epochs": 2,
     "batch_size": 256,
     "learning_rate": 1e-3,
     "init": "random",
@@ -78,12 +81,10 @@ def seconds(X: pd.DataFrame) -> tuple[float, float]:
     return min(steps), min(fits)
 
 
-def lines(n_rows: int) -> Iterator[str]:
+def lines() -> Iterator[str]:
     """Yield the lines of the table."""
-    X = table(n_rows)
-    yield machine()
-    yield ""
-    yield f"| {n_rows:,} rows, {SETTINGS['max_epochs']} epochs | steps, s | whole fit, s |"
+    X = table(N_ROWS)
+    yield f"| {N_ROWS:,} rows, {SETTINGS['max_epochs']} epochs | steps, s | whole fit, s |"
     yield "|---|--:|--:|"
     alone = seconds(X.iloc[:, :N_NUMBERS])
     yield f"| {N_NUMBERS} numbers | {alone[0]:.2f} | {alone[1]:.2f} |"
@@ -99,5 +100,4 @@ def lines(n_rows: int) -> Iterator[str]:
 if __name__ == "__main__":
     warnings.simplefilter("ignore")
     torch.set_num_threads(1)
-    for line in lines(int(sys.argv[1]) if len(sys.argv) > 1 else 20_000):
-        print(line, flush=True)
+    print_part(__doc__, PAGE, "mixed", lines())

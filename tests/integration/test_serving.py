@@ -11,7 +11,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -112,7 +112,9 @@ def test_a_large_body_is_let_go_of(service: tuple[int, int], megabytes: int) -> 
 
 
 @pytest.mark.parametrize("count", [50, pytest.param(500, marks=pytest.mark.slow)])
-def test_slow_clients_hold_nobody_up(service: tuple[int, int], count: int) -> None:
+def test_slow_clients_hold_nobody_up(
+    service: tuple[int, int], count: int, tried: Callable[[int], None]
+) -> None:
     port = service[1]
     head = b"POST /v1/encode HTTP/1.1\r\nhost: localhost\r\ncontent-length: 100\r\n\r\n{"
     with contextlib.ExitStack() as stack:
@@ -131,6 +133,7 @@ def test_slow_clients_hold_nobody_up(service: tuple[int, int], count: int) -> No
         ends = [client.recv(100) for client in clients]
         assert time.perf_counter() - began < 5 * RECEIVE_SECONDS
     assert {end[9:12] for end in ends} == {b"", b"408"}
+    tried(count)
 
 
 def send_headers(client: socket.socket, count: int) -> None:
@@ -226,7 +229,7 @@ def test_load_does_not_grow(service: tuple[int, int], seconds: int) -> None:
 
 @pytest.mark.parametrize("count", [300, pytest.param(10_000, marks=pytest.mark.slow)])
 def test_requests_that_a_machine_makes_up_never_break_it(
-    service: tuple[int, int], count: int, tmp_path: Path
+    service: tuple[int, int], count: int, tmp_path: Path, tried: Callable[[int], None]
 ) -> None:
     """By schemathesis, from the service's own description."""
     pytest.importorskip("schemathesis", reason="needs schemathesis")
@@ -245,6 +248,7 @@ def test_requests_that_a_machine_makes_up_never_break_it(
         if requests_of(port) - asked >= count:
             break
     assert requests_of(port) - asked >= count
+    tried(int(requests_of(port) - asked))
     assert 'status="500"' not in metrics_of(port)
 
 

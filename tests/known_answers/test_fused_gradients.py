@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import warnings
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -29,6 +30,7 @@ from narrows import (
     GaussianNoise,
     Huber,
     KSparse,
+    Latent,
     Masking,
     Penalty,
     Recurrent,
@@ -296,6 +298,26 @@ class _Shouting(Emphasis):
 
     def cells(self, forward: Any) -> Tensor:
         return 2 * super().cells(forward)
+
+
+class _Rounded(Latent):
+    """A latent that lets no derivative through."""
+
+    def posterior(self, heads: list[Tensor]) -> Any:
+        code = heads[0].detach().round()
+        return SimpleNamespace(mean=code, rsample=lambda generator=None: code)
+
+
+@pytest.mark.parametrize("penalty", [None, WeightDecay(0.1), Sparsity(kind="l1")], ids=repr)
+def test_a_latent_that_lets_nothing_through_leaves_the_encoder_as_it_is(penalty: Any) -> None:
+    model = Autoencoder(2, architecture=(6,), latent=_Rounded(), penalty=penalty)
+    plain, fused = (learned(step_of(model, table()), fused=fused) for fused in (False, True))
+    assert fused[0] == pytest.approx(plain[0], rel=1e-10)
+    # Where autograd has no derivative, fused training has zeros.
+    moved = [gradient for gradient in fused[1] if bool((gradient != 0).any())]
+    assert len(moved) == len(plain[1])
+    for expected, gradient in zip(plain[1], moved, strict=True):
+        torch.testing.assert_close(gradient, expected, rtol=1e-8, atol=1e-11)
 
 
 @pytest.mark.parametrize(

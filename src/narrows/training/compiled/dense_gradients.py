@@ -190,8 +190,10 @@ class DenseGradients:
         if values:
             terms = torch.stack(values).sum() * share
             total, around = loss + terms.detach(), around + terms
-        around.backward()
-        tape.encoder.backward(made.grad, fresh=False)  # type: ignore[arg-type]
+        if around.requires_grad:  # or a latent lets nothing through to the encoder
+            around.backward()
+        if made.grad is not None:
+            tape.encoder.backward(made.grad, fresh=False)
         return Value(total, [loss / share, *(value.detach() for value in values)]), forward
 
     def _by_objective(
