@@ -133,6 +133,8 @@ def save(model: Estimator, folder: str) -> None:
     """
     try:
         model.save(folder)
+    except ModelFileError:  # which says it all
+        raise
     except OSError as error:
         reason = error.strerror or error
         raise ModelFileError(

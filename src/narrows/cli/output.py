@@ -16,7 +16,7 @@ import click
 from narrows.cli.together import rank
 from narrows.core.harmless import harmless
 from narrows.core.types import Json, Named
-from narrows.errors import SourceError
+from narrows.errors import SourceError, WriteError
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -97,6 +97,8 @@ def writing() -> Iterator[None]:
     except BrokenPipeError:
         _abandon_stdout()
         raise ClosedPipe from None
+    except WriteError:  # of another file, which it names
+        raise
     except OSError as failure:
         _abandon_stdout()
         raise SourceError(f"cannot write standard output: {failure.strerror}") from failure

@@ -183,6 +183,7 @@ def test_a_full_disk_is_an_error_that_names_the_folder(
     done = run("encode", "model", "wdbc.csv", "-o", tmp_path / "codes.csv")
     assert done.exit_code == 3
     assert "codes.csv: No space left on device" in done.stderr
+    assert "standard output" not in done.stderr
     assert os.listdir(tmp_path) == []
 
 

@@ -23,25 +23,28 @@ def test_what_a_terminal_would_obey_is_spelled_out(text: str, shown: str) -> Non
     assert harmless(text) == shown
 
 
-def test_a_record_of_a_log_is_one_line_whatever_it_quotes() -> None:
+@pytest.fixture
+def log() -> tuple[logging.Logger, io.StringIO]:
+    """Return a log, and what it writes to."""
     stream = io.StringIO()
     handler = logging.StreamHandler(stream)
     handler.setFormatter(HarmlessFormatter())
-    log = logging.Logger("one")
-    log.addHandler(handler)
-    log.error("model %s stays", "a\nmodel b is now version 2\x1b[2J")
-    assert stream.getvalue() == "model a\\u000amodel b is now version 2\\u001b[2J stays\n"
+    own = logging.Logger("one")
+    own.addHandler(handler)
+    return own, stream
 
 
-def test_a_traceback_keeps_its_lines() -> None:
-    stream = io.StringIO()
-    handler = logging.StreamHandler(stream)
-    handler.setFormatter(HarmlessFormatter())
-    log = logging.Logger("one")
-    log.addHandler(handler)
+def test_a_record_of_a_log_is_one_line_whatever_it_quotes(
+    log: tuple[logging.Logger, io.StringIO],
+) -> None:
+    log[0].error("model %s stays", "a\nmodel b is now version 2\x1b[2J")
+    assert log[1].getvalue() == "model a\\u000amodel b is now version 2\\u001b[2J stays\n"
+
+
+def test_a_traceback_keeps_its_lines(log: tuple[logging.Logger, io.StringIO]) -> None:
     try:
         raise ValueError("\x1b[2J")
     except ValueError:
-        log.exception("failed")
-    first, *_, last, end = stream.getvalue().split("\n")
+        log[0].exception("failed")
+    first, *_, last, end = log[1].getvalue().split("\n")
     assert (first, last, end) == ("failed", "ValueError: \\u001b[2J", "")
