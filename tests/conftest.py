@@ -44,7 +44,7 @@ def pytest_terminal_summary(
     terminalreporter: pytest.TerminalReporter, config: pytest.Config
 ) -> None:
     page = config.getoption("--promises")
-    if page:
+    if page and not hasattr(config, "workerinput"):  # a worker knows its own tests alone
         ran = terminalreporter.stats
         reports = [report for kind in ("passed", "failed", "error") for report in ran.get(kind, [])]
         terminalreporter.section("promises")
