@@ -60,11 +60,15 @@ class SourceError(DataError):
     """A file that cannot be used as it is: the message has the file, row and column."""
 
 
-class WriteError(OSError, SourceError):
-    """A file was not written, or not for certain; says why, and what stands there now."""
+class _RefusedError(OSError):
+    """What the operating system refused, in words of ours."""
 
     def __str__(self) -> str:
         return str(self.strerror)
+
+
+class WriteError(_RefusedError, SourceError):
+    """A file was not written, or not for certain; says why, and what stands there now."""
 
 
 class DivergenceError(NarrowsError, ArithmeticError):
@@ -115,11 +119,8 @@ class NonFiniteTensorError(ModelFileError):
     """A tensor holds NaN or infinity."""
 
 
-class SaveError(OSError, ModelFileError):
+class SaveError(_RefusedError, ModelFileError):
     """A model was not saved, or not for certain; says why, and which one stands now."""
-
-    def __str__(self) -> str:
-        return str(self.strerror)
 
 
 class CorruptFileError(ModelFileError):

@@ -155,9 +155,9 @@ def _check_before_decoder(
         forward.raw = make(forward.raw)
         return float(term.scalar(forward).detach())
 
-    given, other = value(lambda raw: raw), value(lambda raw: raw.detach() + 1)
-    assert math.isclose(given, other, rel_tol=1e-9, abs_tol=1e-12), (
-        f"{term!r} says code_only = True, but is {given:.6g} for one reconstruction "
+    one, other = value(lambda raw: raw), value(lambda raw: raw.detach() + 1)
+    assert math.isclose(one, other, rel_tol=1e-9, abs_tol=1e-12), (
+        f"{term!r} says code_only = True, but is {one:.6g} for one reconstruction "
         f"and {other:.6g} for another"
     )
 

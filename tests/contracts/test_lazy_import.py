@@ -96,10 +96,10 @@ def test_help_imports_nothing_heavy(arguments: list[str], expected: str) -> None
 
 WATCHED = """
 import os, sys
-seen, opened = set(), []
+events, opened = set(), []
 
 def hook(event, arguments):
-    seen.add(event)
+    events.add(event)
     if event == "open" and isinstance(arguments[0], str):
         opened.append((os.path.realpath(arguments[0]), arguments[1], arguments[2]))
 
@@ -109,7 +109,7 @@ import narrows.cli.main
 for name in narrows.__all__:
     getattr(narrows, name)
 bad = {"socket.connect", "socket.bind", "socket.getaddrinfo", "subprocess.Popen", "os.system",
-       "os.fork", "os.posix_spawn", "os.exec", "os.mkdir", "os.remove", "os.rename"} & seen
+       "os.fork", "os.posix_spawn", "os.exec", "os.mkdir", "os.remove", "os.rename"} & events
 assert not bad, bad
 libraries = [sys.prefix, sys.base_prefix, *(path for path in sys.path if path)]
 system = ["/proc", "/sys", "/dev", "/usr/share/zoneinfo"]  # what libraries ask of it

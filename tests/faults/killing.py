@@ -1,6 +1,6 @@
 """Whatever writes, killed at any moment: forked again and again, then looked at; run as a script.
 
-``python tests/faults/killing.py FOLDER SEED COUNT`` kills each of `KINDS` so often, and prints what
+``python tests/faults/killing.py FOLDER SEED COUNT`` kills each of `kinds` so often, and prints what
 came of it as JSON. One process imports and forks, so run it with one thread.
 """
 
@@ -30,7 +30,7 @@ from narrows.data.sources.convert import convert
 
 X = np.random.default_rng(0).normal(size=(120, 4))
 SHORT: dict[str, Any] = {"max_epochs": 3, "random_state": 0}
-LITTER = (".tmp", ".previous")  # what a process that was killed leaves, and nobody reads
+LITTER = ".tmp"  # what a process that was killed leaves, and nobody reads
 
 
 def undated(content: bytes) -> bytes:
@@ -116,11 +116,11 @@ class GoesOn(Work):
 
     def __init__(self, make: Callable[[Path], object], scratch: Path) -> None:
         self.make = make
-        for name in ("first", "whole"):  # the first may have to import something
+        for name in ("first", "second"):  # the first may have to import something
             begun = time.perf_counter()
             make(scratch / name)
             self.seconds = time.perf_counter() - begun
-        self.whole = contents(scratch / "whole")
+        self.expected = contents(scratch / "second")
 
     def begin(self, folder: Path) -> None:
         pass
@@ -130,7 +130,7 @@ class GoesOn(Work):
 
     def wrong(self, folder: Path) -> str | None:
         self.make(folder)
-        return None if contents(folder) == self.whole else "other bytes"
+        return None if contents(folder) == self.expected else "other bytes"
 
 
 class Resumed(Work):
@@ -140,7 +140,7 @@ class Resumed(Work):
         self.make = make
         self.codes = make().fit(X).transform(X)
         begun = time.perf_counter()
-        self.run(scratch / "whole")
+        self.run(scratch / "first")
         self.seconds = time.perf_counter() - begun
 
     def begin(self, folder: Path) -> None:

@@ -173,8 +173,8 @@ def test_a_conversion_goes_on_where_the_disk_failed(
     rows = np.random.default_rng(0).normal(size=(400, 4))
     files.write_table(list("abcd"), rows, tmp_path / "data.csv")
     options: dict[str, Any] = {"shuffle": shuffle, "memory": 1 << 18}
-    convert([str(tmp_path / "data.csv")], tmp_path / "whole", **options)
-    whole = {path.name: path.read_bytes() for path in (tmp_path / "whole").iterdir()}
+    convert([str(tmp_path / "data.csv")], tmp_path / "all", **options)
+    expected = {path.name: path.read_bytes() for path in (tmp_path / "all").iterdir()}
     make = lambda k: convert([str(tmp_path / "data.csv")], tmp_path / str(k), **options)  # noqa: E731
     failures = 0
     for k, error in refusals(make, for_good=for_good):
@@ -182,7 +182,7 @@ def test_a_conversion_goes_on_where_the_disk_failed(
         folder = tmp_path / str(k)
         assert str(folder) in str(error)
         make(k)
-        assert {path.name: path.read_bytes() for path in folder.iterdir()} == whole
+        assert {path.name: path.read_bytes() for path in folder.iterdir()} == expected
     assert failures >= 15
     tried(failures)
 

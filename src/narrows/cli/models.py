@@ -123,25 +123,6 @@ def check_target(folder: str, *, replace: bool) -> None:
         raise ModelFileError(f"cannot save {folder}: permission denied; choose another place")
 
 
-def save(model: Estimator, folder: str) -> None:
-    """Save a model; what the operating system refuses becomes an error that names the folder.
-
-    Raises
-    ------
-    ModelFileError
-        If the model cannot be written.
-    """
-    try:
-        model.save(folder)
-    except ModelFileError:  # which says it all
-        raise
-    except OSError as error:
-        reason = error.strerror or error
-        raise ModelFileError(
-            f"cannot save {folder}: {reason}; free the disk or choose another place"
-        ) from error
-
-
 def seen(model: Estimator, rows: TableLike) -> Seen:
     """Return how many of some rows, as the model accepts them, fit has seen."""
     fitted = model._fitted

@@ -25,7 +25,7 @@ class HarmlessFormatter(logging.Formatter):
 
     def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - the name is logging's
         """Return the line of a record."""
-        return re.sub("\n", "\\\\u000a", super().formatMessage(record))
+        return super().formatMessage(record).replace("\n", "\\u000a")
 
     def format(self, record: logging.LogRecord) -> str:
         """Return the record as text."""

@@ -206,19 +206,7 @@ class ColumnType(Spec, axis="type"):
     def loss_and_slopes(
         self, columns: LikeColumns, x: Tensor, raw: Tensor, weights: Tensor | None
     ) -> tuple[Tensor, Tensor]:
-        """Return the weighted sum of `cells`, and its derivative by ``raw``.
-
-        Parameters
-        ----------
-        columns : LikeColumns
-            All of this type, and with as many places.
-        x : Tensor of shape (n_samples, n_columns)
-            Cells as they are encoded.
-        raw : Tensor of shape (n_samples, n_columns * n_outputs)
-            What the network says.
-        weights : Tensor of shape (n_samples, n_columns), optional
-            What each cell counts.
-        """
+        """Return the sum of `cells`, times what each counts, and its derivative by ``raw``."""
         if not self.has_slopes:
             with torch.enable_grad():
                 leaf = raw.detach().requires_grad_()

@@ -125,21 +125,15 @@ class _ColumnwiseLoss(Loss):
 
     def cell_weights(self, x: Tensor, x_corrupted: Tensor) -> Tensor | None:
         """Return what each cell counts in its group; None if all count 1."""
-        intact = x_corrupted is x
-
-        def of(group: ColumnGroup) -> Tensor | None:
+        parts = []
+        for group in self.groups:
             own = take(x, group.of_table)
-            seen = own if intact else take(x_corrupted, group.of_table)
-            return group.loss.cell_weights(own, seen)
-
-        counts = {id(group): of(group) for group in self.groups}
-        if all(count is None for count in counts.values()):
+            other = own if x_corrupted is x else take(x_corrupted, group.of_table)
+            parts.append((own, group.loss.cell_weights(own, other)))
+        if all(counts is None for _, counts in parts):
             return None
-        ones = {id(group): torch.ones_like(take(x, group.of_table)) for group in self.groups}
-        return _joined(
-            self.groups,
-            lambda group: ones[id(group)] if counts[id(group)] is None else counts[id(group)],
-        )
+        made = [torch.ones_like(own) if counts is None else counts for own, counts in parts]
+        return _in_order(self.groups, made)
 
     def log_density(self, forward: ForwardPass) -> Tensor:
         """Return log p(x | code) of every cell, shape (n_samples, n_features)."""
@@ -273,6 +267,10 @@ def _seen(forward: ForwardPass, group: ColumnGroup) -> ForwardPass:
 
 def _joined(groups: Sequence[ColumnGroup], make: Callable[[ColumnGroup], Any]) -> Tensor:
     """Return what is made of each group, in the order of the table's columns."""
-    made = torch.cat([make(group) for group in groups], 1)
+    return _in_order(groups, [make(group) for group in groups])
+
+
+def _in_order(groups: Sequence[ColumnGroup], made: Sequence[Tensor]) -> Tensor:
+    """Return what was made of each group side by side, in the order of the table's columns."""
     columns = [column for group in groups for column in group.columns]
-    return take(made, inverse(columns))
+    return take(torch.cat(list(made), 1), inverse(columns))

@@ -74,8 +74,8 @@ class Loss(Spec, axis="loss"):
 
     def is_apart(self, link: Activation) -> bool:
         """Whether `loss_and_gradient` gives loss and derivative, for a link."""
-        known = link.direct is not None and not link.direct.keeps_input
-        return self.has_closed_form and known
+        direct = link.direct
+        return self.has_closed_form and direct is not None and not direct.keeps_input
 
     def loss_and_gradient(
         self,

@@ -114,7 +114,6 @@ def write(folder: str | os.PathLike[str], config: Named, tensors: Arrays, card: 
         If the disk refuses, an OSError of the same number; it says which model stands.
     """
     target = Path(os.path.abspath(folder))
-    _refuse_target(target)
     files = {TENSORS: safetensors.numpy.save(tensors), CARD: card.encode(errors="replace")}
     described = {
         "schema_version": f"{SCHEMA[0]}.{SCHEMA[1]}",
@@ -123,6 +122,7 @@ def write(folder: str | os.PathLike[str], config: Named, tensors: Arrays, card: 
     }
     files[CONFIG] = _as_json(described)
     try:
+        _refuse_target(target)
         _put(target, files)
     except OSError as error:
         size = sum(map(len, files.values()))

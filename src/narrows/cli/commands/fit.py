@@ -332,7 +332,7 @@ def _fit(model: Estimator, features: pa.Table | Source, asked: Request, group: G
     if code and asked.checkpoint is not None:
         output.message(f"interrupted; what was learned is kept. To go on:\n{_same_command(group)}")
         return code
-    models.save(model, asked.model)
+    model.save(asked.model)
     outcome = summary.of_fit(model, features, asked.model, seconds)
     if asked.as_json:
         output.json_object(outcome)

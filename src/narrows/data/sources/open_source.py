@@ -249,7 +249,7 @@ def write_parquet(
     if first is None:
         return 0
     n_rows = 0
-    with synced(Path(path)) as stream, parquet_writer(stream, first.schema) as writer:
+    with synced(Path(path)) as stream, _writer(stream, first.schema) as writer:
         for table in itertools.chain([first], left):
             writer.write_table(table, row_group_size=table.num_rows)
             n_rows += table.num_rows
@@ -298,7 +298,7 @@ def group_rows(n_columns: int, cells: int = GROUP_CELLS) -> int:
     return max(LEAST_GROUP_ROWS, min(MOST_GROUP_ROWS, cells // max(1, n_columns)))
 
 
-def parquet_writer(stream: IO[bytes], schema: pa.Schema) -> parquet.ParquetWriter:
+def _writer(stream: IO[bytes], schema: pa.Schema) -> parquet.ParquetWriter:
     """Return what writes columns as is best: a dictionary of values for text, none for numbers."""
     numbers = [field.name for field in schema if pa.types.is_floating(field.type)]
     text = [field.name for field in schema if field.name not in set(numbers)]

@@ -8,7 +8,8 @@ records the loss, too.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import torch
@@ -24,6 +25,8 @@ from narrows.network.objective import Objective, Value
 from narrows.training.compiled import dense_program
 from narrows.training.compiled.dense_program import BlockChain, Place
 from narrows.training.compiled.flat_parameters import FlatParameters
+
+MakePass = Callable[[Tensor], ForwardPass]  # of what the heads give
 
 SIZES = 4  # numbers of rows whose buffers are kept: whole batches, the last one, pieces of both
 
@@ -49,8 +52,8 @@ class DenseGradients:
         self.network = network
         self.objective = objective
         self.flat = flat
-        self.inputs = network.input_layer
-        vectors = self.inputs is not None and self.inputs.has_vectors  # which its outputs need
+        self.input_layer = network.input_layer
+        vectors = self.input_layer is not None and self.input_layer.has_vectors  # outputs have them
         self.loss_is_apart = not vectors and objective.loss_is_apart(network.link)
         self.has_closed_form = (
             self.loss_is_apart and network.is_feedforward and objective.of_weights
@@ -76,10 +79,11 @@ class DenseGradients:
     def buffer(self, n_rows: int, *, corrupted: bool) -> Tensor:
         """Return where the clean rows of a batch may be written, shape (n_rows, n_features)."""
         tape = self._tape(n_rows)
-        if not (self.coarse or corrupted or self.inputs is not None):
+        if not (self.coarse or corrupted or self.input_layer is not None):
             return tape.x  # what the encoder sees
         if tape.clean is None:
-            width = tape.x.shape[1] if self.inputs is None else self.inputs.n_in
+            layer = self.input_layer
+            width = tape.x.shape[1] if layer is None else layer.n_in
             tape.clean = self.flat.vector.data.new_empty(n_rows, width)
         return tape.clean
 
@@ -125,23 +129,24 @@ class DenseGradients:
             What critics look at; None where there can be none.
         """
         tape = self._tape(len(batch.x))
-        given = batch.x if seen is None else seen
-        shown = given if self.inputs is None else self.inputs(given, visible)
-        if shown is not tape.x:
-            tape.x.copy_(shown.detach())
+        x_corrupted = batch.x if seen is None else seen
+        layer = self.input_layer
+        inputs = x_corrupted if layer is None else layer(x_corrupted, visible)
+        if inputs is not tape.x:
+            tape.x.copy_(inputs.detach())
         if self.coarse:
             self._vector.copy_(self.flat.vector.data)
         if self.has_closed_form:
-            return self._direct(tape, batch, given, share, progress, first=first), None
+            return self._direct(tape, batch, x_corrupted, share, progress, first=first), None
         if first:
             self.flat.gradient.zero_()
         if self.coarse:
             self._gradient.zero_()
-        about = given, visible, progress, generator, pool, rows
+        make = partial(self._pass, batch, x_corrupted, visible, progress, generator, pool, rows)
         if self.loss_is_apart:
-            value, forward = self._around_code(tape, batch, share, *about)
+            value, forward = self._around_code(tape, batch, share, make)
         else:
-            value, forward = self._by_objective(tape, batch, share, shown, *about)
+            value, forward = self._by_objective(tape, inputs, share, make)
         if self.coarse:
             self._collect(first=False)
         return value, forward
@@ -168,23 +173,23 @@ class DenseGradients:
         return Value(torch.stack(parts).sum() * share, parts)
 
     def _around_code(
-        self, tape: _Buffers, batch: Batch, share: float, seen: Tensor, *about: Any
+        self, tape: _Buffers, batch: Batch, share: float, make: MakePass
     ) -> tuple[Value, ForwardPass]:
         """Take the loss down to the code and on to the weights; autograd has the code between."""
         dtype = self.flat.vector.dtype
         tape.encoder.forward()
         made = tape.encoder.y.detach().to(dtype).requires_grad_()
-        forward = self._pass(made, batch, seen, *about)
+        forward = make(made)
         values = self.objective.term_values(forward)
         with torch.no_grad():
             decoded = self.network.decoded_from(forward.code, forward.covariates)
             tape.decoder.x.copy_(decoded)
             tape.decoder.forward()
-            loss, slopes = self._loss(tape, tape.decoder, batch, seen, share)
+            loss, slopes = self._loss(tape, tape.decoder, batch, forward.x_corrupted, share)
             tape.decoder.backward(slopes, fresh=False, to_x=True)
             slope = tape.decoder.grad_x[:, : forward.code.shape[1]].to(dtype)
-        # A number whose derivative by the code is the slope; torch imports a second's worth of
-        # modules to go back from a tensor.
+        # A number whose derivative by the code is the slope: to go back from a tensor, torch would
+        # import sympy first.
         around = (forward.code * slope).sum()
         total = loss
         if values:
@@ -197,17 +202,17 @@ class DenseGradients:
         return Value(total, [loss / share, *(value.detach() for value in values)]), forward
 
     def _by_objective(
-        self, tape: _Buffers, batch: Batch, share: float, shown: Tensor, *about: Any
+        self, tape: _Buffers, inputs: Tensor, share: float, make: MakePass
     ) -> tuple[Value, ForwardPass]:
         """Let autograd go through all but the blocks."""
         dtype = self.flat.vector.dtype
-        learned = shown.requires_grad  # as the vectors of levels are
-        start = shown if learned else torch.empty(0, device=shown.device, requires_grad=True)
+        learned = inputs.requires_grad  # as the vectors of levels are
+        start = inputs if learned else torch.empty(0, device=inputs.device, requires_grad=True)
         made: Tensor = _Stack.apply(start, tape.encoder, learned, dtype)  # type: ignore[no-untyped-call]
-        forward = self._pass(made, batch, *about)
+        forward = make(made)
         decoded = self.network.decoded_from(forward.code, forward.covariates)
-        said: Tensor = _Stack.apply(decoded, tape.decoder, True, dtype)  # type: ignore[no-untyped-call]
-        forward.raw = said if self.inputs is None else self.inputs.outputs(said)
+        made = _Stack.apply(decoded, tape.decoder, True, dtype)  # type: ignore[no-untyped-call]
+        forward.raw = made if self.input_layer is None else self.input_layer.outputs(made)
         value = self.objective(forward)
         total = value.total if share == 1 else value.total * share
         total.backward()
@@ -215,25 +220,25 @@ class DenseGradients:
 
     def _pass(
         self,
-        made: Tensor,
         batch: Batch,
-        seen: Tensor,
+        x_corrupted: Tensor,
         visible: Tensor | None,
         progress: float,
         generator: torch.Generator,
         pool: Pool | None,
         rows: Tensor | None,
+        made: Tensor,
     ) -> ForwardPass:
-        """Return the pass that the network would make, as far as the code."""
+        """Return the pass that the network would make of its heads, as far as the code."""
         heads = list(made.chunk(self.network.latent.n_heads, 1))
         posterior = self.network.posterior_from(heads, visible)
         return ForwardPass(
             network=self.network,
             x=batch.x,
-            x_corrupted=seen,
+            x_corrupted=x_corrupted,
             posterior=posterior,
             code=posterior.rsample(generator),
-            raw=made.new_empty(0, 0),
+            raw=made.new_empty(0, 0),  # not there yet, or not for anyone to look at
             observed=batch.observed,
             sample_weight=batch.sample_weight,
             target=batch.target,
@@ -252,15 +257,15 @@ class DenseGradients:
         if self.coarse:
             raw.copy_(chain.y)
         link = self.network.link
-        if self.inputs is None:
+        if self.input_layer is None:
             return self.objective.loss_and_gradient(raw, batch, seen, link, share, out)
-        whole, shown = out, self.inputs.n_shown  # what else is said is not looked at
-        raw, out = raw[:, :shown], out[:, :shown]
-        loss, slopes = self.objective.loss_and_gradient(raw, batch, seen, link, share, out)
-        whole[:, shown:] = 0.0
-        if slopes is not out:
-            out.copy_(slopes)
-        return loss, whole
+        last = self.input_layer.n_shown  # what is said of missing cells is not looked at
+        loss, slopes = self.objective.loss_and_gradient(
+            raw[:, :last], batch, seen, link, share, out[:, :last]
+        )
+        out[:, :last] = slopes
+        out[:, last:] = 0.0
+        return loss, out
 
     def _collect(self, *, first: bool) -> None:
         """Bring coarse gradients to the parameters' own."""
