@@ -26,7 +26,7 @@ import torch
 from pyarrow import parquet
 
 from narrows import Autoencoder, Dense, open_source
-from narrows.data.sources.open_source import parquet_writer
+from narrows.data.sources.open_source import write_parquet
 from pages import replace_part
 
 PAGE = Path(__file__).parents[1] / "docs" / "large.md"
@@ -54,11 +54,7 @@ def write(folder: Path, n_rows: int, n_columns: int, per_group: int, n_files: in
     for number in range(n_files):
         rows = rows_of(per_file, n_columns, number)
         table = pa.table({f"x{i}": rows[:, i] for i in range(n_columns)})
-        with (
-            open(folder / f"{number}.parquet", "wb") as stream,
-            parquet_writer(stream, table.schema) as writer,
-        ):
-            writer.write_table(table, row_group_size=per_group)
+        write_parquet([table], folder / f"{number}.parquet", per_group * n_columns)
 
 
 def model_of(name: str, epochs: int = 2) -> Autoencoder:
