@@ -41,6 +41,7 @@ from narrows import (
     WeightDecay,
 )
 from narrows.core.activations import ACTIVATIONS
+from narrows.data.table import DenseTable
 from narrows.losses.loss import Loss
 from narrows.penalties.adversarial import Adversarial
 from narrows.training.history import EpochMeter
@@ -269,6 +270,24 @@ def test_columns_of_all_types_have_the_gradients_of_autograd(kind: str, holes: b
         with step.held():
             assert step.fused is not None
             assert step.fused.loss_is_apart == (kind != "embedding")
+
+
+@pytest.mark.parametrize("loss", ["squared_error", "absolute_error", "huber", "correntropy"])
+@pytest.mark.parametrize("holes", [False, True])
+def test_indicators_of_missing_cells_have_the_gradients_of_autograd(loss: str, holes: bool) -> None:
+    """Also in steps whose rows have no holes, as those of a later partial_fit."""
+    model = Autoencoder(2, architecture=(6,), add_indicator=True, loss=loss)
+    steps = [step_of(model, table(holes=True)) for _ in range(2)]
+    for step in steps:
+        assert isinstance(step.table, DenseTable)
+        if not holes:
+            step.table.observed = None
+    plain, fused = (
+        learned(step, fused=fused) for step, fused in zip(steps, (False, True), strict=True)
+    )
+    assert fused[0] == pytest.approx(plain[0], rel=1e-10)
+    for expected, gradient in zip(plain[1], fused[1], strict=True):
+        torch.testing.assert_close(gradient, expected, rtol=1e-8, atol=1e-11)
 
 
 class _Output(Penalty):

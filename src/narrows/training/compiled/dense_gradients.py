@@ -260,8 +260,9 @@ class DenseGradients:
         if self.input_layer is None:
             return self.objective.loss_and_gradient(raw, batch, seen, link, share, out)
         last = self.input_layer.n_shown  # what is said of missing cells is not looked at
+        own = raw[:, :last].contiguous()  # as losses have it
         loss, slopes = self.objective.loss_and_gradient(
-            raw[:, :last], batch, seen, link, share, out[:, :last]
+            own, batch, seen, link, share, torch.empty_like(own)
         )
         out[:, :last] = slopes
         out[:, last:] = 0.0
