@@ -4,6 +4,8 @@
     OMP_NUM_THREADS=1 python benchmarks/optimizers.py --few [--write]
     OMP_NUM_THREADS=1 python benchmarks/optimizers.py --wide [--write]
     OMP_NUM_THREADS=1 python benchmarks/optimizers.py --large [--write]
+    OMP_NUM_THREADS=1 python benchmarks/optimizers.py --many --seeds 1 [--write]
+    OMP_NUM_THREADS=1 python benchmarks/optimizers.py --decay [--write]
     OMP_NUM_THREADS=1 python benchmarks/optimizers.py --watching [--write]
 
 Every candidate is fitted with the same seeds on the same training rows of tables of different
@@ -139,6 +141,23 @@ def large_cases() -> Iterator[Case]:
     yield Case("linear", (linear + rng.standard_normal(linear.shape)).astype(np.float32), 10)
 
 
+def many_cases() -> Iterator[Case]:
+    """Yield tables of hundreds of thousands of rows: bent, in groups, and flat."""
+    rng = np.random.default_rng(2)
+    for n_rows in (260_000, 1_300_000):
+        made = np.tanh(rng.standard_normal((n_rows, 8)) @ rng.standard_normal((8, 50)))
+        made += 0.1 * rng.standard_normal(made.shape)
+        yield Case("curved", made.astype(np.float32), 8)
+    group = rng.integers(0, 30, 260_000)
+    made = rng.standard_normal((30, 40))[group]
+    for number, directions in enumerate(0.5 * rng.standard_normal((30, 3, 40))):
+        own = group == number
+        made[own] += rng.standard_normal((own.sum(), 3)) @ directions
+    yield Case("groups", (made + 0.2 * rng.standard_normal(made.shape)).astype(np.float32), 6)
+    linear = rng.standard_normal((1_300_000, 10)) @ rng.standard_normal((10, 50))
+    yield Case("linear", (linear + rng.standard_normal(linear.shape)).astype(np.float32), 10)
+
+
 def fixed(**settings: Any) -> Candidate:
     """Return settings that do not depend on the table."""
     return lambda n_rows, n_features: settings
@@ -217,6 +236,24 @@ def for_many_rows() -> dict[str, Candidate]:
             f"batches of {size}, {epochs} epochs": fixed(batch_size=size, max_epochs=epochs)
             for size, epochs in ((64, 10), (128, 10), (128, 14), (128, 20), (256, 10), (256, 20))
         },
+    }
+
+
+def for_hundreds_of_thousands() -> dict[str, Candidate]:
+    """Return lengths of one course of the learning rate, by name, beside those of rounds."""
+    return {
+        "auto": fixed(),
+        **{f"{epochs} epochs": fixed(max_epochs=epochs) for epochs in (1, 2, 4, 10)},
+        "10 epochs, decay 0.3": fixed(max_epochs=10, optimizer=AdamW(0.3)),
+    }
+
+
+def decays() -> dict[str, Candidate]:
+    """Return decays of AdamW, by name; all else is as "auto" has it."""
+    fixed_ones = (0.3, 0.1, 0.03, 0.01, 0.0)
+    return {
+        "auto": fixed(),
+        **{f"decay {decay:g}": fixed(optimizer=AdamW(decay)) for decay in fixed_ones},
     }
 
 
@@ -300,6 +337,8 @@ def main() -> None:
     parser.add_argument("--few", action="store_true", help="what few rows might want instead")
     parser.add_argument("--wide", action="store_true", help="the rate of very wide tables only")
     parser.add_argument("--large", action="store_true", help="the batches of many rows only")
+    parser.add_argument("--many", action="store_true", help="how long, of very many rows only")
+    parser.add_argument("--decay", action="store_true", help="the decay of weights only")
     parser.add_argument("--watching", action="store_true", help="the cost of early stopping only")
     parser.add_argument("--write", action="store_true")
     given = parser.parse_args()
@@ -313,6 +352,11 @@ def main() -> None:
         lines = study(for_few_rows(), few, given.seeds)
     elif given.large:
         lines = study(for_many_rows(), list(large_cases()), given.seeds)
+    elif given.many:
+        lines = study(for_hundreds_of_thousands(), list(many_cases()), given.seeds)
+    elif given.decay:
+        tables = [case for case in (*cases(), *large_cases()) if case.X.shape[1] <= 800]
+        lines = study(decays(), tables, given.seeds)
     elif given.wide:
         both = {
             "auto": fixed(),
@@ -324,7 +368,11 @@ def main() -> None:
         asked = given.only or list(chosen)
         lines = study({name: chosen[name] for name in asked}, list(cases()), given.seeds)
     if given.write and not given.only:
-        kinds = [name for name in ("watching", "few", "wide", "large") if getattr(given, name)]
+        kinds = [
+            name
+            for name in ("watching", "few", "wide", "large", "many", "decay")
+            if getattr(given, name)
+        ]
         write(lines, kinds[0] if kinds else "study")
 
 

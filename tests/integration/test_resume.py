@@ -35,6 +35,7 @@ from narrows import (
     recipes,
 )
 from narrows.errors import CheckpointError, InterruptedWarning
+from narrows.training import budget
 from narrows.training.checkpoint import Session
 
 pytestmark = pytest.mark.promise(id="R4")
@@ -121,6 +122,31 @@ def test_every_kind_goes_on_to_the_same_bits(
     deaths = _killed_every(n_saves, monkeypatch)
     _alike(_to_the_end(KINDS[kind], rows, tmp_path), whole)
     assert deaths[0] >= (3 if n_saves == 1 else 0)
+
+
+@pytest.mark.parametrize("streams", [False, True])
+def test_rounds_of_many_rows_go_on_to_the_same_bits(
+    streams: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(budget, "FROM_PCA", budget.Budget(20, 20, 64))
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(30, 12))[rng.integers(0, 30, 5000)] + 0.05 * rng.normal(size=(5000, 12))
+
+    def make(checkpoint: Checkpoint | None = None) -> Autoencoder:
+        model = Autoencoder(3, architecture=(8,), random_state=0)
+        return model.fit(open_source(X) if streams else X, checkpoint=checkpoint)
+
+    unbroken = make()
+    assert {row["phase"] for row in unbroken.history_} >= {"joint", "joint 2"}
+    deaths = _killed_every(67, monkeypatch)
+    while True:
+        try:
+            again = make(Checkpoint(tmp_path, every=0))
+            break
+        except Killed:
+            continue
+    _alike(again, unbroken)
+    assert deaths[0] >= 2
 
 
 def test_holes_types_and_weights_go_on_too(

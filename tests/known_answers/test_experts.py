@@ -48,9 +48,9 @@ def tables_of(model: Autoencoder, X: Any, monkeypatch: pytest.MonkeyPatch) -> di
     phases: dict[str, Phase] = {}
     run = Trainer._run
 
-    def watched(self: Trainer, phase: Phase, *rest: Any) -> Any:
+    def watched(self: Trainer, phase: Phase, *rest: Any, **named: Any) -> Any:
         phases[phase.name] = phase
-        return run(self, phase, *rest)
+        return run(self, phase, *rest, **named)
 
     monkeypatch.setattr(Trainer, "_run", watched)
     model.fit(X)

@@ -18,6 +18,7 @@ from narrows.estimators.autoencoder import Autoencoder
 from narrows.training import budget, trials
 from narrows.training.optimizers.optimizer import Optimizer
 from narrows.training.plan import chooses_by_trials, foresee_init, resolve_composition
+from narrows.training.schedules.schedule import Schedule
 
 TIMED_EPOCHS = 3  # the first of which is not counted
 TIMED_BATCHES = 32
@@ -36,18 +37,21 @@ class FitLength(NamedTuple):
         Whether a step has all rows instead.
     chooses : bool
         Whether held-out rows decide first how far to go.
+    may_end_before : bool
+        Whether they may also end it sooner; see `narrows.training.rounds`.
     """
 
     batch_size: int
     max_epochs: int
     full_batch: bool
     chooses: bool
+    may_end_before: bool = False
 
 
 def measured(table: Profile, settings: Named) -> Remark:
     """Return how long a fit to the whole table would take, or what would stop it."""
     try:
-        size, epochs, at_once, chooses = fit_length(table, settings)
+        size, epochs, at_once, chooses, may_end_before = fit_length(table, settings)
     except ParameterError as error:
         return _refused(error)
     n_timed = table.n_looked_at
@@ -80,11 +84,12 @@ def measured(table: Profile, settings: Named) -> Remark:
         typed = table.layout.schema is not None
         trainings = trials.n_trainings(table.n_rows, typed=typed)
     seconds = trainings * epochs * table.n_rows / rate
+    most = "at most " if may_end_before else ""
     return Remark(
         "time",
         "advice",
-        f"a fit takes about {in_words(seconds)}: at most {epochs} epochs of {table.n_rows:,} rows, "
-        f"{rate:,.0f} rows/s here",
+        f"a fit takes {most}about {in_words(seconds)}: at most {epochs} epochs of "
+        f"{table.n_rows:,} rows, {rate:,.0f} rows/s here",
         f"measured in {TIMED_EPOCHS} epochs of {n_timed:,} rows on this machine, and extrapolated"
         + (", with what is tried on held-out rows first." if chooses else "."),
         "early_stopping=True ends sooner where nothing more is gained; max_epochs= sets the limit",
@@ -109,7 +114,9 @@ def fit_length(table: Profile, settings: Named) -> FitLength:
     size = budget.batch_size(asked, table.n_rows, pace)
     epochs = budget.max_epochs(wanted, table.n_rows, size, optimizer, pace)
     chooses = begins == "pca" and chooses_by_trials(parameters, optimizer)
-    return FitLength(size, epochs, optimizer.full_batch, chooses)
+    schedule = Schedule.of(parameters["schedule"])
+    rounds = schedule.name == "joint" and budget.first_round(table.n_rows, size, epochs, pace) > 0
+    return FitLength(size, epochs, optimizer.full_batch, chooses, chooses and rounds)
 
 
 def _refused(error: Exception) -> Remark:

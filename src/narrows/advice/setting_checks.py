@@ -234,7 +234,7 @@ def few_rows(table: Profile, settings: Named) -> Remark | None:
 def decay(table: Profile, settings: Named) -> Remark | None:
     """Advise a small weight decay where nothing has one."""
     optimizer = Optimizer.of(settings.get("optimizer", "auto"))
-    decaying = isinstance(optimizer, AdamW) and optimizer.weight_decay > 0
+    decaying = isinstance(optimizer, AdamW) and optimizer.weight_decay != 0
     if decaying or settings.get("penalty") is not None:
         return None
     return Remark(

@@ -101,6 +101,16 @@ def max_epochs(
     return min(at.epochs, max(MIN_EPOCHS, at.steps_of(rows_per_step) // steps_per_epoch))
 
 
+def first_round(n_rows: int, rows_per_step: int, epochs: int, at: Budget) -> int:
+    """Return the rows of a first round of training; 0 where all of it is one.
+
+    Of many rows, the fewest epochs are more steps than the pace has; whether they are worth it, the
+    first of them can tell, see `narrows.training.rounds`.
+    """
+    first = at.steps_of(rows_per_step) * rows_per_step
+    return first if 2 * first <= epochs * n_rows else 0
+
+
 def ahead(n_rows: int, n_features: int) -> float:
     """Return the peak rate of a network that begins at a PCA, as a multiple of the usual one.
 

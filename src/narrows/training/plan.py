@@ -31,7 +31,8 @@ class TrainingPlan:
     resolved against the optimiser's default. ``chooses`` says whether rows are held out to see how
     far training should leave the PCA that it begins at, ``hidden`` what the encoder may not see of
     them, and ``masked`` is a plan that hides it in training, tried beside this one; see
-    `narrows.training.trials`.
+    `narrows.training.trials`. ``first_round`` is the number of rows after which they are asked
+    whether more of training is worth it, 0 if they are not; see `narrows.training.rounds`.
     """
 
     objective: TrainedObjective
@@ -49,6 +50,7 @@ class TrainingPlan:
     chooses: bool = False
     hidden: Corruption | None = None
     masked: TrainingPlan | None = None
+    first_round: int = 0
 
     @classmethod
     def of(
@@ -109,22 +111,25 @@ class TrainingPlan:
                 rate *= budget.IN_LARGE_STEPS
             elif pace is budget.GUIDED and not optimizer.full_batch:
                 rate *= budget.BOLD
+        epochs = budget.max_epochs(parameters["max_epochs"], table.n_rows, size, optimizer, pace)
+        schedule = Joint() if schedule is None else schedule
+        chooses = init == "pca" and chooses_by_trials(parameters, optimizer)
+        in_rounds = chooses and schedule.name == "joint" and objective.steady
         return cls(
             objective=objective,
             optimizer=optimizer,
             learning_rate=learning_rate,
             rate=float(rate),
             corruption=corruption,
-            schedule=Joint() if schedule is None else schedule,
+            schedule=schedule,
             batch_size=size,
-            max_epochs=budget.max_epochs(
-                parameters["max_epochs"], table.n_rows, size, optimizer, pace
-            ),
+            max_epochs=epochs,
             validation_fraction=fraction,
             patience=patience if parameters["early_stopping"] else None,
             max_grad_norm=norm,
             init=init,
-            chooses=init == "pca" and chooses_by_trials(parameters, optimizer),
+            chooses=chooses,
+            first_round=budget.first_round(table.n_rows, size, epochs, pace) if in_rounds else 0,
         )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import time
 import warnings
 from collections.abc import Callable
@@ -27,6 +28,7 @@ from narrows.errors import (
     stacklevel,
 )
 from narrows.network.network import Network
+from narrows.training import rounds
 from narrows.training.compiled.flat_parameters import vector_of
 from narrows.training.early_stopping import EarlyStopping
 from narrows.training.history import EpochMeter, Row
@@ -148,6 +150,7 @@ class Trainer:
         table: Table,
         rows: RowNumbers | None = None,
         *,
+        held_out: Tensor | None = None,
         began: Callable[[], None] | None = None,
     ) -> Outcome:
         """Train ``network`` on ``table``, in place.
@@ -160,6 +163,8 @@ class Trainer:
             The rows.
         rows : int64 Tensor or Others, optional
             Which of them to train on; by default all that early stopping leaves.
+        held_out : int64 Tensor, optional
+            Others that say how long to train, where the plan asks.
         began : callable, optional
             Called when the network is where training begins.
 
@@ -181,7 +186,10 @@ class Trainer:
         try:
             with self._interrupt:
                 for phase in self.settings.schedule.phases(self._whole("joint", network, table)):
-                    outcome.stop_reason = self._run(phase, train, valid, outcome.history)
+                    run = functools.partial(self._run, valid=valid, history=outcome.history)
+                    if held_out is not None and self._in_rounds(network):
+                        run = functools.partial(self._run_rounds, run, held_out)
+                    outcome.stop_reason = run(phase, train)
                     if outcome.stop_reason in (*ENDED, "diverged"):
                         break
         finally:
@@ -241,7 +249,8 @@ class Trainer:
         """Return a fresh optimiser for what a step trains."""
         flat = step.flat if self._elementwise else None
         moved = step.parameters if flat is None else [flat.vector]
-        stepper = self.settings.optimizer.build(moved, self.settings.rate)
+        optimizer = self.settings.optimizer.for_rows(step.table.n_rows)
+        stepper = optimizer.build(moved, self.settings.rate)
         for group in stepper.param_groups:
             if "coarse_work" in group:  # an optimiser with products of its own
                 group["coarse_work"] = self.runtime.coarse_work
@@ -302,6 +311,29 @@ class Trainer:
         settings = self.settings
         fraction = None if settings.patience is None else settings.validation_fraction
         return table.split(fraction, self.randomness.split)
+
+    def _in_rounds(self, network: Trainable) -> bool:
+        """Return whether held-out rows can say how long to train; what plays games has no end."""
+        critics = network.critics if isinstance(network, Network) else ()
+        return self.settings.first_round > 0 and not len(critics)
+
+    def _run_rounds(
+        self,
+        run: Callable[[Phase, RowNumbers], str],
+        held_out: Tensor,
+        phase: Phase,
+        train: RowNumbers,
+    ) -> str:
+        """Train for as long as held-out rows gain by it."""
+        settings = self.settings
+        return rounds.train(
+            phase,
+            train,
+            settings.first_round,
+            run=run,
+            judge=lambda: self.evaluate(phase.network, phase.table, held_out, settings.hidden),
+            draw=None if not self.group.is_alone else self.randomness.order,
+        )
 
     def _run(self, phase: Phase, train: RowNumbers, valid: Tensor, history: list[Row]) -> str:
         session, n_before = self.session, len(history)

@@ -20,6 +20,7 @@ from narrows.data.batches import RowNumbers
 from narrows.data.table import Table
 from narrows.errors import DivergenceError
 from narrows.network.network import Network, kept_buffers
+from narrows.training import rounds
 from narrows.training.phase import Trainable
 from narrows.training.plan import TrainingPlan
 from narrows.training.trainer import ENDED, Outcome, Trainer, Trial
@@ -35,7 +36,6 @@ WAYS = (0.0, 0.25, 0.5, 0.75, 1.0)  # of the way from the start to where trainin
 CLEAR = 0.9  # of the start's error; where training leaves less, no lower rate is tried
 WORTH = 1.05  # of the start's error on complete rows, to do without views that are missing
 DOUBT = 0.5  # standard errors that a candidate must be better than the start by
-TINY = 1e-30  # instead of 0, where something is divided by it
 
 Folds = list[tuple[RowNumbers, Tensor]]  # rows to train on, and rows held out
 
@@ -240,7 +240,7 @@ def _paths(trainer: Trainer, network: Trainable, table: Table, folds: Folds) -> 
         chance = Randomness.seeded(seed, trainer.runtime.device)
         trial = trainer.planned(trainer.settings, chance, shown=len(folds) == 1)
         try:
-            outcome = trial.fit(own, table, train, began=_noting(own, started))
+            outcome = trial.fit(own, table, train, held_out=held_out, began=_noting(own, started))
         except DivergenceError:
             outcome = Outcome(stop_reason="diverged", init=trainer.settings.init)
         paths.append(_Path(own, held_out, started, _copies(own), outcome))
@@ -324,18 +324,11 @@ def _doubt(values: list[float], start: list[float]) -> float:
     """
     if math.inf in values:
         return math.inf
-    changes = [_change(value, first) for value, first in zip(values, start, strict=True)]
+    changes = [rounds.change(value, first) for value, first in zip(values, start, strict=True)]
     logs = torch.tensor(changes, dtype=torch.float64)
     if len(logs) < 2:
         return float(logs.mean())
     return float(logs.mean() + DOUBT * logs.std() / math.sqrt(len(logs)))
-
-
-def _change(value: float, start: float) -> float:
-    """Return the log of what is left, or, of objectives that may be below 0, the share added."""
-    if min(value, start) > 0 and math.isfinite(start):
-        return math.log(value / start)
-    return (value - start) / max(abs(start), TINY) if math.isfinite(start) else 0.0
 
 
 def _is_typed(network: Trainable) -> bool:

@@ -63,9 +63,9 @@ def test_early_stopping_restores_the_best_weights_when_the_epochs_run_out(
     settings: dict[str, Any] = {
         "early_stopping": True,
         "n_iter_no_change": 100,
-        "learning_rate": 0.05,
+        "learning_rate": 0.2,
         "init": "random",
-        "random_state": 0,
+        "random_state": 2,
     }
     model = Autoencoder(2, max_epochs=12, **settings).fit(breast_cancer)
     best = int(np.argmin([row["valid_objective"] for row in model.history_]))

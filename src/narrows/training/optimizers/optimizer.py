@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Iterable
-from typing import Any, ClassVar, Protocol, Self
+from typing import Any, ClassVar, Literal, Protocol, Self
 
 import torch
 from torch import Tensor, nn
@@ -29,6 +30,8 @@ __all__ = [
     "Muon",
     "RMSprop",
 ]
+
+MOST_DECAY, MOST_DECAYED = 0.3, 250  # of AdamW, and up to how many rows; see docs/optimizers.md
 
 Closure = Callable[[], Tensor]
 
@@ -57,6 +60,10 @@ class Optimizer(Spec, axis="optimizer"):
     def default_rate(self, n_features: int) -> float:
         """Return the learning rate to use when none is given."""
         return 1e-3
+
+    def for_rows(self, n_rows: int) -> Self:
+        """Return the same with everything decided that depends on how many rows there are."""
+        return self
 
     def build(self, parameters: Iterable[nn.Parameter], rate: float) -> OptimizerState:
         """Return a fresh optimiser for the parameters."""
@@ -241,9 +248,10 @@ class AdamW(Optimizer, name="adamw"):
 
     Parameters
     ----------
-    weight_decay : float, default=0.3
-        Share of every parameter, times the rate, taken off at each step. The default serves
-        small tables, and was chosen together with the rate of 0.004 over several of them.
+    weight_decay : float or "auto", default="auto"
+        Share of every parameter, times the rate, taken off at each step. "auto" is 0.3 for up to
+        250 rows, which was chosen together with the rate of 0.004, and falls with their number from
+        there on: 0.3 times 250 / n_samples. Many rows hold the weights by themselves.
     betas : tuple of two floats, default=(0.9, 0.999)
         Shares of the two running means that are kept at each step.
     eps : float, default=1e-8
@@ -260,7 +268,7 @@ class AdamW(Optimizer, name="adamw"):
 
     def __init__(
         self,
-        weight_decay: float = 0.3,
+        weight_decay: float | Literal["auto"] = "auto",
         betas: tuple[float, float] = (0.9, 0.999),
         eps: float = 1e-8,
     ) -> None:
@@ -274,20 +282,33 @@ class AdamW(Optimizer, name="adamw"):
 
     def check(self) -> None:
         """Refuse a negative decay, shares outside [0, 1) or a negative eps."""
-        checks.number("optimizer__weight_decay", self.weight_decay, low=0)
+        if self.weight_decay != "auto":
+            remedy = "or leave it at 'auto'"
+            checks.number("optimizer__weight_decay", self.weight_decay, low=0, remedy=remedy)
         _check_adam(self.betas, self.eps)
+
+    def for_rows(self, n_rows: int) -> Self:
+        """Return the same with the decay that suits so many rows."""
+        own = copy.copy(self)
+        own.weight_decay = self._decay(n_rows)
+        return own
+
+    def _decay(self, n_rows: int) -> float:
+        if isinstance(self.weight_decay, str):
+            return MOST_DECAY * min(1.0, MOST_DECAYED / n_rows)
+        return self.weight_decay
 
     def build(self, parameters: Iterable[nn.Parameter], rate: float) -> OptimizerState:
         """Return `torch.optim.AdamW`, fused, or the same for one vector."""
-        parameters = list(parameters)
+        parameters, decay = list(parameters), self._decay(1)
         if OneVectorAdam.suits(parameters):
-            return OneVectorAdam(parameters, rate, self.betas, self.eps, self.weight_decay)
+            return OneVectorAdam(parameters, rate, self.betas, self.eps, decay)
         return torch.optim.AdamW(
             parameters,
             lr=rate,
             betas=(self.betas[0], self.betas[1]),
             eps=self.eps,
-            weight_decay=self.weight_decay,
+            weight_decay=decay,
             fused=True,
         )
 
