@@ -12,6 +12,7 @@ import json
 import math
 import tempfile
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -485,11 +486,31 @@ def _check_column_loss(column: Column, x: Tensor) -> None:
         _same(kind, "what cells_and_slopes gives for cells", cells, expected.detach())
         (slope,) = torch.autograd.grad(expected.sum(), raw)
         _same(kind, "what cells_and_slopes gives for slopes", slopes, slope)
+    if kind.takes_ragged:
+        _check_ragged(column, x, raw.detach())
     for what, width in (("cells", 1), ("reconstruction", 1), ("mean_inputs", column.n_outputs)):
         arguments = (columns, x, raw) if what == "cells" else (columns, raw)
         shape = tuple(getattr(kind, what)(*arguments).shape)
         assert shape == (len(x), width), f"{kind!r}: {what} has shape {shape}"
     _check_slopes(kind, lambda: kind.cells(columns, x, raw).sum(), [raw])
+
+
+def _check_ragged(column: Column, x: Tensor, raw: Tensor) -> None:
+    """Check a column beside one that has a level more."""
+    kind = column.type
+    shares = (*(share / 2 for share in column.shares), 0.5)
+    wider = replace(column, levels=(*column.levels, "one more"), shares=shares)
+    more = torch.cat([raw, raw.sum(1, keepdim=True)], 1)
+    both = kind.cells_and_slopes(
+        LikeColumns([column, wider]), torch.cat([x, x], 1), torch.cat([raw, more], 1)
+    )
+    alone = [
+        kind.cells_and_slopes(LikeColumns([own]), x, outputs)
+        for own, outputs in ((column, raw), (wider, more))
+    ]
+    for what, found, parts in zip(("cells", "slopes"), both, zip(*alone, strict=True), strict=True):
+        said = f"of columns that differ in levels, what there is of {what}"
+        _same(kind, said, found, torch.cat(parts, 1))
 
 
 def _check_spec(part: Spec, base: type[Spec]) -> None:

@@ -231,6 +231,12 @@ def test_sides_with_losses_of_their_own_need_no_autograd(holes: bool) -> None:
 
 MIXED: dict[str, dict[int, Any]] = {
     "categorical": {1: "categorical", 2: "categorical", 7: "categorical"},
+    "categories of 4, 3, 6 and 2 levels": {
+        1: "categorical",
+        2: "categorical",
+        4: "categorical",
+        6: "categorical",
+    },
     "embedding": {1: Categorical(embedding=2), 2: "categorical", 5: Categorical(embedding=3)},
     "shares": {0: "proportion", 3: "proportion", 6: "binary"},
     "counts": {1: Count(), 2: Count(), 4: Count("negative_binomial")},
@@ -245,6 +251,8 @@ def mixed_table(*, holes: bool) -> Matrix:
     X = table()
     X[:, [1, 2, 4, 5, 7]] = np.floor(4 * X[:, [1, 2, 4, 5, 7]])
     X[:, 6] = X[:, 6] > 0.5
+    X[:, 2] = X[:, 2] % 3
+    X[:, 4] += 2 * X[:, 6]
     if holes:
         X[np.random.default_rng(1).random(X.shape) < 0.2] = np.nan
     return X

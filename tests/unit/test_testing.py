@@ -10,7 +10,17 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from narrows import Architecture, Block, ColumnType, Corruption, Latent, Layers, Loss, Penalty
+from narrows import (
+    Architecture,
+    Block,
+    Categorical,
+    ColumnType,
+    Corruption,
+    Latent,
+    Layers,
+    Loss,
+    Penalty,
+)
 from narrows.core.activations import ACTIVATIONS, Activation
 from narrows.data.column import Column, LikeColumns
 from narrows.latents import PointPosterior
@@ -194,6 +204,15 @@ def parts() -> dict[str, Any]:  # noqa: C901 - classes, and no branches
         ) -> tuple[Tensor, Tensor]:
             return self.cells(columns, x, raw), torch.ones_like(raw)
 
+    class Ragged(Categorical):
+        takes_ragged = True
+
+        def cells_and_slopes(
+            self, columns: LikeColumns, x: Tensor, raw: Tensor
+        ) -> tuple[Tensor, Tensor]:
+            cells, slopes = super().cells_and_slopes(columns, x, raw)
+            return cells, slopes.roll(1, 1) if len(columns) > 1 else slopes
+
     class Silent(Rough):
         def cells(self, columns: LikeColumns, x: Tensor, raw: Tensor) -> Tensor:
             return 2 * super().cells(columns, x, raw)
@@ -248,6 +267,7 @@ def test_the_formula_alone_is_enough(check: Callable[..., None], part: str) -> N
             "Steep",
             "what cells_and_slopes gives for slopes is not what",
         ),
+        (check_column_type, "Ragged", "of columns that differ in levels, what there is of slopes"),
         (check_column_type, "Silent", "which loses 1, not 2"),
         (check_column_type, "Lossy", "values that are encoded and restored are others"),
     ],

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 Columns = Sequence[int]
+Index = slice | list[int] | Tensor
 
 
 def column_ranges(widths: Sequence[int]) -> list[range]:
@@ -25,6 +26,12 @@ def as_index(columns: Columns) -> slice | list[int]:
     return numbers
 
 
+def as_held_index(columns: Columns) -> slice | Tensor:
+    """Return the same with a tensor instead of a list, for what is indexed again and again."""
+    index = as_index(columns)
+    return index if isinstance(index, slice) else torch.tensor(index, dtype=torch.int64)
+
+
 def inverse(places: Columns) -> slice | list[int]:
     """Return the index that puts things back that stand at these places."""
     order = [0] * len(places)
@@ -33,17 +40,17 @@ def inverse(places: Columns) -> slice | list[int]:
     return as_index(order)
 
 
-def take(x: Tensor, columns: slice | list[int]) -> Tensor:
-    """Return columns of x, as `as_index` gives them."""
+def take(x: Tensor, columns: Index) -> Tensor:
+    """Return columns of x, as `as_index` or `as_held_index` gives them."""
     if isinstance(columns, slice):
         whole = columns.start == 0 and columns.stop == x.shape[1]
         return x if whole else x[:, columns]
-    return x.index_select(1, torch.tensor(columns, device=x.device))
+    return x.index_select(1, torch.as_tensor(columns, device=x.device))
 
 
-def put(x: Tensor, columns: slice | list[int], values: Tensor) -> None:
-    """Put values into columns of x, as `as_index` gives them."""
+def put(x: Tensor, columns: Index, values: Tensor) -> None:
+    """Put values into columns of x, as `as_index` or `as_held_index` gives them."""
     if isinstance(columns, slice):
         x[:, columns] = values
     else:
-        x.index_copy_(1, torch.tensor(columns, device=x.device), values)
+        x.index_copy_(1, torch.as_tensor(columns, device=x.device), values)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -53,7 +54,9 @@ class ColumnType(Spec, axis="type"):
     numbers, ``is_log`` whether log(1 + x) is encoded in place of x. ``is_plain`` is `Numeric`'s:
     scaled and scored as the estimator says. ``looks_at_rows`` whether a cell is judged by others of
     its row, so that columns of another view are judged apart; ``has_slopes`` whether
-    `cells_and_slopes` gives the derivative, too. `narrows.testing.check_column_type` checks one.
+    `cells_and_slopes` gives the derivative, too, and ``takes_ragged`` whether it does so for
+    columns of different numbers of places, by `LikeColumns.padded`.
+    `narrows.testing.check_column_type` checks one.
 
     Examples
     --------
@@ -82,9 +85,11 @@ class ColumnType(Spec, axis="type"):
     is_plain: ClassVar[bool] = False
     looks_at_rows: ClassVar[bool] = False
     has_slopes = False  # whether `cells_and_slopes` gives what autograd would
+    takes_ragged = False
     shortcuts: ClassVar[dict[str, tuple[str, ...]]] = {
-        "cells": ("has_slopes",),
-        "minus_log": ("has_slopes",),
+        "cells": ("has_slopes", "takes_ragged"),
+        "minus_log": ("has_slopes", "takes_ragged"),
+        "cells_and_slopes": ("takes_ragged",),
     }
     lowest_share: ClassVar[float] = 0.0  # of what `Column.shares` may hold
 
@@ -217,8 +222,7 @@ class ColumnType(Spec, axis="type"):
         cells, slopes = self.cells_and_slopes(columns, x, raw)
         if weights is None:
             return cells.sum(), slopes
-        parts = slopes.view(len(slopes), len(columns), -1).mul_(weights[:, :, None])
-        return (cells * weights).sum(), parts.view(slopes.shape)
+        return (cells * weights).sum(), slopes.mul_(columns.by_output(weights))
 
     def log_density(self, columns: LikeColumns, x: Tensor, raw: Tensor) -> Tensor:
         """Return log p(x | raw) of each cell, in the units of the table."""
@@ -341,7 +345,9 @@ class Column:
 
 
 class LikeColumns:
-    """Columns of one type and as many places, and what fit found out about them as tensors.
+    """Columns of one type, and what fit found out about them as tensors.
+
+    They have as many places each, but where a type ``takes_ragged`` ones.
 
     Parameters
     ----------
@@ -377,6 +383,55 @@ class LikeColumns:
             if type(row) is Tensor:  # and no stand-in of a pass that is only traced
                 self._held[name] = row
         return row
+
+    @functools.cached_property
+    def most_places(self) -> int:
+        """How many outputs say what a cell is, of the column that has most."""
+        return max(column.n_outputs for column in self.columns)
+
+    @functools.cached_property
+    def _owner(self) -> Tensor:
+        """Which of the columns each output is of."""
+        widths = torch.tensor([column.n_outputs for column in self.columns])
+        return torch.arange(len(self)).repeat_interleave(widths)
+
+    def by_output(self, values: Tensor) -> Tensor:
+        """Return a value of each column, shape (n_samples, n_columns), for each of its outputs."""
+        if self.most_places == 1:
+            return values
+        return values.index_select(1, self._owner.to(values.device))
+
+    @functools.cached_property
+    def _padding(self) -> tuple[Tensor, Tensor] | None:
+        """Where outputs are taken from for equal numbers of them, and where to find them there."""
+        widths = [column.n_outputs for column in self.columns]
+        if len(set(widths)) == 1:
+            return None
+        place = torch.arange(self.most_places)
+        width = torch.tensor(widths)[:, None]
+        start = width.cumsum(0) - width
+        return (
+            (start + place.where(place < width, 0)).flatten(),
+            (place < width).flatten().nonzero()[:, 0],
+        )
+
+    def padded(self, raw: Tensor) -> Tensor:
+        """Return outputs, shape (n_samples, n_outputs), as (n_columns, most_places, n_samples).
+
+        A tensor of its own, rows last, as sums over places are faster then. Behind the outputs of a
+        column that has fewer than others, its first is repeated.
+        """
+        places = raw.T.clone(memory_format=torch.contiguous_format)
+        if self._padding is not None:
+            places = places.index_select(0, self._padding[0].to(raw.device))
+        return places.reshape(len(self), self.most_places, len(raw))
+
+    def unpadded(self, values: Tensor) -> Tensor:
+        """Return what belongs to outputs, shape (n_samples, n_outputs), without the padding."""
+        places = values.reshape(-1, values.shape[2])
+        if self._padding is not None:
+            places = places.index_select(0, self._padding[1].to(values.device))
+        return places.T
 
     def baseline(self, like: Tensor) -> Tensor:
         """Return what the best constant of each column loses."""

@@ -42,6 +42,9 @@ from narrows.errors import DataError, ParameterError
 
 __all__ = ["Angle", "Binary", "Categorical", "Count", "Numeric", "Ordinal", "Proportion"]
 
+# Log of a share that changes no sum; of what is below float32's smallest, exp takes ten times as
+# long.
+NEVER = -80.0
 LEAST_CHANCE = 1e-6  # of a level, where sums of expectations leave it less than none
 LEAST_TOTAL = 1.0  # of the counts of a row, so that an empty one has a logarithm
 HIGHEST_LOG_MEAN = 30.0  # of counts, so that exp stays finite
@@ -181,6 +184,7 @@ class Categorical(ColumnType):
     has_codes = True
     takes_noise = False
     has_slopes = True
+    takes_ragged = True
 
     def __init__(self, min_count: int = 2, embedding: int | str = "auto") -> None:
         self.min_count = min_count
@@ -241,18 +245,19 @@ class Categorical(ColumnType):
         self, columns: LikeColumns, x: Tensor, raw: Tensor
     ) -> tuple[Tensor, Tensor]:
         """Return the same, divided by the baseline, and probabilities less 1 at the right place."""
-        place = (x.round().long() - 1).clamp(min=0)[:, :, None]
-        starts = self._shares(columns, raw).clamp(min=1e-4).log()
-        chances = raw.reshape(raw.shape[0], len(columns), -1) + starts
-        chances -= chances.amax(2, keepdim=True)
-        right = chances.gather(2, place)
+        most = columns.most_places
+        place = (x.T.round().long() - 1).clamp(min=0)[:, None]
+        starts = columns.row(raw, "starts", lambda column: _log_shares(column, most))
+        baseline = columns.baseline(raw)[:, None]
+        chances = columns.padded(raw).add_(starts[:, :, None])
+        chances -= chances.amax(1, keepdim=True)
+        right = chances.gather(1, place)
         chances.exp_()
-        total = chances.sum(2, keepdim=True)
-        baseline = columns.baseline(raw)
-        cells = (total.log() - right)[:, :, 0] / baseline
-        slopes = chances.div_(total)
-        slopes.scatter_add_(2, place, slopes.new_full((), -1.0).expand(place.shape))
-        return cells, slopes.div_(baseline[:, None]).reshape(raw.shape)
+        total = chances.sum(1, keepdim=True)
+        cells = (total.log() - right)[:, 0] / baseline
+        slopes = chances.div_(total * baseline[:, None])
+        slopes.scatter_add_(1, place, (-1 / baseline)[:, None].expand(place.shape))
+        return cells.T, columns.unpadded(slopes)
 
     def reconstruction(self, columns: LikeColumns, raw: Tensor) -> Tensor:
         """Return the most probable place that stands for one level."""
@@ -792,6 +797,12 @@ def _stirling(z: Tensor) -> Tensor:
     """Return what Stirling's formula lacks of log Gamma(z), for z from 8 on."""
     square = z.reciprocal().square()
     return (1 / 12 - square * (1 / 360 - square / 1260)) / z
+
+
+def _log_shares(column: Column, n_places: int) -> list[float]:
+    """Return the logarithms of a column's shares, and of none for what it lacks in places."""
+    logs = [math.log(max(share, 1e-4)) for share in column.shares or (1.0,)]
+    return logs + [NEVER] * (n_places - len(logs))
 
 
 def _n_levels(columns: LikeColumns) -> int:

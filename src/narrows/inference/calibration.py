@@ -80,13 +80,14 @@ def calibrated(
     held_out = bool(tried)
     tried = tried or [Trial(model.network, torch.arange(table.n_rows))]
     share, fewer = None, 1.0
+    rest = torch.ones_like(rows) > 0
     start: normal.Moments | None = None
     scattered: list[_Judged] = []
     by_mode: list[_Judged] = []
     n_sought = _most_sought(model) // len(tried)
     by_view: list[_Judged] = []
     for trial in tried:
-        rest = ~torch.isin(rows, trial.held_out) if held_out else torch.ones_like(rows) > 0
+        rest = ~torch.isin(rows, trial.held_out) if held_out else rest
         start = normal.moments(
             inputs[rest], observed[rest], None if weight is None else weight[rest], start
         )
@@ -106,8 +107,7 @@ def calibrated(
         by_view += [judge(view) for view in _views(model.layout, hidden)]
     assert share is not None
     assert start is not None
-    complete = bool(observed.all())
-    same = complete and not held_out  # all rows have been learned from already
+    same = len(tried) == 1 and _says_as_much(rest, observed)
     mean, covariance = start if same else normal.moments(inputs, observed, weight, start)
     final = NormalDistribution(mean, covariance.shrunk(share * fewer)).rounded()
     if not bool(torch.isfinite(final.covariance.variances()).all()):
@@ -125,6 +125,14 @@ def calibrated(
         torch.stack([factors, of_views[1]]).float(),
         _code_distribution(model, model.network, table, rows).rounded() if mode_helps else None,
     )
+
+
+def _says_as_much(some: Tensor, observed: Tensor) -> bool:
+    """Return whether no more would be learned of all rows than was of some."""
+    if bool(observed.all()):
+        return bool(some.all())
+    n_some = int(some.sum())
+    return n_some >= 0.9 * len(some) and n_some >= normal.most_maximised(observed.shape[1])
 
 
 def _gains(

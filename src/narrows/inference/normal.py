@@ -106,7 +106,7 @@ class FullCovariance:
                 self._fill(filled[row], observed[row])
             return Expectation(filled, None)
         if len(self.matrix) > MOST_DIRECT and not variances:
-            return Expectation(_by_conjugate_gradients(self.matrix, filled, observed), None)
+            return Expectation(_by_conjugate_gradients(self.matrix, filled, observed)[0], None)
         spread = torch.zeros_like(filled) if variances else None
         precision: Tensor | None = None
         for numbers, patterns in _alike(observed):
@@ -395,10 +395,9 @@ def _moments(
 
 def _by_column(rows: Tensor, observed: Tensor, weight: Tensor) -> tuple[Tensor, Tensor]:
     """Return mean and variance of each column, the latter 0 where there is but rounding."""
-    counted = observed * weight[:, None]
-    total = counted.sum(0).clamp(min=TINY)
-    mean = (rows.where(observed, 0.0) * counted).sum(0) / total
-    variance = ((rows - mean).where(observed, 0.0).square() * counted).sum(0) / total
+    total = (weight @ observed.to(rows.dtype)).clamp(min=TINY)
+    mean = weight @ rows.where(observed, 0.0) / total
+    variance = weight @ (rows - mean).where(observed, 0.0).square_() / total
     return mean, variance.where(variance > (ROUNDING * mean).square(), 0.0)
 
 
@@ -428,10 +427,15 @@ def _maximised(
     the more columns there are for the rows, the more is learned by heart.
     """
     missing = weight @ (~observed).to(rows.dtype)
+    before: Tensor | None = None  # where the equations of one round ended, those of the next begin
     for _ in range(ROUNDS):
         shrunk = covariance.shrunk(share)
-        coarse = shrunk.cast(torch.float32)
-        filled = coarse.expect((rows - mean).float(), observed, variances=False).rows.to(rows)
+        coarse, x = shrunk.cast(torch.float32), (rows - mean).float().where(observed, 0.0)
+        if len(coarse.matrix) > MOST_DIRECT:
+            filled, before = _by_conjugate_gradients(coarse.matrix, x, observed, before)
+        else:
+            filled = coarse.expect(x, observed, variances=False).rows
+        filled = filled.to(rows)
         step = weight @ filled
         x = filled - step
         matrix = x.T @ (x * weight[:, None])
@@ -443,9 +447,14 @@ def _maximised(
     return mean, covariance
 
 
+def most_maximised(n_columns: int) -> int:
+    """Return of how many rows expectation-maximisation looks at the holes, at most."""
+    return max(4 * n_columns, 1000, int(MOST_WORK / (40 * n_columns**2)))
+
+
 def _standing_for_all(x: Tensor, observed: Tensor, weight: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """Return as many rows, evenly spread, as a round of expectation-maximisation may take."""
-    most = max(4 * x.shape[1], 1000, int(MOST_WORK / (40 * x.shape[1] ** 2)))
+    most = most_maximised(x.shape[1])
     if len(x) <= most:
         return x, observed, weight
     taken = torch.arange(most, device=x.device) * len(x) // most
@@ -564,8 +573,12 @@ def _solve_by_missing(
         spread[rows] = torch.zeros_like(x).scatter_add_(1, index, left)
 
 
-def _by_conjugate_gradients(matrix: Tensor, x: Tensor, observed: Tensor) -> Tensor:
+def _by_conjugate_gradients(
+    matrix: Tensor, x: Tensor, observed: Tensor, start: Tensor | None = None
+) -> tuple[Tensor, Tensor]:
     """Return rows, 0 where a cell was not observed, with these expected; all rows at once.
+
+    And what was found for the cells observed, from which equations that differ little may start.
 
     Hestenes & Stiefel, "Methods of conjugate gradients for solving linear systems", 1952, with the
     diagonal as preconditioner; each step is one product of all rows with the covariance.
@@ -573,9 +586,13 @@ def _by_conjugate_gradients(matrix: Tensor, x: Tensor, observed: Tensor) -> Tens
     mask = observed.to(x.dtype)
     diagonal = matrix.diagonal()
     weights, residual = torch.zeros_like(x), x.clone()
+    enough = (x * (x / diagonal)).sum(1, keepdim=True)
+    enough *= (EXACT if x.dtype == torch.float64 else ROUGH) ** 2
+    if start is not None:
+        weights += start
+        residual -= (start @ matrix) * mask
     direction = residual / diagonal
     size = (residual * direction).sum(1, keepdim=True)
-    enough = (EXACT if x.dtype == torch.float64 else ROUGH) ** 2 * size
     for _ in range(STEPS):
         image = (direction @ matrix) * mask
         step = size / (direction * image).sum(1, keepdim=True).clamp(min=TINY)
@@ -586,7 +603,7 @@ def _by_conjugate_gradients(matrix: Tensor, x: Tensor, observed: Tensor) -> Tens
         if bool((size <= enough).all()):
             break
         direction = scaled + size / before.clamp(min=TINY) * direction
-    return x.where(observed, weights @ matrix)
+    return x.where(observed, weights @ matrix), weights
 
 
 def _padded(chosen: Tensor) -> tuple[Tensor, Tensor]:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import functools
+import itertools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from operator import itemgetter
 from typing import Any
 
 import torch
@@ -12,9 +14,11 @@ from torch import Tensor
 
 from narrows.core.activations import ACTIVATIONS, Activation
 from narrows.core.forward_pass import ForwardPass
-from narrows.core.indexing import as_index, inverse, put, take
+from narrows.core.indexing import as_held_index, inverse, put, take
 from narrows.data.column import Column, LikeColumns
 from narrows.losses.loss import Loss
+
+MOST_PADDED = 2  # times the outputs of columns of one type that are computed together
 
 
 @dataclass(frozen=True)
@@ -52,14 +56,14 @@ class ColumnGroup:
         return self.loss.input_spread(take(inputs, outputs), take(deviations, outputs))
 
     @functools.cached_property
-    def of_table(self) -> slice | list[int]:
+    def of_table(self) -> slice | Tensor:
         """Where its columns stand in the table."""
-        return as_index(self.columns)
+        return as_held_index(self.columns)
 
     @functools.cached_property
-    def of_outputs(self) -> slice | list[int]:
+    def of_outputs(self) -> slice | Tensor:
         """Where its outputs stand among the network's."""
-        return as_index(self.outputs)
+        return as_held_index(self.outputs)
 
 
 class _ColumnwiseLoss(Loss):
@@ -73,6 +77,9 @@ class _ColumnwiseLoss(Loss):
 
     def __init__(self, groups: Sequence[ColumnGroup]) -> None:
         self.groups = groups
+        self._joined = _side_by_side(groups)
+        same = Loss.cell_weights
+        self._weighs = any(type(group.loss).cell_weights is not same for group in groups)
 
     @property
     def low(self) -> Tensor:  # type: ignore[override]
@@ -109,7 +116,7 @@ class _ColumnwiseLoss(Loss):
         """Return the sum over the groups, and the derivative of each in its place."""
         totals = []
         counts = None if weights is None else weights.expand(x.shape)
-        for group in self.groups:
+        for group in self._joined:
             own = take(raw, group.of_outputs).contiguous()
             total, slopes = group.loss.loss_and_gradient(
                 own,
@@ -125,6 +132,8 @@ class _ColumnwiseLoss(Loss):
 
     def cell_weights(self, x: Tensor, x_corrupted: Tensor) -> Tensor | None:
         """Return what each cell counts in its group; None if all count 1."""
+        if not self._weighs:
+            return None
         parts = []
         for group in self.groups:
             own = take(x, group.of_table)
@@ -207,6 +216,45 @@ class _ColumnTypeLoss(Loss):
     def log_density(self, forward: ForwardPass) -> Tensor:
         """Return log p(x | code) of every cell, shape (n_samples, n_columns)."""
         return self.type.log_density(self.columns, forward.x, forward.raw)
+
+
+def _side_by_side(groups: Sequence[ColumnGroup]) -> list[ColumnGroup]:
+    """Return fewer groups, where a type takes columns of different numbers of places at once.
+
+    Columns are padded for that, to at most twice of what they are.
+    """
+    joined, ragged = [], dict[str, list[ColumnGroup]]()
+    for group in groups:
+        if isinstance(group.loss, _ColumnTypeLoss) and group.loss.type.takes_ragged:
+            ragged.setdefault(repr(group.loss.type), []).append(group)
+        else:
+            joined.append(group)
+    for alike in ragged.values():
+        n_columns = sum(len(group.columns) for group in alike)
+        n_outputs = sum(len(group.outputs) for group in alike)
+        if n_columns * max(map(_width, alike)) <= MOST_PADDED * n_outputs:
+            joined.append(_one_group(alike))
+            continue
+        by_size = itertools.groupby(sorted(alike, key=_width), lambda g: _width(g).bit_length())
+        joined += [_one_group(list(same)) for _, same in by_size]
+    return joined
+
+
+def _width(group: ColumnGroup) -> int:
+    return len(group.outputs) // len(group.columns)
+
+
+def _one_group(groups: Sequence[ColumnGroup]) -> ColumnGroup:
+    """Return groups of one type as one, its columns in the order of the table."""
+    parts = []
+    for group in groups:
+        assert isinstance(group.loss, _ColumnTypeLoss)
+        width = _width(group)
+        own = [group.outputs[at : at + width] for at in range(0, len(group.outputs), width)]
+        parts += list(zip(group.columns, group.loss.columns.columns, own, strict=True))
+    numbers, columns, outputs = zip(*sorted(parts, key=itemgetter(0)), strict=True)
+    loss = likelihood(columns)
+    return ColumnGroup(numbers, loss, loss.activation, tuple(itertools.chain(*outputs)))
 
 
 def likelihood(columns: Sequence[Column]) -> _ColumnTypeLoss:

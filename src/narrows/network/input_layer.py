@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from narrows.core.activations import glorot_uniform
-from narrows.core.indexing import as_index, put, take
+from narrows.core.indexing import as_held_index, put, take
 from narrows.core.types import Matrix, TableLike
 from narrows.data.column import Column, LikeColumns
 from narrows.data.layout import Layout
@@ -72,7 +72,7 @@ class InputLayer(nn.Module):
         self._hold("owner", owner, torch.int64)
         self._hold("indicators", list(indicators), torch.int64)
         self._hold("plain", numbers, torch.int64)
-        self._places = [as_index(where) for where in places.values()]
+        self._places = [as_held_index(where) for where in places.values()]
         for number, where in enumerate(places.values()):
             self._hold(f"owner{number}", [owner[place] for place in where], torch.int64)
             self._hold(f"argument{number}", [argument[p] for p in where], torch.float64)
@@ -88,14 +88,16 @@ class InputLayer(nn.Module):
     def forward(self, x: Tensor, observed: Tensor | None = None) -> Tensor:
         """Return x of shape (n_samples, n_in) as the network sees it, (n_samples, n_out)."""
         inputs = x.index_select(1, self.owner)
+        present = x != 0
+        if observed is not None:
+            present &= observed
+        counts = present.to(x.dtype)  # as bits are slower to copy and to multiply by
         for number, function in enumerate(self._functions):
             values = take(inputs, self._places[number])
-            present = values != 0
-            if observed is not None:
-                present &= observed.index_select(1, self.get_buffer(f"owner{number}"))
             made = function(values, self.get_buffer(f"argument{number}")).to(x.dtype)
             made = made - self.get_buffer(f"center{number}")
-            put(inputs, self._places[number], made * present)
+            made = made * counts.index_select(1, self.get_buffer(f"owner{number}"))
+            put(inputs, self._places[number], made)
         for number, start, end in self._vectors:
             levels = x[:, number].detach().long()
             inputs[:, start:end] = F.embedding(levels, self.vectors[str(number)], padding_idx=0)
