@@ -80,7 +80,7 @@ def train(
     *,
     run: Callable[[Phase, RowNumbers], str],
     judge: Callable[[], float],
-    draw: torch.Generator | None,
+    draw: torch.Generator,
 ) -> str:
     """Train a network in rounds, in place; return why training ended.
 
@@ -96,8 +96,8 @@ def train(
         Trains for one round, and returns why that ended.
     judge : callable
         Returns the objective of held-out rows.
-    draw : torch.Generator or None
-        Draws the rows of rounds that do not go through all; without one, each goes through all.
+    draw : torch.Generator
+        Draws the rows of rounds that do not go through all of a table; of a source they do.
     """
     network = phase.network
     values = [*network.parameters(), *kept_buffers(network).values()]
@@ -119,8 +119,8 @@ def train(
     return "max_epochs" if LEAST * course.n_rows > course.most else "converged"
 
 
-def _part(rows: RowNumbers, n_rows: int, draw: torch.Generator | None) -> RowNumbers:
-    """Return so many of the rows, drawn; all of them where that is more, or they are in parts."""
-    if draw is None or not isinstance(rows, Tensor) or n_rows >= len(rows):
+def _part(rows: RowNumbers, n_rows: int, draw: torch.Generator) -> RowNumbers:
+    """Return so many of the rows, drawn; all where that is more, or their numbers are not known."""
+    if not isinstance(rows, Tensor) or n_rows >= len(rows):
         return rows
     return rows[torch.randperm(len(rows), generator=draw)[:n_rows].to(rows.device)]

@@ -332,7 +332,7 @@ class Trainer:
             settings.first_round,
             run=run,
             judge=lambda: self.evaluate(phase.network, phase.table, held_out, settings.hidden),
-            draw=None if not self.group.is_alone else self.randomness.order,
+            draw=self.randomness.order,  # the same in all processes
         )
 
     def _run(self, phase: Phase, train: RowNumbers, valid: Tensor, history: list[Row]) -> str:
