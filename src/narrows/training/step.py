@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -9,6 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from narrows.core import threads
 from narrows.core.forward_pass import ForwardPass
 from narrows.core.group import ALONE, Group, Pool
 from narrows.corruptions import Corruption
@@ -97,6 +99,7 @@ class Step:
             yield
             return
         self.flat = FlatParameters(self.parameters, vector, self._n_beside)
+        work = math.inf
         try:
             with self.flat.held():
                 if reason is None:
@@ -105,7 +108,10 @@ class Step:
                     assert isinstance(objective, Objective)
                     dtype = self._products(network, n_rows)
                     self.fused = DenseGradients(network, objective, self.flat, dtype)
-                yield
+                    if self.runtime.joins:
+                        work = dense_gradients.mean_work(network) * (n_rows or self.table.n_rows)
+                with threads.enough_for(work):
+                    yield
         finally:
             self.flat = self.fused = None
             self._recorded.clear()
