@@ -29,7 +29,9 @@ def as_index(columns: Columns) -> slice | list[int]:
 def as_held_index(columns: Columns) -> slice | Tensor:
     """Return the same with a tensor instead of a list, for what is indexed again and again."""
     index = as_index(columns)
-    return index if isinstance(index, slice) else torch.tensor(index, dtype=torch.int64)
+    if isinstance(index, slice):
+        return index
+    return torch.tensor(index, dtype=torch.int64, device="cpu")  # whatever device is the default
 
 
 def inverse(places: Columns) -> slice | list[int]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -353,12 +352,21 @@ class LikeColumns:
     ----------
     columns : sequence of Column
         At least one.
+
+    Attributes
+    ----------
+    most_places : int
+        How many outputs say what a cell is, of the column that has most.
     """
 
     def __init__(self, columns: Sequence[Column]) -> None:
         self.columns = columns
         self.type = columns[0].type
         self._held: dict[str, Tensor] = {}
+        widths = torch.tensor([column.n_outputs for column in columns], device="cpu")
+        self.most_places = int(widths.max())
+        self._owner = torch.arange(len(columns), device="cpu").repeat_interleave(widths)
+        self._padding = _padding(widths) if len(set(widths.tolist())) > 1 else None
 
     def __len__(self) -> int:
         return len(self.columns)
@@ -384,36 +392,11 @@ class LikeColumns:
                 self._held[name] = row
         return row
 
-    @functools.cached_property
-    def most_places(self) -> int:
-        """How many outputs say what a cell is, of the column that has most."""
-        return max(column.n_outputs for column in self.columns)
-
-    @functools.cached_property
-    def _owner(self) -> Tensor:
-        """Which of the columns each output is of."""
-        widths = torch.tensor([column.n_outputs for column in self.columns])
-        return torch.arange(len(self)).repeat_interleave(widths)
-
     def by_output(self, values: Tensor) -> Tensor:
         """Return a value of each column, shape (n_samples, n_columns), for each of its outputs."""
         if self.most_places == 1:
             return values
         return values.index_select(1, self._owner.to(values.device))
-
-    @functools.cached_property
-    def _padding(self) -> tuple[Tensor, Tensor] | None:
-        """Where outputs are taken from for equal numbers of them, and where to find them there."""
-        widths = [column.n_outputs for column in self.columns]
-        if len(set(widths)) == 1:
-            return None
-        place = torch.arange(self.most_places)
-        width = torch.tensor(widths)[:, None]
-        start = width.cumsum(0) - width
-        return (
-            (start + place.where(place < width, 0)).flatten(),
-            (place < width).flatten().nonzero()[:, 0],
-        )
 
     def padded(self, raw: Tensor) -> Tensor:
         """Return outputs, shape (n_samples, n_outputs), as (n_columns, most_places, n_samples).
@@ -424,7 +407,7 @@ class LikeColumns:
         places = raw.T.clone(memory_format=torch.contiguous_format)
         if self._padding is not None:
             places = places.index_select(0, self._padding[0].to(raw.device))
-        return places.reshape(len(self), self.most_places, len(raw))
+        return places.reshape(len(self), self.most_places, raw.shape[0])
 
     def unpadded(self, values: Tensor) -> Tensor:
         """Return what belongs to outputs, shape (n_samples, n_outputs), without the padding."""
@@ -446,6 +429,15 @@ class LikeColumns:
         """Return cells with their scaling."""
         center = self.row(values, "center", lambda column: column.center)
         return (values - center) / self.row(values, "scale", lambda column: column.scale)
+
+
+def _padding(widths: Tensor) -> tuple[Tensor, Tensor]:
+    """Return where outputs are taken from for as many of each column, and where they are then."""
+    most = int(widths.max())
+    place, width = torch.arange(most, device="cpu"), widths[:, None]
+    start = width.cumsum(0) - width
+    inside = place < width
+    return (start + place.where(inside, 0)).flatten(), inside.flatten().nonzero()[:, 0]
 
 
 def spread_of(values: Matrix, weight: Matrix) -> tuple[float, float]:

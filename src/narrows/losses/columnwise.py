@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import functools
 import itertools
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from operator import itemgetter
 from typing import Any
 
@@ -35,12 +34,24 @@ class ColumnGroup:
         From the raw output to their reconstruction.
     outputs : tuple of int
         Which of the network's outputs say what they are.
+
+    Attributes
+    ----------
+    of_table, of_outputs : slice or Tensor
+        The same, to index tensors by.
     """
 
     columns: tuple[int, ...]
     loss: Loss
     link: Activation
     outputs: tuple[int, ...]
+    of_table: slice | Tensor = field(init=False, repr=False, compare=False)
+    of_outputs: slice | Tensor = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        # Not made when they are asked for, which may be in a pass that is only traced.
+        object.__setattr__(self, "of_table", as_held_index(self.columns))
+        object.__setattr__(self, "of_outputs", as_held_index(self.outputs))
 
     def mean_inputs(self, raw: Tensor) -> Tensor:
         """Return the mean of what the network would see of its columns, for all outputs."""
@@ -54,16 +65,6 @@ class ColumnGroup:
         """Return how far its cells may be off, in units of the table; None of scaled numbers."""
         outputs = self.of_outputs
         return self.loss.input_spread(take(inputs, outputs), take(deviations, outputs))
-
-    @functools.cached_property
-    def of_table(self) -> slice | Tensor:
-        """Where its columns stand in the table."""
-        return as_held_index(self.columns)
-
-    @functools.cached_property
-    def of_outputs(self) -> slice | Tensor:
-        """Where its outputs stand among the network's."""
-        return as_held_index(self.outputs)
 
 
 class _ColumnwiseLoss(Loss):
