@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -20,3 +21,13 @@ def register_as_it_was() -> Iterator[None]:
     Spec._register.update(members)
     Spec._axes.clear()
     Spec._axes.update(axes)
+
+
+@pytest.fixture(autouse=True)
+def examples_write_elsewhere(
+    request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Let the examples in docstrings write their files where nobody has any."""
+    if isinstance(request.node, pytest.DoctestItem):
+        folder: Path = request.getfixturevalue("tmp_path")
+        monkeypatch.chdir(folder)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.metadata
 import re
+import subprocess
 import tomllib
 from pathlib import Path
 
@@ -93,6 +94,16 @@ def test_the_oldest_python_is_the_same_everywhere() -> None:
 )
 def test_a_file_that_people_look_for_is_there(name: str) -> None:
     assert text(name).startswith("# ")
+
+
+@pytest.mark.skipif(not (ROOT / ".git").exists(), reason="no repository: an unpacked archive")
+def test_the_root_has_texts_and_settings_alone() -> None:
+    """Nothing that an example or a test has written, and that was added by mistake."""
+    listed = subprocess.run(
+        ["git", "ls-files", "--", ":(glob)*"], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    kinds = {"", ".cff", ".md", ".py", ".toml", ".txt", ".yaml"}
+    assert [name for name in listed.stdout.splitlines() if Path(name).suffix not in kinds] == []
 
 
 def test_the_licence_is_the_one_that_is_declared() -> None:
