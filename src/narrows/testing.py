@@ -509,8 +509,8 @@ def _check_ragged(column: Column, x: Tensor, raw: Tensor) -> None:
         for own, outputs in ((column, raw), (wider, more))
     ]
     for what, found, parts in zip(("cells", "slopes"), both, zip(*alone, strict=True), strict=True):
-        said = f"of columns that differ in levels, what there is of {what}"
-        _same(kind, said, found, torch.cat(parts, 1))
+        text = f"of columns that differ in levels, what there is of {what}"
+        _same(kind, text, found, torch.cat(parts, 1))
 
 
 def _check_spec(part: Spec, base: type[Spec]) -> None:

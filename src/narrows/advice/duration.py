@@ -5,13 +5,14 @@ from __future__ import annotations
 import itertools
 import statistics
 import warnings
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
 
 from narrows.advice.profile import Profile
 from narrows.advice.remark import Remark
-from narrows.core.types import Named
+from narrows.core.types import Json, Named
 from narrows.data import reading
 from narrows.errors import DataError, DivergenceError, NarrowsWarning, ParameterError
 from narrows.estimators.autoencoder import Autoencoder
@@ -45,22 +46,23 @@ class FitLength(NamedTuple):
     max_epochs: int
     full_batch: bool
     chooses: bool
-    may_end_before: bool = False
+    may_end_before: bool
 
 
 def measured(table: Profile, settings: Named) -> Remark:
     """Return how long a fit to the whole table would take, or what would stop it."""
     try:
-        size, epochs, at_once, chooses, may_end_before = fit_length(table, settings)
+        length = fit_length(table, settings)
     except ParameterError as error:
         return _refused(error)
-    n_timed = table.n_looked_at
-    if not at_once:
-        n_timed = min(n_timed, TIMED_BATCHES * size)
+    n_timed, epochs = table.n_looked_at, length.max_epochs
+    if not length.full_batch:
+        n_timed = min(n_timed, TIMED_BATCHES * length.batch_size)
     rows = reading.select_rows(
         table.sample, np.linspace(0, table.n_looked_at - 1, n_timed).astype(int)
     )
-    timed = {**settings, "batch_size": size, "max_epochs": TIMED_EPOCHS, "early_stopping": False}
+    timed = {**settings, "batch_size": length.batch_size, "max_epochs": TIMED_EPOCHS}
+    timed["early_stopping"] = False
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", NarrowsWarning)  # of a fit that nobody keeps
@@ -70,28 +72,20 @@ def measured(table: Profile, settings: Named) -> Remark:
     except DivergenceError as error:
         call = "learning_rate='auto', max_grad_norm=1, or another scaling"
         return _failed("divergence", f"training does not end well: {error}", call)
-    per_epoch = sum(
-        statistics.median(
-            [row["seconds"] for row in phase][1:] or [row["seconds"] for row in phase]
-        )
-        for phase in (
-            list(group) for _, group in itertools.groupby(model.history_, lambda row: row["phase"])
-        )
-    )
-    rate = n_timed / max(per_epoch, 1e-9)
+    rate = n_timed / max(_seconds_per_epoch(model.history_), 1e-9)
     trainings = 1.0
-    if chooses:
+    if length.chooses:
         typed = table.layout.schema is not None
         trainings = trials.n_trainings(table.n_rows, typed=typed)
     seconds = trainings * epochs * table.n_rows / rate
-    most = "at most " if may_end_before else ""
+    most = "at most " if length.may_end_before else ""
     return Remark(
         "time",
         "advice",
         f"a fit takes {most}about {in_words(seconds)}: at most {epochs} epochs of "
         f"{table.n_rows:,} rows, {rate:,.0f} rows/s here",
         f"measured in {TIMED_EPOCHS} epochs of {n_timed:,} rows on this machine, and extrapolated"
-        + (", with what is tried on held-out rows first." if chooses else "."),
+        + (", with what is tried on held-out rows first." if length.chooses else "."),
         "early_stopping=True ends sooner where nothing more is gained; max_epochs= sets the limit",
         details={
             "seconds": seconds,
@@ -100,6 +94,15 @@ def measured(table: Profile, settings: Named) -> Remark:
             "n_parameters": model.n_parameters_,
         },
     )
+
+
+def _seconds_per_epoch(history: Sequence[Json]) -> float:
+    """Return what an epoch of every phase takes, the first of each phase left out where it may."""
+    total = 0.0
+    for _, rows in itertools.groupby(history, lambda row: row["phase"]):
+        seconds = [row["seconds"] for row in rows]
+        total += statistics.median(seconds[1:] or seconds)
+    return total
 
 
 def fit_length(table: Profile, settings: Named) -> FitLength:

@@ -44,11 +44,14 @@ ROUNDING = 1e-11  # of a mean: a column that varies by less does not vary
 class Expectation(NamedTuple):
     """Rows with expectations where they were not measured, and the variances of these.
 
-    ``variances`` is 0 where a cell was measured; None if they were not asked for.
+    ``variances`` is 0 where a cell was measured; None if they were not asked for. ``solution`` is
+    that of the equations, from which others that differ little may start; None if they were solved
+    outright.
     """
 
     rows: Tensor
     variances: Tensor | None
+    solution: Tensor | None = None
 
 
 class Covariance(Protocol):
@@ -98,7 +101,9 @@ class FullCovariance:
         """Return it in another precision."""
         return FullCovariance(self.matrix.to(dtype))
 
-    def expect(self, rows: Tensor, observed: Tensor, *, variances: bool) -> Expectation:
+    def expect(
+        self, rows: Tensor, observed: Tensor, *, variances: bool, start: Tensor | None = None
+    ) -> Expectation:
         """Return expectations of cells that were not observed; rows are relative to the mean."""
         filled = rows.where(observed, 0.0)
         if len(rows) <= FEW and not variances:
@@ -106,7 +111,8 @@ class FullCovariance:
                 self._fill(filled[row], observed[row])
             return Expectation(filled, None)
         if len(self.matrix) > MOST_DIRECT and not variances:
-            return Expectation(_by_conjugate_gradients(self.matrix, filled, observed)[0], None)
+            filled, solution = _by_conjugate_gradients(self.matrix, filled, observed, start)
+            return Expectation(filled, None, solution)
         spread = torch.zeros_like(filled) if variances else None
         precision: Tensor | None = None
         for numbers, patterns in _alike(observed):
@@ -430,12 +436,9 @@ def _maximised(
     before: Tensor | None = None  # where the equations of one round ended, those of the next begin
     for _ in range(ROUNDS):
         shrunk = covariance.shrunk(share)
-        coarse, x = shrunk.cast(torch.float32), (rows - mean).float().where(observed, 0.0)
-        if len(coarse.matrix) > MOST_DIRECT:
-            filled, before = _by_conjugate_gradients(coarse.matrix, x, observed, before)
-        else:
-            filled = coarse.expect(x, observed, variances=False).rows
-        filled = filled.to(rows)
+        coarse = shrunk.cast(torch.float32)
+        expected = coarse.expect((rows - mean).float(), observed, variances=False, start=before)
+        filled, before = expected.rows.to(rows), expected.solution
         step = weight @ filled
         x = filled - step
         matrix = x.T @ (x * weight[:, None])

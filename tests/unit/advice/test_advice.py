@@ -664,6 +664,6 @@ def test_an_architecture_is_given_the_shape_or_asked_for_it() -> None:
 
 def test_of_many_rows_the_time_foreseen_is_the_most_it_takes() -> None:
     X = np.random.default_rng(0).normal(size=(50_000, 4))
-    for settings, said in (({}, True), ({"max_epochs": 10}, False)):
+    for settings, is_open in (({}, True), ({"max_epochs": 10}, False)):
         remark = advise(X, quick=True, **settings).about("time")
-        assert remark.finding.startswith("a fit takes at most") == said
+        assert remark.finding.startswith("a fit takes at most") == is_open

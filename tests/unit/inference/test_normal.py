@@ -60,7 +60,8 @@ def test_expectations_and_variances_are_those_of_the_textbook(kind: str, pattern
         covariance = FactorCovariance(mix, torch.full((12,), 0.25, dtype=torch.float64))
     found = covariance.expect(x, observed, variances=True)
     assert found.variances is not None
-    for row, seen, filled, variance in zip(x, observed, *found, strict=True):
+    parts = zip(x, observed, found.rows, found.variances, strict=True)
+    for row, seen, filled, variance in parts:
         mean, spread = _by_hand(matrix, row, seen)
         torch.testing.assert_close(filled, mean, rtol=1e-8, atol=1e-8)
         torch.testing.assert_close(variance, spread, rtol=1e-8, atol=1e-8)

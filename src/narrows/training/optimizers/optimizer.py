@@ -251,7 +251,8 @@ class AdamW(Optimizer, name="adamw"):
     weight_decay : float or "auto", default="auto"
         Share of every parameter, times the rate, taken off at each step. "auto" is 0.3 for up to
         250 rows, which was chosen together with the rate of 0.004, and falls with their number from
-        there on: 0.3 times 250 / n_samples. Many rows hold the weights by themselves.
+        there on: 0.3 times 250 / n_samples. Many rows hold the weights by themselves. Of
+        `partial_fit` it is the rows of the first call that count.
     betas : tuple of two floats, default=(0.9, 0.999)
         Shares of the two running means that are kept at each step.
     eps : float, default=1e-8
