@@ -133,6 +133,20 @@ def start(name: str, workload: Workload) -> Found:
 
 def transform(name: str, workload: Workload) -> Found:
     """Time the encoder over the table: in blocks of 8,192 rows by hand, or by `transform`."""
+    return _applied(name, workload, "transform", lambda network, x: network.encoder(x))
+
+
+def score(name: str, workload: Workload) -> Found:
+    """Time the errors of the rows: in blocks of 8,192 rows by hand, or by `score_samples`."""
+    return _applied(
+        name, workload, "score_samples", lambda network, x: (network(x) - x).square().mean(1)
+    )
+
+
+def _applied(
+    name: str, workload: Workload, method: str, by_network: Callable[[Any, Any], Any]
+) -> Found:
+    """Time what a network, or a method of ours, makes of the table."""
     import torch
 
     X = workload.table()
@@ -141,9 +155,9 @@ def transform(name: str, workload: Workload) -> Found:
 
     @torch.inference_mode()
     def by_hand(X: Table) -> None:
-        torch.cat([made.network.encoder(block) for block in torch.from_numpy(X).split(8192)])
+        torch.cat([by_network(made.network, x) for x in torch.from_numpy(X).split(8192)])
 
-    call = by_hand if name == "hand" else made.model.transform
+    call = by_hand if name == "hand" else getattr(made.model, method)
     call(X[:8192])
     started = time.perf_counter()
     call(X)
@@ -176,7 +190,7 @@ def memory(name: str, workload: Workload) -> Found:
     return {"megabytes": (peak[0] - before - X.nbytes) / 1e6}
 
 
-MEASURES = {"fit": fit, "start": start, "transform": transform, "memory": memory}
+MEASURES = {"fit": fit, "start": start, "transform": transform, "score": score, "memory": memory}
 MEASURES["one_row"] = one_row
 
 

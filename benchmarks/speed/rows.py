@@ -61,7 +61,10 @@ ROWS = (
     _fit("W7", 0.95),
     _fit("W8", None),
     _fit("W9", None),
-    Row("transform, 60,000 x 784", "W1", 0.9, measure="transform"),
+    Row("transform, 60,000 x 784", "W1", 0.95, measure="transform"),
+    Row("transform, 200,000 x 50", "W4", 0.95, measure="transform"),
+    Row("score_samples, 60,000 x 784", "W1", None, measure="score"),
+    Row("score_samples, 200,000 x 50", "W4", None, measure="score"),
     Row(f"a new process: imports and fit, {WORKLOADS['W3'].text}", "W3", 1 / 1.15, measure="start"),
 )
 

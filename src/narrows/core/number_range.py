@@ -5,10 +5,15 @@ from __future__ import annotations
 import warnings
 
 import numpy as np
+import torch
 from numpy.typing import DTypeLike
+from torch import Tensor
 
 from narrows.core.types import Matrix
 from narrows.errors import DivergenceWarning, stacklevel
+
+MANY = 1 << 15  # numbers, from which threads gain more than they take to begin
+SHARED = (np.dtype(np.float32), np.dtype(np.float64))
 
 
 def within(values: Matrix, dtype: DTypeLike) -> Matrix:
@@ -33,3 +38,25 @@ def within(values: Matrix, dtype: DTypeLike) -> Matrix:
         )
         values = np.where(beyond, np.copysign(most, values), values)
     return values.astype(dtype)
+
+
+def sum_is_finite(values: Matrix) -> bool:
+    """Return whether the sum of numbers is finite, as it is only where each of them is.
+
+    It may be infinite for many large ones, too.
+    """
+    shared = as_shared(values)
+    if shared is not None:
+        return bool(torch.isfinite(shared.sum()))
+    with np.errstate(over="ignore", invalid="ignore"):
+        return bool(np.isfinite(values.sum()))
+
+
+def as_shared(values: Matrix) -> Tensor | None:
+    """Return a large array as a tensor of the same memory, on which torch uses several threads.
+
+    None of a small array, and of one that torch would have to copy.
+    """
+    if values.size < MANY or values.dtype not in SHARED or not values.flags.writeable:
+        return None
+    return torch.from_numpy(values) if min(values.strides) >= 0 else None

@@ -20,9 +20,15 @@ Statistics = tuple[NDArray[np.float64], NDArray[np.float64]]
 BLOCK_CELLS = 1 << 22  # cells handled at a time, so that temporaries stay near 32 MB
 
 
-def blocks(n_rows: int, n_columns: int, cells: int | None = None) -> Iterator[slice]:
-    """Yield slices that cut rows into blocks of at most so many cells, `BLOCK_CELLS` by default."""
+def blocks(
+    n_rows: int, n_columns: int, cells: int | None = None, most_rows: int | None = None
+) -> Iterator[slice]:
+    """Yield slices that cut rows into blocks of at most so many cells, `BLOCK_CELLS` by default.
+
+    Of at most ``most_rows`` rows, too.
+    """
     size = max(1, (cells or BLOCK_CELLS) // max(1, n_columns))
+    size = min(size, most_rows or size)
     for start in range(0, n_rows, size):
         yield slice(start, min(start + size, n_rows))
 

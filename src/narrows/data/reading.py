@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from sklearn.utils import assert_all_finite
 from sklearn.utils.validation import _check_sample_weight, check_array, validate_data
 
+from narrows.core.number_range import sum_is_finite
 from narrows.core.types import DTypeLike, Estimator, Matrix, Part, TableLike, TargetLike
 from narrows.data import containers, type_inference
 from narrows.data.column_statistics import Rows
@@ -103,10 +104,7 @@ def _is_ready(estimator: Estimator, X: TableLike, *, missing: bool) -> bool:
         return False
     if X.shape[1] != estimator.n_features_in_ or hasattr(estimator, "feature_names_in_"):
         return False
-    with np.errstate(over="ignore", invalid="ignore"):
-        if np.isfinite(X.sum()):
-            return True
-        return missing and not np.isinf(X).any()
+    return sum_is_finite(X) or (missing and not np.isinf(X).any())
 
 
 def record(estimator: Estimator, X: TableLike, *, reset: bool) -> None:
@@ -255,6 +253,8 @@ def _finite(estimator: Estimator, rows: Matrix, *, missing: bool = True) -> Matr
 
 def _check_finite(estimator: Estimator, rows: Rows, *, missing: bool) -> None:
     """Refuse infinite cells, and empty ones where none may be, by column and row."""
+    if isinstance(rows, np.ndarray) and sum_is_finite(rows):
+        return
     try:
         with np.errstate(invalid="ignore"):  # opposite infinities in one sum
             assert_all_finite(rows, allow_nan=missing, input_name="X")

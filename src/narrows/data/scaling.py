@@ -7,10 +7,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from narrows.core import checks
-from narrows.core.number_range import within
+from narrows.core.number_range import as_shared, sum_is_finite, within
 from narrows.core.types import DTypeLike, Matrix
 from narrows.data.automatic_scaling import Unit, automatic
 from narrows.data.column import Column
@@ -210,8 +211,7 @@ class Scaling:
                     out[...] = values
             return out
         work = values.dtype
-        scaled: Matrix = np.subtract(values, self.center.astype(work), out=self._work(out, work))
-        scaled /= self.scale.astype(work)
+        scaled = _scaled(values, self.center, self.scale, self._work(out, work))
         if out is None:
             return scaled.astype(dtype, copy=False)
         if scaled is not out:
@@ -224,7 +224,7 @@ class Scaling:
             return rows
         with np.errstate(over="ignore", invalid="ignore"):
             result = self._decoded(rows)
-            if np.isfinite(result).all() or not np.isfinite(rows).all():
+            if sum_is_finite(result) or np.isfinite(result).all() or not np.isfinite(rows).all():
                 return result
             wide = self._decoded(rows.astype(np.float64))
         return within(wide, rows.dtype)
@@ -232,8 +232,16 @@ class Scaling:
     def _decoded(self, rows: Matrix) -> Matrix:
         assert self.center is not None
         assert self.scale is not None
-        result: Matrix = rows * self.scale.astype(rows.dtype)
-        result += self.center.astype(rows.dtype)
+        scale, center = self.scale.astype(rows.dtype), self.center.astype(rows.dtype)
+        shared = as_shared(rows)
+        result: Matrix
+        if shared is None:
+            result = rows * scale
+            result += center
+        else:  # the same bits, in threads
+            result = (
+                torch.mul(shared, torch.from_numpy(scale)).add_(torch.from_numpy(center)).numpy()
+            )
         if self.logs:
             result[:, self.logs] = np.expm1(result[:, self.logs])
         return result
@@ -241,3 +249,17 @@ class Scaling:
     @staticmethod
     def _work(out: Matrix | None, dtype: DTypeLike) -> Matrix | None:
         return out if out is not None and out.dtype == dtype else None
+
+
+def _scaled(values: Matrix, center: Matrix, scale: Matrix, out: Matrix | None) -> Matrix:
+    """Return (values - center) / scale in the dtype of the values, in ``out`` if there is one."""
+    center, scale = center.astype(values.dtype), scale.astype(values.dtype)
+    shared = as_shared(values)
+    if shared is None or (out is not None and as_shared(out) is None):
+        scaled: Matrix = np.subtract(values, center, out=out)
+        scaled /= scale
+        return scaled
+    into = None if out is None else torch.from_numpy(out)
+    quotient = torch.sub(shared, torch.from_numpy(center), out=into)  # the same bits, in threads
+    quotient /= torch.from_numpy(scale)
+    return quotient.numpy() if out is None else out

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from sklearn.utils import Bunch
 from torch import Tensor
 
+from narrows.core.number_range import sum_is_finite
 from narrows.core.types import Matrix, TableLike, TargetLike
 from narrows.data.column_statistics import Rows, blocks
 from narrows.data.sources.source import Source
@@ -126,9 +127,8 @@ def _empty(rows: Rows) -> NDArray[np.bool_] | None:
     """Return which rows have no measured cell, and warn of them; None if none has a hole."""
     if not isinstance(rows, np.ndarray):
         return None
-    with np.errstate(over="ignore", invalid="ignore"):
-        if np.isfinite(rows.sum()):
-            return None
+    if sum_is_finite(rows):
+        return None
     empty = np.asarray(np.isnan(rows).all(1))
     if empty.any():
         warnings.warn(

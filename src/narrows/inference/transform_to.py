@@ -12,6 +12,7 @@ import narwhals as nw
 import numpy as np
 
 from narrows.core import checks
+from narrows.core.number_range import sum_is_finite
 from narrows.core.types import Json, Matrix, TableLike
 from narrows.data.sources.parts import Engine, Written, write_parts
 from narrows.data.sources.source import Source
@@ -91,7 +92,7 @@ class Applied:
         if names is not None and features.column_names != names:
             features = features.select(known_columns("the source", names, features.column_names))
         rows = numbers_of(features)
-        if not np.isfinite(rows.sum()) and np.isinf(rows).any():
+        if not sum_is_finite(rows) and np.isinf(rows).any():
             return getattr(estimator, METHODS[self.what])(features)  # which says where
         return model.encode(rows) if self.what == "codes" else score_rows(model, rows)
 

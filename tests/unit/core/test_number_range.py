@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from narrows import Autoencoder
-from narrows.core.number_range import within
+from narrows.core.number_range import MANY, as_shared, sum_is_finite, within
 from narrows.errors import DivergenceWarning
 
 
@@ -34,3 +34,27 @@ def test_rows_at_the_edge_of_float32_come_back_finite() -> None:
         assert np.isfinite(values).all()
     wide = model.reconstruct(X.astype(np.float64))
     assert (np.abs(wide) > np.finfo(np.float32).max).any()
+
+
+@pytest.mark.parametrize("n_rows", [3, MANY])
+@pytest.mark.parametrize("fault", [np.nan, np.inf, -np.inf])
+def test_a_sum_tells_of_every_fault(n_rows: int, fault: float) -> None:
+    values = np.ones((n_rows, 2), np.float32)
+    assert sum_is_finite(values)
+    values[-1, 0] = fault
+    assert not sum_is_finite(values)
+    values[0, 0] = -fault  # opposite infinities
+    assert not sum_is_finite(values)
+    values.flags.writeable = False
+    assert not sum_is_finite(values)
+
+
+def test_large_arrays_are_shared_with_torch_where_it_copies_nothing() -> None:
+    values = np.zeros((MANY, 2), np.float32)
+    shared = as_shared(values)
+    assert shared is not None
+    assert shared.data_ptr() == values.ctypes.data
+    for other in (values[:2], values[::-1], values.astype(np.float16), values.astype(">f4")):
+        assert as_shared(other) is None
+    values.flags.writeable = False
+    assert as_shared(values) is None

@@ -101,3 +101,26 @@ def test_blocks_cover_every_row_once_and_stay_small(rows: int, columns: int) -> 
     found = list(blocks(rows, columns))
     assert [i for part in found for i in range(part.start, part.stop)] == list(range(rows))
     assert all((p.stop - p.start) * columns <= max(700, columns) for p in found)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("layout", ["rows", "columns", "every other row", "backwards"])
+def test_large_tables_are_scaled_to_the_same_bits_as_row_by_row(dtype: Any, layout: str) -> None:
+    X = np.random.default_rng(0).normal(5, 3, (8_000, 12)).astype(dtype)
+    found = Scaling.fit("standard", X)
+    X = {
+        "rows": X,
+        "columns": np.asfortranarray(X),
+        "every other row": X[::2],
+        "backwards": X[::-1],
+    }[layout]
+    scaled = found.encode(X, dtype)
+    single = np.concatenate([found.encode(row[None], dtype) for row in X])
+    np.testing.assert_array_equal(scaled, single)
+    back = np.concatenate([found.decode(row[None]) for row in scaled])
+    np.testing.assert_array_equal(found.decode(scaled), back)
+    into = X.copy()
+    assert found.encode(into, dtype, out=into) is into
+    np.testing.assert_array_equal(into, scaled)
+    X.flags.writeable = False
+    np.testing.assert_array_equal(found.encode(X, dtype), scaled)

@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from narrows.core.number_range import sum_is_finite
 from narrows.core.types import Matrix, TableLike
 from narrows.data.column_statistics import Moments, blocks
 from narrows.data.sources.collected import Collected
@@ -282,9 +283,8 @@ def _as_numpy(column: Any, cast: str) -> Matrix:
 
 
 def _check_finite(source: Source, number: int, rows: Matrix) -> None:
-    with np.errstate(over="ignore", invalid="ignore"):
-        if np.isfinite(rows.sum()) or not np.isinf(rows).any():
-            return
+    if sum_is_finite(rows) or not np.isinf(rows).any():
+        return
     row, column = (int(place) for place in np.argwhere(np.isinf(rows))[0])
     name = column if source.names is None else repr(source.names[column])
     raise SourceError(
