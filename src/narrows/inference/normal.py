@@ -381,9 +381,9 @@ def _moments(
     rows: Tensor, observed: Tensor, weight: Tensor, share: float, start: Moments | None
 ) -> Moments:
     mean, variance = _by_column(rows, observed, weight)
-    x = (rows - mean).where(observed & (variance > 0), 0.0)
-    unit = variance.sqrt().where(variance > 0, 1.0)  # columns may have units of their own
-    x = x / unit
+    unit = variance.sqrt().where(variance > 0, torch.inf)  # columns may have units of their own
+    x = _measured(rows - mean, observed).div_(unit)
+    unit = unit.where(variance > 0, 1.0)
     if rows.shape[1] > MOST_COLUMNS:
         return mean, _factors(x, observed, weight, variance / unit.square()).scaled(unit)
     if bool(observed.all()):
@@ -401,10 +401,16 @@ def _moments(
 
 def _by_column(rows: Tensor, observed: Tensor, weight: Tensor) -> tuple[Tensor, Tensor]:
     """Return mean and variance of each column, the latter 0 where there is but rounding."""
-    total = (weight @ observed.to(rows.dtype)).clamp(min=TINY)
-    mean = weight @ rows.where(observed, 0.0) / total
-    variance = weight @ (rows - mean).where(observed, 0.0).square_() / total
+    complete = bool(observed.all())
+    total = weight.sum() if complete else (weight @ observed.to(rows.dtype)).clamp(min=TINY)
+    mean = weight @ _measured(rows, observed) / total
+    variance = weight @ _measured(rows - mean, observed).square_() / total
     return mean, variance.where(variance > (ROUNDING * mean).square(), 0.0)
+
+
+def _measured(rows: Tensor, observed: Tensor) -> Tensor:
+    """Return rows with 0 for what was not measured; themselves if all was."""
+    return rows if bool(observed.all()) else rows.where(observed, 0.0)
 
 
 def _pairwise(x: Tensor, observed: Tensor, weight: Tensor, variance: Tensor) -> FullCovariance:

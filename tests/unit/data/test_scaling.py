@@ -10,7 +10,7 @@ from scipy import sparse
 from sklearn.preprocessing import MinMaxScaler, RobustScaler, StandardScaler
 
 from narrows.data import column_statistics
-from narrows.data.column_statistics import blocks
+from narrows.data.column_statistics import blocks, mean_of_columns
 from narrows.data.scaling import Scaling
 from narrows.errors import DataError, ParameterError
 
@@ -124,3 +124,18 @@ def test_large_tables_are_scaled_to_the_same_bits_as_row_by_row(dtype: Any, layo
     np.testing.assert_array_equal(into, scaled)
     X.flags.writeable = False
     np.testing.assert_array_equal(found.encode(X, dtype), scaled)
+
+
+@pytest.mark.usefixtures("small_blocks")
+@pytest.mark.parametrize("weighted", [False, True])
+def test_means_are_of_what_was_measured(weighted: bool) -> None:
+    generator = np.random.default_rng(0)
+    X = generator.normal(3, 2, (300, 5))
+    X[generator.random(X.shape) < 0.2] = np.nan
+    X[:150] = np.nan_to_num(X[:150])  # blocks with holes, and without
+    X[:, 4] = np.nan
+    weight = generator.uniform(0.5, 2, 300) if weighted else np.ones(300)
+    expected = [np.average(x[~np.isnan(x)], weights=weight[~np.isnan(x)]) for x in X.T[:4]]
+    for rows in (X, X.astype(np.float32)):
+        found = mean_of_columns(rows, weight if weighted else None)
+        np.testing.assert_allclose(found, [*expected, np.nan], rtol=1e-6)

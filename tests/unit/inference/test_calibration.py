@@ -53,3 +53,12 @@ def test_as_many_cells_are_hidden_as_are_missing() -> None:
     assert abs(float(hidden.double().mean()) - 0.4) < 0.03
     whole = calibration._hidden(Layout(5), torch.ones_like(observed), chance)
     assert abs(float(whole.double().mean()) - calibration.HIDDEN) < 0.03
+
+
+@pytest.mark.parametrize(
+    ("n_outputs", "n_rows"), [(10, 50_000), (150, 75_000), (784, 25_510), (10**8, 0)]
+)
+def test_a_distribution_is_learned_from_enough_rows_and_no_more(
+    n_outputs: int, n_rows: int
+) -> None:
+    assert calibration._most_learned(n_outputs) == n_rows
