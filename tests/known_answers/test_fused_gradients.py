@@ -44,6 +44,7 @@ from narrows.core.activations import ACTIVATIONS
 from narrows.data.table import DenseTable
 from narrows.losses.loss import Loss
 from narrows.penalties.adversarial import Adversarial
+from narrows.training.compiled.dense_gradients import DenseGradients
 from narrows.training.history import EpochMeter
 from narrows.training.step import Step
 
@@ -410,3 +411,39 @@ def test_a_loss_that_is_said_anew_is_not_taken_for_its_parent() -> None:
 
     assert_alike(Autoencoder(2, loss=_TwiceSquared()), table(), closed=False)
     assert_alike(Autoencoder(2, penalty=Squares(0.1)), table(), closed=False)
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_steps_with_nothing_to_decide_leave_the_bits_of_those_that_look(
+    seed: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    generator = np.random.default_rng(seed)
+    settings = {
+        "architecture": Dense(tuple(int(n) for n in generator.integers(1, 12, seed % 3)), "tanh"),
+        "loss": str(generator.choice(["squared_error", "absolute_error", "huber"])),
+        "optimizer": str(generator.choice(["adam", "adamw"])),
+        "learning_rate": 0.01,
+        "max_grad_norm": generator.choice([None, 0.1]),
+        "batch_size": 7,
+        "max_epochs": 3,
+        "random_state": seed,
+    }
+    X = table(holes=bool(generator.integers(2)))
+    weight = generator.random(23) + 0.5 if generator.integers(2) else None
+    counted = 0
+    plain = DenseGradients.of_plain
+
+    def of_plain(self: DenseGradients, *args: Any) -> Tensor:
+        nonlocal counted
+        counted += 1
+        return plain(self, *args)
+
+    monkeypatch.setattr(DenseGradients, "of_plain", of_plain)
+    quick = Autoencoder(2, **settings).fit(X, sample_weight=weight)
+    assert counted >= 12
+    never = property(lambda self: False, lambda self, value: None)
+    monkeypatch.setattr(Step, "_is_plain", never, raising=False)
+    looked = Autoencoder(2, **settings).fit(X, sample_weight=weight)
+    np.testing.assert_array_equal(quick.transform(X), looked.transform(X))
+    for row, other in zip(quick.history_, looked.history_, strict=True):
+        assert row["objective"] == other["objective"]

@@ -40,8 +40,8 @@ class SquaredError(Loss):
     ) -> tuple[Tensor, Tensor]:
         """Return the sum of e^2 and its derivative 2 e."""
         if weights is None:
-            total = torch.dot(error.view(-1), error.view(-1)) * scale
-            return total, error.mul_(2 * scale)
+            flat = error.view(-1)
+            return torch.dot(flat, flat) * scale, error.mul_(2 * scale)
         total = error.square().mul_(weights).sum() * scale
         return total, error.mul_(weights).mul_(2 * scale)
 

@@ -75,6 +75,7 @@ class Step:
         self.stopped = 0.0  # what they have told, together
         self.parameters = network.trained_parameters()
         self.fused: DenseGradients | None = None
+        self._is_plain = False
         self.flat: FlatParameters | None = None
         self._recorded: dict[int, CudaGraphStep] = {}
         self.micro_rows = batches.rows_at_once(table.n_features)
@@ -108,12 +109,19 @@ class Step:
                     assert isinstance(objective, Objective)
                     dtype = self._products(network, n_rows)
                     self.fused = DenseGradients(network, objective, self.flat, dtype)
+                    self._is_plain = (
+                        self.fused.is_plain
+                        and not self.runtime.records
+                        and self.corruption is None
+                        and self.group.is_alone
+                    )
                     if self.runtime.joins:
                         work = dense_gradients.mean_work(network) * (n_rows or self.table.n_rows)
                 with threads.enough_for(work):
                     yield
         finally:
             self.flat = self.fused = None
+            self._is_plain = False
             self._recorded.clear()
 
     def unfused(self) -> str | None:
@@ -153,9 +161,13 @@ class Step:
         still : bool
             Whether every evaluation of this step sees the same noise, as line searches need.
         """
-        if isinstance(stepper, OneVectorAdam) and self._replays(len(rows)):
-            tally.add(self._replayed(rows, stepper).unbind(), len(rows))
-            return
+        if isinstance(stepper, OneVectorAdam):
+            if self._is_plain and rows.shape[0] <= self.micro_rows:
+                self._train_plain(rows, stepper, tally)
+                return
+            if self._replays(len(rows)):
+                tally.add(self._replayed(rows, stepper).unbind(), len(rows))
+                return
         common = self.noise
         self.noise = self._own_noise(common)
         frozen = self.noise.get_state() if still else None
@@ -173,6 +185,14 @@ class Step:
             stepper.step(closure)
         finally:
             self.noise = common
+
+    def _train_plain(self, rows: Tensor, stepper: OneVectorAdam, tally: EpochMeter) -> None:
+        """Make a step of which all is known before: what is around it takes as long as it does."""
+        assert self.fused is not None
+        loss = self.fused.of_plain(self.table, rows)
+        self._clip()
+        stepper.advance()
+        tally.add((loss,), rows.shape[0])
 
     def _replays(self, n_rows: int) -> bool:
         """Return whether all steps of so many rows are the same calls on other numbers."""

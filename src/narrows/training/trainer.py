@@ -430,8 +430,8 @@ class Trainer:
         for group in stepper.param_groups:
             group.setdefault("base_rate", group["lr"])
         base = [group["base_rate"] for group in stepper.param_groups]
-        size = self._batch_size(train)
-        n_steps = -(-len(train) // size)
+        size, n_train = self._batch_size(train), len(train)
+        n_steps = -(-n_train // size)
         last_step = max(1, phase.max_epochs * n_steps - 1)
         if entry.order is not None:
             self.randomness.order.set_state(entry.order)
@@ -440,6 +440,7 @@ class Trainer:
             train, size, self.randomness.order, self.runtime.device, entry.skip
         )
         still = self.settings.optimizer.full_batch
+        shared = not (step.table.streams or self.group.is_alone)
         with closing(order):
             for rows in order:
                 number = entry.epoch * n_steps + entry.skip
@@ -447,8 +448,8 @@ class Trainer:
                 factor = max(course.factor(progress), LEAST_FACTOR if still else 0.0)
                 for group, rate in zip(stepper.param_groups, base, strict=True):
                     group["lr"] = rate * factor
-                n_rows = min(size, len(train) - entry.skip * size)
-                own = rows if step.table.streams else rows[self.group.part(n_rows)]
+                n_rows = min(size, n_train - entry.skip * size)
+                own = rows[self.group.part(n_rows)] if shared else rows
                 step.stops = self._ending
                 step.train(own, stepper, tally, n_rows=n_rows, progress=progress, still=still)
                 self.progress.batch(n_rows)

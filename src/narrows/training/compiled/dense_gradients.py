@@ -19,7 +19,7 @@ from torch.autograd.function import once_differentiable
 from narrows.architectures.block import AffineBlock
 from narrows.core.forward_pass import ForwardPass
 from narrows.core.group import Pool
-from narrows.data.table import Batch
+from narrows.data.table import Batch, Table
 from narrows.network.network import Network
 from narrows.network.objective import Objective, Value
 from narrows.training.compiled import dense_program
@@ -62,6 +62,7 @@ class DenseGradients:
         self.recordable = self.has_closed_form and objective.loss.has_closed_form
         self.encoder, self.decoder = _stacks(network)
         self.coarse = dtype != flat.vector.dtype
+        self.is_plain = self.has_closed_form and not self.coarse and not objective.terms
         self._vector, self._gradient = flat.vector.data, flat.gradient
         if self.coarse:
             self._vector, self._gradient = self._vector.to(dtype), self._gradient.to(dtype)
@@ -150,6 +151,21 @@ class DenseGradients:
         if self.coarse:
             self._collect(first=False)
         return value, forward
+
+    def of_plain(self, table: Table, rows: Tensor) -> Tensor:
+        """Put the gradients of clean rows where those of the last step are; return the loss.
+
+        What `backward` does for a whole step `is_plain`, with nothing to decide on the way.
+        """
+        tape = self._tape(rows.shape[0])
+        whole = tape.whole
+        batch = table.take(rows, tape.x)
+        whole.forward()
+        loss, slopes = self.objective.loss_and_gradient(
+            whole.y, batch, tape.x, self.network.link, 1.0, whole.grad_y
+        )
+        whole.backward(slopes, fresh=True)
+        return loss
 
     def _direct(
         self,

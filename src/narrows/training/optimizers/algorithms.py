@@ -130,10 +130,14 @@ class OneVectorAdam:
     def step(self, closure: Callable[[], Tensor]) -> Tensor:
         """Call the closure for the gradient, then move the vector."""
         value = closure()
+        self.advance()
+        return value
+
+    def advance(self) -> None:
+        """Move the vector at the group's rate."""
         if self.rate is not None:
             self.set_rate()
         self.move()
-        return value
 
     def set_rate(self) -> None:
         """Put the group's rate where recorded moves read it."""
