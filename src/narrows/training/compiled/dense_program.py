@@ -176,7 +176,7 @@ class _Part:
         if written is not None:
             written.add(id(self.affine.weight))
         grad = _view(grad, self.affine.gives)
-        product = partial(self.weight_gradient.addmm_, grad.T, self.x, beta=0 if first else 1)
+        product = _product(grad.T, self.x, self.weight_gradient, added=not first)
         return [product, _column_sums(grad, self.bias_gradient, added=written is None)]
 
     def to_input(self, grad: Tensor, below: Tensor, *, added: bool) -> Calls:
@@ -194,7 +194,7 @@ class _Part:
     def _product(self, grad: Tensor, into: Tensor, *, added: bool) -> Callable[[], object]:
         if self.affine.weight is None:
             return partial(into.add_ if added else into.copy_, grad)
-        return partial(into.addmm_, grad, self.weight, beta=int(added))
+        return _product(grad, self.weight, into, added=added)
 
 
 def compilable(stages: Sequence[AffineBlock | None]) -> bool:
@@ -251,11 +251,19 @@ def _view(x: Tensor, columns: slice) -> Tensor:
     return x if whole else x[:, columns]
 
 
+def _product(a: Tensor, b: Tensor, into: Tensor, *, added: bool) -> Callable[[], object]:
+    """Return the call that multiplies two matrices into a third, or adds to what is there."""
+    return partial(into.addmm_, a, b) if added else partial(torch.mm, a, b, out=into)
+
+
 def _column_sums(grad: Tensor, into: Tensor, *, added: bool) -> Callable[[], object]:
     """Return the call that sums the rows of ``grad`` into a bias's gradient."""
     if grad.dtype == torch.bfloat16:  # a product would add up in bfloat16
         return partial(_add_sums, grad, into) if added else partial(torch.sum, grad, 0, out=into)
-    return partial(into.addmv_, grad.T, grad.new_ones(len(grad)), beta=int(added))
+    ones = grad.new_ones(len(grad))
+    return (
+        partial(into.addmv_, grad.T, ones) if added else partial(torch.mv, grad.T, ones, out=into)
+    )
 
 
 def _add_sums(grad: Tensor, into: Tensor) -> None:

@@ -150,7 +150,7 @@ class OneVectorAdam:
         """Move the vector along the gradient that it has."""
         (group,) = self.param_groups
         (vector,) = group["params"]
-        self.steps += 1
+        self.steps.add_(1)
         torch._fused_adamw_(
             [vector.data],
             [vector.grad],
