@@ -20,14 +20,13 @@ from narrows.network.input_layer import as_inputs
 from narrows.training.trainer import Trial
 
 MOST_ROWS = 1000  # held-out rows that are looked at, of all trials together
-MOST_CELLS = 2_000_000  # cells of them
-MOST_CELLS_OF_WIDE = 400_000  # where columns share factors
+MOST_CELLS = 400_000  # cells of them
 MOST_LEARNED = 20_000_000  # cells that the distribution is learned from, ...
 ENOUGH, ENOUGH_OF_COLUMN = 50_000, 500  # ... and rows, in all or for each column, if that is more
 HIDDEN = 0.2  # share of the cells that are hidden from both, where the table has no holes
 BOUNDS = 0.05, 0.5  # of that share, where it has
 MOST_CODES = 2000  # rows that the distribution of codes is learned from
-MOST_WORK = 2e9  # multiplications that looking for the most probable codes may take, ...
+MOST_WORK = 1e9  # multiplications that looking for the most probable codes may take, ...
 LEAST_SOUGHT = 20  # ... for at least so many rows
 GAIN = 0.01  # of the squared error, from which on the most probable code is worth its time
 
@@ -74,7 +73,7 @@ def calibrated(
         return None
     rows = _evenly(torch.arange(table.n_rows), _most_learned(model.n_outputs))
     inputs, observed = _inputs(model, table.take(rows))
-    if not bool(torch.isfinite(inputs.square().sum())):
+    if not bool(torch.isfinite(torch.linalg.vector_norm(inputs))):
         return None
     weight = None if table.sample_weight is None else table.sample_weight.cpu()[rows]
     tried = [trial for trial in trials if len(trial.held_out)]
@@ -290,8 +289,7 @@ def _most_learned(n_outputs: int) -> int:
 
 def _most_judged(n_outputs: int) -> int:
     """Return how many held-out rows are looked at."""
-    cells = MOST_CELLS if n_outputs <= normal.MOST_COLUMNS else MOST_CELLS_OF_WIDE
-    return min(MOST_ROWS, cells // n_outputs)
+    return min(MOST_ROWS, MOST_CELLS // n_outputs)
 
 
 def _evenly(rows: Tensor, most: int) -> Tensor:

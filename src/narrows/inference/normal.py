@@ -24,7 +24,7 @@ N_FACTORS = 64, 32  # beyond it, so many directions are shared by the columns, .
 VERY_WIDE = 8192  # ... fewer from so many columns on
 # Of shrinkage, tried on held-out rows.
 SHARES = (0.001, 0.003, 0.01, 0.02, 0.03, 0.05, 0.07, 0.1, 0.2, 0.4, 0.7)
-MOST_TRIED = 200_000  # cells that they are tried on
+MOST_TRIED = 100_000  # cells that they are tried on
 USUAL = 0.02  # of these, where the search begins
 ROUNDS, CLOSE = 10, 3e-3  # of expectation-maximisation, and what ends it: change of the moments
 MOST_WORK = 2e10  # multiplications that a round may take; of more rows, some stand for all
@@ -363,14 +363,38 @@ def moments(
 
     Cells that are farther than so many standard deviations from the mean are drawn to there first.
     """
-    rows = rows.double()
-    weight = torch.ones_like(rows[:, 0]) if sample_weight is None else sample_weight.to(rows)
+    weight = torch.ones(len(rows)) if sample_weight is None else sample_weight
+    weight = weight.to(rows.device, torch.float64)
     weight = weight / weight.sum()
+    if rows.shape[1] <= MOST_COLUMNS and bool(observed.all()):
+        return _moments_of_complete(rows, weight, math.inf if farthest is None else farthest)
+    rows = rows.double()
     if farthest is not None:
         mean, variance = _by_column(rows, observed, weight)
         reach = farthest * variance.sqrt()
         rows = rows.clamp(mean - reach, mean + reach)
     return _moments(rows, observed, weight, _usual_share(rows), start)
+
+
+def _moments_of_complete(rows: Tensor, weight: Tensor, farthest: float) -> Moments:
+    """Return mean and covariance of rows without holes, in blocks that stay in the cache."""
+    parts = [(rows[block], weight[block]) for block in _blocks(*rows.shape)]
+    mean = torch.zeros_like(rows[0], dtype=torch.float64)
+    for x, own in parts:
+        mean += own @ x.double()
+    variance = torch.zeros_like(mean)
+    for x, own in parts:
+        variance += own @ (x.double() - mean).square_()
+    varies = variance > (ROUNDING * mean).square()
+    unit = variance.sqrt().where(varies, torch.inf)  # columns may have units of their own
+    center, products = torch.zeros_like(mean), mean.new_zeros(len(mean), len(mean))
+    for x, own in parts:
+        z = (x.double() - mean).div_(unit).clamp_(-farthest, farthest)
+        center += own @ z
+        products.addmm_(z.T, z * own[:, None])
+    unit = unit.where(varies, 0.0)
+    matrix = products - center[:, None] * center
+    return mean + unit * center, FullCovariance(matrix).scaled(unit)
 
 
 def _usual_share(rows: Tensor) -> float:
@@ -381,13 +405,11 @@ def _moments(
     rows: Tensor, observed: Tensor, weight: Tensor, share: float, start: Moments | None
 ) -> Moments:
     mean, variance = _by_column(rows, observed, weight)
-    unit = variance.sqrt().where(variance > 0, torch.inf)  # columns may have units of their own
-    x = _measured(rows - mean, observed).div_(unit)
-    unit = unit.where(variance > 0, 1.0)
+    x = (rows - mean).where(observed & (variance > 0), 0.0)
+    unit = variance.sqrt().where(variance > 0, 1.0)  # columns may have units of their own
+    x = x / unit
     if rows.shape[1] > MOST_COLUMNS:
         return mean, _factors(x, observed, weight, variance / unit.square()).scaled(unit)
-    if bool(observed.all()):
-        return mean, FullCovariance(x.T @ (x * weight[:, None])).scaled(unit)
     x, observed, weight = _standing_for_all(x, observed, weight)
     if start is not None and isinstance(start[1], FullCovariance):
         guess = (start[0] - mean) / unit, start[1].scaled(1 / unit)
@@ -401,16 +423,10 @@ def _moments(
 
 def _by_column(rows: Tensor, observed: Tensor, weight: Tensor) -> tuple[Tensor, Tensor]:
     """Return mean and variance of each column, the latter 0 where there is but rounding."""
-    complete = bool(observed.all())
-    total = weight.sum() if complete else (weight @ observed.to(rows.dtype)).clamp(min=TINY)
-    mean = weight @ _measured(rows, observed) / total
-    variance = weight @ _measured(rows - mean, observed).square_() / total
+    total = (weight @ observed.to(rows.dtype)).clamp(min=TINY)
+    mean = weight @ rows.where(observed, 0.0) / total
+    variance = weight @ (rows - mean).where(observed, 0.0).square_() / total
     return mean, variance.where(variance > (ROUNDING * mean).square(), 0.0)
-
-
-def _measured(rows: Tensor, observed: Tensor) -> Tensor:
-    """Return rows with 0 for what was not measured; themselves if all was."""
-    return rows if bool(observed.all()) else rows.where(observed, 0.0)
 
 
 def _pairwise(x: Tensor, observed: Tensor, weight: Tensor, variance: Tensor) -> FullCovariance:

@@ -243,3 +243,39 @@ def test_without_a_hidden_cell_the_usual_shrinkage_serves() -> None:
     everything = torch.ones_like(rows, dtype=torch.bool)
     share = best_share(moments(rows, everything), rows, everything, ~everything)
     assert share == pytest.approx(0.2 * 8 / 40)
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_moments_of_rows_without_holes_are_those_of_numpy(
+    weighted: bool, dtype: torch.dtype, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(normal, "BLOCK_CELLS", 100)
+    generator = np.random.default_rng(0)
+    X = generator.normal(size=(90, 4)) @ generator.normal(size=(4, 6)) * [1, 1e3, 1e-3, 1, 1, 1]
+    X[:, 4] += 1e3  # far from 0
+    X[:, 5] = 7.7  # never varies
+    weight = generator.uniform(0.5, 2, 90) if weighted else np.ones(90)
+    rows = torch.from_numpy(X).to(dtype)
+    found = moments(rows, torch.ones_like(rows) > 0, torch.from_numpy(weight))
+    exact = rows.double().numpy()
+    np.testing.assert_allclose(found[0], np.average(exact, axis=0, weights=weight), rtol=1e-9)
+    expected = np.cov(exact, rowvar=False, ddof=0, aweights=weight)
+    unit = np.sqrt(np.diag(expected).clip(1e-12))
+    assert isinstance(found[1], FullCovariance)
+    in_units = np.outer(unit, unit)
+    np.testing.assert_allclose(found[1].matrix.numpy() / in_units, expected / in_units, atol=1e-9)
+
+
+def test_rows_far_out_are_drawn_in_before_their_moments_are_taken() -> None:
+    generator = torch.Generator().manual_seed(0)
+    rows = torch.randn(400, 3, generator=generator)
+    rows[0] = 1e6
+    observed = torch.ones_like(rows) > 0
+    found = moments(rows, observed)
+    _, variance = normal._by_column(rows.double(), observed, torch.ones(400).double() / 400)
+    reach = normal.FARTHEST * variance.sqrt()
+    mean = rows.double().mean(0)
+    drawn = moments(rows.double().clamp(mean - reach, mean + reach), observed, farthest=None)
+    torch.testing.assert_close(found[0], drawn[0])
+    torch.testing.assert_close(found[1].variances(), drawn[1].variances())
