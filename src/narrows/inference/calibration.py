@@ -23,6 +23,7 @@ MOST_ROWS = 1000  # held-out rows that are looked at, of all trials together
 MOST_CELLS = 400_000  # cells of them
 MOST_LEARNED = 20_000_000  # cells that the distribution is learned from, ...
 ENOUGH, ENOUGH_OF_COLUMN = 50_000, 500  # ... and rows, in all or for each column, if that is more
+LEFT_OUT = 5  # one row of so many says how much to shrink, where no trial holds rows out
 HIDDEN = 0.2  # share of the cells that are hidden from both, where the table has no holes
 BOUNDS = 0.05, 0.5  # of that share, where it has
 MOST_CODES = 2000  # rows that the distribution of codes is learned from
@@ -79,7 +80,8 @@ def calibrated(
     tried = [trial for trial in trials if len(trial.held_out)]
     held_out = bool(tried)
     tried = tried or [Trial(model.network, torch.arange(table.n_rows))]
-    share, fewer = None, 1.0
+    share = None if held_out else _share_apart(rows, inputs, observed, weight, model, generator)
+    fewer = 1.0
     rest = torch.ones_like(rows) > 0
     start: normal.Moments | None = None
     scattered: list[_Judged] = []
@@ -125,6 +127,26 @@ def calibrated(
         torch.stack([factors, of_views[1]]).float(),
         _code_distribution(model, model.network, table, rows).rounded() if mode_helps else None,
     )
+
+
+def _share_apart(
+    rows: Tensor,
+    inputs: Tensor,
+    observed: Tensor,
+    weight: Tensor | None,
+    model: FittedModel,
+    generator: torch.Generator,
+) -> float:
+    """Return how much to shrink, by some of the rows of fit that the covariance then lacks.
+
+    Judged by rows that it was learned from, the less it is shrunk the better it seems.
+    """
+    apart = torch.arange(len(rows)) % LEFT_OUT == 0
+    rest = ~apart
+    learned = normal.moments(inputs[rest], observed[rest], None if weight is None else weight[rest])
+    some = _evenly(apart.nonzero()[:, 0], _most_judged(model.n_outputs))
+    x, measured = inputs[some], observed[some]
+    return normal.best_share(learned, x, measured, _hidden(model.layout, measured, generator))
 
 
 def _says_as_much(some: Tensor, observed: Tensor) -> bool:
@@ -258,10 +280,24 @@ def _views(layout: Layout, like: Tensor) -> Iterator[Tensor]:
 def _hidden(layout: Layout, observed: Tensor, generator: torch.Generator) -> Tensor:
     """Return which cells to hide: as large a share of all as is missing; all inputs of a column."""
     missing = 1 - float(observed.double().mean())
-    share = min(max(missing, BOUNDS[0]), BOUNDS[1]) if missing else HIDDEN
     shape = len(observed), layout.n_features
-    drawn = torch.rand(shape, generator=generator, dtype=torch.float32) < share
+    if not missing and layout.n_features > normal.MOST_DIRECT:
+        drawn = _parted(*shape, generator)
+    else:
+        share = min(max(missing, BOUNDS[0]), BOUNDS[1]) if missing else HIDDEN
+        drawn = torch.rand(shape, generator=generator, dtype=torch.float32) < share
     return drawn[:, layout.source_outputs]
+
+
+def _parted(n_rows: int, n_columns: int, generator: torch.Generator) -> Tensor:
+    """Return a fifth of the columns, at random, for each row; a column is in one fifth alone.
+
+    So that many rows lack the same cells, and their equations are solved together.
+    """
+    n_parts = round(1 / HIDDEN)
+    part_of_column = torch.randperm(n_columns, generator=generator) % n_parts
+    part_of_row = torch.randint(n_parts, (n_rows, 1), generator=generator)
+    return part_of_column == part_of_row
 
 
 def _groups(layout: Layout) -> list[list[int]]:

@@ -32,6 +32,7 @@ MOST_DIRECT = 128  # columns up to which each row's own equations are solved out
 STEPS = 60  # of conjugate gradients
 EXACT, ROUGH = 1e-3, 2e-2  # size of the residual that ends them, in float64 and in float32
 BLOCK_CELLS = 1 << 20  # numbers handled at a time, several arrays of them
+MOST_LOOKED_AT = 256  # rows that say whether many have the same holes
 FEW = 4  # rows up to which each is filled by the equations of its own holes, ...
 MOST_KEPT = 1 << 22  # ... of which so many numbers are kept
 FLOOR = 1e-6  # added to each variance, as a share of it
@@ -110,7 +111,9 @@ class FullCovariance:
             for row in range(len(rows)):
                 self._fill(filled[row], observed[row])
             return Expectation(filled, None)
-        if len(self.matrix) > MOST_DIRECT and not variances:
+        outright = variances or len(self.matrix) <= MOST_DIRECT
+        exact = rows.dtype == torch.float64
+        if not (outright or (exact and _have_few_patterns(observed))):
             filled, solution = _by_conjugate_gradients(self.matrix, filled, observed, start)
             return Expectation(filled, None, solution)
         spread = torch.zeros_like(filled) if variances else None
@@ -269,7 +272,7 @@ class NormalDistribution:
 
     def roughly(self, rows: Tensor, observed: Tensor) -> Tensor:
         """Return the rows of `expect`, of many columns to two digits, for comparisons."""
-        if self.n_columns <= MOST_DIRECT:
+        if self.n_columns <= MOST_DIRECT or _have_few_patterns(observed):
             return self.expect(rows, observed).rows
         mean, _, farthest = self._exact
         x = (rows.double() - mean).clamp(-farthest, farthest).float()
@@ -511,6 +514,12 @@ def _factorised(x: Tensor, variance: Tensor) -> FactorCovariance:
     factors = factors.where(variance > 0, 0.0)
     own = torch.maximum(variance - factors.square().sum(0), 0.01 * variance)
     return FactorCovariance(factors, own + TINY)
+
+
+def _have_few_patterns(observed: Tensor) -> bool:
+    """Return whether many rows lack the same cells, as far as the first rows say."""
+    some = observed[:MOST_LOOKED_AT]
+    return len(some.unique(dim=0)) <= max(1, len(some) // 8)
 
 
 def _alike(observed: Tensor) -> Iterator[tuple[Tensor, Tensor]]:

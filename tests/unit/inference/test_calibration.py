@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import scipy.sparse
+import torch
 
 from narrows import Autoencoder
 from narrows.inference import calibration
@@ -62,3 +63,24 @@ def test_a_distribution_is_learned_from_enough_rows_and_no_more(
     n_outputs: int, n_rows: int
 ) -> None:
     assert calibration._most_learned(n_outputs) == n_rows
+
+
+def test_wide_rows_lack_one_fifth_of_the_columns_each() -> None:
+    generator = torch.Generator().manual_seed(0)
+    hidden = calibration._parted(400, 203, generator)
+    assert len(hidden.unique(dim=0)) == 5
+    assert hidden.unique(dim=0).sum(0).tolist() == [1] * 203
+    assert set(hidden.sum(1).tolist()) <= {40, 41}
+
+
+def test_shrinkage_is_judged_by_rows_that_the_covariance_has_not_seen() -> None:
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(160, 4)) @ rng.normal(size=(4, 140)) + 2 * rng.normal(size=(160, 140))
+    X, rest = X[:120], X[120:]
+    # Without a search for the rate there are no trials, which hold rows out.
+    model = Autoencoder(2, learning_rate=1e-3, max_epochs=2, random_state=0).fit(X)
+    holed = rest.copy()
+    hidden = rng.random(rest.shape) < 0.2
+    holed[hidden] = np.nan
+    error = np.square(model.impute(holed) - rest)[hidden].mean()
+    assert error < 0.9 * rest.var()  # as many columns as rows: hardly shrunk, it is larger
