@@ -49,6 +49,7 @@ LEAST_FACTOR = 1e-8  # of the rate of a line search, which divides by its first 
 SLOW_EXCHANGE = 0.5  # of the time of an epoch
 ENDED = ("interrupted", "stopped")  # reasons to stop that whoever watches has
 AT_REST = 0.01  # of the base rate
+MOST_JUDGED = 1000  # rows that say what the means of the columns would leave
 REMARKED_ROWS = 4096  # rows of training that a finished network is looked at with
 
 
@@ -367,7 +368,7 @@ class Trainer:
             settings.patience,
             settings.optimizer.tolerance,
             held_out=stops_by_them,
-            least=1.0 if phase.objective.grows else 1e-12,
+            least=_least(phase),
         )
         run = RunState(phase, stepper, course, monitor, self.randomness)
         n_before = len(history)
@@ -603,6 +604,19 @@ def _validated(step: Step, rows: Tensor) -> Row:
     if not len(rows):
         return {}
     return {f"valid_{name}": value for name, value in step.evaluate(rows).items()}
+
+
+def _least(phase: Phase) -> float:
+    """Return how large an objective is at least before its growth says anything.
+
+    Codes with room for all of a few rows begin at an error of nothing, as PCA has it: from there a
+    thousandfold is far off only where it is more than the means of the columns would leave.
+    """
+    rows = phase.table.at_hand
+    count = min(len(rows), MOST_JUDGED)
+    some = phase.table.take(rows[torch.arange(count) * len(rows) // count].cpu()).x.double()
+    least = 1.0 if phase.objective.grows else 1e-12
+    return max(least, 1e-3 * float(some.square().sum(1).mean()))
 
 
 def _at_rest(stepper: OptimizerState) -> bool:
