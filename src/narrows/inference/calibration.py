@@ -52,7 +52,7 @@ def calibrated(
     """Return the normal distribution of a table, stacked with the model as held-out rows say.
 
     Without trials the rows of fit themselves are asked, of which the model knows more than of
-    others.
+    others; how much to shrink, a part of them that the covariance then has not seen.
 
     Parameters
     ----------
