@@ -17,6 +17,7 @@ from narrows.core.group import ALONE, Group
 from narrows.core.randomness import Randomness
 from narrows.core.types import Json
 from narrows.corruptions import Corruption
+from narrows.data import batches
 from narrows.data.batches import RowNumbers
 from narrows.data.table import Table
 from narrows.errors import (
@@ -49,7 +50,7 @@ LEAST_FACTOR = 1e-8  # of the rate of a line search, which divides by its first 
 SLOW_EXCHANGE = 0.5  # of the time of an epoch
 ENDED = ("interrupted", "stopped")  # reasons to stop that whoever watches has
 AT_REST = 0.01  # of the base rate
-MOST_JUDGED = 1000  # rows that say what the means of the columns would leave
+MOST_JUDGED = 256  # rows that say what the means of the columns would leave
 REMARKED_ROWS = 4096  # rows of training that a finished network is looked at with
 
 
@@ -613,7 +614,7 @@ def _least(phase: Phase) -> float:
     thousandfold is far off only where it is more than the means of the columns would leave.
     """
     rows = phase.table.at_hand
-    count = min(len(rows), MOST_JUDGED)
+    count = min(len(rows), MOST_JUDGED, batches.rows_at_once(phase.table.n_features))
     some = phase.table.take(rows[torch.arange(count) * len(rows) // count].cpu()).x.double()
     least = 1.0 if phase.objective.grows else 1e-12
     return max(least, 1e-3 * float(some.square().sum(1).mean()))
