@@ -20,11 +20,13 @@ from speed.rows import MEMORY, PEERS, ROWS, beside_peers, calls, memory, row
 from speed.workloads import WORKLOADS
 
 RUNS = 5
-ROWS_HEAD = ["what", "by hand", "narrows", "speed", "target", "", "of the products"]
+ROWS_HEAD = ["what", "by hand", "narrows", "speed", "target", "", "training", "of the products"]
 ROWS_TEXT = """\
 The loop written by hand holds the data in memory, gathers batches by `index_select` and steps with
-fused Adam; speed is its time over ours, so more is better. The last column is the time of the
-matrix products alone, in float32, over ours. Rows that do not say float32 are at
+fused Adam; speed is its time over ours, so more is better. Ours is that of a whole fit, with what
+the model learns after training to impute, to score and to know its rows again; training is the time
+of the loop over that of our epochs alone, and the last column that of the matrix products alone, in
+float32, over the same. Rows that do not say float32 are at
 precision="auto", which rounds large products where that pays."""
 PEERS_TEXT = """\
 Same layers, batch size, epochs and Adam at 1e-3. First is what a first fit of a few rows takes,

@@ -108,6 +108,8 @@ def fit(name: str, workload: Workload) -> Found:
         "rows": len(X) * workload.epochs,
         "versions": {library: version(library) for library in contender.needs},
     }
+    if hasattr(made, "training"):
+        found["training"] = made.training
     if made.reconstruct is not None:
         rows = X[:: max(1, len(X) // JUDGED)]
         found["error"] = float(np.square(made.reconstruct(rows) - rows).mean())

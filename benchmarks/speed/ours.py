@@ -65,7 +65,7 @@ def _terms(kind: str) -> dict[str, Any]:
 
 
 class Narrows:
-    """`Autoencoder.fit`."""
+    """`Autoencoder.fit`, and ``training``, the seconds of its epochs."""
 
     def __init__(
         self, workload: Workload, n_features: int, precision: str = "auto", device: str = "cpu"
@@ -77,6 +77,7 @@ class Narrows:
         self.model.set_params(max_epochs=epochs)
         started = time.perf_counter()
         self.model.fit(X)
+        self.training = sum(row["seconds"] for row in self.model.history_)
         return time.perf_counter() - started
 
     def reconstruct(self, X: Table) -> Table:

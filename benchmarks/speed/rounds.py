@@ -106,7 +106,10 @@ class Rounds:
         """Return what a call found in the last round."""
         return self.found[call][-1]
 
-    def ratio(self, slow: Call, fast: Call) -> float:
-        """Return the median over rounds of how many times one takes what the other takes."""
+    def ratio(self, slow: Call, fast: Call, name: str = "seconds") -> float:
+        """Return the median over rounds of how many times one takes what the other takes.
+
+        What the other takes may have another name: a part of its seconds.
+        """
         pairs = zip(self.found[slow], self.found[fast], strict=True)
-        return statistics.median(one["seconds"] / other["seconds"] for one, other in pairs)
+        return statistics.median(one["seconds"] / other[name] for one, other in pairs)

@@ -95,13 +95,13 @@ def row(row: Row, rounds: Rounds) -> list[str]:
     if beside == FASTEST:
         fastest = fastest_peer(row.workload, rounds)
         if fastest is None:
-            return [row.text, "not run", "", "", target, "", ""]
+            return [row.text, "not run", "", "", target, "", "", ""]
         beside, named = fastest, f", {CONTENDERS[fastest].title}"
     theirs, ours = (Call(row.measure, name, row.workload) for name in (beside, row.ours))
     for call in (theirs, ours):
         reason = rounds.reason(call)
         if reason is not None:
-            return [f"{row.text}: {reason}", "", "", "", target, "", ""]
+            return [f"{row.text}: {reason}", "", "", "", target, "", "", ""]
     ratio = rounds.ratio(theirs, ours)
     return [
         row.text,
@@ -110,6 +110,7 @@ def row(row: Row, rounds: Rounds) -> list[str]:
         f"{ratio:.2f}",
         target,
         _verdict(ratio, row.target),
+        f"{rounds.ratio(theirs, ours, 'training'):.2f}" if row.measure == "fit" else "",
         _share(row, ours, rounds),
     ]
 
@@ -124,7 +125,7 @@ def _share(row: Row, ours: Call, rounds: Rounds) -> str:
     floor = Call("fit", "floor", row.workload)
     if row.measure != "fit" or floor not in rounds.found or rounds.reason(floor) is not None:
         return ""
-    return f"{rounds.ratio(floor, ours):.2f}"
+    return f"{rounds.ratio(floor, ours, 'training'):.2f}"
 
 
 def fastest_peer(workload: str, rounds: Rounds) -> str | None:
