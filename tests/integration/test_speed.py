@@ -102,19 +102,21 @@ def test_the_page_says_which_library_is_fastest_and_which_was_not_run(load: Any)
     calls = rows.calls(["W1"], peers=True)
     make = made(
         {
-            "narrows": {"seconds": 1.0},
+            "narrows": {"seconds": 1.0, "training": 0.5},
             "skorch": {"seconds": 1.9, "error": 3.0},
             "pyod": {"absent": "pyod not installed"},
         }
     )
     measured = rounds.Rounds([c for c in calls if c.measure == "fit"], 2, 1, make)
     beside = next(r for r in rows.ROWS if r.beside == rows.FASTEST and r.ours == "narrows")
-    assert rows.row(beside, measured)[1:6] == [
+    assert rows.row(beside, measured)[1:] == [
         "1.900 s, skorch",
         "1.000 s",
         "1.90",
         "2.20",
         "missed",
+        "3.80",  # of training alone
+        "4.00",
     ]
     table = rows.beside_peers("W1", measured)[0]
     assert "| PyOD | pyod not installed |" in table
