@@ -66,9 +66,10 @@ def main() -> None:
     chosen = given.only or list(WORKLOADS)
     wanted = [*calls(chosen, peers=not given.without_peers), *one_row.calls_of(chosen)]
     rounds = Rounds(wanted, given.runs, given.threads)
+    runs = "1 run" if given.runs == 1 else f"{given.runs} runs"
     how = (
-        f"Made by `{_command(given)}`: {given.runs} runs of each, in turn, each in a process of "
-        f"its own, on\n\n{machine()}"
+        f"Made by `{_command(given)}`: {runs} of each, in turn, each in a process of its own, on"
+        f"\n\n{machine()}"
     )
     sections = {"Speed": speed_section(rounds, how)}
     if one_row.calls_of(chosen):

@@ -24,10 +24,15 @@ run. Each section says which command wrote it, and on what.
 
 
 def put(sections: dict[str, str], page: Path = PAGE) -> None:
-    """Write sections by title into the page, in `ORDER`; those that are not given stay."""
+    """Write sections by title into the page, new ones as `ORDER` has them; all others stay."""
     there = _sections(page.read_text()) if page.exists() else {}
+    titles = list(there)
+    for title in sorted(sections.keys() - there.keys(), key=ORDER.index):
+        later = ORDER[ORDER.index(title) + 1 :]
+        places = [place for place, other in enumerate(titles) if other in later]
+        titles.insert(min(places, default=len(titles)), title)
     found = {**there, **sections}
-    texts = [f"\n## {title}\n\n{found[title].strip()}\n" for title in ORDER if title in found]
+    texts = [f"\n## {title}\n\n{found[title].strip()}\n" for title in titles]
     page.write_text(HEAD + "".join(texts))
 
 

@@ -189,3 +189,15 @@ def test_pictures_of_scaling_are_small_and_alike_for_alike_numbers(
         scaling.draw(series, {"by hand": [1.0, 2, 3, 4], "narrows": [2.0, 3, 4, 5]}, path)
         assert path.stat().st_size < 40_000
     assert (tmp_path / "one.svg").read_bytes() == (tmp_path / "two.svg").read_bytes()
+
+
+def test_sections_of_other_commands_stay_where_they_are(load: Any, tmp_path: Path) -> None:
+    page = load("page")
+    path = tmp_path / "benchmarks.md"
+    page.put({"Scaling": "c", "Speed": "a"}, path)
+    path.write_text(path.read_text().replace("## Scaling", "## Of others\n\nb\n\n## Scaling"))
+    page.put({"Speed": "new", "One row": "one", "On a GPU": "d"}, path)
+    titles = [line[3:] for line in path.read_text().splitlines() if line.startswith("## ")]
+    assert titles == ["Speed", "Of others", "One row", "Scaling", "On a GPU"]
+    assert "\nb\n" in path.read_text()
+    assert "\na\n" not in path.read_text()
