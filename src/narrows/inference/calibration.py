@@ -46,6 +46,29 @@ class _Judged(NamedTuple):
         return _Judged(*(part[:n_rows] for part in self))
 
 
+class _Sample(NamedTuple):
+    """Rows as the network sees them, what was measured of them, and what each counts."""
+
+    inputs: Tensor
+    observed: Tensor
+    weight: Tensor | None
+
+    @classmethod
+    def of(cls, model: FittedModel, table: DenseTable, rows: Tensor) -> _Sample:
+        """Return the rows of these numbers."""
+        weight = None if table.sample_weight is None else table.sample_weight.cpu()[rows]
+        return cls(*_inputs(model, table.take(rows)), weight)
+
+    def some(self, chosen: Tensor) -> _Sample:
+        """Return some of the rows, by number or by a mask."""
+        weight = None if self.weight is None else self.weight[chosen]
+        return _Sample(self.inputs[chosen], self.observed[chosen], weight)
+
+    def moments(self, start: normal.Moments | None = None) -> normal.Moments:
+        """Return mean and covariance, found from others that are near where there are holes."""
+        return normal.moments(self.inputs, self.observed, self.weight, start)
+
+
 def calibrated(
     model: FittedModel, table: Table, trials: Sequence[Trial], generator: torch.Generator
 ) -> Stack | None:
@@ -73,26 +96,22 @@ def calibrated(
     if not isinstance(table, DenseTable) or table.n_rows < 2:
         return None
     rows = _evenly(torch.arange(table.n_rows), _most_learned(model.n_outputs))
-    inputs, observed = _inputs(model, table.take(rows))
-    if not bool(torch.isfinite(torch.linalg.vector_norm(inputs))):
+    sample = _Sample.of(model, table, rows)
+    if not bool(torch.isfinite(torch.linalg.vector_norm(sample.inputs))):
         return None
-    weight = None if table.sample_weight is None else table.sample_weight.cpu()[rows]
     tried = [trial for trial in trials if len(trial.held_out)]
     held_out = bool(tried)
     tried = tried or [Trial(model.network, torch.arange(table.n_rows))]
-    share = None if held_out else _share_apart(rows, inputs, observed, weight, model, generator)
+    share, start = (None, None) if held_out else _share_apart(sample, model, generator)
     fewer = 1.0
     rest = torch.ones_like(rows) > 0
-    start: normal.Moments | None = None
     scattered: list[_Judged] = []
     by_mode: list[_Judged] = []
     n_sought = _most_sought(model) // len(tried)
     by_view: list[_Judged] = []
     for trial in tried:
         rest = ~torch.isin(rows, trial.held_out) if held_out else rest
-        start = normal.moments(
-            inputs[rest], observed[rest], None if weight is None else weight[rest], start
-        )
+        start = sample.some(rest).moments(start)
         taken = _evenly(trial.held_out, _most_judged(model.n_outputs) // len(tried))
         batch = table.take(taken)
         x, measured = _inputs(model, batch)
@@ -109,8 +128,8 @@ def calibrated(
         by_view += [judge(view) for view in _views(model.layout, hidden)]
     assert share is not None
     assert start is not None
-    same = len(tried) == 1 and _says_as_much(rest, observed)
-    mean, covariance = start if same else normal.moments(inputs, observed, weight, start)
+    same = len(tried) == 1 and _says_as_much(rest, sample.observed)
+    mean, covariance = start if same else sample.moments(start)
     final = NormalDistribution(mean, covariance.shrunk(share * fewer)).rounded()
     if not bool(torch.isfinite(final.covariance.variances()).all()):
         return None
@@ -130,23 +149,17 @@ def calibrated(
 
 
 def _share_apart(
-    rows: Tensor,
-    inputs: Tensor,
-    observed: Tensor,
-    weight: Tensor | None,
-    model: FittedModel,
-    generator: torch.Generator,
-) -> float:
-    """Return how much to shrink, by some of the rows of fit that the covariance then lacks.
+    sample: _Sample, model: FittedModel, generator: torch.Generator
+) -> tuple[float, normal.Moments]:
+    """Return how much to shrink, by some of the rows of fit, and the moments of the others.
 
-    Judged by rows that it was learned from, the less it is shrunk the better it seems.
+    Judged by rows that it was learned from, the less a covariance is shrunk the better it seems.
     """
-    apart = torch.arange(len(rows)) % LEFT_OUT == 0
-    rest = ~apart
-    learned = normal.moments(inputs[rest], observed[rest], None if weight is None else weight[rest])
-    some = _evenly(apart.nonzero()[:, 0], _most_judged(model.n_outputs))
-    x, measured = inputs[some], observed[some]
-    return normal.best_share(learned, x, measured, _hidden(model.layout, measured, generator))
+    apart = torch.arange(len(sample.inputs)) % LEFT_OUT == 0
+    learned = sample.some(~apart).moments()
+    judged = sample.some(_evenly(apart.nonzero()[:, 0], _most_judged(model.n_outputs)))
+    hidden = _hidden(model.layout, judged.observed, generator)
+    return normal.best_share(learned, judged.inputs, judged.observed, hidden), learned
 
 
 def _says_as_much(some: Tensor, observed: Tensor) -> bool:

@@ -366,7 +366,7 @@ def moments(
 
     Cells that are farther than so many standard deviations from the mean are drawn to there first.
     """
-    weight = torch.ones(len(rows)) if sample_weight is None else sample_weight
+    weight = torch.ones_like(rows[:, 0]) if sample_weight is None else sample_weight
     weight = weight.to(rows.device, torch.float64)
     weight = weight / weight.sum()
     if rows.shape[1] <= MOST_COLUMNS and bool(observed.all()):
