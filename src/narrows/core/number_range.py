@@ -52,6 +52,11 @@ def sum_is_finite(values: Matrix) -> bool:
         return bool(np.isfinite(values.sum()))
 
 
+def all_are_finite(values: Matrix) -> bool:
+    """Return whether no number is NaN or infinite; most often their sum has said so."""
+    return sum_is_finite(values) or bool(np.isfinite(values).all())
+
+
 def as_shared(values: Matrix) -> Tensor | None:
     """Return a large array as a tensor of the same memory, on which torch uses several threads.
 

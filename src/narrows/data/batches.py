@@ -8,7 +8,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-# What passes through a network at once, so that a step, or a look, at all rows fits in memory.
+# What passes through a network at once, so that a step, or a look, at all rows fits in memory, and
+# what layers make of narrow rows stays in the cache.
 ROWS_AT_ONCE = 8192
 CELLS_AT_ONCE = 1 << 24
 

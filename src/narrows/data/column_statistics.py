@@ -82,20 +82,7 @@ def mean_of_columns(X: Rows, sample_weight: Matrix | None) -> NDArray[np.float64
         weight = np.ones(X.shape[0]) if sample_weight is None else sample_weight
         total: NDArray[np.float64] = np.asarray(weight @ X, dtype=np.float64)
         return total / float(weight.sum())
-    sums, count = np.zeros(X.shape[1]), np.zeros(X.shape[1])
-    for block in blocks(*X.shape):
-        rows = X[block].astype(np.float64)
-        weight = np.ones(len(rows)) if sample_weight is None else sample_weight[block]
-        if np.isnan(rows.sum()):  # for opposite infinities, too
-            measured = ~np.isnan(rows)
-            count += weight @ measured
-            rows = np.where(measured, rows, 0.0)
-        else:
-            count += weight.sum()
-        sums += weight @ rows
-    mean: NDArray[np.float64] = np.divide(
-        sums, count, out=np.full_like(sums, np.nan), where=count > 0
-    )
+    mean: NDArray[np.float64] = _running(StandardScaler(with_std=False), X, sample_weight).mean_
     return mean
 
 

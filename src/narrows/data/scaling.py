@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 
 from narrows.core import checks
-from narrows.core.number_range import as_shared, sum_is_finite, within
+from narrows.core.number_range import all_are_finite, as_shared, within
 from narrows.core.types import DTypeLike, Matrix
 from narrows.data.automatic_scaling import Unit, automatic
 from narrows.data.column import Column
@@ -224,7 +224,7 @@ class Scaling:
             return rows
         with np.errstate(over="ignore", invalid="ignore"):
             result = self._decoded(rows)
-            if sum_is_finite(result) or np.isfinite(result).all() or not np.isfinite(rows).all():
+            if all_are_finite(result) or not np.isfinite(rows).all():
                 return result
             wide = self._decoded(rows.astype(np.float64))
         return within(wide, rows.dtype)

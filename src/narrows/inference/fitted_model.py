@@ -15,10 +15,10 @@ import torch
 from torch import Tensor, nn
 
 from narrows.core import checks
-from narrows.core.number_range import sum_is_finite, within
+from narrows.core.number_range import all_are_finite, within
 from narrows.core.randomness import seed
 from narrows.core.types import Json, Matrix, RandomState, TableLike
-from narrows.data import reading
+from narrows.data import batches, reading
 from narrows.data.column import Column
 from narrows.data.column_statistics import Rows, blocks
 from narrows.data.column_types import PLAIN
@@ -36,8 +36,6 @@ from narrows.network.composition import Composition
 from narrows.network.input_layer import to_inputs
 from narrows.network.network import Network
 from narrows.network.objective import Objective
-
-BLOCK_ROWS = 8192  # at a time at most, so that what layers make of them stays in the cache
 
 # (network, scaled rows or codes, which cells were measured or None) -> a row for each.
 RowFunction = Callable[[Network, Tensor, Tensor | None], Tensor]
@@ -362,12 +360,10 @@ class FittedModel:
         n_rows, n_columns = rows.shape[0], self.n_features + width
         out = np.empty((n_rows, width), rows.dtype)
         with torch.no_grad() if gradients else torch.inference_mode():
-            for block in blocks(n_rows, n_columns, most_rows=BLOCK_ROWS):
+            for block in blocks(n_rows, n_columns, most_rows=batches.ROWS_AT_ONCE):
                 own = rows[block]
                 result = self._apply(own, function, of_codes=of_codes)
-                if rows.dtype != np.float64 and not (
-                    sum_is_finite(result) or np.isfinite(result).all()
-                ):
+                if rows.dtype != np.float64 and not all_are_finite(result):
                     wide = self._apply(own.astype(np.float64), function, of_codes=of_codes)
                     result = within(wide, rows.dtype)
                 out[block] = result

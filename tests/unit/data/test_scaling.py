@@ -127,6 +127,7 @@ def test_large_tables_are_scaled_to_the_same_bits_as_row_by_row(dtype: Any, layo
 
 
 @pytest.mark.usefixtures("small_blocks")
+@pytest.mark.filterwarnings("ignore:invalid value:RuntimeWarning")  # of a column of holes alone
 @pytest.mark.parametrize("weighted", [False, True])
 def test_means_are_of_what_was_measured(weighted: bool) -> None:
     generator = np.random.default_rng(0)

@@ -158,13 +158,13 @@ class DenseGradients:
         What `backward` does for a whole step `is_plain`, with nothing to decide on the way.
         """
         tape = self._tape(rows.shape[0])
-        whole = tape.whole
+        chain = tape.whole
         batch = table.take(rows, tape.x)
-        whole.forward()
+        chain.forward()
         loss, slopes = self.objective.loss_and_gradient(
-            whole.y, batch, tape.x, self.network.link, 1.0, whole.grad_y
+            chain.y, batch, tape.x, self.network.link, 1.0, chain.grad_y
         )
-        whole.backward(slopes, fresh=True)
+        chain.backward(slopes, fresh=True)
         return loss
 
     def _direct(

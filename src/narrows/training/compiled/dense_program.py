@@ -176,7 +176,7 @@ class _Part:
         if written is not None:
             written.add(id(self.affine.weight))
         grad = _view(grad, self.affine.gives)
-        product = _product(grad.T, self.x, self.weight_gradient, added=not first)
+        product = _matrix_product(grad.T, self.x, self.weight_gradient, added=not first)
         return [product, _column_sums(grad, self.bias_gradient, added=written is None)]
 
     def to_input(self, grad: Tensor, below: Tensor, *, added: bool) -> Calls:
@@ -194,7 +194,7 @@ class _Part:
     def _product(self, grad: Tensor, into: Tensor, *, added: bool) -> Callable[[], object]:
         if self.affine.weight is None:
             return partial(into.add_ if added else into.copy_, grad)
-        return _product(grad, self.weight, into, added=added)
+        return _matrix_product(grad, self.weight, into, added=added)
 
 
 def compilable(stages: Sequence[AffineBlock | None]) -> bool:
@@ -251,7 +251,7 @@ def _view(x: Tensor, columns: slice) -> Tensor:
     return x if whole else x[:, columns]
 
 
-def _product(a: Tensor, b: Tensor, into: Tensor, *, added: bool) -> Callable[[], object]:
+def _matrix_product(a: Tensor, b: Tensor, into: Tensor, *, added: bool) -> Callable[[], object]:
     """Return the call that multiplies two matrices into a third, or adds to what is there."""
     return partial(into.addmm_, a, b) if added else partial(torch.mm, a, b, out=into)
 
