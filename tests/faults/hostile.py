@@ -16,6 +16,7 @@ import itertools
 import json
 import os
 import random
+import reprlib
 import resource
 import struct
 import sys
@@ -418,13 +419,16 @@ def _peak() -> float:
 # Named attacks
 
 
+Attack = tuple[str, Callable[[], Files]]
+
+
 class Attacks:
-    """Folders that ask for much, made of those of honest models."""
+    """Folders that ask for much, made of those of honest models when they are asked for."""
 
     def __init__(self, all_files: list[tuple[str, Files]]) -> None:
         self.files = dict(all_files)
 
-    def __iter__(self) -> Iterator[tuple[str, Files]]:
+    def __iter__(self) -> Iterator[Attack]:
         for size in (10**6, 10**7, 10**8, 10**9, 10**12, 2**62):
             yield from self.numbers(size)
         yield from self.layers(BIG)
@@ -438,7 +442,7 @@ class Attacks:
         for depth in (10, 100, 300):
             yield from self.depths(depth)
 
-    def put(self, model: str, path: str, value: Any) -> tuple[str, Files]:
+    def put(self, model: str, path: str, value: Any) -> Attack:
         """Return a model with another value at a path such as ``fitted/n_outputs``."""
 
         def change(config: Any) -> None:
@@ -447,14 +451,17 @@ class Attacks:
                 config = config[key]
             config[last] = value
 
-        return f"{path} = {str(value)[:40]} of {model}", self.changed(model, change)
+        return f"{path} = {reprlib.repr(value)} of {model}", self.changed(model, change)
 
-    def changed(self, model: str, change: Callable[[Any], None]) -> Files:
-        config = json.loads(self.files[model][CONFIG])
-        change(config)
-        return {**self.files[model], CONFIG: json.dumps(config).encode()}
+    def changed(self, model: str, change: Callable[[Any], None]) -> Callable[[], Files]:
+        def files() -> Files:
+            config = json.loads(self.files[model][CONFIG])
+            change(config)
+            return {**self.files[model], CONFIG: json.dumps(config).encode()}
 
-    def numbers(self, size: int) -> Iterator[tuple[str, Files]]:
+        return files
+
+    def numbers(self, size: int) -> Iterator[Attack]:
         for model in ("plain", "views", "marginalized", "classifier", "detector", "images"):
             yield self.put(model, "fitted/n_features_in", size)
         settings = "settings/architecture"
@@ -474,7 +481,7 @@ class Attacks:
         yield self.put("plain", "fitted/stack", {"n_factors": size, "code_mode": True})
         yield self.put("plain", "fitted/n_features_in", size**200)
 
-    def layers(self, many: int) -> Iterator[tuple[str, Files]]:
+    def layers(self, many: int) -> Iterator[Attack]:
         dense = {"part": "architecture/dense", "hidden": [1] * many}
         decay = {"part": "penalty/weight_decay", "weight": 1.0}
         critic = json.loads(self.files["critic"][CONFIG])["settings"]["penalty"]
@@ -487,7 +494,7 @@ class Attacks:
         yield self.put("critic", "settings/penalty/hidden", [1] * many)
         yield self.put("classifier", "settings/hidden", [1] * many)
 
-    def views(self, size: int) -> Iterator[tuple[str, Files]]:
+    def views(self, size: int) -> Iterator[Attack]:
         own = {f"v{n}": {"part": "view/view", "columns": [n]} for n in range(size)}
         for fusion in ("early", "intermediate", "product_of_experts"):
 
@@ -497,7 +504,7 @@ class Attacks:
 
             yield f"{size} views, {fusion}", self.changed("views", change)
 
-    def lists(self, size: int) -> Iterator[tuple[str, Files]]:
+    def lists(self, size: int) -> Iterator[Attack]:
         full = {"epoch": 1, "loss": 0.5, "phase": "x"}
         for key in ("history", "trials", "lengths"):
             yield self.put("plain", f"fitted/{key}", [{}] * size)
@@ -510,35 +517,42 @@ class Attacks:
         yield self.put("plain", "settings/verbose", [[]] * size)
         yield self.put("plain", "evil", [{"a": 1}] * size)
 
-    def levels(self, size: int) -> Iterator[tuple[str, Files]]:
+    def levels(self, size: int) -> Iterator[Attack]:
         levels = [str(number) for number in range(size)]
         for place in (4, 5):
             column = f"fitted/schema/columns/{place}"
             yield self.put("columns of types", f"{column}/categories", levels)
-            name, files = self.put("columns of types", f"{column}/levels", levels)
-            config = json.loads(files[CONFIG])
-            config["fitted"]["schema"]["columns"][place]["shares"] = [0.5] * size
-            yield name, {**files, CONFIG: json.dumps(config).encode()}
 
-    def bytes(self, n_tensors: int) -> Iterator[tuple[str, Files]]:
+            def change(config: Any, place: int = place) -> None:
+                own = config["fitted"]["schema"]["columns"][place]
+                own |= {"levels": levels, "shares": [0.5] * size}
+
+            yield f"{size} levels of {column}", self.changed("columns of types", change)
+
+    def bytes(self, n_tensors: int) -> Iterator[Attack]:
         front = b'{"schema_version": "1.0", "x": ['
         for what, count in ((b"[],", 21 << 20), (b'{"a":1},', 7 << 20)):
-            yield (
-                f"much of {what!r}",
-                {**self.files["plain"], CONFIG: front + what * count + b"[]]}"},
-            )
-        entry = '{"dtype":"F32","shape":[0],"data_offsets":[0,0]}'
-        header = ",".join(f'"t{number}":{entry}' for number in range(n_tensors))
-        text = ("{" + header + "}").encode()
-        files = dict(self.files["plain"])
-        sign(files, struct.pack("<Q", len(text)) + text)
-        yield "many empty tensors", files
 
-    def dtypes(self) -> Iterator[tuple[str, Files]]:
+            def long(what: bytes = what, count: int = count) -> Files:
+                return {**self.files["plain"], CONFIG: front + what * count + b"[]]}"}
+
+            yield f"much of {what!r}", long
+
+        def many() -> Files:
+            entry = '{"dtype":"F32","shape":[0],"data_offsets":[0,0]}'
+            header = ",".join(f'"t{number}":{entry}' for number in range(n_tensors))
+            text = ("{" + header + "}").encode()
+            files = dict(self.files["plain"])
+            sign(files, struct.pack("<Q", len(text)) + text)
+            return files
+
+        yield "many empty tensors", many
+
+    def dtypes(self) -> Iterator[Attack]:
         for dtype in ("1" * 5000 + ",f4", "(1000000,1000000)f8", "U1000000000", "O", "V8", "f8,f8"):
             yield self.put("classifier", "fitted/classes/dtype", dtype)
 
-    def depths(self, depth: int) -> Iterator[tuple[str, Files]]:
+    def depths(self, depth: int) -> Iterator[Attack]:
         def estimators(config: Any) -> None:
             inner = config["parts"]["encoder"]["settings"]
             for _ in range(depth):
@@ -580,7 +594,7 @@ def run(arguments: list[str]) -> dict[str, Any]:
     seeds = range(first, first + count)
     batches = (seeds[begin : begin + BATCH] for begin in range(0, count, BATCH))
     return {
-        "named": came_of([attack] for attack in attacks),
+        "named": came_of([(name, files())] for name, files in attacks),
         "mutated": came_of(
             [(f"seed {seed}", mutated(all_files, seed)) for seed in batch] for batch in batches
         ),

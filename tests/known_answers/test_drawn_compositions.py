@@ -19,7 +19,7 @@ from narrows.errors import NarrowsError
 from narrows.training.compiled import dense_gradients
 from narrows.training.step import Step
 
-N_ROWS, QUICK, ALL = 26, 60, 600
+N_ROWS, QUICK, ALL = 26, 30, 600
 
 # Settings that suit a small table; the name of a part alone where its defaults do.
 SETTINGS: dict[str, dict[str, list[str]]] = {

@@ -97,7 +97,7 @@ def test_depth_is_not_for_the_code_to_say() -> None:
     cells = Cells(counted(600, 40))
     shares = []
     for likelihood in ("poisson", Count()):
-        omics.fit(cells, n_components=2, likelihood=likelihood, random_state=0)
+        omics.fit(cells, n_components=2, likelihood=likelihood, random_state=0, max_epochs=60)
         depth = np.log(cells.X.sum(1) + 1)
         design = np.column_stack([cells.obsm["X_narrows"], np.ones(600)])
         left = depth - design @ np.linalg.lstsq(design, depth, rcond=None)[0]
@@ -107,7 +107,7 @@ def test_depth_is_not_for_the_code_to_say() -> None:
 
 def test_a_row_that_is_given_back_has_the_mean_total() -> None:
     cells = Cells(counted(400, 30))
-    model = omics.fit(cells, n_components=2, random_state=0)
+    model = omics.fit(cells, n_components=2, random_state=0, max_epochs=60)
     back = model.reconstruct(pd.DataFrame(cells.X.toarray(), columns=cells.var_names)).to_numpy()
     assert back.sum(1).std() < 0.2 * cells.X.sum(1).std()
 

@@ -205,10 +205,7 @@ class Spec(BaseEstimator):  # type: ignore[misc]
         return {
             name: cls
             for name, cls in Spec.members(axis).items()
-            if all(
-                setting.default is not setting.empty
-                for setting in inspect.signature(cls).parameters.values()
-            )
+            if _has_defaults(cls)  # type: ignore[arg-type]  # classes can be hashed
         }
 
     @staticmethod
@@ -255,6 +252,13 @@ def overrides(cls: type, formula: str, promise: str) -> bool:
         return next(i for i, base in enumerate(cls.__mro__) if name in vars(base))
 
     return depth(formula) < depth(promise)
+
+
+@functools.cache  # a signature takes longer than all else that a name is looked up with
+def _has_defaults(cls: type[Spec]) -> bool:
+    """Return whether a class can be made without any setting."""
+    settings = inspect.signature(cls).parameters.values()
+    return all(setting.default is not setting.empty for setting in settings)
 
 
 def _partless(axis: type[Spec], value: Any, parameter: str) -> str:

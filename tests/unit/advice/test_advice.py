@@ -358,7 +358,7 @@ def scattered(n_rows: int = 300) -> Any:
 
 
 @pytest.mark.parametrize(
-    ("X", "better"), [(blobs(), True), pytest.param(scattered(), False, marks=pytest.mark.slow)]
+    ("X", "better"), [(blobs(150), True), pytest.param(scattered(), False, marks=pytest.mark.slow)]
 )
 def test_held_out_rows_decide_whether_layers_for_images_are_advised(X: Any, better: bool) -> None:
     side = int(np.sqrt(X.shape[1]))
@@ -431,8 +431,10 @@ def test_what_is_found_in_cells_changes_no_setting() -> None:
 
 def test_the_rows_to_look_at_can_be_chosen() -> None:
     wide = related(600, 20_000, 1)
-    assert look(wide, {}).n_looked_at == 250
-    assert look(wide, {"max_rows": 300}).n_looked_at == 300
+    for max_rows, n_rows in ((None, 250), (300, 300)):
+        table = profile(wide, views=None, types=None, max_rows=max_rows, random_state=0)
+        assert table.n_looked_at == n_rows
+    assert look(related(), {"max_rows": 100}).n_looked_at == 100
 
 
 def test_the_size_asked_for_stays_and_is_judged() -> None:
@@ -634,7 +636,7 @@ def test_the_time_foreseen_counts_what_is_tried_first() -> None:
 
 def test_the_time_foreseen_is_that_of_the_pace_a_fit_would_have() -> None:
     for settings in ({}, {"init": "random"}, {"corruption": "masking"}, {"optimizer": "adam"}):
-        advice = advise(related(), n_components=2, **settings)
+        advice = advise(related(), n_components=2, quick=True, **settings)
         model = Autoencoder(2, random_state=0, **settings).fit(related())
         assert advice.about("time").details["epochs"] == model.n_iter_
 

@@ -44,7 +44,7 @@ def test_it_learns_waves_better_than_their_mean(unit: str) -> None:
         architecture=Recurrent("signal", unit=unit, hidden=(24,)),
         scaling=None,
         optimizer="adam",
-        max_epochs=40,
+        max_epochs=25,
     ).fit(X)
     error = np.nanmean((X - model.reconstruct(X)) ** 2)
     assert error < 0.5 * np.nanvar(X)

@@ -50,13 +50,13 @@ def a_classifier(**settings: Any) -> AutoencoderClassifier:
     [
         (
             AutoencoderClassifier(
-                Autoencoder(4, corruption=Masking(0.1), max_epochs=5), max_epochs=20
+                Autoencoder(4, corruption=Masking(0.1), max_epochs=2), max_epochs=20
             ),
             47,
         ),
         (
             AutoencoderRegressor(
-                Autoencoder(4, corruption=Masking(0.1), max_epochs=5), max_epochs=20
+                Autoencoder(4, corruption=Masking(0.1), max_epochs=2), max_epochs=20
             ),
             47,
         ),

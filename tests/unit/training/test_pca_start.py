@@ -420,7 +420,7 @@ def test_columns_of_all_types_begin_at_the_pca_of_what_the_network_sees() -> Non
         assert 0.7 < slope < 1.1  # less where a level is rare
 
 
-@pytest.mark.parametrize("n_components", [1, 3])
+@pytest.mark.parametrize("n_components", [3, pytest.param(1, marks=pytest.mark.slow)])
 def test_columns_of_all_types_are_not_learned_by_heart(n_components: int) -> None:
     frame, types = mixed()
     shuffled = frame.apply(lambda column: column.sample(frac=1, random_state=1).to_numpy())

@@ -83,8 +83,8 @@ def test_the_order_depends_on_seed_and_epoch_alone(folder: Writer, table_of: Dra
 def test_a_batch_has_the_same_rows_in_any_number_of_processes(
     size: int, per_group: int, folder: Writer, table_of: Drawn
 ) -> None:
-    source = open_source(folder(table_of(700), 250, per_group), memory=1 << 16)
-    source.memory = 700 * 6 * 4
+    source = open_source(folder(table_of(300), 110, per_group), memory=1 << 16)
+    source.memory = 300 * 6 * 4
     read: list[int] = []
     piece = source.piece
 
