@@ -53,9 +53,9 @@ bench: $(VENV)/.ready-bench  ## speed beside other libraries; ONLY="W1 W6", RUNS
 quality: $(VENV)/.ready-bench  ## time until a fit is as good as a plain loop; needs the shared digits
 	PYTHONPATH=benchmarks $(BIN)/python -m speed.quality $(RUNS:%=--runs %) $(THREADS:%=--threads %)
 
-tables: $(VENV)/.ready-tables  ## quality beside simple methods on many tables; ONLY=, TABLES=, SEEDS=, AGAIN=1
+tables: $(VENV)/.ready-tables  ## quality beside simple methods on many tables; ONLY=, TABLES=, SEEDS=, AGAIN=narrows
 	PYTHONPATH=benchmarks $(BIN)/python -m tables $(if $(ONLY),--only $(ONLY)) $(if $(TABLES),--tables \
-	    $(TABLES)) $(SEEDS:%=--seeds %) $(if $(AGAIN),--again)
+	    $(TABLES)) $(SEEDS:%=--seeds %) $(AGAIN:%=--again %)
 
 bench-omics: $(VENV)-omics/.ready-scvi  ## cells in batches, beside scanpy and scvi-tools
 	PYTHONPATH=benchmarks $(VENV)-omics/bin/python benchmarks/omics.py

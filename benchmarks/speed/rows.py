@@ -65,6 +65,7 @@ ROWS = (
     Row("transform, 200,000 x 50", "W4", 0.95, measure="transform"),
     Row("score_samples, 60,000 x 784", "W1", None, measure="score"),
     Row("score_samples, 200,000 x 50", "W4", None, measure="score"),
+    Row("impute, 200,000 x 50, a tenth missing", "W4", None, measure="impute"),
     Row(f"a new process: imports and fit, {WORKLOADS['W3'].text}", "W3", 1 / 1.15, measure="start"),
 )
 

@@ -2,7 +2,7 @@
 
 make tables                             all that is not in the journal yet, then the page
 make tables ONLY="imputation" TABLES="wdbc digits" SEEDS=1
-make tables AGAIN=1                     narrows' figures anew, the others' from the journal
+make tables AGAIN="narrows PCA"         these methods' figures anew, the others' from the journal
 """
 
 from __future__ import annotations
@@ -55,11 +55,10 @@ def main() -> None:
     parser.add_argument("--only", nargs="*", choices=TASKS, default=list(TASKS))
     parser.add_argument("--tables", nargs="*", default=[])
     parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--again", action="store_true")
+    parser.add_argument("--again", action="append", default=[], metavar="METHOD")
     parser.add_argument("--journal", type=Path, default=DOCS / "benchmarks" / "tables.jsonl")
     arguments = parser.parse_args()
-    again = ("narrows",) if arguments.again else ()
-    journal = Journal(arguments.journal, again)
+    journal = Journal(arguments.journal, tuple(arguments.again))
     for name in arguments.only:
         make, run = TASKS[name]
         for table_name, maker in make().items():

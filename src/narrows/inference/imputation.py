@@ -44,12 +44,17 @@ def impute(
     """Return X with its holes filled; see `Autoencoder.impute`."""
     rows = _dense(model, X)
     holes = np.isnan(rows)
-    answer = _answer(model, rows, method, return_std, n_draws, random_state)
+    asked = holes.any(1)  # other rows stay as they are
+    answer = _answer(model, rows[asked], method, return_std, n_draws, random_state)
     _warn(model, rows, holes)
-    filled = _filled(model, X, answer.values, holes)
+    values = rows.copy()
+    values[asked] = answer.values
+    filled = _filled(model, X, values, holes)
     if answer.spread is None:
         return filled
-    return filled, _as_numbers(Frame.of(X), np.where(holes, answer.spread, 0.0), X)
+    spread = np.zeros(rows.shape)
+    spread[asked] = np.where(holes[asked], answer.spread, 0.0)
+    return filled, _as_numbers(Frame.of(X), spread, X)
 
 
 def hidden_errors(model: FittedModel, X: TableLike, hidden: Matrix) -> Matrix:
@@ -147,10 +152,11 @@ def _stacked(
         answer = expectation.rows
         if method == "stack":
             by_network = torch.from_numpy(model.expected_inputs(own)).double()
-            if stack.codes is not None and decode is not None:
-                start = torch.from_numpy(model.encode(own))
-                by_mode = decode(stack.codes.mode(decode, start, inputs, observed))
-                by_network = by_network.where(in_whole_views, by_mode)
+            sought = (~observed & ~in_whole_views).any(1)
+            if stack.codes is not None and decode is not None and bool(sought.any()):
+                start = torch.from_numpy(model.encode(own[sought.numpy()]))
+                mode = stack.codes.mode(decode, start, inputs[sought], observed[sought])
+                by_network[sought] = by_network[sought].where(in_whole_views[sought], decode(mode))
             answer = stack.join(by_network, expectation.rows, in_whole_views)
         values[block] = model.scaling.decode(model.from_inputs(answer).numpy())
         if spread is not None:

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from narrows import Autoencoder, Dense, Modules
-from narrows.inference import calibration
+from narrows.inference import calibration, code_mode
 from narrows.inference.code_mode import CodeDistribution
 
 
@@ -24,6 +24,15 @@ def _linear(seed: int = 0) -> tuple[Tensor, CodeDistribution, Tensor, Tensor]:
     )
     rows = torch.from_numpy(rng.normal(size=(40, 10)))
     return loadings, codes, rows, torch.from_numpy(rng.random((40, 10)) > 0.4)
+
+
+def _cost(
+    codes: CodeDistribution, y: Tensor, decoded: Tensor, rows: Tensor, observed: Tensor
+) -> Tensor:
+    """Return minus twice the logarithm of how probable codes are, but for a constant."""
+    error = ((decoded - rows).square() / codes.noise).where(observed, 0.0).sum(1)
+    away = y - codes.mean
+    return error + ((away @ torch.linalg.inv(codes.covariance)) * away).sum(1)
 
 
 def test_of_a_linear_decoder_it_is_the_posterior_mean() -> None:
@@ -52,14 +61,31 @@ def test_no_code_is_less_probable_than_the_first_guess() -> None:
         return 3 * torch.sin(2 * y @ loadings)
 
     def cost(y: Tensor) -> Tensor:
-        error = ((decode(y) - rows).square() / codes.noise).where(observed, 0.0).sum(1)
-        away = y - codes.mean
-        return error + ((away @ torch.linalg.inv(codes.covariance)) * away).sum(1)
+        return _cost(codes, y, decode(y), rows, observed)
 
     start = torch.from_numpy(np.random.default_rng(2).normal(size=(40, 3)))
     mode = codes.mode(decode, start, rows, observed)
     assert (cost(mode) <= cost(start) + 1e-9).all()
     assert (cost(mode) < 0.8 * cost(start)).double().mean() > 0.7
+
+
+def test_what_is_near_its_mode_may_stop_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    loadings, codes, rows, observed = _linear()
+
+    def decode(y: Tensor) -> Tensor:
+        asked.append(len(y))
+        return torch.tanh(0.3 * y @ loadings)
+
+    asked: list[int] = []
+    early = codes.mode(decode, torch.zeros(40, 3), rows, observed)
+    n_early = sum(asked)
+    asked.clear()
+    with monkeypatch.context() as patch:
+        patch.setattr(code_mode, "NEAR", 0.0)
+        late = codes.mode(decode, torch.zeros(40, 3), rows, observed)
+    assert n_early < 0.9 * sum(asked)
+    costs = [_cost(codes, mode, decode(mode), rows, observed) for mode in (early, late)]
+    assert (costs[0] - costs[1]).max() < code_mode.NEAR
 
 
 def test_rows_do_not_depend_on_their_neighbours(monkeypatch: pytest.MonkeyPatch) -> None:

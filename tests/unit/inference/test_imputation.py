@@ -16,6 +16,7 @@ import narrows
 from narrows import Autoencoder, Convolutional, Recurrent, recipes
 from narrows.data.layout import Layout
 from narrows.errors import CompositionError, DataError, MissingWarning, ParameterError
+from narrows.inference import imputation
 from narrows.network.composition import Composition
 
 X = load_breast_cancer().data[:200]
@@ -142,6 +143,25 @@ def test_filling_is_better_than_the_mean_and_touches_nothing_else() -> None:
     error = (((filled - X[150:]) / scale)[hidden] ** 2).mean()
     by_mean = (((np.nanmean(train, axis=0) - X[150:]) / scale)[hidden] ** 2).mean()
     assert error < 0.5 * by_mean
+
+
+@pytest.mark.parametrize("method", ["stack", "network", "linear"])
+def test_rows_without_a_hole_are_not_asked(method: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    model = Autoencoder(3, max_epochs=2, random_state=0).fit(X)
+    rows = np.where(np.arange(len(X))[:, None] % 5 == 0, HOLES, X)
+    holed = np.isnan(rows).any(1)
+    asked, answer = [], imputation._answer
+
+    def asking(model: Any, rows: np.ndarray, *own: Any) -> Any:
+        asked.append(rows)
+        return answer(model, rows, *own)
+
+    monkeypatch.setattr(imputation, "_answer", asking)
+    filled = model.impute(rows, method=method)
+    np.testing.assert_array_equal(asked[0], rows[holed])
+    np.testing.assert_array_equal(filled[~holed], X[~holed])
+    np.testing.assert_allclose(filled[holed], model.impute(rows[holed], method=method), rtol=1e-9)
+    np.testing.assert_array_equal(model.impute(X, method=method), X)
 
 
 def test_a_hole_stays_a_hole_in_the_reconstruction() -> None:
