@@ -71,7 +71,8 @@ def main() -> None:
         if name == "codes":
             views.factors(arguments.seeds, journal)
     if arguments.journal.parent.name == "benchmarks":
-        page.write(journal, DOCS / "quality.md", DOCS / "pictures" / "tables.svg")
+        picture = DOCS / "pictures" / "tables.svg"
+        page.write(journal, DOCS / "quality.md", picture, arguments.only)
     for part in arguments.only:
         print("\n".join(["", *page.PARTS[part](journal)]))
 

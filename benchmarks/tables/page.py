@@ -164,10 +164,10 @@ PARTS = {
 }
 
 
-def write(journal: Journal, page: Path, picture: Path) -> None:
-    """Replace the tables between the page's marks by those of the journal."""
-    for name, part in PARTS.items():
-        replace_part(page, name, part(journal))
+def write(journal: Journal, page: Path, picture: Path, names: Iterable[str]) -> None:
+    """Replace the tables of some parts by those of the journal; others keep their machine."""
+    for name in names:
+        replace_part(page, name, PARTS[name](journal))
     draw(journal, picture)
 
 
