@@ -136,13 +136,17 @@ def start(name: str, workload: Workload) -> Found:
 
 def transform(name: str, workload: Workload) -> Found:
     """Time the encoder over the table: in blocks of 8,192 rows by hand, or by `transform`."""
-    encoded = lambda network, x: network.encoder(x)  # noqa: E731
-    return _applied(name, workload, workload.table(), "transform", encoded)
+    return _applied(
+        name, workload, workload.table(), "transform", lambda network, x: network.encoder(x)
+    )
 
 
 def score(name: str, workload: Workload) -> Found:
     """Time the errors of the rows: in blocks of 8,192 rows by hand, or by `score_samples`."""
-    errors = lambda network, x: (network(x) - x).square().mean(1)  # noqa: E731
+
+    def errors(network: Any, x: Any) -> Any:
+        return (network(x) - x).square().mean(1)
+
     return _applied(name, workload, workload.table(), "score_samples", errors)
 
 
@@ -150,7 +154,10 @@ def impute(name: str, workload: Workload) -> Found:
     """Time filling a tenth of the cells: by hand, with what the network says of means there."""
     X = workload.table().copy()
     X[np.random.default_rng(0).random(X.shape, dtype=np.float32) < HOLES] = np.nan
-    filled = lambda network, x: network(x.nan_to_num()).where(x.isnan(), x)  # noqa: E731
+
+    def filled(network: Any, x: Any) -> Any:
+        return network(x.nan_to_num()).where(x.isnan(), x)
+
     return _applied(name, workload, X, "impute", filled)
 
 
