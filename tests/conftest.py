@@ -29,7 +29,7 @@ from narrows.core.group import Group
 
 ROOT = Path(__file__).parents[1]
 # What processes run, and a test imports; what needs a package that make fuzz installs.
-collect_ignore = ["integration/fit_together.py", "faults/guided.py"]
+collect_ignore = ["integration/fit_and_go_on.py", "integration/fit_together.py", "faults/guided.py"]
 
 # A failure must be the same for everybody; a slow machine is no failure.
 hypothesis.settings.register_profile("narrows", deadline=None, derandomize=True, print_blob=True)

@@ -104,10 +104,10 @@ def test_copies_can_be_differentiated_and_are_not_pickled() -> None:
 def test_equations_of_holes_are_kept_within_a_bound(
     kind: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from narrows.inference import normal
+    from narrows.inference.covariance import MOST_DIRECT
 
     rng = np.random.default_rng(0)
-    n_columns = 6 if kind == "linear" else normal.MOST_DIRECT + 12
+    n_columns = 6 if kind == "linear" else MOST_DIRECT + 12
     X = rng.normal(size=(400, 3)) @ rng.normal(size=(3, n_columns)) + rng.normal(
         size=(400, n_columns)
     )

@@ -10,7 +10,6 @@ import shutil
 import signal
 import socket
 import subprocess
-import sys
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator
@@ -21,6 +20,8 @@ import numpy as np
 import pyarrow as pa
 import pytest
 from pyarrow import parquet
+
+from forked import Script
 
 pytestmark = pytest.mark.promise(id="R5")
 
@@ -46,10 +47,9 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def _environment(rank: int, size: int, port: int) -> dict[str, str]:
+def _variables(rank: int, size: int, port: int, address: str = "127.0.0.1") -> dict[str, str]:
     own = {"RANK": rank, "LOCAL_RANK": rank, "WORLD_SIZE": size, "MASTER_PORT": port}
-    variables = {name: str(value) for name, value in own.items()}
-    return {**os.environ, **variables, "MASTER_ADDR": "127.0.0.1", "OMP_NUM_THREADS": "1"}
+    return {name: str(value) for name, value in own.items()} | {"MASTER_ADDR": address}
 
 
 def _free_port() -> int:
@@ -59,24 +59,15 @@ def _free_port() -> int:
         return port
 
 
-def _started(size: int, *arguments: str, **variables: str) -> list[subprocess.Popen[str]]:
+def _started(size: int, *arguments: str, **variables: str) -> list[Script]:
     port = _free_port()
-    return [
-        subprocess.Popen(
-            [sys.executable, *arguments],
-            env={**_environment(rank, size, port), **variables},
-            text=True,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-        )
-        for rank in range(size)
-    ]
+    return [Script(*arguments, **_variables(rank, size, port), **variables) for rank in range(size)]
 
 
-def _ended(processes: list[subprocess.Popen[str]]) -> list[tuple[int, str]]:
+def _ended(processes: list[Script]) -> list[tuple[int, str]]:
     """Return the exit codes and what was printed; nothing is left behind."""
     try:
-        outputs = [process.communicate(timeout=PATIENCE)[0] for process in processes]
+        outputs = [process.communicate(timeout=PATIENCE) for process in processes]
     finally:
         for process in processes:
             process.kill()
@@ -156,7 +147,7 @@ def _check_rows(folder: Path, n_epochs: int) -> None:
     assert len(epochs[0]) > 2000
 
 
-def _killed(processes: list[subprocess.Popen[str]], chance: random.Random, after: float) -> None:
+def _killed(processes: list[Script], chance: random.Random, after: float) -> None:
     """Kill one at a random moment; the others end by themselves, as nobody answers."""
     time.sleep(after)
     chance.choice(processes).kill()
@@ -267,20 +258,15 @@ class Cable:
         for end in self.ends:
             self._run("netns", "del", end)
 
-    def started(self, *arguments: str, **variables: str) -> list[subprocess.Popen[str]]:
+    def started(self, *arguments: str, **variables: str) -> list[Script]:
         """Start a process at each end."""
         return [
-            subprocess.Popen(
-                ["ip", "netns", "exec", end, sys.executable, *arguments],
-                env={
-                    **_environment(rank, len(self.ends), 29500),
-                    "MASTER_ADDR": "10.213.77.1",
-                    "GLOO_SOCKET_IFNAME": end,
-                    **variables,
-                },
-                text=True,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.STDOUT,
+            Script(
+                *arguments,
+                **_variables(rank, len(self.ends), 29500, "10.213.77.1"),
+                **variables,
+                GLOO_SOCKET_IFNAME=end,
+                network=f"/run/netns/{end}",
             )
             for rank, end in enumerate(self.ends)
         ]

@@ -5,18 +5,18 @@ from __future__ import annotations
 import json
 import os
 import signal
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import fit_and_go_on
 import numpy as np
 import pyarrow as pa
 import pytest
 
 import narrows
+from forked import Script
 from narrows import (
     LBFGS,
     SGD,
@@ -307,52 +307,11 @@ def test_a_signal_keeps_what_was_learned(
     assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
 
 
-COMMAND = """
-import hashlib, sys, warnings
-from sklearn.datasets import load_digits
-from narrows import Autoencoder, Checkpoint, Decomposition, open_source, recipes
-warnings.simplefilter("ignore")
-folder, kind, epochs = sys.argv[1], sys.argv[2], int(sys.argv[3])
-settings = {"max_epochs": epochs, "random_state": 0}
-models = {
-    "basic": recipes.basic,
-    "tied": recipes.tied,
-    "stacked": lambda k, **own: recipes.stacked(k, hidden=(16,), **own),
-    "sparse": recipes.sparse,
-    "contractive": recipes.contractive,
-    "denoising": recipes.denoising,
-    "robust": lambda k, **own: Autoencoder(k, schedule=Decomposition(), **own),
-    "convolutional": lambda k, **own: recipes.convolutional(k, channels=(4,), **own),
-    "lstm": lambda k, **own: recipes.lstm(k, hidden=(8,), **own),
-    "adversarial": recipes.adversarial,
-    "variational": recipes.variational,
-    "a source": lambda k, **own: recipes.stacked(k, hidden=(16,), **own),
-}
-shapes = {"convolutional": (1, 8, 8), "lstm": (8, 8)}
-if kind in shapes:
-    settings["input_shape"] = shapes[kind]
-rows = load_digits().data[:600].astype("float32")
-if kind == "a source":
-    rows = open_source(rows, memory="80KiB")
-model = models[kind](3, **settings)
-model.fit(rows, checkpoint=Checkpoint(folder, every="0.02s"))
-digest = hashlib.sha256()
-for name, values in model.network_.state_dict().items():
-    digest.update(values.numpy().tobytes())
-print(digest.hexdigest())
-"""
-# Epochs that take some seconds.
-EPOCHS = {"stacked": 400, "robust": 1000, "convolutional": 40, "lstm": 12, "adversarial": 40}
-EPOCHS |= {"contractive": 80, "a source": 30}
 N_KILLS = 10
 
 
-def _started(folder: Path, kind: str) -> subprocess.Popen[str]:
-    environment = {**os.environ, "PYTHONPATH": str(Path(narrows.__file__).parents[1])}
-    environment["OMP_NUM_THREADS"] = "1"
-    command = [sys.executable, "-c", COMMAND, str(folder), kind, str(EPOCHS.get(kind, 120))]
-    pipe = subprocess.PIPE
-    return subprocess.Popen(command, env=environment, stdout=pipe, stderr=pipe, text=True)
+def _started(folder: Path, kind: str) -> Script:
+    return Script(fit_and_go_on.__file__, str(folder), kind)
 
 
 def _killed_at_random(folder: Path, kind: str, chance: np.random.Generator) -> Iterator[int]:
@@ -360,11 +319,10 @@ def _killed_at_random(folder: Path, kind: str, chance: np.random.Generator) -> I
     for death in range(N_KILLS):
         process = _started(folder, kind)
         before = set(folder.glob("ck-*"))
-        while process.poll() is None and not set(folder.glob("ck-*")) - before:
+        while process.returncode is None and not set(folder.glob("ck-*")) - before:
             time.sleep(0.01)
         time.sleep(float(chance.uniform(0, 0.2)))
-        if process.poll() is None:
-            process.send_signal([signal.SIGKILL, signal.SIGTERM, signal.SIGINT][death % 3])
+        process.send_signal([signal.SIGKILL, signal.SIGTERM, signal.SIGINT][death % 3])
         process.communicate()
         if list(folder.glob("run-*")) and process.returncode == 0:
             return
@@ -372,21 +330,14 @@ def _killed_at_random(folder: Path, kind: str, chance: np.random.Generator) -> I
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    "kind",
-    [
-        *("basic", "tied", "stacked", "sparse", "contractive", "denoising", "robust"),
-        *("convolutional", "lstm", "adversarial", "variational", "a source"),
-    ],
-)
+@pytest.mark.parametrize("kind", fit_and_go_on.MODELS)
 def test_ten_kills_of_every_kind_change_no_bit(kind: str, tmp_path: Path) -> None:
-    whole, error = _started(tmp_path / "whole", kind).communicate()
-    assert whole, error
+    whole = _started(tmp_path / "whole", kind).communicate()
+    assert len(whole.split()) == 1, whole
     chance, deaths, fits = np.random.default_rng(len(kind)), 0, 0
     while deaths < N_KILLS:
         folder = tmp_path / f"cut {fits}"
         killed = sum(1 for _ in _killed_at_random(folder, kind, chance))
-        again, error = _started(folder, kind).communicate()
-        assert again == whole, error
+        assert _started(folder, kind).communicate() == whole
         deaths, fits = deaths + killed, fits + 1
         assert deaths >= 2 * fits, "the fits end before they can be killed"

@@ -11,7 +11,7 @@ import scipy.sparse
 from numpy.typing import NDArray
 
 from narrows.core.types import Matrix
-from narrows.data.column_statistics import Moments, Rows, dense, extremes, standard
+from narrows.data.column_statistics import Moments, Rows, dense
 
 FEWEST = 8  # columns that may be called alike by their bounds: of fewer it may be chance
 ALIKE, ATTAINED = 0.9, 0.5  # share of columns that have the one bound in common, and the other
@@ -50,9 +50,8 @@ class Unit(NamedTuple):
 
 def automatic(
     X: Rows,
-    sample_weight: Matrix | None,
     units: Sequence[Unit],
-    moments: Moments | None = None,
+    moments: Moments,
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], list[str]]:
     """Return center and scale of each column, and which rule gave them.
 
@@ -64,19 +63,13 @@ def automatic(
     ----------
     X : ndarray or CSR array of shape (n_samples, n_features)
         Rows; NaN is left out.
-    sample_weight : ndarray of shape (n_samples,) or None
-        Positive weights of the rows.
     units : sequence of Unit
         What may belong together.
-    moments : Moments, optional
-        Of the table that X is a sample of.
+    moments : Moments
+        Of the rows, or of the table that X is a sample of.
     """
-    if moments is None:
-        center, scale = standard(X, sample_weight)
-        low, high = extremes(X)
-    else:
-        center, scale = moments.standard
-        low, high = moments.low, moments.high
+    center, scale = moments.standard
+    low, high = moments.low, moments.high
     rules = np.full(len(center), STANDARD, dtype=object)
     for unit in units:
         columns = np.asarray(unit.columns, dtype=int)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Self
@@ -9,7 +10,7 @@ from typing import Any, Self
 import numpy as np
 import scipy.sparse
 from numpy.typing import NDArray
-from sklearn.preprocessing import MinMaxScaler, RobustScaler, StandardScaler
+from sklearn.preprocessing import RobustScaler
 
 from narrows.core.types import Matrix
 
@@ -18,6 +19,8 @@ Rows = Any  # a float ndarray or CSR array of shape (n_samples, n_features)
 Statistics = tuple[NDArray[np.float64], NDArray[np.float64]]
 
 BLOCK_CELLS = 1 << 22  # cells handled at a time, so that temporaries stay near 32 MB
+MOMENT_CELLS = 1 << 16  # where they are gone through several times, to stay in the cache; ...
+FEWEST_ROWS = 32  # ... of rows that are wide, so many, as merging them takes time, too
 
 
 def blocks(
@@ -39,27 +42,7 @@ def dense(rows: Rows) -> Matrix:
     return array
 
 
-def _running(scaler: Any, X: Rows, sample_weight: Matrix | None) -> Any:
-    for block in blocks(*X.shape):
-        rows = dense(X[block]).astype(np.float64, copy=False)
-        weight = {} if sample_weight is None else {"sample_weight": sample_weight[block]}
-        scaler.partial_fit(rows, **weight)
-    return scaler
-
-
-def standard(X: Rows, sample_weight: Matrix | None) -> Statistics:
-    """Return the weighted mean and standard deviation of each column, 1 where it is constant."""
-    scaler = _running(StandardScaler(), X, sample_weight)
-    return scaler.mean_, scaler.scale_
-
-
-def minmax(X: Rows, sample_weight: Matrix | None) -> Statistics:
-    """Return the smallest value and the range of each column."""
-    scaler = _running(MinMaxScaler(), X, None)
-    return scaler.data_min_, 1 / scaler.scale_
-
-
-def robust(X: Rows, sample_weight: Matrix | None) -> Statistics:
+def robust(X: Rows) -> Statistics:
     """Return the median and the interquartile range of each column."""
     columns = X.tocsc() if scipy.sparse.issparse(X) else X
     centers, scales = [], []
@@ -70,33 +53,11 @@ def robust(X: Rows, sample_weight: Matrix | None) -> Statistics:
     return np.concatenate(centers), np.concatenate(scales)
 
 
-def extremes(X: Rows) -> Statistics:
-    """Return the smallest and the largest value of each column; NaN where there is none."""
-    scaler = _running(MinMaxScaler(), X, None)
-    return scaler.data_min_, scaler.data_max_
-
-
-def mean_of_columns(X: Rows, sample_weight: Matrix | None) -> NDArray[np.float64]:
-    """Return the weighted mean of each column's measured cells."""
-    if scipy.sparse.issparse(X):
-        weight = np.ones(X.shape[0]) if sample_weight is None else sample_weight
-        total: NDArray[np.float64] = np.asarray(weight @ X, dtype=np.float64)
-        return total / float(weight.sum())
-    mean: NDArray[np.float64] = _running(StandardScaler(with_std=False), X, sample_weight).mean_
-    return mean
-
-
-def missing_shares(X: Rows) -> NDArray[np.float64] | None:
-    """Return the share of each column that was not measured; None if every cell was."""
-    if scipy.sparse.issparse(X):
-        return None
-    counts = np.zeros(X.shape[1])
-    for block in blocks(*X.shape):
-        with np.errstate(over="ignore", invalid="ignore"):
-            clean = not np.isnan(X[block].sum())  # the sum is NaN for opposite infinities too
-        if not clean:
-            counts += np.isnan(X[block]).sum(0)
-    return counts / len(X) if counts.any() else None
+def sparse_mean(X: Rows, sample_weight: Matrix | None) -> NDArray[np.float64]:
+    """Return the weighted mean of each column of a sparse table."""
+    weight = np.ones(X.shape[0]) if sample_weight is None else sample_weight
+    total: NDArray[np.float64] = np.asarray(weight @ X, dtype=np.float64)
+    return total / float(weight.sum())
 
 
 @dataclass(frozen=True, eq=False)
@@ -131,9 +92,13 @@ class Moments:
     def of(cls, rows: Matrix, weight: Matrix | None = None) -> Self:
         """Return those of rows in memory, NaN where a cell was not measured."""
         x = rows.astype(np.float64, copy=False)
+        weights = np.ones((len(x), 1)) if weight is None else weight[:, None].astype(np.float64)
+        total = (x if weight is None else weights * x).sum(0)
+        if len(x) and np.isfinite(total).all():
+            count = float(weights.sum())
+            return cls._of_complete(x, None if weight is None else weights, count, total / count)
         measured = ~np.isnan(x)
         complete = bool(measured.all())
-        weights = np.ones((len(x), 1)) if weight is None else weight[:, None].astype(np.float64)
         counted = np.broadcast_to(weights, x.shape) if complete else weights * measured
         values = x if complete else np.where(measured, x, 0.0)
         count = counted.sum(0)
@@ -150,12 +115,43 @@ class Moments:
             (~measured).sum(0) * 1.0,
         )
 
-    def merged(self, other: Moments) -> Moments:
+    @classmethod
+    def _of_complete(
+        cls, x: Matrix, weights: Matrix | None, count: float, mean: NDArray[np.float64]
+    ) -> Self:
+        apart = np.subtract(x, mean)
+        np.square(apart, out=apart)
+        if weights is not None:
+            apart *= weights
+        n_columns = x.shape[1]
+        return cls(
+            len(x),
+            np.full(n_columns, count),
+            mean,
+            apart.sum(0),
+            x.min(0),
+            x.max(0),
+            np.zeros(n_columns),
+        )
+
+    @classmethod
+    def of_table(cls, X: Rows, weight: Matrix | None = None) -> Self:
+        """Return those of a table of any size, sparse or not, block by block."""
+        n_rows, n_columns = X.shape
+        cells = min(max(MOMENT_CELLS, FEWEST_ROWS * n_columns), BLOCK_CELLS)
+        parts = (
+            cls.of(dense(X[block]), None if weight is None else weight[block])
+            for block in blocks(max(1, n_rows), n_columns, cells)
+        )
+        with np.errstate(over="ignore", invalid="ignore"):  # what is too large is said later
+            return functools.reduce(cls.merged, parts)
+
+    def merged(self, other: Self) -> Self:
         """Return those of both."""
         count = self.count + other.count
         share = other.count / np.maximum(count, np.finfo(float).tiny)
         apart = other.mean - self.mean
-        return Moments(
+        return type(self)(
             self.n_rows + other.n_rows,
             count,
             self.mean + share * apart,
@@ -172,7 +168,8 @@ class Moments:
             variance = self.squares / self.count
         n = self.n_rows
         bound = n * EPSILON * variance + np.square(n * self.mean * EPSILON)
-        return self.mean.copy(), np.where(variance <= bound, 1.0, np.sqrt(variance))
+        mean = np.where(self.low == self.high, self.low, self.mean)  # without rounding
+        return mean, np.where(variance <= bound, 1.0, np.sqrt(variance))
 
     @property
     def minmax(self) -> Statistics:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
+import scipy.sparse
 import torch
 from numpy.typing import NDArray
 
@@ -18,13 +19,9 @@ from narrows.data.column import Column
 from narrows.data.column_statistics import (
     Moments,
     Rows,
-    Statistics,
     dense,
-    mean_of_columns,
-    minmax,
-    missing_shares,
     robust,
-    standard,
+    sparse_mean,
 )
 from narrows.errors import DataError
 
@@ -34,11 +31,7 @@ def log_columns(columns: Sequence[Column]) -> tuple[int, ...]:
     return tuple(i for i, column in enumerate(columns) if column.type.is_log)
 
 
-SCALINGS: dict[str, Callable[[Rows, Matrix | None], Statistics]] = {
-    "standard": standard,
-    "minmax": minmax,
-    "robust": robust,
-}
+SCALINGS = ("auto", "standard", "minmax", "robust", "none")
 
 
 @dataclass(frozen=True)
@@ -118,27 +111,27 @@ class Scaling:
         DataError
             If the values of a column are too large for its spread to be a number.
         """
-        missing = missing_shares(X) if moments is None else moments.missing_shares
-        if scaling is None or scaling == "none":
-            rules = ("none",) * X.shape[1]
-            fitted = cls(missing=missing, rules=rules)
-            if columns:
-                fitted = cls(np.zeros(X.shape[1]), np.ones(X.shape[1]), missing, rules=rules)
-            return fitted._typed(columns)._with_fill(X, sample_weight, columns, moments)
-        checks.choice("scaling", scaling, ["auto", *SCALINGS, "none"])
+        as_they_are = scaling is None or scaling == "none"
+        if not as_they_are:
+            checks.choice("scaling", scaling, SCALINGS)
+        if moments is None and not (as_they_are and scipy.sparse.issparse(X)):
+            moments = Moments.of_table(X, sample_weight)
+        missing = None if moments is None else moments.missing_shares
+        if scaling is None or moments is None or as_they_are:
+            mean = sparse_mean(X, sample_weight) if moments is None else moments.mean
+            return cls._as_they_are(mean, missing, columns)
         rules = [scaling] * X.shape[1]
         with warnings.catch_warnings(), np.errstate(over="ignore", invalid="ignore"):
             # Overflow is reported below, with the column that caused it.
             warnings.simplefilter("ignore", RuntimeWarning)
             if scaling == "auto":
                 plain = [i for i in range(X.shape[1]) if not columns or columns[i].type.is_plain]
-                center, scale, rules = automatic(
-                    X, sample_weight, [Unit(plain)] if units is None else units, moments
-                )
-            elif moments is not None and scaling != "robust":
-                center, scale = getattr(moments, scaling)
+                units = [Unit(plain)] if units is None else units
+                center, scale, rules = automatic(X, units, moments)
+            elif scaling == "robust":
+                center, scale = robust(X)
             else:
-                center, scale = SCALINGS[scaling](X, sample_weight)
+                center, scale = getattr(moments, scaling)
         if missing is not None:
             center[missing == 1], scale[missing == 1] = 0.0, 1.0
         largest = np.finfo(np.float32).max / 4  # what training in float32 can subtract
@@ -151,19 +144,25 @@ class Scaling:
         center, scale = center.astype(np.float64), scale.astype(np.float64)
         fitted = cls(center, scale, missing, rules=tuple(rules))._typed(columns)
         means_are_zero = scaling in ("auto", "standard")
-        return fitted if means_are_zero else fitted._with_fill(X, sample_weight, columns, moments)
+        return fitted if means_are_zero else fitted._with_fill(moments.mean, columns)
 
-    def _with_fill(
-        self,
-        X: Rows,
-        sample_weight: Matrix | None,
+    @classmethod
+    def _as_they_are(
+        cls,
+        mean: NDArray[np.float64],
+        missing: NDArray[np.float64] | None,
         columns: Sequence[Column],
-        moments: Moments | None,
     ) -> Scaling:
+        """Return what scales no column, but those whose types want it."""
+        rules = ("none",) * len(mean)
+        fitted = cls(missing=missing, rules=rules)
+        if columns:
+            fitted = cls(np.zeros(len(mean)), np.ones(len(mean)), missing, rules=rules)
+        return fitted._typed(columns)._with_fill(mean, columns)
+
+    def _with_fill(self, mean: NDArray[np.float64], columns: Sequence[Column]) -> Scaling:
         """Return the encoding with the mean of each column of numbers as its fill."""
-        with warnings.catch_warnings(), np.errstate(over="ignore", invalid="ignore"):
-            warnings.simplefilter("ignore", RuntimeWarning)  # training says what is too large
-            mean = mean_of_columns(X, sample_weight) if moments is None else moments.mean.copy()
+        with np.errstate(over="ignore", invalid="ignore"):  # training says what is too large
             if self.center is not None and self.scale is not None:
                 mean = (mean - self.center) / self.scale
         mean = np.nan_to_num(mean, posinf=0.0, neginf=0.0)  # of columns that were never measured

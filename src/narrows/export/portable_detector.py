@@ -9,8 +9,8 @@ from torch import Tensor
 
 from narrows.errors import CompositionError
 from narrows.export.portable import Portable
+from narrows.inference.covariance import FullCovariance
 from narrows.inference.fitted_model import FittedModel
-from narrows.inference.normal import FullCovariance
 from narrows.inference.strangeness import Student
 from narrows.network.input_layer import InputLayer
 

@@ -11,10 +11,12 @@ from torch import Tensor
 
 from narrows.data.layout import Layout
 from narrows.data.table import Batch, DenseTable, Table, revealed
-from narrows.inference import code_mode, normal
+from narrows.inference import code_mode
 from narrows.inference.code_mode import CodeDistribution
+from narrows.inference.covariance import MOST_DIRECT
 from narrows.inference.fitted_model import FittedModel
-from narrows.inference.normal import NormalDistribution
+from narrows.inference.moments import MOST_COLUMNS, Moments, moments, most_maximised, pooled
+from narrows.inference.normal import NormalDistribution, best_share
 from narrows.inference.stack import Stack, fitted_factors, fitted_weights
 from narrows.network.input_layer import as_inputs
 from narrows.training.trainer import Trial
@@ -64,9 +66,27 @@ class _Sample(NamedTuple):
         weight = None if self.weight is None else self.weight[chosen]
         return _Sample(self.inputs[chosen], self.observed[chosen], weight)
 
-    def moments(self, start: normal.Moments | None = None) -> normal.Moments:
+    def moments(self, start: Moments | None = None) -> Moments:
         """Return mean and covariance, found from others that are near where there are holes."""
-        return normal.moments(self.inputs, self.observed, self.weight, start)
+        return moments(self.inputs, self.observed, self.weight, start)
+
+    def moments_beside(self, some: Tensor, own: Moments) -> Moments:
+        """Return mean and covariance of all rows, where those of some are at hand."""
+        if self._say_as_much(some):
+            return own
+        if not bool(self.observed.all()) or self.inputs.shape[1] > MOST_COLUMNS:
+            return self.moments(own)
+        weight = torch.ones(len(some)) if self.weight is None else self.weight
+        share = float(weight[some].double().sum() / weight.double().sum())
+        return pooled(own, self.some(~some).moments(), share)
+
+    def _say_as_much(self, some: Tensor) -> bool:
+        """Return whether no more would be learned of all rows than was of some."""
+        if bool(self.observed.all()):
+            return bool(some.all())
+        n_some = int(some.sum())
+        enough = most_maximised(self.observed.shape[1])
+        return n_some >= 0.9 * len(some) and n_some >= enough
 
 
 def calibrated(
@@ -100,26 +120,22 @@ def calibrated(
     if not bool(torch.isfinite(torch.linalg.vector_norm(sample.inputs))):
         return None
     tried = [trial for trial in trials if len(trial.held_out)]
-    held_out = bool(tried)
+    share, of_all = (None, None) if tried else _share_apart(sample, model, generator)
     tried = tried or [Trial(model.network, torch.arange(table.n_rows))]
-    share, start = (None, None) if held_out else _share_apart(sample, model, generator)
     fewer = 1.0
-    rest = torch.ones_like(rows) > 0
     scattered: list[_Judged] = []
     by_mode: list[_Judged] = []
     n_sought = _most_sought(model) // len(tried)
     by_view: list[_Judged] = []
-    for trial in tried:
-        rest = ~torch.isin(rows, trial.held_out) if held_out else rest
-        start = sample.some(rest).moments(start)
+    for trial, rest, estimate in _others(sample, rows, tried, of_all):
         taken = _evenly(trial.held_out, _most_judged(model.n_outputs) // len(tried))
         batch = table.take(taken)
         x, measured = _inputs(model, batch)
         hidden = _hidden(model.layout, measured, generator)
         if share is None:
-            share = normal.best_share(start, x, measured, hidden)
+            share = best_share(estimate, x, measured, hidden)
             fewer = float(rest.double().mean())  # what all rows say is to be trusted the more
-        by_normal = NormalDistribution(start[0], start[1].shrunk(share))
+        by_normal = NormalDistribution(estimate[0], estimate[1].shrunk(share))
         judge = _Judge(model, trial.network, by_normal, batch, table.fill)
         scattered.append(judge(hidden))
         if n_sought >= LEAST_SOUGHT:
@@ -127,9 +143,7 @@ def calibrated(
             by_mode.append(judge.by_mode(codes, hidden, scattered[-1], n_sought))
         by_view += [judge(view) for view in _views(model.layout, hidden)]
     assert share is not None
-    assert start is not None
-    same = len(tried) == 1 and _says_as_much(rest, sample.observed)
-    mean, covariance = start if same else sample.moments(start)
+    mean, covariance = sample.moments_beside(rest, estimate)
     final = NormalDistribution(mean, covariance.shrunk(share * fewer)).rounded()
     if not bool(torch.isfinite(final.covariance.variances()).all()):
         return None
@@ -148,10 +162,27 @@ def calibrated(
     )
 
 
+def _others(
+    sample: _Sample, rows: Tensor, trials: Sequence[Trial], of_all: Moments | None
+) -> Iterator[tuple[Trial, Tensor, Moments]]:
+    """Yield each trial, which rows it has not held out, and the moments of these.
+
+    Or of all, where they are at hand, as no row is held out.
+    """
+    if of_all is not None:
+        yield trials[0], torch.ones_like(rows) > 0, of_all
+        return
+    start = None
+    for trial in trials:
+        rest = ~torch.isin(rows, trial.held_out)
+        start = sample.some(rest).moments(start)
+        yield trial, rest, start
+
+
 def _share_apart(
     sample: _Sample, model: FittedModel, generator: torch.Generator
-) -> tuple[float, normal.Moments]:
-    """Return how much to shrink, by some of the rows of fit, and the moments of the others.
+) -> tuple[float, Moments]:
+    """Return how much to shrink, by some of the rows of fit, and the moments of all.
 
     Judged by rows that it was learned from, the less a covariance is shrunk the better it seems.
     """
@@ -159,15 +190,8 @@ def _share_apart(
     learned = sample.some(~apart).moments()
     judged = sample.some(_evenly(apart.nonzero()[:, 0], _most_judged(model.n_outputs)))
     hidden = _hidden(model.layout, judged.observed, generator)
-    return normal.best_share(learned, judged.inputs, judged.observed, hidden), learned
-
-
-def _says_as_much(some: Tensor, observed: Tensor) -> bool:
-    """Return whether no more would be learned of all rows than was of some."""
-    if bool(observed.all()):
-        return bool(some.all())
-    n_some = int(some.sum())
-    return n_some >= 0.9 * len(some) and n_some >= normal.most_maximised(observed.shape[1])
+    share = best_share(learned, judged.inputs, judged.observed, hidden)
+    return share, sample.moments_beside(~apart, learned)
 
 
 def _gains(
@@ -294,7 +318,7 @@ def _hidden(layout: Layout, observed: Tensor, generator: torch.Generator) -> Ten
     """Return which cells to hide: as large a share of all as is missing; all inputs of a column."""
     missing = 1 - float(observed.double().mean())
     shape = len(observed), layout.n_features
-    if not missing and layout.n_features > normal.MOST_DIRECT:
+    if not missing and layout.n_features > MOST_DIRECT:
         drawn = _parted(*shape, generator)
     else:
         share = min(max(missing, BOUNDS[0]), BOUNDS[1]) if missing else HIDDEN

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from narrows.inference.normal import NormalDistribution, moments
+from narrows.inference.moments import moments
+from narrows.inference.normal import NormalDistribution
 
 FREEDOM = 4.0  # degrees of freedom: as far as usual, a row counts half
 ROUNDS, CLOSE = 30, 1e-4  # of expectation-maximisation, and the change of the weights that ends it

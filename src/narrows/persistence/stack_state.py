@@ -9,13 +9,9 @@ from narrows.core import checks
 from narrows.core.types import Json, Named
 from narrows.errors import CorruptFileError
 from narrows.inference.code_mode import CodeDistribution
-from narrows.inference.normal import (
-    MOST_COLUMNS,
-    Covariance,
-    FactorCovariance,
-    FullCovariance,
-    NormalDistribution,
-)
+from narrows.inference.covariance import Covariance, FactorCovariance, FullCovariance
+from narrows.inference.moments import MOST_COLUMNS
+from narrows.inference.normal import NormalDistribution
 from narrows.inference.stack import Stack
 from narrows.persistence import files
 

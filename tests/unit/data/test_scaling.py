@@ -10,7 +10,7 @@ from scipy import sparse
 from sklearn.preprocessing import MinMaxScaler, RobustScaler, StandardScaler
 
 from narrows.data import column_statistics
-from narrows.data.column_statistics import blocks, mean_of_columns
+from narrows.data.column_statistics import Moments, blocks
 from narrows.data.scaling import Scaling
 from narrows.errors import DataError, ParameterError
 
@@ -20,6 +20,8 @@ SCALERS = {"standard": StandardScaler, "minmax": MinMaxScaler, "robust": RobustS
 @pytest.fixture
 def small_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(column_statistics, "BLOCK_CELLS", 700)
+    monkeypatch.setattr(column_statistics, "MOMENT_CELLS", 700)
+    monkeypatch.setattr(column_statistics, "FEWEST_ROWS", 3)
 
 
 @pytest.mark.usefixtures("small_blocks")
@@ -127,7 +129,7 @@ def test_large_tables_are_scaled_to_the_same_bits_as_row_by_row(dtype: Any, layo
 
 
 @pytest.mark.usefixtures("small_blocks")
-@pytest.mark.filterwarnings("ignore:invalid value:RuntimeWarning")  # of a column of holes alone
+@pytest.mark.filterwarnings("ignore:All-NaN:RuntimeWarning")  # of a column of holes alone
 @pytest.mark.parametrize("weighted", [False, True])
 def test_means_are_of_what_was_measured(weighted: bool) -> None:
     generator = np.random.default_rng(0)
@@ -136,7 +138,13 @@ def test_means_are_of_what_was_measured(weighted: bool) -> None:
     X[:150] = np.nan_to_num(X[:150])  # blocks with holes, and without
     X[:, 4] = np.nan
     weight = generator.uniform(0.5, 2, 300) if weighted else np.ones(300)
-    expected = [np.average(x[~np.isnan(x)], weights=weight[~np.isnan(x)]) for x in X.T[:4]]
+    columns = [(x[~np.isnan(x)], weight[~np.isnan(x)]) for x in X.T[:4]]
+    expected = [np.average(x, weights=own) for x, own in columns]
+    squares = [np.cov(x, ddof=0, aweights=own) * own.sum() for x, own in columns]
     for rows in (X, X.astype(np.float32)):
-        found = mean_of_columns(rows, weight if weighted else None)
-        np.testing.assert_allclose(found, [*expected, np.nan], rtol=1e-6)
+        found = Moments.of_table(rows, weight if weighted else None)
+        np.testing.assert_allclose(found.mean, [*expected, 0], rtol=1e-6)
+        np.testing.assert_allclose(found.squares, [*squares, 0], rtol=1e-6)
+        np.testing.assert_allclose(found.low, np.nanmin(rows, axis=0))
+        np.testing.assert_allclose(found.high, np.nanmax(rows, axis=0))
+        np.testing.assert_array_equal(found.missing, np.isnan(X).sum(0))

@@ -1,22 +1,17 @@
-"""The normal distribution of columns: known conditionals, holes, many columns."""
+"""The normal distribution of columns: its rows expected, its shrinkage, many columns."""
 
 from __future__ import annotations
-
-from typing import Any
 
 import numpy as np
 import pytest
 import torch
 from torch import Tensor
 
+from narrows.inference import moments as learning
 from narrows.inference import normal
-from narrows.inference.normal import (
-    FactorCovariance,
-    FullCovariance,
-    NormalDistribution,
-    best_share,
-    moments,
-)
+from narrows.inference.covariance import FactorCovariance
+from narrows.inference.moments import moments
+from narrows.inference.normal import NormalDistribution, best_share
 
 
 def _drawn(n_rows: int, n_columns: int, seed: int = 0, n_hidden: int = 3) -> tuple[Tensor, Tensor]:
@@ -27,56 +22,6 @@ def _drawn(n_rows: int, n_columns: int, seed: int = 0, n_hidden: int = 3) -> tup
     return torch.from_numpy(rows + 2), torch.from_numpy(mix.T @ mix + 0.25 * np.eye(n_columns))
 
 
-def _by_hand(matrix: Tensor, row: Tensor, observed: Tensor) -> tuple[Tensor, Tensor]:
-    """Return the conditional mean and variance of a row relative to the mean, cell by cell."""
-    seen, gone = observed.nonzero()[:, 0], (~observed).nonzero()[:, 0]
-    filled, variance = row.clone(), torch.zeros_like(row)
-    weights = torch.linalg.solve(matrix[seen][:, seen], matrix[seen][:, gone])
-    filled[gone] = row[seen] @ weights
-    variance[gone] = matrix.diagonal()[gone] - (matrix[seen][:, gone] * weights).sum(0)
-    return filled, variance
-
-
-PATTERNS: dict[str, Any] = {
-    "each its own, few cells missing": lambda rng, shape: rng.random(shape) > 0.2,
-    "each its own, most cells missing": lambda rng, shape: rng.random(shape) > 0.8,
-    "one for all": lambda rng, shape: np.tile(np.arange(shape[1]) % 3 > 0, (shape[0], 1)),
-    "some rows complete": lambda rng, shape: (
-        (rng.random(shape) > 0.3) | (np.arange(shape[0]) < 9)[:, None]
-    ),
-}
-
-
-@pytest.mark.parametrize("pattern", PATTERNS)
-@pytest.mark.parametrize("kind", ["full", "factors"])
-def test_expectations_and_variances_are_those_of_the_textbook(kind: str, pattern: str) -> None:
-    rows, matrix = _drawn(40, 12)
-    observed = torch.from_numpy(PATTERNS[pattern](np.random.default_rng(1), tuple(rows.shape)))
-    observed[:, 0] |= ~observed.any(1)
-    x = rows - 2
-    covariance: Any = FullCovariance(matrix)
-    if kind == "factors":
-        mix = torch.from_numpy(np.random.default_rng(0).normal(size=(3, 12)))
-        covariance = FactorCovariance(mix, torch.full((12,), 0.25, dtype=torch.float64))
-    found = covariance.expect(x, observed, variances=True)
-    assert found.variances is not None
-    parts = zip(x, observed, found.rows, found.variances, strict=True)
-    for row, seen, filled, variance in parts:
-        mean, spread = _by_hand(matrix, row, seen)
-        torch.testing.assert_close(filled, mean, rtol=1e-8, atol=1e-8)
-        torch.testing.assert_close(variance, spread, rtol=1e-8, atol=1e-8)
-
-
-def test_conjugate_gradients_give_what_equations_do(monkeypatch: pytest.MonkeyPatch) -> None:
-    rows, matrix = _drawn(60, 30)
-    observed = torch.from_numpy(np.random.default_rng(1).random((60, 30)) > 0.4)
-    outright = FullCovariance(matrix).expect(rows - 2, observed, variances=False).rows
-    monkeypatch.setattr(normal, "MOST_DIRECT", 0)
-    monkeypatch.setattr(normal, "EXACT", 1e-9)
-    stepwise = FullCovariance(matrix).expect(rows - 2, observed, variances=False).rows
-    torch.testing.assert_close(stepwise, outright, rtol=1e-6, atol=1e-6)
-
-
 def test_a_row_without_any_cell_is_expected_to_be_the_mean() -> None:
     rows, _ = _drawn(200, 6)
     distribution = NormalDistribution.fit(rows, torch.ones_like(rows, dtype=torch.bool))
@@ -85,18 +30,6 @@ def test_a_row_without_any_cell_is_expected_to_be_the_mean() -> None:
     torch.testing.assert_close(found.rows, rows.mean(0).expand(2, 6))
     assert found.variances is not None
     torch.testing.assert_close(found.variances[0], rows.var(0, correction=0), rtol=1e-5, atol=0)
-
-
-def test_moments_of_rows_with_holes_are_nearly_those_of_complete_rows() -> None:
-    rows, _ = _drawn(3000, 10)
-    observed = torch.from_numpy(np.random.default_rng(1).random((3000, 10)) > 0.3)
-    whole = moments(rows, torch.ones_like(observed))
-    holed = moments(rows.masked_fill(~observed, 99.0), observed)
-    torch.testing.assert_close(holed[0], whole[0], rtol=0, atol=0.1)
-    for covariance in (whole[1], holed[1]):
-        assert isinstance(covariance, FullCovariance)
-    difference = (holed[1].matrix - whole[1].matrix).norm() / whole[1].matrix.norm()  # type: ignore[attr-defined]
-    assert difference < 0.05
 
 
 def test_weights_are_rows_that_are_there_several_times() -> None:
@@ -147,7 +80,7 @@ def test_many_columns_share_factors(monkeypatch: pytest.MonkeyPatch, holes: bool
     observed = torch.ones_like(rows, dtype=torch.bool)
     if holes:
         observed = torch.from_numpy(np.random.default_rng(1).random((120, 200)) > 0.2)
-    monkeypatch.setattr(normal, "MOST_COLUMNS", 100)
+    monkeypatch.setattr(learning, "MOST_COLUMNS", 100)
     distribution = NormalDistribution.fit(rows, observed, share=0.01)
     assert isinstance(distribution.covariance, FactorCovariance)
     others, _ = _drawn(100, 200, seed=1)
@@ -175,7 +108,7 @@ def test_a_cell_of_a_column_that_never_varied_says_nothing(
     share: float, most_columns: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The mean of equal numbers is one of them but for rounding, which is no variance."""
-    monkeypatch.setattr(normal, "MOST_COLUMNS", most_columns)
+    monkeypatch.setattr(learning, "MOST_COLUMNS", most_columns)
     rows, _ = _drawn(300, 8)
     rows[:, 2], rows[:, 5] = -0.028, 0.1
     observed = torch.from_numpy(np.random.default_rng(1).random((300, 8)) > share)
@@ -211,7 +144,7 @@ def test_a_cell_far_out_says_no_more_than_one_at_the_bound() -> None:
 def test_units_of_columns_do_not_matter(
     holes: bool, most_columns: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(normal, "MOST_COLUMNS", most_columns)
+    monkeypatch.setattr(learning, "MOST_COLUMNS", most_columns)
     rows, _ = _drawn(300, 8)
     observed = torch.from_numpy(np.random.default_rng(1).random((300, 8)) > 0.2 * holes)
     asked = torch.from_numpy(np.random.default_rng(2).random((300, 8)) > 0.3)
@@ -230,52 +163,8 @@ def test_units_of_columns_do_not_matter(
     )
 
 
-def test_a_matrix_that_has_no_root_is_not_sought_for_ever() -> None:
-    root = normal._cholesky(torch.full((3, 3), torch.nan, dtype=torch.float64))
-    assert root.isnan().any()
-    nearly = torch.tensor([[1.0, 1.0], [1.0, 1.0 - 1e-12]], dtype=torch.float64)
-    root = normal._cholesky(nearly)
-    torch.testing.assert_close(root @ root.T, nearly, rtol=0, atol=1e-4)
-
-
 def test_without_a_hidden_cell_the_usual_shrinkage_serves() -> None:
     rows, _ = _drawn(40, 8)
     everything = torch.ones_like(rows, dtype=torch.bool)
     share = best_share(moments(rows, everything), rows, everything, ~everything)
     assert share == pytest.approx(0.2 * 8 / 40)
-
-
-@pytest.mark.parametrize("weighted", [False, True])
-@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
-def test_moments_of_rows_without_holes_are_those_of_numpy(
-    weighted: bool, dtype: torch.dtype, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(normal, "BLOCK_CELLS", 100)
-    generator = np.random.default_rng(0)
-    X = generator.normal(size=(90, 4)) @ generator.normal(size=(4, 6)) * [1, 1e3, 1e-3, 1, 1, 1]
-    X[:, 4] += 1e3  # far from 0
-    X[:, 5] = 7.7  # never varies
-    weight = generator.uniform(0.5, 2, 90) if weighted else np.ones(90)
-    rows = torch.from_numpy(X).to(dtype)
-    found = moments(rows, torch.ones_like(rows) > 0, torch.from_numpy(weight))
-    exact = rows.double().numpy()
-    np.testing.assert_allclose(found[0], np.average(exact, axis=0, weights=weight), rtol=1e-9)
-    expected = np.cov(exact, rowvar=False, ddof=0, aweights=weight)
-    unit = np.sqrt(np.diag(expected).clip(1e-12))
-    assert isinstance(found[1], FullCovariance)
-    in_units = np.outer(unit, unit)
-    np.testing.assert_allclose(found[1].matrix.numpy() / in_units, expected / in_units, atol=1e-9)
-
-
-def test_rows_far_out_are_drawn_in_before_their_moments_are_taken() -> None:
-    generator = torch.Generator().manual_seed(0)
-    rows = torch.randn(400, 3, generator=generator)
-    rows[0] = 1e6
-    observed = torch.ones_like(rows) > 0
-    found = moments(rows, observed)
-    _, variance = normal._by_column(rows.double(), observed, torch.ones(400).double() / 400)
-    reach = normal.FARTHEST * variance.sqrt()
-    mean = rows.double().mean(0)
-    drawn = moments(rows.double().clamp(mean - reach, mean + reach), observed, farthest=None)
-    torch.testing.assert_close(found[0], drawn[0])
-    torch.testing.assert_close(found[1].variances(), drawn[1].variances())

@@ -7,7 +7,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from narrows.inference.normal import FullCovariance, NormalDistribution
+from narrows.inference.covariance import FullCovariance
+from narrows.inference.normal import NormalDistribution
 from narrows.inference.stack import Stack, fitted_factors, fitted_weights
 
 EVERY = torch.ones(4000, 2, dtype=torch.bool)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from narrows.inference import normal
+from narrows.inference import moments
 from narrows.inference.student import StudentDistribution
 
 MIX = np.random.default_rng(0).normal(size=(5, 5))
@@ -67,7 +67,7 @@ def test_of_few_rows_those_of_fit_are_as_far_as_others(
     factors: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     if factors:
-        monkeypatch.setattr(normal, "MOST_COLUMNS", 10)
+        monkeypatch.setattr(moments, "MOST_COLUMNS", 10)
     rng = np.random.default_rng(0)
     mix = rng.normal(size=(3, 60))
     rows, others = (

@@ -10,7 +10,8 @@ import torch
 
 from narrows.errors import CorruptFileError
 from narrows.inference.code_mode import CodeDistribution
-from narrows.inference.normal import FactorCovariance, FullCovariance, NormalDistribution
+from narrows.inference.covariance import FactorCovariance, FullCovariance
+from narrows.inference.normal import NormalDistribution
 from narrows.inference.stack import Stack
 from narrows.persistence import stack_state
 

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from narrows.core.number_range import sum_is_finite
 from narrows.core.types import Matrix, TableLike
-from narrows.data.column_statistics import Moments, blocks
+from narrows.data.column_statistics import Moments
 from narrows.data.sources.collected import Collected
 from narrows.data.sources.source import Piece, Source, evenly_spread, joined, rows_of
 from narrows.errors import SourceError
@@ -23,7 +23,6 @@ MOST_SAMPLED = 1 << 16  # rows that are kept in memory
 MOST_LEVELS = 1000  # of a column of text, that the sample is sure to have
 SAMPLE_SHARE = 8  # of the memory, the sample takes one part of so many
 BLOCK_ROWS = 2048  # written to row-major memory at a time: they stay in the processor's cache
-MOMENT_CELLS = 1 << 17  # looked at at a time: temporaries stay in the processor's cache, too
 NUMERIC = ("numbers", "booleans")
 NARROW = ("halffloat", "float", "int8", "int16", "uint8", "uint16", "bool")
 
@@ -118,7 +117,7 @@ class Survey:
             _check_finite(source, number, rows)
             weight = None if piece.weight is None else piece.weight[counted]
             rows = rows if counted.all() else rows[counted]
-            own = _with_text(moments_of(rows, weight), piece, counted)
+            own = _with_text(Moments.of_table(rows, weight), piece, counted)
             moments = own if moments is None else moments.merged(own)
             counts[number] = counted.sum()
             total += len(rows) if weight is None else float(weight.sum())
@@ -145,18 +144,6 @@ def counting(piece: Piece) -> NDArray[np.bool_]:
     """Return which rows of a piece have a weight above 0."""
     n_rows = piece.features.shape[0]
     return np.ones(n_rows, bool) if piece.weight is None else piece.weight > 0
-
-
-def moments_of(rows: Matrix, weight: Matrix | None) -> Moments:
-    """Return the moments of rows, block by block."""
-    parts = [
-        Moments.of(rows[block], None if weight is None else weight[block])
-        for block in blocks(max(1, len(rows)), rows.shape[1], MOMENT_CELLS)
-    ]
-    merged = parts[0]
-    for part in parts[1:]:
-        merged = merged.merged(part)
-    return merged
 
 
 class _Levels:

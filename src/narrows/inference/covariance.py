@@ -1,0 +1,370 @@
+"""How columns vary together, and what cells say of others.
+
+Any cells that were not measured are expected linearly of the others, and one covariance serves
+every pattern of holes.
+"""
+
+from __future__ import annotations
+
+import functools
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import NamedTuple, Protocol
+
+import torch
+from torch import Tensor
+
+from narrows.core.bounded import Bounded
+from narrows.core.types import Json
+
+MOST_DIRECT = 128  # columns up to which each row's own equations are solved outright
+STEPS = 60  # of conjugate gradients
+EXACT, ROUGH = 1e-3, 2e-2  # size of the residual that ends them, in float64 and in float32
+BLOCK_CELLS = 1 << 20  # numbers handled at a time, several arrays of them
+MOST_LOOKED_AT = 256  # rows that say whether many have the same holes
+FEW = 4  # rows up to which each is filled by the equations of its own holes, ...
+MOST_KEPT = 1 << 22  # ... of which so many numbers are kept
+FLOOR = 1e-6  # added to each variance, as a share of it
+MOST_RAISED = 12  # times that the diagonal of a matrix is raised tenfold until it has a root
+TINY = 1e-30  # instead of 0, where something is divided by it
+
+
+class Expectation(NamedTuple):
+    """Rows with expectations where they were not measured, and the variances of these.
+
+    ``variances`` is 0 where a cell was measured; None if they were not asked for. ``solution`` is
+    that of the equations, from which others that differ little may start; None if they were solved
+    outright.
+    """
+
+    rows: Tensor
+    variances: Tensor | None
+    solution: Tensor | None = None
+
+
+class Covariance(Protocol):
+    """How columns vary together."""
+
+    def expect(self, rows: Tensor, observed: Tensor, *, variances: bool) -> Expectation:
+        """Return expectations of cells that were not observed; rows are relative to the mean."""
+
+    def solve(self, rows: Tensor) -> Tensor:
+        """Return rows times its inverse."""
+
+    def shrunk(self, share: float) -> Covariance:
+        """Return it with a share taken off what columns have in common."""
+
+    def variances(self) -> Tensor:
+        """Return the variance of each column."""
+
+    def cast(self, dtype: torch.dtype) -> Covariance:
+        """Return it in another precision."""
+
+
+@dataclass(frozen=True, eq=False)
+class FullCovariance:
+    """One number for each pair of columns, ``matrix`` of shape (n_columns, n_columns)."""
+
+    matrix: Tensor
+
+    def solve(self, rows: Tensor) -> Tensor:
+        """Return rows times its inverse."""
+        return torch.cholesky_solve(rows.T, _cholesky(self.matrix)).T
+
+    def shrunk(self, share: float) -> FullCovariance:
+        """Return it with a share of all that is not on its diagonal taken off."""
+        diagonal = self.matrix.diagonal()
+        both = (self.matrix + self.matrix.T) / 2  # files keep one half
+        return FullCovariance(both * (1 - share) + torch.diag((share + FLOOR) * diagonal + TINY))
+
+    def variances(self) -> Tensor:
+        """Return the variance of each column."""
+        return self.matrix.diagonal()
+
+    def scaled(self, unit: Tensor) -> FullCovariance:
+        """Return that of columns times numbers, shape (n_columns,)."""
+        return FullCovariance(self.matrix * unit * unit[:, None])
+
+    def cast(self, dtype: torch.dtype) -> FullCovariance:
+        """Return it in another precision."""
+        return FullCovariance(self.matrix.to(dtype))
+
+    def expect(
+        self, rows: Tensor, observed: Tensor, *, variances: bool, start: Tensor | None = None
+    ) -> Expectation:
+        """Return expectations of cells that were not observed; rows are relative to the mean."""
+        filled = rows.where(observed, 0.0)
+        if len(rows) <= FEW and not variances:
+            for row in range(len(rows)):
+                self._fill(filled[row], observed[row])
+            return Expectation(filled, None)
+        outright = variances or len(self.matrix) <= MOST_DIRECT
+        exact = rows.dtype == torch.float64
+        if not (outright or (exact and have_few_patterns(observed))):
+            filled, solution = _by_conjugate_gradients(self.matrix, filled, observed, start)
+            return Expectation(filled, None, solution)
+        spread = torch.zeros_like(filled) if variances else None
+        precision: Tensor | None = None
+        for numbers, patterns in _alike(observed):
+            if len(patterns) == 1:  # one pattern for all these rows
+                _solve_pattern(self.matrix, filled, spread, numbers, patterns[0])
+                continue
+            n_seen = patterns.sum(1)
+            by_seen = 2 * int(n_seen.max()) <= patterns.shape[1]
+            if not by_seen and precision is None:
+                precision = _inverse(self.matrix)
+            if by_seen:
+                _solve_by_observed(self.matrix, filled, spread, numbers, patterns)
+            else:
+                assert precision is not None
+                _solve_by_missing(precision, filled, spread, numbers, patterns)
+        return Expectation(filled, spread)
+
+    def _fill(self, row: Tensor, observed: Tensor) -> None:
+        """Fill one row by the equations of its holes, which are kept: many rows lack the same."""
+        if bool(observed.all()):
+            return
+        key = observed.numpy().tobytes()
+        kept = self._kept.get(key)
+        if kept is None:
+            kept = _equations(self.matrix, observed)
+            self._kept.put(key, kept, kept.weights.numel() + observed.numel())
+        row[kept.absent] = row[kept.present] @ kept.weights
+
+    @functools.cached_property
+    def _kept(self) -> Bounded[bytes, _Equations]:
+        return Bounded(MOST_KEPT)
+
+    def __getstate__(self) -> Json:
+        return {"matrix": self.matrix}
+
+    def conditional_variances(self) -> Tensor:
+        """Return the variance of each column given all others, shape (n_columns,)."""
+        return 1 / _inverse(self.matrix).diagonal()
+
+
+@dataclass(frozen=True, eq=False)
+class FactorCovariance:
+    """What columns share through a few factors, and what each has for itself.
+
+    Parameters
+    ----------
+    factors : Tensor of shape (n_factors, n_columns)
+        The covariance is their products, summed over the factors, ...
+    noise : Tensor of shape (n_columns,)
+        ... and this on its diagonal.
+    """
+
+    factors: Tensor
+    noise: Tensor
+
+    def solve(self, rows: Tensor) -> Tensor:
+        """Return rows times its inverse, by the matrix inversion lemma."""
+        scaled = rows / self.noise
+        one = torch.eye(len(self.factors), dtype=rows.dtype, device=rows.device)
+        root = _cholesky((self.factors / self.noise) @ self.factors.T + one)
+        scores = torch.cholesky_solve((scaled @ self.factors.T).T, root).T
+        return scaled - (scores @ self.factors) / self.noise
+
+    def shrunk(self, share: float) -> FactorCovariance:
+        """Return it with a share of what the factors explain made the columns' own."""
+        explained = self.factors.square().sum(0)
+        return FactorCovariance(self.factors * math.sqrt(1 - share), self.noise + share * explained)
+
+    def variances(self) -> Tensor:
+        """Return the variance of each column."""
+        return self.factors.square().sum(0) + self.noise
+
+    def scaled(self, unit: Tensor) -> FactorCovariance:
+        """Return that of columns times numbers, shape (n_columns,)."""
+        return FactorCovariance(self.factors * unit, self.noise * unit.square())
+
+    def cast(self, dtype: torch.dtype) -> FactorCovariance:
+        """Return it in another precision."""
+        return FactorCovariance(self.factors.to(dtype), self.noise.to(dtype))
+
+    def expect(self, rows: Tensor, observed: Tensor, *, variances: bool) -> Expectation:
+        """Return expectations of cells that were not observed; rows are relative to the mean."""
+        n_factors = len(self.factors)
+        outer = (self.factors[:, None] * self.factors[None] / self.noise).flatten(0, 1)
+        one = torch.eye(n_factors, dtype=rows.dtype, device=rows.device)
+        filled = rows.where(observed, 0.0)
+        spread = torch.zeros_like(filled) if variances else None
+        for block in blocks(len(rows), max(rows.shape[1], n_factors**2)):
+            mask = observed[block].to(rows.dtype)
+            root = _cholesky((mask @ outer.T).unflatten(1, (n_factors, n_factors)) + one)
+            evidence = (filled[block] / self.noise) @ self.factors.T
+            scores = torch.cholesky_solve(evidence[:, :, None], root)[:, :, 0]
+            filled[block] = filled[block].where(observed[block], scores @ self.factors)
+            if spread is not None:
+                posterior = torch.cholesky_inverse(root).flatten(1)
+                shared = posterior @ (outer * self.noise)
+                spread[block] = (shared + self.noise).masked_fill(observed[block], 0.0)
+        return Expectation(filled, spread)
+
+
+def have_few_patterns(observed: Tensor) -> bool:
+    """Return whether many rows lack the same cells, as far as the first rows say."""
+    some = observed[:MOST_LOOKED_AT]
+    return len(some.unique(dim=0)) <= max(1, len(some) // 8)
+
+
+def _alike(observed: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
+    """Yield numbers of rows with holes, and their patterns: one for all, or one for each.
+
+    Rows of many patterns come in blocks of some that lack about as many cells.
+    """
+    incomplete = (~observed.all(1)).nonzero()[:, 0]
+    if not len(incomplete):
+        return
+    patterns, number = torch.unique(observed[incomplete], dim=0, return_inverse=True)
+    if len(patterns) <= max(8, len(incomplete) // 8):
+        for i in range(len(patterns)):
+            yield incomplete[number == i], patterns[i : i + 1]
+        return
+    n_missing = (~observed[incomplete]).sum(1)
+    order = incomplete[n_missing.argsort()]
+    start = 0
+    while start < len(order):
+        largest = observed.shape[1] - int(observed[order[start]].sum())
+        size = max(1, BLOCK_CELLS // max(1, largest * largest + observed.shape[1]))
+        chosen = order[start : start + size]
+        small = 2 * observed[chosen].sum(1) <= observed.shape[1]
+        if bool(small[0]) != bool(small[-1]):  # solved from one side or the other, not both
+            chosen = chosen[small == small[0]]
+        yield chosen, observed[chosen]
+        start += len(chosen)
+
+
+def _solve_pattern(
+    matrix: Tensor, filled: Tensor, spread: Tensor | None, rows: Tensor, observed: Tensor
+) -> None:
+    """Fill rows that lack the same cells."""
+    present, absent, weights = _equations(matrix, observed)
+    filled[rows[:, None], absent] = filled[rows[:, None], present] @ weights
+    if spread is not None:
+        across = matrix[present][:, absent]
+        left = matrix.diagonal()[absent] - (across * weights).sum(0)
+        spread[rows[:, None], absent] = left.clamp(min=0)
+
+
+class _Equations(NamedTuple):
+    """How cells that are absent follow from those present: their product with the weights."""
+
+    present: Tensor
+    absent: Tensor
+    weights: Tensor
+
+
+def _equations(matrix: Tensor, observed: Tensor) -> _Equations:
+    present, absent = observed.nonzero()[:, 0], (~observed).nonzero()[:, 0]
+    root = _cholesky(matrix[present][:, present])
+    return _Equations(present, absent, torch.cholesky_solve(matrix[present][:, absent], root))
+
+
+def _solve_by_observed(
+    matrix: Tensor, filled: Tensor, spread: Tensor | None, rows: Tensor, observed: Tensor
+) -> None:
+    """Fill rows that have fewer cells than they lack."""
+    index, valid = _padded(observed)
+    root = _cholesky(_gathered(matrix, index, valid))
+    x = filled[rows]
+    right_side = x.gather(1, index) * valid
+    weights = torch.cholesky_solve(right_side[:, :, None], root)[:, :, 0] * valid
+    dense = torch.zeros_like(x).scatter_add_(1, index, weights)
+    filled[rows] = x.where(observed, dense @ matrix)
+    if spread is not None:
+        across = matrix[index] * valid[:, :, None]
+        explained = torch.linalg.solve_triangular(root, across, upper=False).square().sum(1)
+        spread[rows] = (matrix.diagonal() - explained).clamp(min=0).masked_fill(observed, 0)
+
+
+def _solve_by_missing(
+    precision: Tensor, filled: Tensor, spread: Tensor | None, rows: Tensor, observed: Tensor
+) -> None:
+    """Fill rows that lack fewer cells than they have."""
+    index, valid = _padded(~observed)
+    root = _cholesky(_gathered(precision, index, valid))
+    x = filled[rows]
+    right_side = -(x @ precision).gather(1, index) * valid
+    values = torch.cholesky_solve(right_side[:, :, None], root)[:, :, 0] * valid
+    filled[rows] = x + torch.zeros_like(x).scatter_add_(1, index, values)
+    if spread is not None:
+        left = torch.cholesky_inverse(root).diagonal(dim1=1, dim2=2) * valid
+        spread[rows] = torch.zeros_like(x).scatter_add_(1, index, left)
+
+
+def _by_conjugate_gradients(
+    matrix: Tensor, x: Tensor, observed: Tensor, start: Tensor | None = None
+) -> tuple[Tensor, Tensor]:
+    """Return rows, 0 where a cell was not observed, with these expected; all rows at once.
+
+    And what was found for the cells observed, from which equations that differ little may start.
+
+    Hestenes & Stiefel, "Methods of conjugate gradients for solving linear systems", 1952, with the
+    diagonal as preconditioner; each step is one product of all rows with the covariance.
+    """
+    mask = observed.to(x.dtype)
+    diagonal = matrix.diagonal()
+    weights, residual = torch.zeros_like(x), x.clone()
+    enough = (x * (x / diagonal)).sum(1, keepdim=True)
+    enough *= (EXACT if x.dtype == torch.float64 else ROUGH) ** 2
+    if start is not None:
+        weights += start
+        residual -= (start @ matrix) * mask
+    direction = residual / diagonal
+    size = (residual * direction).sum(1, keepdim=True)
+    for _ in range(STEPS):
+        image = (direction @ matrix) * mask
+        step = size / (direction * image).sum(1, keepdim=True).clamp(min=TINY)
+        weights += step * direction
+        residual -= step * image
+        scaled = residual / diagonal
+        before, size = size, (residual * scaled).sum(1, keepdim=True)
+        if bool((size <= enough).all()):
+            break
+        direction = scaled + size / before.clamp(min=TINY) * direction
+    return x.where(observed, weights @ matrix), weights
+
+
+def _padded(chosen: Tensor) -> tuple[Tensor, Tensor]:
+    """Return the numbers of the chosen columns of each row, and which of them are no padding."""
+    count = chosen.sum(1)
+    most = max(1, int(count.max()))
+    index = (~chosen).to(torch.uint8).argsort(dim=1, stable=True)[:, :most]
+    valid = torch.arange(most, device=chosen.device) < count[:, None]
+    return index, valid
+
+
+def _gathered(matrix: Tensor, index: Tensor, valid: Tensor) -> Tensor:
+    """Return the part of a matrix that each row chooses, padded by the identity."""
+    part = matrix[index[:, :, None], index[:, None, :]]
+    part *= valid[:, :, None] & valid[:, None, :]
+    part.diagonal(dim1=1, dim2=2).add_((~valid).to(matrix.dtype))
+    return part
+
+
+def _inverse(matrix: Tensor) -> Tensor:
+    return torch.cholesky_inverse(_cholesky(matrix))
+
+
+def _cholesky(matrix: Tensor) -> Tensor:
+    """Return the Cholesky factor, of a matrix with a little more on its diagonal if need be."""
+    root: Tensor
+    root, info = torch.linalg.cholesky_ex(matrix)
+    size = matrix.diagonal(dim1=-2, dim2=-1).abs() + TINY
+    for power in range(MOST_RAISED):
+        if not bool(info.any()):
+            break
+        raised = matrix.clone()
+        raised.diagonal(dim1=-2, dim2=-1).add_(FLOOR * 10**power * size)
+        root, info = torch.linalg.cholesky_ex(raised)
+    return root
+
+
+def blocks(n_rows: int, n_columns: int) -> Iterator[slice]:
+    """Yield rows that stay in the cache."""
+    size = max(1, BLOCK_CELLS // max(1, n_columns))
+    for start in range(0, n_rows, size):
+        yield slice(start, min(start + size, n_rows))

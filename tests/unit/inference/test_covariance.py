@@ -1,0 +1,79 @@
+"""Cells that are expected of others: known conditionals, holes, matrices without a root."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from narrows.inference import covariance
+from narrows.inference.covariance import FactorCovariance, FullCovariance
+
+
+def _drawn(n_rows: int, n_columns: int, seed: int = 0, n_hidden: int = 3) -> tuple[Tensor, Tensor]:
+    """Return rows of a factor model and its covariance."""
+    mix = np.random.default_rng(0).normal(size=(n_hidden, n_columns))
+    rng = np.random.default_rng(seed)
+    rows = rng.normal(size=(n_rows, n_hidden)) @ mix + 0.5 * rng.normal(size=(n_rows, n_columns))
+    return torch.from_numpy(rows + 2), torch.from_numpy(mix.T @ mix + 0.25 * np.eye(n_columns))
+
+
+def _by_hand(matrix: Tensor, row: Tensor, observed: Tensor) -> tuple[Tensor, Tensor]:
+    """Return the conditional mean and variance of a row relative to the mean, cell by cell."""
+    seen, gone = observed.nonzero()[:, 0], (~observed).nonzero()[:, 0]
+    filled, variance = row.clone(), torch.zeros_like(row)
+    weights = torch.linalg.solve(matrix[seen][:, seen], matrix[seen][:, gone])
+    filled[gone] = row[seen] @ weights
+    variance[gone] = matrix.diagonal()[gone] - (matrix[seen][:, gone] * weights).sum(0)
+    return filled, variance
+
+
+PATTERNS: dict[str, Any] = {
+    "each its own, few cells missing": lambda rng, shape: rng.random(shape) > 0.2,
+    "each its own, most cells missing": lambda rng, shape: rng.random(shape) > 0.8,
+    "one for all": lambda rng, shape: np.tile(np.arange(shape[1]) % 3 > 0, (shape[0], 1)),
+    "some rows complete": lambda rng, shape: (
+        (rng.random(shape) > 0.3) | (np.arange(shape[0]) < 9)[:, None]
+    ),
+}
+
+
+@pytest.mark.parametrize("pattern", PATTERNS)
+@pytest.mark.parametrize("kind", ["full", "factors"])
+def test_expectations_and_variances_are_those_of_the_textbook(kind: str, pattern: str) -> None:
+    rows, matrix = _drawn(40, 12)
+    observed = torch.from_numpy(PATTERNS[pattern](np.random.default_rng(1), tuple(rows.shape)))
+    observed[:, 0] |= ~observed.any(1)
+    x = rows - 2
+    own: Any = FullCovariance(matrix)
+    if kind == "factors":
+        mix = torch.from_numpy(np.random.default_rng(0).normal(size=(3, 12)))
+        own = FactorCovariance(mix, torch.full((12,), 0.25, dtype=torch.float64))
+    found = own.expect(x, observed, variances=True)
+    assert found.variances is not None
+    parts = zip(x, observed, found.rows, found.variances, strict=True)
+    for row, seen, filled, variance in parts:
+        mean, spread = _by_hand(matrix, row, seen)
+        torch.testing.assert_close(filled, mean, rtol=1e-8, atol=1e-8)
+        torch.testing.assert_close(variance, spread, rtol=1e-8, atol=1e-8)
+
+
+def test_conjugate_gradients_give_what_equations_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    rows, matrix = _drawn(60, 30)
+    observed = torch.from_numpy(np.random.default_rng(1).random((60, 30)) > 0.4)
+    outright = FullCovariance(matrix).expect(rows - 2, observed, variances=False).rows
+    monkeypatch.setattr(covariance, "MOST_DIRECT", 0)
+    monkeypatch.setattr(covariance, "EXACT", 1e-9)
+    stepwise = FullCovariance(matrix).expect(rows - 2, observed, variances=False).rows
+    torch.testing.assert_close(stepwise, outright, rtol=1e-6, atol=1e-6)
+
+
+def test_a_matrix_that_has_no_root_is_not_sought_for_ever() -> None:
+    root = covariance._cholesky(torch.full((3, 3), torch.nan, dtype=torch.float64))
+    assert root.isnan().any()
+    nearly = torch.tensor([[1.0, 1.0], [1.0, 1.0 - 1e-12]], dtype=torch.float64)
+    root = covariance._cholesky(nearly)
+    torch.testing.assert_close(root @ root.T, nearly, rtol=0, atol=1e-4)
