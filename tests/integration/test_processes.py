@@ -147,32 +147,41 @@ def _check_rows(folder: Path, n_epochs: int) -> None:
     assert len(epochs[0]) > 2000
 
 
-def _killed(processes: list[Script], chance: random.Random, after: float) -> None:
-    """Kill one at a random moment; the others end by themselves, as nobody answers."""
-    time.sleep(after)
+def _killed(processes: list[Script], chance: random.Random) -> bool:
+    """Kill one at a random moment, unless they have ended; the others end, as nobody answers."""
+    time.sleep(chance.uniform(0.0, 1.0))
     chance.choice(processes).kill()
     codes = [code for code, _ in _ended(processes)]
     assert -signal.SIGKILL in codes or codes == [0] * len(codes)
+    return -signal.SIGKILL in codes
 
 
 def _wait_for_state(place: Path) -> None:
     """Return when a fit has kept a state."""
+    _wait_until(lambda: any((place / "state").glob("ck-*")))
+
+
+def _wait_until(it_is_so: Callable[[], bool]) -> None:
     begun = time.monotonic()
-    while not any((place / "state").glob("ck-*")):
+    while not it_is_so():
         assert time.monotonic() - begun < 60
-        time.sleep(0.05)
+        time.sleep(0.01)
+
+
+def _written(place: Path) -> int:
+    """Return how much was written of the rows of steps."""
+    return sum(file.stat().st_size for file in (place / "rows").iterdir())
 
 
 def _until_it_ends(place: Path, sizes: Iterator[int], n_kills: int, seed: int) -> int:
     chance = random.Random(seed)
     killed = 0
     while killed < n_kills:
-        size = next(sizes)
-        begun = (place / "state").exists()
-        processes = _started(size, SCRIPT, str(place), "kept")
+        before = _written(place)
+        processes = _started(next(sizes), SCRIPT, str(place), "kept")
         _wait_for_state(place)
-        _killed(processes, chance, chance.uniform(0.0, 6.0 if begun else 1.0))
-        killed += 1
+        _wait_until(lambda before=before: _written(place) > before)  # they go on together
+        killed += _killed(processes, chance)
         if any(place.glob("kept-*")):
             return killed
     codes = [code for code, _ in _ended(_started(next(sizes), SCRIPT, str(place), "kept"))]
@@ -184,7 +193,7 @@ def _until_it_ends(place: Path, sizes: Iterator[int], n_kills: int, seed: int) -
 def test_each_row_comes_once_an_epoch_though_processes_are_killed_and_change(
     place: Path,
 ) -> None:
-    _until_it_ends(place, itertools.cycle([3, 2]), n_kills=1, seed=0)
+    assert _until_it_ends(place, itertools.cycle([3, 2]), n_kills=3, seed=0) == 3
     _check_rows(place / "rows", n_epochs=4)
 
 
@@ -321,6 +330,10 @@ def test_a_network_that_is_gone_for_too_long_ends_both_and_they_go_on_later(
 
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", range(5))
-def test_one_of_four_is_killed_again_and_again(seed: int, empty_place: Path) -> None:
-    _until_it_ends(empty_place, itertools.repeat(4), n_kills=4, seed=seed)
+def test_one_of_four_is_killed_again_and_again(
+    seed: int, empty_place: Path, tried: Callable[[int], None]
+) -> None:
+    killed = _until_it_ends(empty_place, itertools.repeat(4), n_kills=4, seed=seed)
+    assert killed == 4
+    tried(killed)
     _check_rows(empty_place / "rows", n_epochs=4)
