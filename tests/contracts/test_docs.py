@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 import narrows
+from lanes import few
 from narrows.core.spec import Spec
 
 ROOT = Path(__file__).parents[2]
@@ -27,6 +28,10 @@ PAGES = sorted(
     )
 )
 WITH_CODE = [path for path in PAGES if "```python\n" in path.read_text(encoding="utf-8")]
+
+# Pages of several seconds each, of which the parts have tests of their own.
+LONG = {"large.md", "pictures.md", "components.md", "fill-holes.md", "maps.md", "adversarial.md"}
+LONG |= {"pca.md", "sparse.md", "variational.md", "lstm.md", "export.md"}
 
 NEEDED = {  # packages of extras, by page
     "export.md": ("onnxruntime", "onnxscript", "skl2onnx"),
@@ -153,7 +158,11 @@ def anchors(page: Path) -> set[str]:
     return {re.sub(r"[^\w\- ]", "", heading).lower().replace(" ", "-") for heading in headings}
 
 
-@pytest.mark.parametrize("page", WITH_CODE, ids=lambda path: str(path.relative_to(ROOT)))
+@pytest.mark.parametrize(
+    "page",
+    few(WITH_CODE, lambda page: page.name not in LONG),
+    ids=lambda path: str(path.relative_to(ROOT)),
+)
 def test_the_code_on_a_page_runs(
     page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

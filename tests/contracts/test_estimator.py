@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from sklearn.utils.estimator_checks import check_estimator
 
+from lanes import few
 from narrows import (
     LBFGS,
     Autoencoder,
@@ -76,15 +77,10 @@ COMPOSITIONS = {
         {**STOCHASTIC, **SPARSE},
     ),
 }
+SHORT = {"default", "convolutional", "lstm", "variational", "views", "lbfgs", "robust"}
 
 
-@pytest.mark.parametrize(
-    "name",
-    [
-        pytest.param(name, marks=pytest.mark.slow) if name == "visual" else name
-        for name in COMPOSITIONS
-    ],
-)
+@pytest.mark.parametrize("name", few(COMPOSITIONS, SHORT.__contains__))
 def test_scikit_learn_checks_pass(name: str) -> None:
     estimator, expected = COMPOSITIONS[name]
     with warnings.catch_warnings():

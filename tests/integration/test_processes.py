@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 import itertools
 import os
 import random
@@ -32,6 +33,8 @@ PATIENCE = 400  # seconds, on a machine that has other work
 ON_SOURCE = ("basic", "sparse", "contractive", "layer by layer")
 EXACT = ["classifier", *fit_together.EXACT, *(f"{name} of a source" for name in ON_SOURCE)]
 DRAWN = list(fit_together.DRAWN)
+SMALL = {"classifier", "basic", "early stopping", "layer by layer", "types", "sparse of a source"}
+SMALL |= {"noise", "no seed"}
 
 
 @pytest.fixture(scope="module")
@@ -74,16 +77,41 @@ def _ended(processes: list[Script]) -> list[tuple[int, str]]:
     return [(p.returncode, text) for p, text in zip(processes, outputs, strict=True)]
 
 
-@pytest.fixture(scope="module", params=[2, pytest.param(SIZE, marks=pytest.mark.slow)])
-def together(request: pytest.FixtureRequest, place: Path) -> Path:
-    """Return the folder after several processes have made all fits, and written of what else."""
-    size = request.param
-    own = place / str(size)
-    own.mkdir()
-    (own / "data").symlink_to(place / "data")
-    ended = _ended(_started(size, SCRIPT, str(own), *EXACT, *DRAWN, "differ", "slow"))
-    assert [code for code, _ in ended] == [0] * size, ended
-    return own
+@pytest.fixture(scope="module")
+def made(place: Path) -> Callable[[int], Path]:
+    """Return what returns the folder after so many processes have made fits, and what else."""
+
+    @functools.cache
+    def of(size: int) -> Path:
+        own = place / str(size)
+        own.mkdir()
+        (own / "data").symlink_to(place / "data")
+        fits = [name for name in (*EXACT, *DRAWN) if size == SIZE or name in SMALL]
+        ended = _ended(_started(size, SCRIPT, str(own), *fits, "differ", "slow"))
+        assert [code for code, _ in ended] == [0] * size, ended
+        return own
+
+    return of
+
+
+@pytest.fixture
+def together(request: pytest.FixtureRequest, made: Callable[[int], Path]) -> Path:
+    """Return the folder of two processes and some fits, or of three and all."""
+    return made(request.param)
+
+
+def _by(names: list[str]) -> pytest.MarkDecorator:
+    """Make a test of each of these fits by three processes, and of some by two."""
+    some = [(2, name) for name in names if name in SMALL]
+    every = [pytest.param(SIZE, name, marks=pytest.mark.slow) for name in names]
+    return pytest.mark.parametrize(
+        ("together", "name"), [*some, *every], indirect=["together"], scope="module"
+    )
+
+
+both_sizes = pytest.mark.parametrize(
+    "together", [2, pytest.param(SIZE, marks=pytest.mark.slow)], indirect=True
+)
 
 
 def _weights(folder: Path, name: str) -> list[np.ndarray]:
@@ -91,14 +119,14 @@ def _weights(folder: Path, name: str) -> list[np.ndarray]:
 
 
 @pytest.mark.filterwarnings("ignore")
-@pytest.mark.parametrize("name", EXACT)
+@_by(EXACT)
 def test_several_processes_fit_what_one_does(name: str, together: Path) -> None:
     alone = fit_together.fit(name, together)
     for own in _weights(together, name):
         np.testing.assert_allclose(own, alone, rtol=1e-9, atol=1e-9)
 
 
-@pytest.mark.parametrize("name", [*DRAWN, *EXACT])
+@_by([*DRAWN, *EXACT])
 def test_all_have_the_same_model(name: str, together: Path) -> None:
     first, *others = _weights(together, name)
     assert np.isfinite(first).all()
@@ -106,10 +134,12 @@ def test_all_have_the_same_model(name: str, together: Path) -> None:
         np.testing.assert_array_equal(first, other)
 
 
+@both_sizes
 def test_processes_that_wait_for_each_other_say_so(together: Path) -> None:
     assert "% of the time of an epoch went into exchanging" in (together / "slow-0").read_text()
 
 
+@both_sizes
 def test_a_process_with_other_data_is_named_by_all(together: Path) -> None:
     messages = {path.read_text() for path in together.glob("differ-*")}
     assert len(messages) == 1

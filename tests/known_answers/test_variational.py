@@ -225,9 +225,9 @@ def test_the_density_of_a_proportion_integrates_to_1() -> None:
         1, latent="gaussian", penalty=KL(), types={"share": "proportion"}, max_epochs=40
     ).set_params(precision="float64", random_state=0)
     model.fit(X)
-    grid = (np.arange(400) + 0.5) / 400
+    grid = (np.arange(200) + 0.5) / 200
     rows = pd.DataFrame({"share": grid, "other": np.nan})
-    density = np.exp(model.log_likelihood(rows, 4000, random_state=0))
+    density = np.exp(model.log_likelihood(rows, 2000, random_state=0))
     assert density.mean() == pytest.approx(1, abs=0.02)
 
 

@@ -124,7 +124,7 @@ def test_verbs_that_look_at_a_table_look_at_some_rows_and_say_so(
     result = run("inspect", parts, "--json")
     assert json.loads(result.stdout)["rows"] == 100
     assert said in result.stderr
-    result = run("advise", parts, "--drop", "diagnosis,patient")
+    result = run("advise", parts, "--drop", "diagnosis,patient", "--quick")
     assert result.exit_code == 0, result.stderr
     assert said in result.stderr
     result = run("report", "model", parts, "-o", tmp_path / "r.html")

@@ -54,11 +54,12 @@ def a_classifier(**settings: Any) -> AutoencoderClassifier:
             ),
             47,
         ),
-        (
+        pytest.param(
             AutoencoderRegressor(
                 Autoencoder(4, corruption=Masking(0.1), max_epochs=2), max_epochs=20
             ),
             47,
+            marks=pytest.mark.slow,
         ),
     ],
     ids=["classifier", "regressor"],
