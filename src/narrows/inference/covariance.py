@@ -100,8 +100,7 @@ class FullCovariance:
                 self._fill(filled[row], observed[row])
             return Expectation(filled, None)
         outright = variances or len(self.matrix) <= MOST_DIRECT
-        exact = rows.dtype == torch.float64
-        if not (outright or (exact and have_few_patterns(observed))):
+        if not (outright or _have_few_patterns(observed)):
             filled, solution = _by_conjugate_gradients(self.matrix, filled, observed, start)
             return Expectation(filled, None, solution)
         spread = torch.zeros_like(filled) if variances else None
@@ -204,7 +203,7 @@ class FactorCovariance:
         return Expectation(filled, spread)
 
 
-def have_few_patterns(observed: Tensor) -> bool:
+def _have_few_patterns(observed: Tensor) -> bool:
     """Return whether many rows lack the same cells, as far as the first rows say."""
     some = observed[:MOST_LOOKED_AT]
     return len(some.unique(dim=0)) <= max(1, len(some) // 8)

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from narrows.core.types import Json
-from narrows.inference.covariance import MOST_DIRECT, Covariance, Expectation, have_few_patterns
+from narrows.inference.covariance import MOST_DIRECT, Covariance, Expectation
 from narrows.inference.moments import FARTHEST, Moments, moments, usual_share
 
 # Of shrinkage, tried on held-out rows.
@@ -79,7 +79,7 @@ class NormalDistribution:
 
     def roughly(self, rows: Tensor, observed: Tensor) -> Tensor:
         """Return the rows of `expect`, of many columns to two digits, for comparisons."""
-        if self.n_columns <= MOST_DIRECT or have_few_patterns(observed):
+        if self.n_columns <= MOST_DIRECT:
             return self.expect(rows, observed).rows
         mean, _, farthest = self._exact
         x = (rows.double() - mean).clamp(-farthest, farthest).float()

@@ -77,3 +77,13 @@ def test_a_matrix_that_has_no_root_is_not_sought_for_ever() -> None:
     nearly = torch.tensor([[1.0, 1.0], [1.0, 1.0 - 1e-12]], dtype=torch.float64)
     root = covariance._cholesky(nearly)
     torch.testing.assert_close(root @ root.T, nearly, rtol=0, atol=1e-4)
+
+
+def test_rows_with_the_same_holes_are_solved_at_once_in_either_precision() -> None:
+    rows, matrix = _drawn(60, covariance.MOST_DIRECT + 20)
+    observed = (torch.arange(rows.shape[1]) % 3 > 0).expand(rows.shape).clone()
+    exact = FullCovariance(matrix).expect(rows - 2, observed, variances=False)
+    rough = FullCovariance(matrix.float()).expect((rows - 2).float(), observed, variances=False)
+    assert exact.solution is None
+    assert rough.solution is None
+    torch.testing.assert_close(rough.rows.double(), exact.rows, rtol=0, atol=1e-3)
