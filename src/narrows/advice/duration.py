@@ -118,8 +118,11 @@ def fit_length(table: Profile, settings: Named) -> FitLength:
     epochs = budget.max_epochs(wanted, table.n_rows, size, optimizer, pace)
     chooses = begins == "pca" and chooses_by_trials(parameters, optimizer)
     schedule = Schedule.of(parameters["schedule"])
-    rounds = schedule.name == "joint" and budget.first_round(table.n_rows, size, epochs, pace) > 0
-    return FitLength(size, epochs, optimizer.full_batch, chooses, chooses and rounds)
+    rounds = budget.round_rows(table.n_rows, size, epochs, pace)
+    in_rounds = chooses and schedule.name == "joint" and rounds.first > 0
+    if in_rounds:
+        epochs = max(1, rounds.most // table.n_rows)
+    return FitLength(size, epochs, optimizer.full_batch, chooses, in_rounds)
 
 
 def _refused(error: Exception) -> Remark:

@@ -33,6 +33,7 @@ from narrows.inference.explanation import explained_share
 from narrows.inference.imputation import hidden_errors
 from narrows.network.input_layer import to_inputs
 from narrows.training import code_length
+from narrows.training.budget import KEPT_FROM
 
 MOST_ROWS, LEAST_ROWS = 5_000, 20  # that the choice looks at
 HELD_OUT = 0.2  # of them
@@ -183,7 +184,8 @@ class _Search:
         generator = np.random.default_rng(seed)
         order = generator.permutation(n_rows)[:MOST_ROWS]
         n_test = max(2, int(HELD_OUT * len(order)))
-        held_out, others = np.sort(order[:n_test]), np.sort(order[n_test:])
+        most = n_test + KEPT_FROM - 1  # of more rows, every length would be trained in rounds
+        held_out, others = np.sort(order[:n_test]), np.sort(order[n_test:most])
         beside = {"y": y, "sample_weight": sample_weight}
         train = {
             name: np.asarray(values)[others]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from narrows.architectures.block import Architecture
 from narrows.core import checks
@@ -42,6 +42,8 @@ FROM_RANDOM = Budget(4000, 200, MAX_BATCH)
 # Of a network that begins at a PCA; chosen by benchmarks/optimizers.py, see docs/optimizers.md.
 FROM_PCA = Budget(1500, 60, 64)
 AHEAD = 1.5
+KEPT_FROM = 4000  # rows of which those held out are not missed, so that they say how long to train
+MOST_PACES = 8  # as long as the pace, at most, where they gain by it
 # Of recurrent layers, a step of which goes through every step of the sequences. Twice as long is
 # better, see docs/kinds/lstm.md; this is what a person waits for.
 OF_SEQUENCES = Budget(250, 200, 128, 8)
@@ -101,14 +103,29 @@ def max_epochs(
     return min(at.epochs, max(MIN_EPOCHS, at.steps_of(rows_per_step) // steps_per_epoch))
 
 
-def first_round(n_rows: int, rows_per_step: int, epochs: int, at: Budget) -> int:
-    """Return the rows of a first round of training; 0 where all of it is one.
+class RoundRows(NamedTuple):
+    """Rows of a first round of training, and of all rounds at most, as often as they are used.
 
-    Of many rows, the fewest epochs are more steps than the pace has; whether they are worth it, the
-    first of them can tell, see `narrows.training.rounds`.
+    Nothing where all of training is one course.
     """
-    first = at.steps_of(rows_per_step) * rows_per_step
-    return first if 2 * first <= epochs * n_rows else 0
+
+    first: int = 0
+    most: int = 0
+
+
+ONE_COURSE = RoundRows()
+
+
+def round_rows(n_rows: int, rows_per_step: int, epochs: int, at: Budget) -> RoundRows:
+    """Return for how long rows that are held out may have a network trained.
+
+    Whether more steps than the pace has are worth it, the first of them can tell, see
+    `narrows.training.rounds`. Of very many rows, the fewest epochs are more steps.
+    """
+    first, most = at.steps_of(rows_per_step) * rows_per_step, epochs * n_rows
+    if at is FROM_PCA and n_rows >= KEPT_FROM:
+        most = max(most, MOST_PACES * first)
+    return RoundRows(first, most) if 2 * first <= most else ONE_COURSE
 
 
 def ahead(n_rows: int, n_features: int) -> float:

@@ -31,8 +31,8 @@ class TrainingPlan:
     resolved against the optimiser's default. ``chooses`` says whether rows are held out to see how
     far training should leave the PCA that it begins at, ``hidden`` what the encoder may not see of
     them, and ``masked`` is a plan that hides it in training, tried beside this one; see
-    `narrows.training.trials`. ``first_round`` is the number of rows after which they are asked
-    whether more of training is worth it, 0 if they are not; see `narrows.training.rounds`.
+    `narrows.training.trials`. ``rounds`` are the numbers of rows after which they are asked
+    whether more of training is worth it; see `narrows.training.rounds`.
     """
 
     objective: TrainedObjective
@@ -50,7 +50,7 @@ class TrainingPlan:
     chooses: bool = False
     hidden: Corruption | None = None
     masked: TrainingPlan | None = None
-    first_round: int = 0
+    rounds: budget.RoundRows = budget.ONE_COURSE
 
     @classmethod
     def of(
@@ -129,7 +129,9 @@ class TrainingPlan:
             max_grad_norm=norm,
             init=init,
             chooses=chooses,
-            first_round=budget.first_round(table.n_rows, size, epochs, pace) if in_rounds else 0,
+            rounds=budget.round_rows(table.n_rows, size, epochs, pace)
+            if in_rounds
+            else budget.ONE_COURSE,
         )
 
 

@@ -17,6 +17,7 @@ from torch import Tensor
 
 from narrows.data.batches import RowNumbers
 from narrows.network.network import kept_buffers
+from narrows.training import budget
 from narrows.training.phase import Phase
 
 WORTH = 0.01  # of the objective of held-out rows, that twice as many steps must gain
@@ -76,7 +77,7 @@ def change(value: float, start: float) -> float:
 def train(
     phase: Phase,
     rows: RowNumbers,
-    first: int,
+    asked: budget.RoundRows,
     *,
     run: Callable[[Phase, RowNumbers], str],
     judge: Callable[[], float],
@@ -90,8 +91,8 @@ def train(
         All that may be trained.
     rows : int64 Tensor or Others
         The rows to train on.
-    first : int
-        How many of them the first round goes through.
+    asked : budget.RoundRows
+        How many of them the first round goes through, and all rounds at most.
     run : callable
         Trains for one round, and returns why that ended.
     judge : callable
@@ -101,7 +102,7 @@ def train(
     """
     network = phase.network
     values = [*network.parameters(), *kept_buffers(network).values()]
-    course, number = Rounds(first, phase.max_epochs * len(rows)), 1
+    course, number = Rounds(*asked), 1
     while course.length:
         some = _part(rows, course.length, draw)
         epochs = max(1, round(course.length / len(some)))

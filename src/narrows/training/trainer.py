@@ -317,7 +317,7 @@ class Trainer:
     def _in_rounds(self, network: Trainable) -> bool:
         """Return whether held-out rows can say how long to train; what plays games has no end."""
         critics = network.critics if isinstance(network, Network) else ()
-        return self.settings.first_round > 0 and not len(critics)
+        return self.settings.rounds.first > 0 and not len(critics)
 
     def _run_rounds(
         self,
@@ -331,7 +331,7 @@ class Trainer:
         return rounds.train(
             phase,
             train,
-            settings.first_round,
+            settings.rounds,
             run=run,
             judge=lambda: self.evaluate(phase.network, phase.table, held_out, settings.hidden),
             draw=self.randomness.order,  # the same in all processes

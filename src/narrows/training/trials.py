@@ -21,6 +21,7 @@ from narrows.data.table import Table
 from narrows.errors import DivergenceError
 from narrows.network.network import Network, kept_buffers
 from narrows.training import rounds
+from narrows.training.budget import KEPT_FROM
 from narrows.training.phase import Trainable
 from narrows.training.plan import TrainingPlan
 from narrows.training.trainer import ENDED, Outcome, Trainer, Trial
@@ -28,7 +29,6 @@ from narrows.training.trainer import ENDED, Outcome, Trainer, Trial
 FEWEST = 8  # rows below which nothing is tried
 N_FOLDS = 4  # that few rows are cut into, ...
 ALL_BELOW, SOME_BELOW = 200, 500  # ... of which each is held out, or half of them, or one
-KEPT_FROM = 4000  # with so many rows, what a trial trained is kept: few rows are missing there
 HELD_OUT = 0.2  # share of the rows, between these bounds, half of it where the trial is kept
 MOST_HELD_OUT = 2000
 RATES = (1.0, 0.25, 0.0625)  # of the peak rate; lower ones while they do better

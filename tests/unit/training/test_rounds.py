@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 
-from narrows import Adversarial, Autoencoder, open_source
+from narrows import AdamW, Adversarial, Autoencoder, open_source
 from narrows.data.batches import Others
 from narrows.training import budget, rounds
 from narrows.training.budget import Budget
@@ -88,7 +88,7 @@ def test_a_round_that_does_worse_is_the_last_and_is_taken_back(second: float) ->
     reason = rounds.train(
         phase,
         torch.arange(100),
-        60,
+        budget.RoundRows(60, 1000),
         run=run,
         judge=lambda: next(values),
         draw=torch.Generator().manual_seed(0),
@@ -106,7 +106,7 @@ def test_rounds_go_through_different_rows_of_a_table_and_all_of_a_source() -> No
         rounds.train(
             phase,
             rows,
-            300,
+            budget.RoundRows(300, 4000),
             run=_noting(parts),
             judge=lambda: 1.0,
             draw=torch.Generator().manual_seed(0),
@@ -125,7 +125,7 @@ def test_an_interrupt_ends_all_rounds() -> None:
     reason = rounds.train(
         phase,
         torch.arange(100),
-        50,
+        budget.RoundRows(50, 400),
         run=lambda own, part: "interrupted",
         judge=lambda: pytest.fail("a round that was cut off is not judged"),
         draw=torch.Generator(),
@@ -167,3 +167,16 @@ def test_rows_of_a_source_are_gone_through_whole() -> None:
     model = Autoencoder(3, random_state=0).fit(open_source(_linear().astype(np.float32)))
     assert {row["phase"] for row in model.history_} <= {"joint", "joint 2"}
     assert model.n_iter_ <= 3
+
+
+def test_from_some_thousand_rows_on_held_out_rows_may_ask_for_more_than_the_pace() -> None:
+    def asked(n_rows: int, at: Budget = budget.FROM_PCA) -> budget.RoundRows:
+        size = budget.batch_size("auto", n_rows, at)
+        epochs = budget.max_epochs("auto", n_rows, size, AdamW(), at)
+        return budget.round_rows(n_rows, size, epochs, at)
+
+    assert asked(budget.KEPT_FROM - 1) == budget.ONE_COURSE  # what they say would be trained again
+    for n_rows in (budget.KEPT_FROM, 40_000, 100_000):
+        assert asked(n_rows).most == budget.MOST_PACES * asked(n_rows).first
+    assert asked(1_000_000).most == budget.MIN_EPOCHS * 1_000_000
+    assert asked(10_000, budget.FROM_RANDOM) == budget.ONE_COURSE
