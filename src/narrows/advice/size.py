@@ -102,7 +102,7 @@ def _fitted(table: Profile, settings: Named, train: TableLike) -> Autoencoder:
     """Return an autoencoder fitted as the call would be, or quickly where that takes longer."""
     chooses = duration.fit_length(table, settings).chooses
     shorter = {} if chooses else quick_budget(settings, _n_train(table))
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(), budget.one_course():
         warnings.simplefilter("ignore", NarrowsWarning)  # of quick fits of many
         return Autoencoder(**{**settings, **shorter}).fit(train)
 

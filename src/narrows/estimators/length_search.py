@@ -33,7 +33,7 @@ from narrows.inference.explanation import explained_share
 from narrows.inference.imputation import hidden_errors
 from narrows.network.input_layer import to_inputs
 from narrows.training import code_length
-from narrows.training.budget import KEPT_FROM
+from narrows.training.budget import one_course
 
 MOST_ROWS, LEAST_ROWS = 5_000, 20  # that the choice looks at
 HELD_OUT = 0.2  # of them
@@ -184,8 +184,7 @@ class _Search:
         generator = np.random.default_rng(seed)
         order = generator.permutation(n_rows)[:MOST_ROWS]
         n_test = max(2, int(HELD_OUT * len(order)))
-        most = n_test + KEPT_FROM - 1  # of more rows, every length would be trained in rounds
-        held_out, others = np.sort(order[:n_test]), np.sort(order[n_test:most])
+        held_out, others = np.sort(order[:n_test]), np.sort(order[n_test:])
         beside = {"y": y, "sample_weight": sample_weight}
         train = {
             name: np.asarray(values)[others]
@@ -247,7 +246,7 @@ class _Search:
     def _fitted(self, length: int) -> _Trial | None:
         own = {"n_components": length, "random_state": self.seed, "verbose": 0}
         model = clone(self.estimator).set_params(**own, warm_start=False).set_callbacks()
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), one_course():
             warnings.simplefilter("ignore", NarrowsWarning)  # those of the fit itself are enough
             try:
                 model.fit(**self.train)

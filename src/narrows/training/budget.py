@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import contextvars
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -42,7 +45,7 @@ FROM_RANDOM = Budget(4000, 200, MAX_BATCH)
 # Of a network that begins at a PCA; chosen by benchmarks/optimizers.py, see docs/optimizers.md.
 FROM_PCA = Budget(1500, 60, 64)
 AHEAD = 1.5
-KEPT_FROM = 4000  # rows of which those held out are not missed, so that they say how long to train
+KEPT_FROM = 2000  # rows of which those held out are not missed, so that they say how long to train
 MOST_PACES = 8  # as long as the pace, at most, where they gain by it
 # Of recurrent layers, a step of which goes through every step of the sequences. Twice as long is
 # better, see docs/kinds/lstm.md; this is what a person waits for.
@@ -114,6 +117,17 @@ class RoundRows(NamedTuple):
 
 
 ONE_COURSE = RoundRows()
+_one_course = contextvars.ContextVar("one course", default=False)
+
+
+@contextlib.contextmanager
+def one_course() -> Iterator[None]:
+    """Have fits in this context go on for the pace alone, as is enough to compare them."""
+    token = _one_course.set(True)
+    try:
+        yield
+    finally:
+        _one_course.reset(token)
 
 
 def round_rows(n_rows: int, rows_per_step: int, epochs: int, at: Budget) -> RoundRows:
@@ -122,6 +136,8 @@ def round_rows(n_rows: int, rows_per_step: int, epochs: int, at: Budget) -> Roun
     Whether more steps than the pace has are worth it, the first of them can tell, see
     `narrows.training.rounds`. Of very many rows, the fewest epochs are more steps.
     """
+    if _one_course.get():
+        return ONE_COURSE
     first, most = at.steps_of(rows_per_step) * rows_per_step, epochs * n_rows
     if at is FROM_PCA and n_rows >= KEPT_FROM:
         most = max(most, MOST_PACES * first)

@@ -180,3 +180,24 @@ def test_from_some_thousand_rows_on_held_out_rows_may_ask_for_more_than_the_pace
         assert asked(n_rows).most == budget.MOST_PACES * asked(n_rows).first
     assert asked(1_000_000).most == budget.MIN_EPOCHS * 1_000_000
     assert asked(10_000, budget.FROM_RANDOM) == budget.ONE_COURSE
+    with budget.one_course():
+        assert asked(40_000) == budget.ONE_COURSE
+    assert asked(40_000) != budget.ONE_COURSE
+
+
+def test_fits_that_are_only_compared_go_on_for_the_pace_alone(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    lengths: list[budget.RoundRows] = []
+    whole = budget.round_rows
+
+    def noting(*arguments: Any) -> budget.RoundRows:
+        lengths.append(whole(*arguments))
+        return lengths[-1]
+
+    monkeypatch.setattr(budget, "round_rows", noting)
+    Autoencoder("auto", architecture=(4,), random_state=0).fit(_linear(3000))
+    *compared, own = lengths
+    assert len(compared) > 1
+    assert set(compared) == {budget.ONE_COURSE}
+    assert own.first > 0
