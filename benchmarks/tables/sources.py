@@ -82,7 +82,7 @@ CHOSEN_ON = frozenset(
         "wine", "wdbc", "diabetes", "digits", "wide100", "blocks", "heavy", "ionosphere", "khan",
         "nci60", "movement_libras", "sonar", "vehicle", "college", "satimage", "mfeat",
         "letter", "magic", "penbased", "ring", "spambase", "texture", "segment", "mnist3k",
-        "curved", "linear",
+        "curved", "linear", "optdigits", "phoneme",
     )
 )  # fmt: skip
 
