@@ -76,7 +76,7 @@ def measured(table: Profile, settings: Named) -> Remark:
     trainings = 1.0
     if length.chooses:
         typed = table.layout.schema is not None
-        trainings = trials.n_trainings(table.n_rows, typed=typed)
+        trainings = trials.n_trainings(table.n_rows, table.layout.n_features, typed=typed)
     seconds = trainings * epochs * table.n_rows / rate
     most = "at most " if length.may_end_before else ""
     return Remark(
@@ -118,7 +118,7 @@ def fit_length(table: Profile, settings: Named) -> FitLength:
     epochs = budget.max_epochs(wanted, table.n_rows, size, optimizer, pace)
     chooses = begins == "pca" and chooses_by_trials(parameters, optimizer)
     schedule = Schedule.of(parameters["schedule"])
-    rounds = budget.round_rows(table.n_rows, size, epochs, pace)
+    rounds = budget.round_rows(table.n_rows, table.layout.n_features, size, epochs, pace)
     in_rounds = chooses and schedule.name == "joint" and rounds.first > 0
     if in_rounds:
         epochs = max(1, rounds.most // table.n_rows)

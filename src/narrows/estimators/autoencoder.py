@@ -160,7 +160,7 @@ class Autoencoder(
     max_epochs : int or "auto", default="auto"
         Passes over the rows. "auto" gives some 4,000 steps, in 10 to 200 epochs; fewer steps with
         optimizer="auto" from a PCA, and some 250 of up to 128 rows with recurrent layers. With
-        2,000 rows or more, a fit that begins at a PCA goes on until rows that are held out no
+        some 2,000 rows or more, a fit that begins at a PCA goes on until rows that are held out no
         longer gain 1 % by twice as many steps, for eight times as many or 10 epochs at most.
     early_stopping : bool, default=False
         Whether to hold out rows, stop when their objective no longer falls, and restore the best

@@ -45,7 +45,8 @@ FROM_RANDOM = Budget(4000, 200, MAX_BATCH)
 # Of a network that begins at a PCA; chosen by benchmarks/optimizers.py, see docs/optimizers.md.
 FROM_PCA = Budget(1500, 60, 64)
 AHEAD = 1.5
-KEPT_FROM = 2000  # rows of which those held out are not missed, so that they say how long to train
+# Rows of which those held out are not missed: so many, and more where there are many columns.
+KEPT_FROM, SURELY_KEPT_FROM, PER_COLUMN = 2000, 4000, 4
 MOST_PACES = 8  # as long as the pace, at most, where they gain by it
 # Of recurrent layers, a step of which goes through every step of the sequences. Twice as long is
 # better, see docs/kinds/lstm.md; this is what a person waits for.
@@ -130,7 +131,14 @@ def one_course() -> Iterator[None]:
         _one_course.reset(token)
 
 
-def round_rows(n_rows: int, rows_per_step: int, epochs: int, at: Budget) -> RoundRows:
+def keeps(n_rows: int, n_columns: int) -> bool:
+    """Return whether there are so many rows that what a trial trained on most of them is kept."""
+    return n_rows >= min(SURELY_KEPT_FROM, max(KEPT_FROM, PER_COLUMN * n_columns))
+
+
+def round_rows(
+    n_rows: int, n_columns: int, rows_per_step: int, epochs: int, at: Budget
+) -> RoundRows:
     """Return for how long rows that are held out may have a network trained.
 
     Whether more steps than the pace has are worth it, the first of them can tell, see
@@ -139,7 +147,7 @@ def round_rows(n_rows: int, rows_per_step: int, epochs: int, at: Budget) -> Roun
     if _one_course.get():
         return ONE_COURSE
     first, most = at.steps_of(rows_per_step) * rows_per_step, epochs * n_rows
-    if at is FROM_PCA and n_rows >= KEPT_FROM:
+    if at is FROM_PCA and keeps(n_rows, n_columns):
         most = max(most, MOST_PACES * first)
     return RoundRows(first, most) if 2 * first <= most else ONE_COURSE
 

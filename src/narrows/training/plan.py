@@ -129,7 +129,7 @@ class TrainingPlan:
             max_grad_norm=norm,
             init=init,
             chooses=chooses,
-            rounds=budget.round_rows(table.n_rows, size, epochs, pace)
+            rounds=budget.round_rows(table.n_rows, table.n_features, size, epochs, pace)
             if in_rounds
             else budget.ONE_COURSE,
         )

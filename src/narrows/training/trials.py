@@ -20,8 +20,7 @@ from narrows.data.batches import RowNumbers
 from narrows.data.table import Table
 from narrows.errors import DivergenceError
 from narrows.network.network import Network, kept_buffers
-from narrows.training import rounds
-from narrows.training.budget import KEPT_FROM
+from narrows.training import budget, rounds
 from narrows.training.phase import Trainable
 from narrows.training.plan import TrainingPlan
 from narrows.training.trainer import ENDED, Outcome, Trainer, Trial
@@ -94,7 +93,7 @@ def fit(trainer: Trainer, network: Trainable, table: Table) -> Outcome:
     if text is not None:
         trainer.progress.note(f"chosen: {text}")
     failed = chosen.way > 0 and paths[0].outcome.stop_reason == "diverged"
-    few = table.n_rows < KEPT_FROM and not table.streams and not len(table.validation)
+    few = not (_keeps(table) or table.streams or len(table.validation))
     if ending is None and (few or failed):
         outcome = _refitted(trainer, network, table, chosen)
     else:
@@ -111,17 +110,19 @@ def fit(trainer: Trainer, network: Trainable, table: Table) -> Outcome:
     return outcome
 
 
-def n_trainings(n_rows: int, *, typed: bool = False) -> float:
+def n_trainings(n_rows: int, n_columns: int, *, typed: bool = False) -> float:
     """Return how many trainings on all rows a fit that chooses is worth, where the first is clear.
 
     Where lower rates are tried, too, it is up to three times as many. ``typed`` says that columns
     are not all plain numbers.
     """
-    folds = _folds(n_rows, torch.Generator().manual_seed(0), _n_folds(n_rows, typed=typed))
+    keeps = budget.keeps(n_rows, n_columns)
+    n_folds = _n_folds(n_rows, typed=typed)
+    folds = _folds(n_rows, torch.Generator().manual_seed(0), n_folds, keeps=keeps)
     if folds is None:
         return 1.0
     tried = sum(len(rest) for rest, _ in folds) / n_rows
-    return tried if n_rows >= KEPT_FROM else tried + 1
+    return tried if keeps else tried + 1
 
 
 def in_words(trials: Sequence[Json]) -> str | None:
@@ -335,6 +336,10 @@ def _is_typed(network: Trainable) -> bool:
     return isinstance(network, Network) and network.input_layer is not None
 
 
+def _keeps(table: Table) -> bool:
+    return budget.keeps(table.n_rows, table.n_features)
+
+
 def _n_folds(n_rows: int, *, typed: bool) -> int:
     """Return how often rows are held out; less often where columns of types make steps slow."""
     if n_rows >= SOME_BELOW:
@@ -347,10 +352,10 @@ def _folds_of(trainer: Trainer, network: Trainable, table: Table) -> Folds | Non
     if table.streams or len(table.validation):
         return [table.split(HELD_OUT, trainer.randomness.split)]
     n_folds = _n_folds(table.n_rows, typed=_is_typed(network)) if trainer.settings.chooses else 1
-    return _folds(table.n_rows, trainer.randomness.split, n_folds)
+    return _folds(table.n_rows, trainer.randomness.split, n_folds, keeps=_keeps(table))
 
 
-def _folds(n_rows: int, generator: torch.Generator, n_folds: int) -> Folds | None:
+def _folds(n_rows: int, generator: torch.Generator, n_folds: int, *, keeps: bool) -> Folds | None:
     """Return rows to train on and rows held out, several times where there are few."""
     if n_rows < FEWEST:
         return None
@@ -358,7 +363,7 @@ def _folds(n_rows: int, generator: torch.Generator, n_folds: int) -> Folds | Non
     if n_folds > 1:
         parts = order.chunk(N_FOLDS)[:n_folds]
     else:
-        share = HELD_OUT / 2 if n_rows >= KEPT_FROM else HELD_OUT
+        share = HELD_OUT / 2 if keeps else HELD_OUT
         parts = (order[: min(MOST_HELD_OUT, round(share * n_rows))],)
     every = torch.ones(n_rows, dtype=torch.bool)
     folds: Folds = []

@@ -631,7 +631,7 @@ def test_the_time_foreseen_counts_what_is_tried_first() -> None:
     per_epoch = [
         said.details["seconds"] * said.details["rows_per_second"] for said in (chosen, given)
     ]
-    assert per_epoch[0] == pytest.approx(trials.n_trainings(300) * per_epoch[1])
+    assert per_epoch[0] == pytest.approx(trials.n_trainings(300, 3) * per_epoch[1])
 
 
 def test_the_time_foreseen_is_that_of_the_pace_a_fit_would_have() -> None:

@@ -170,14 +170,16 @@ def test_rows_of_a_source_are_gone_through_whole() -> None:
 
 
 def test_from_some_thousand_rows_on_held_out_rows_may_ask_for_more_than_the_pace() -> None:
-    def asked(n_rows: int, at: Budget = budget.FROM_PCA) -> budget.RoundRows:
+    def asked(n_rows: int, at: Budget = budget.FROM_PCA, n_columns: int = 30) -> budget.RoundRows:
         size = budget.batch_size("auto", n_rows, at)
         epochs = budget.max_epochs("auto", n_rows, size, AdamW(), at)
-        return budget.round_rows(n_rows, size, epochs, at)
+        return budget.round_rows(n_rows, n_columns, size, epochs, at)
 
     assert asked(budget.KEPT_FROM - 1) == budget.ONE_COURSE  # what they say would be trained again
     for n_rows in (budget.KEPT_FROM, 40_000, 100_000):
         assert asked(n_rows).most == budget.MOST_PACES * asked(n_rows).first
+    assert asked(3000, n_columns=784) == budget.ONE_COURSE  # few for the columns
+    assert asked(4000, n_columns=20_000) != budget.ONE_COURSE
     assert asked(1_000_000).most == budget.MIN_EPOCHS * 1_000_000
     assert asked(10_000, budget.FROM_RANDOM) == budget.ONE_COURSE
     with budget.one_course():

@@ -13,7 +13,7 @@ from sklearn.decomposition import PCA
 
 from narrows import AdamW, Autoencoder, Masking, load
 from narrows.errors import DivergenceError, InterruptedWarning
-from narrows.training import trials
+from narrows.training import budget, trials
 
 
 def _linear(n_rows: int, n_columns: int, seed: int = 0) -> Any:
@@ -100,7 +100,7 @@ def test_another_optimiser_is_tried_as_well() -> None:
 
 
 def test_with_many_rows_the_trial_is_the_model(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(trials, "KEPT_FROM", 600)
+    monkeypatch.setattr(budget, "KEPT_FROM", 600)
     X = load_digits().data
     fits = []
     plain = trials.Trainer.fit
@@ -226,11 +226,11 @@ def test_a_network_that_cannot_stay_at_the_pca_is_trained(monkeypatch: pytest.Mo
 
 
 def test_how_many_trainings_a_fit_is_worth() -> None:
-    assert trials.n_trainings(7) == 1
-    assert trials.n_trainings(100) == pytest.approx(4 * 0.75 + 1)
-    assert trials.n_trainings(400) == pytest.approx(2 * 0.75 + 1)
-    assert trials.n_trainings(1000) == pytest.approx(1.8)
-    assert trials.n_trainings(10_000) == pytest.approx(0.9)
+    assert trials.n_trainings(7, 3) == 1
+    assert trials.n_trainings(100, 3) == pytest.approx(4 * 0.75 + 1)
+    assert trials.n_trainings(400, 3) == pytest.approx(2 * 0.75 + 1)
+    assert trials.n_trainings(1000, 3) == pytest.approx(1.8)
+    assert trials.n_trainings(10_000, 3) == pytest.approx(0.9)
 
 
 def test_rows_of_early_stopping_weigh_the_answers() -> None:
