@@ -9,16 +9,9 @@ import pytest
 import torch
 from torch import Tensor
 
+from factor_rows import factor_rows
 from narrows.inference import covariance
 from narrows.inference.covariance import FactorCovariance, FullCovariance
-
-
-def _drawn(n_rows: int, n_columns: int, seed: int = 0, n_hidden: int = 3) -> tuple[Tensor, Tensor]:
-    """Return rows of a factor model and its covariance."""
-    mix = np.random.default_rng(0).normal(size=(n_hidden, n_columns))
-    rng = np.random.default_rng(seed)
-    rows = rng.normal(size=(n_rows, n_hidden)) @ mix + 0.5 * rng.normal(size=(n_rows, n_columns))
-    return torch.from_numpy(rows + 2), torch.from_numpy(mix.T @ mix + 0.25 * np.eye(n_columns))
 
 
 def _by_hand(matrix: Tensor, row: Tensor, observed: Tensor) -> tuple[Tensor, Tensor]:
@@ -44,7 +37,7 @@ PATTERNS: dict[str, Any] = {
 @pytest.mark.parametrize("pattern", PATTERNS)
 @pytest.mark.parametrize("kind", ["full", "factors"])
 def test_expectations_and_variances_are_those_of_the_textbook(kind: str, pattern: str) -> None:
-    rows, matrix = _drawn(40, 12)
+    rows, matrix = factor_rows(40, 12)
     observed = torch.from_numpy(PATTERNS[pattern](np.random.default_rng(1), tuple(rows.shape)))
     observed[:, 0] |= ~observed.any(1)
     x = rows - 2
@@ -62,7 +55,7 @@ def test_expectations_and_variances_are_those_of_the_textbook(kind: str, pattern
 
 
 def test_conjugate_gradients_give_what_equations_do(monkeypatch: pytest.MonkeyPatch) -> None:
-    rows, matrix = _drawn(60, 30)
+    rows, matrix = factor_rows(60, 30)
     observed = torch.from_numpy(np.random.default_rng(1).random((60, 30)) > 0.4)
     outright = FullCovariance(matrix).expect(rows - 2, observed, variances=False).rows
     monkeypatch.setattr(covariance, "MOST_DIRECT", 0)
@@ -80,7 +73,7 @@ def test_a_matrix_that_has_no_root_is_not_sought_for_ever() -> None:
 
 
 def test_rows_with_the_same_holes_are_solved_at_once_in_either_precision() -> None:
-    rows, matrix = _drawn(60, covariance.MOST_DIRECT + 20)
+    rows, matrix = factor_rows(60, covariance.MOST_DIRECT + 20)
     observed = (torch.arange(rows.shape[1]) % 3 > 0).expand(rows.shape).clone()
     exact = FullCovariance(matrix).expect(rows - 2, observed, variances=False)
     rough = FullCovariance(matrix.float()).expect((rows - 2).float(), observed, variances=False)

@@ -5,24 +5,16 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from torch import Tensor
 
+from factor_rows import factor_rows
 from narrows.inference import covariance
 from narrows.inference import moments as module
 from narrows.inference.covariance import FullCovariance
 from narrows.inference.moments import moments, pooled
 
 
-def _drawn(n_rows: int, n_columns: int, seed: int = 0, n_hidden: int = 3) -> tuple[Tensor, Tensor]:
-    """Return rows of a factor model and its covariance."""
-    mix = np.random.default_rng(0).normal(size=(n_hidden, n_columns))
-    rng = np.random.default_rng(seed)
-    rows = rng.normal(size=(n_rows, n_hidden)) @ mix + 0.5 * rng.normal(size=(n_rows, n_columns))
-    return torch.from_numpy(rows + 2), torch.from_numpy(mix.T @ mix + 0.25 * np.eye(n_columns))
-
-
 def test_moments_of_rows_with_holes_are_nearly_those_of_complete_rows() -> None:
-    rows, _ = _drawn(3000, 10)
+    rows, _ = factor_rows(3000, 10)
     observed = torch.from_numpy(np.random.default_rng(1).random((3000, 10)) > 0.3)
     whole = moments(rows, torch.ones_like(observed))
     holed = moments(rows.masked_fill(~observed, 99.0), observed)
@@ -71,7 +63,7 @@ def test_rows_far_out_are_drawn_in_before_their_moments_are_taken() -> None:
 
 @pytest.mark.parametrize("weighted", [False, True])
 def test_moments_of_two_sets_of_rows_are_those_of_all_together(weighted: bool) -> None:
-    rows, _ = _drawn(500, 9)
+    rows, _ = factor_rows(500, 9)
     rows[:, 4] = 0.1  # never varies; its means differ by rounding
     rows[:120, 2] += 30
     weight = torch.from_numpy(np.random.default_rng(1).uniform(0.5, 2, 500))

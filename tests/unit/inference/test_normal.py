@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from torch import Tensor
 
+from factor_rows import factor_rows
 from narrows.inference import moments as learning
 from narrows.inference import normal
 from narrows.inference.covariance import FactorCovariance
@@ -14,16 +14,8 @@ from narrows.inference.moments import moments
 from narrows.inference.normal import NormalDistribution, best_share
 
 
-def _drawn(n_rows: int, n_columns: int, seed: int = 0, n_hidden: int = 3) -> tuple[Tensor, Tensor]:
-    """Return rows of a factor model and its covariance."""
-    mix = np.random.default_rng(0).normal(size=(n_hidden, n_columns))
-    rng = np.random.default_rng(seed)
-    rows = rng.normal(size=(n_rows, n_hidden)) @ mix + 0.5 * rng.normal(size=(n_rows, n_columns))
-    return torch.from_numpy(rows + 2), torch.from_numpy(mix.T @ mix + 0.25 * np.eye(n_columns))
-
-
 def test_a_row_without_any_cell_is_expected_to_be_the_mean() -> None:
-    rows, _ = _drawn(200, 6)
+    rows, _ = factor_rows(200, 6)
     distribution = NormalDistribution.fit(rows, torch.ones_like(rows, dtype=torch.bool))
     nothing = torch.zeros(2, 6, dtype=torch.bool)
     found = distribution.expect(torch.full((2, 6), torch.nan).nan_to_num(), nothing, variances=True)
@@ -33,7 +25,7 @@ def test_a_row_without_any_cell_is_expected_to_be_the_mean() -> None:
 
 
 def test_weights_are_rows_that_are_there_several_times() -> None:
-    rows, _ = _drawn(50, 5)
+    rows, _ = factor_rows(50, 5)
     seen = torch.from_numpy(np.random.default_rng(1).random((50, 5)) > 0.2)
     counts = torch.from_numpy(np.random.default_rng(2).integers(1, 4, 50))
     weighted = NormalDistribution.fit(rows, seen, counts.double(), share=0.1)
@@ -48,8 +40,8 @@ def test_weights_are_rows_that_are_there_several_times() -> None:
 def test_few_rows_are_shrunk_more_than_many() -> None:
     shares = []
     for n_rows in (30, 3000):
-        rows, _ = _drawn(n_rows, 25)
-        others, _ = _drawn(500, 25, seed=1)
+        rows, _ = factor_rows(n_rows, 25)
+        others, _ = factor_rows(500, 25, seed=1)
         hidden = torch.from_numpy(np.random.default_rng(2).random((500, 25)) < 0.3)
         everything = torch.ones_like(hidden)
         found = moments(rows, torch.ones(n_rows, 25, dtype=torch.bool))
@@ -60,8 +52,8 @@ def test_few_rows_are_shrunk_more_than_many() -> None:
 @pytest.mark.parametrize("n_columns", [25, 150])
 @pytest.mark.parametrize("n_rows", [40, 300, 3000])
 def test_the_best_share_is_found_without_trying_all(n_rows: int, n_columns: int) -> None:
-    rows, _ = _drawn(n_rows, n_columns)
-    others, _ = _drawn(400, n_columns, seed=1)
+    rows, _ = factor_rows(n_rows, n_columns)
+    others, _ = factor_rows(400, n_columns, seed=1)
     hidden = torch.from_numpy(np.random.default_rng(2).random((400, n_columns)) < 0.3)
     everything = torch.ones_like(hidden)
     mean, covariance = moments(rows, torch.ones_like(rows, dtype=torch.bool))
@@ -76,21 +68,21 @@ def test_the_best_share_is_found_without_trying_all(n_rows: int, n_columns: int)
 
 @pytest.mark.parametrize("holes", [False, True])
 def test_many_columns_share_factors(monkeypatch: pytest.MonkeyPatch, holes: bool) -> None:
-    rows, _ = _drawn(120, 200)
+    rows, _ = factor_rows(120, 200)
     observed = torch.ones_like(rows, dtype=torch.bool)
     if holes:
         observed = torch.from_numpy(np.random.default_rng(1).random((120, 200)) > 0.2)
     monkeypatch.setattr(learning, "MOST_COLUMNS", 100)
     distribution = NormalDistribution.fit(rows, observed, share=0.01)
     assert isinstance(distribution.covariance, FactorCovariance)
-    others, _ = _drawn(100, 200, seed=1)
+    others, _ = factor_rows(100, 200, seed=1)
     hidden = torch.from_numpy(np.random.default_rng(2).random((100, 200)) < 0.3)
     said = distribution.expect(others, ~hidden).rows
     assert (said - others).square()[hidden].mean() < 0.15 * (others - 2).square()[hidden].mean()
 
 
 def test_columns_that_never_vary_do_no_harm() -> None:
-    rows, _ = _drawn(80, 6)
+    rows, _ = factor_rows(80, 6)
     rows[:, 2] = 1.0
     rows[:, 4] = rows[:, 3]
     observed = torch.from_numpy(np.random.default_rng(1).random((80, 6)) > 0.3)
@@ -109,7 +101,7 @@ def test_a_cell_of_a_column_that_never_varied_says_nothing(
 ) -> None:
     """The mean of equal numbers is one of them but for rounding, which is no variance."""
     monkeypatch.setattr(learning, "MOST_COLUMNS", most_columns)
-    rows, _ = _drawn(300, 8)
+    rows, _ = factor_rows(300, 8)
     rows[:, 2], rows[:, 5] = -0.028, 0.1
     observed = torch.from_numpy(np.random.default_rng(1).random((300, 8)) > share)
     distribution = NormalDistribution.fit(rows, observed)
@@ -123,7 +115,7 @@ def test_a_cell_of_a_column_that_never_varied_says_nothing(
 
 
 def test_a_cell_far_out_says_no_more_than_one_at_the_bound() -> None:
-    rows, _ = _drawn(400, 6)
+    rows, _ = factor_rows(400, 6)
     distribution = NormalDistribution.fit(rows, torch.ones_like(rows) > 0)
     observed = torch.arange(6).expand(2, 6) > 0
     deviation = distribution.covariance.variances()[3].sqrt()
@@ -145,7 +137,7 @@ def test_units_of_columns_do_not_matter(
     holes: bool, most_columns: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(learning, "MOST_COLUMNS", most_columns)
-    rows, _ = _drawn(300, 8)
+    rows, _ = factor_rows(300, 8)
     observed = torch.from_numpy(np.random.default_rng(1).random((300, 8)) > 0.2 * holes)
     asked = torch.from_numpy(np.random.default_rng(2).random((300, 8)) > 0.3)
     unit = 10.0 ** torch.arange(-6, 10, 2, dtype=torch.float64)
@@ -164,7 +156,7 @@ def test_units_of_columns_do_not_matter(
 
 
 def test_without_a_hidden_cell_the_usual_shrinkage_serves() -> None:
-    rows, _ = _drawn(40, 8)
+    rows, _ = factor_rows(40, 8)
     everything = torch.ones_like(rows, dtype=torch.bool)
     share = best_share(moments(rows, everything), rows, everything, ~everything)
     assert share == pytest.approx(0.2 * 8 / 40)
