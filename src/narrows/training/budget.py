@@ -47,7 +47,8 @@ FROM_PCA = Budget(1500, 60, 64)
 AHEAD = 1.5
 # Rows of which those held out are not missed: so many, and more where there are many columns.
 KEPT_FROM, SURELY_KEPT_FROM, PER_COLUMN = 2000, 4000, 4
-MOST_PACES = 8  # as long as the pace, at most, where they gain by it
+MOST_PACES = 8  # as long as the pace, at most, where they gain by it, ...
+MOST_CELLS = 7e7  # ... while that goes through no more cells: of many columns steps take longer
 # Of recurrent layers, a step of which goes through every step of the sequences. Twice as long is
 # better, see docs/kinds/lstm.md; this is what a person waits for.
 OF_SEQUENCES = Budget(250, 200, 128, 8)
@@ -148,7 +149,8 @@ def round_rows(
         return ONE_COURSE
     first, most = at.steps_of(rows_per_step) * rows_per_step, epochs * n_rows
     if at is FROM_PCA and keeps(n_rows, n_columns):
-        most = max(most, MOST_PACES * first)
+        paces = min(MOST_PACES, MOST_CELLS / (first * n_columns))
+        most = max(most, round(paces * first))
     return RoundRows(first, most) if 2 * first <= most else ONE_COURSE
 
 
