@@ -54,10 +54,6 @@ class Script:
         """Return how it has ended, a signal as its number below zero; None while it runs."""
         return self._process.exitcode
 
-    def poll(self) -> int | None:
-        """Return the same, as a call."""
-        return self.returncode
-
     def send_signal(self, number: int) -> None:
         """Send it a signal, unless it has ended."""
         if self.returncode is None and self._process.pid is not None:

@@ -247,7 +247,7 @@ def test_a_process_that_stands_still_for_a_while_changes_nothing(
         chosen = chance.choice(processes)
         chosen.send_signal(signal.SIGSTOP)
         time.sleep(chance.uniform(0.1, 1.0))
-        stopped += chosen.poll() is None
+        stopped += chosen.returncode is None
         chosen.send_signal(signal.SIGCONT)
         time.sleep(chance.uniform(0.0, 0.1))
     assert [code for code, _ in _ended(processes)] == [0] * SIZE

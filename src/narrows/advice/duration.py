@@ -120,8 +120,9 @@ def fit_length(table: Profile, settings: Named) -> FitLength:
     schedule = Schedule.of(parameters["schedule"])
     rounds = budget.round_rows(table.n_rows, table.layout.n_features, size, epochs, pace)
     in_rounds = chooses and schedule.name == "joint" and rounds.first > 0
-    if in_rounds:
-        epochs = max(1, rounds.most // table.n_rows)
+    if in_rounds:  # of the rows that are not held out
+        trained = trials.n_trainings(table.n_rows, table.layout.n_features) * table.n_rows
+        epochs = max(1, round(rounds.most / trained))
     return FitLength(size, epochs, optimizer.full_batch, chooses, in_rounds)
 
 

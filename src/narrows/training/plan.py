@@ -31,8 +31,8 @@ class TrainingPlan:
     resolved against the optimiser's default. ``chooses`` says whether rows are held out to see how
     far training should leave the PCA that it begins at, ``hidden`` what the encoder may not see of
     them, and ``masked`` is a plan that hides it in training, tried beside this one; see
-    `narrows.training.trials`. ``rounds`` are the numbers of rows after which they are asked
-    whether more of training is worth it; see `narrows.training.rounds`.
+    `narrows.training.trials`. ``rounds`` says after how many rows they are asked whether more
+    of training is worth it, and for how many it may be; see `narrows.training.rounds`.
     """
 
     objective: TrainedObjective
@@ -114,7 +114,9 @@ class TrainingPlan:
         epochs = budget.max_epochs(parameters["max_epochs"], table.n_rows, size, optimizer, pace)
         schedule = Joint() if schedule is None else schedule
         chooses = init == "pca" and chooses_by_trials(parameters, optimizer)
-        in_rounds = chooses and schedule.name == "joint" and objective.steady
+        rounds = budget.ONE_COURSE
+        if chooses and schedule.name == "joint" and objective.steady:
+            rounds = budget.round_rows(table.n_rows, table.n_features, size, epochs, pace)
         return cls(
             objective=objective,
             optimizer=optimizer,
@@ -129,9 +131,7 @@ class TrainingPlan:
             max_grad_norm=norm,
             init=init,
             chooses=chooses,
-            rounds=budget.round_rows(table.n_rows, table.n_features, size, epochs, pace)
-            if in_rounds
-            else budget.ONE_COURSE,
+            rounds=rounds,
         )
 
 

@@ -641,6 +641,18 @@ def test_the_time_foreseen_is_that_of_the_pace_a_fit_would_have() -> None:
         assert advice.about("time").details["epochs"] == model.n_iter_
 
 
+def test_the_time_foreseen_of_a_fit_in_rounds_is_that_of_the_longest() -> None:
+    centers = np.random.default_rng(0).normal(size=(40, 6))
+    X = np.tile(centers, (50, 1)) + 0.01 * np.random.default_rng(1).normal(size=(2000, 6))
+    advice = advise(X, n_components=2, quick=True, architecture=(32,))
+    model = Autoencoder(2, architecture=(32,), random_state=0).fit(X)
+    assert model.stop_reason_ == "max_epochs"
+    assert len({row["phase"] for row in model.history_}) > 1
+    said = advice.about("time")
+    assert "at most about" in said.finding
+    assert said.details["epochs"] == pytest.approx(model.n_iter_, abs=2)  # rounds have whole epochs
+
+
 def test_images_need_not_be_flat() -> None:
     flat = advise(blobs(60), input_shape=(12, 12), n_components=2, max_epochs=1, quick=True)
     images = advise(blobs(60).reshape(-1, 12, 12), n_components=2, max_epochs=1, quick=True)

@@ -84,3 +84,21 @@ def test_shrinkage_is_judged_by_rows_that_the_covariance_has_not_seen() -> None:
     holed[hidden] = np.nan
     error = np.square(model.impute(holed) - rest)[hidden].mean()
     assert error < 0.9 * rest.var()  # as many columns as rows: hardly shrunk, it is larger
+
+
+@pytest.mark.parametrize("holes", [False, True])
+@pytest.mark.parametrize("weighted", [False, True])
+def test_moments_of_all_rows_follow_from_those_of_some(weighted: bool, holes: bool) -> None:
+    generator = torch.Generator().manual_seed(0)
+    inputs = torch.randn(1500, 6, generator=generator, dtype=torch.float64).cumsum(1)
+    observed = torch.rand(1500, 6, generator=generator) > 0.2 * holes
+    weight = torch.rand(1500, generator=generator) + 0.5 if weighted else None
+    sample = calibration._Sample(inputs, observed, weight)
+    some = torch.arange(1500) % 4 > 0
+    inputs[~some] += 1  # the others are elsewhere
+    own = sample.some(some).moments()
+    mean, covariance = sample.moments_beside(some, own)
+    expected = sample.moments(own)
+    torch.testing.assert_close(mean, expected[0], rtol=1e-9, atol=1e-9)
+    torch.testing.assert_close(covariance.matrix, expected[1].matrix, rtol=1e-9, atol=1e-9)
+    assert not torch.allclose(own[0], mean, atol=0.1)

@@ -180,7 +180,7 @@ def test_from_some_thousand_rows_on_held_out_rows_may_ask_for_more_than_the_pace
         assert asked(n_rows).most == budget.MOST_PACES * asked(n_rows).first
     assert asked(3000, n_columns=784) == budget.ONE_COURSE  # few for the columns
     assert budget.keeps(4000, 20_000)
-    assert asked(10_000, n_columns=784) == budget.ONE_COURSE  # it would take minutes
+    assert asked(10_000, n_columns=784) == budget.ONE_COURSE  # its steps take long
     assert 2 < asked(10_000, n_columns=200).most / asked(10_000, n_columns=200).first < 4
     assert asked(1_000_000).most == budget.MIN_EPOCHS * 1_000_000
     assert asked(10_000, budget.FROM_RANDOM) == budget.ONE_COURSE
