@@ -12,11 +12,11 @@ from narrows.network.composition import Composition
 
 
 def a_pass(
-    hidden: tuple[int, ...], activation: str, n_components: int = 3
+    hidden: tuple[int, ...], activation: str, n_components: int = 3, within: str = "tanh"
 ) -> tuple[ForwardPass, torch.Tensor]:
     spec = Autoencoder(
         n_components,
-        architecture=Dense(hidden, activation="tanh", code_activation=activation),
+        architecture=Dense(hidden, activation=within, code_activation=activation),
     )
     generator = torch.Generator().manual_seed(0)
     network = Composition.of(spec.get_params(deep=False)).network(Layout(5), torch.float64)
@@ -40,11 +40,12 @@ def test_the_exact_value_is_that_of_the_whole_jacobian(
 
 
 @pytest.mark.parametrize("hidden", [(), (4,), (6, 4), (6, 5, 4)])
-@pytest.mark.parametrize("activation", ["sigmoid", "selu", "linear"])
+@pytest.mark.parametrize("activation", ["sigmoid", "selu", "relu", "linear"])
+@pytest.mark.parametrize("within", ["tanh", "relu"])
 def test_the_closed_form_and_its_gradients_are_those_of_the_derivatives(
-    hidden: tuple[int, ...], activation: str, monkeypatch: pytest.MonkeyPatch
+    hidden: tuple[int, ...], activation: str, within: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    forward, _ = a_pass(hidden, activation)
+    forward, _ = a_pass(hidden, activation, within=within)
     encoder = [*forward.network.body.parameters(), *forward.network.heads.parameters()]
     monkeypatch.setattr("narrows.penalties.contraction.CACHED", 40)  # several parts
     penalty = Contraction(estimator="exact")

@@ -43,6 +43,7 @@ from narrows import (
 from narrows.core.activations import ACTIVATIONS
 from narrows.data.table import DenseTable
 from narrows.losses.loss import Loss
+from narrows.network.network import Network
 from narrows.penalties.adversarial import Adversarial
 from narrows.training.compiled.dense_gradients import DenseGradients
 from narrows.training.history import EpochMeter
@@ -192,6 +193,40 @@ def test_what_lies_between_the_stacks_is_left_to_autograd(settings: dict[str, An
     for tied in (False, True):
         architecture = Dense((6,), "tanh", code, tied=tied)
         assert_alike(Autoencoder(3, architecture=architecture, **settings), table(), closed=False)
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {},
+        {"tied": True},
+        {"code_activation": "relu"},
+        {"latent": Gaussian()},
+        {"corruption": Masking(0.3)},  # the slopes are those of the clean rows
+        {"views": {"a": [0, 4, 7], "b": [1, 2, 3], "c": [5, 6, 8]}},
+    ],
+    ids=repr,
+)
+def test_slopes_of_corners_are_taken_from_the_pass(
+    settings: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = dict(settings)
+    dense = {name: settings.pop(name) for name in ("tied", "code_activation") if name in settings}
+    calls: list[Any] = []
+    anew = Network.local_jacobian
+    monkeypatch.setattr(
+        Network, "local_jacobian", lambda self, *rows: calls.append(rows) or anew(self, *rows)
+    )
+    for hidden in ((6,), (6, 5)):
+        architecture = Dense(hidden, "relu", **dense)
+        model = Autoencoder(3, architecture=architecture, penalty=Contraction(0.1), **settings)
+        for holes in (False, True):
+            assert_alike(model, table(holes=holes), closed=False)
+            assert calls  # of the plain one
+            calls.clear()
+            learned(step_of(model, table(holes=holes)), fused=True)
+            assert bool(calls) == ("corruption" in settings or "views" in settings)
+            calls.clear()
 
 
 VIEWS: dict[str, Any] = {"a": [0, 4, 7], "b": slice(1, 4), "c": [5, 6, 8]}

@@ -48,6 +48,12 @@ class AffineMap(NamedTuple):
     transposed: bool
     activation: Activation
 
+    @property
+    def matrix(self) -> Tensor:
+        """W, shape (n_out, n_in), of a map that has one."""
+        assert self.weight is not None
+        return self.weight.T if self.transposed else self.weight
+
 
 class AffineBlock(NamedTuple):
     """A block as affine maps side by side; ``order`` then says which output column goes where."""

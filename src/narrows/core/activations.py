@@ -26,11 +26,14 @@ class InPlaceFunction:
         Takes the derivative by the values, and what was kept; turns it into that by x.
     keeps_input : bool
         Whether the derivative is known from x only, and not from the values.
+    in_pieces : bool
+        Whether it is a straight line between corners, so that its slope has no derivative.
     """
 
     value: Callable[[Tensor, Tensor], Any]
     backward: Callable[[Tensor, Tensor], Any]
     keeps_input: bool = False
+    in_pieces: bool = False
 
 
 @dataclass(frozen=True)
@@ -70,10 +73,26 @@ class Activation:
         """How the function is computed without autograd, if its derivative is known."""
         return _DIRECT.get(self.function)
 
+    @property
+    def in_pieces(self) -> bool:
+        """Whether `slope_in_pieces` knows the slopes, which have no derivative then."""
+        return self.direct is not None and self.direct.in_pieces
+
+    def slope_in_pieces(self, value: Tensor) -> Tensor | None:
+        """Return the slopes where the function has these values; None for 1 everywhere."""
+        if self.function is _identity:
+            return None
+        slope = torch.ones_like(value)
+        _DIRECT[self.function].backward(slope, value)
+        return slope
+
     def sloped(self, x: Tensor) -> tuple[Tensor, Tensor | None]:
         """Return the function's values and its slopes at x; None for a slope of 1 everywhere."""
         if self.function is _identity:
             return x, None
+        if self.in_pieces:
+            value = self.function(x)
+            return value, self.slope_in_pieces(value.detach())
         with torch.enable_grad():
             at = x if x.requires_grad else x.detach().requires_grad_()
             value = self.function(at)
@@ -112,10 +131,11 @@ def _keep(x: Tensor, out: Tensor) -> None:
 
 # Derivatives in terms of the value, so that x need not be kept; gelu's needs x.
 _DIRECT: dict[Callable[[Tensor], Tensor], InPlaceFunction] = {
-    _identity: InPlaceFunction(_keep, _keep),
+    _identity: InPlaceFunction(_keep, _keep, in_pieces=True),
     torch.relu: InPlaceFunction(
         lambda x, out: torch.relu_(x),
         lambda grad, y: _aten.threshold_backward.grad_input(grad, y, 0, grad_input=grad),
+        in_pieces=True,
     ),
     torch.selu: InPlaceFunction(
         lambda x, out: torch.selu_(x),

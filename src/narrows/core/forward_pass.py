@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -97,6 +98,8 @@ class ForwardPass:
         The numbers of the rows in the table that is trained on; None outside training.
     covariates : Tensor of shape (n_samples, n_covariates) or None
         What the decoder was given beside the code, as inputs; None where it is given nothing.
+    near : callable or None
+        Returns what `local_jacobian` would work out, where the pass has left it.
 
     Examples
     --------
@@ -124,6 +127,7 @@ class ForwardPass:
     pool: Pool | None = None
     rows: Tensor | None = None
     covariates: Tensor | None = None
+    near: Callable[[], Any] | None = None
     _reconstruction: Tensor | None = field(default=None, init=False, repr=False)
 
     @property
@@ -132,6 +136,12 @@ class ForwardPass:
         if self._reconstruction is None:
             self._reconstruction = self.network.link(self.raw)
         return self._reconstruction
+
+    def local_jacobian(self) -> Any:
+        """Return the encoder's blocks near x, if each is a diagonal times a matrix there."""
+        if self.near is not None:
+            return self.near()
+        return self.network.local_jacobian(self.x, self.observed)
 
     def mean(self, per_sample: Tensor) -> Tensor:
         """Return the weighted mean over samples of a tensor of shape (n_samples,)."""

@@ -208,11 +208,16 @@ class Network(nn.Module):
             return self.experts.posterior(self.latent, heads, observed)
         return self.latent.posterior(heads)
 
+    @property
+    def has_local_jacobian(self) -> bool:
+        """Whether the code's mean is what the encoder's blocks make of the inputs in turn."""
+        return self.latent.mean_is_head and self.experts is None and not self.n_covariates
+
     def local_jacobian(
         self, x: Tensor, observed: Tensor | None = None
     ) -> list[LocalJacobian] | None:
         """Return the encoder's blocks near x, if each is a diagonal times a matrix there."""
-        if not self.latent.mean_is_head or self.experts is not None or self.n_covariates:
+        if not self.has_local_jacobian:
             return None
         jacobians: list[LocalJacobian] = []
         x = self.to_inputs(x, observed)[0]

@@ -69,7 +69,7 @@ class Contraction(Penalty):
         """Return the mean squared Frobenius norm of the encoder's Jacobian, a scalar."""
         near = None
         if self._exact(forward.code):
-            near = forward.network.local_jacobian(forward.x, forward.observed)
+            near = forward.local_jacobian()
         if near is not None:
             return forward.mean(_of_chain(near))
         return forward.mean(self._by_probes(forward))
@@ -114,10 +114,10 @@ def _of_chain(near: list[Any]) -> Tensor:
     if len(near) == 1:
         squares = first.weight.square().sum(1)
         return _weighed(squares.expand(len(first.value), -1), first.slope)
-    gram = first.weight @ first.weight.T
+    gram = _gram(first.weight)
     if len(near) == 2 and last.slope is None and first.slope is not None:
         # d^T ((W_2^T W_2) o (W_1 W_1^T)) d, d the slopes of the first layer.
-        together = (last.weight.T @ last.weight) * gram
+        together = _gram(last.weight.T) * gram
         exact: Tensor = ((first.slope @ together) * first.slope).sum(1)
         return exact
     rows = last.weight
@@ -125,6 +125,11 @@ def _of_chain(near: list[Any]) -> Tensor:
         rows = (rows if block.slope is None else rows * block.slope[:, None, :]) @ block.weight
     slope = torch.ones_like(first.value) if first.slope is None else first.slope
     return _weighed(_squares(slope, rows, gram), last.slope)
+
+
+def _gram(weight: Tensor) -> Tensor:
+    gram: Tensor = _Gram.apply(weight)  # type: ignore[no-untyped-call]
+    return gram
 
 
 def _squares(slope: Tensor, rows: Tensor, gram: Tensor) -> Tensor:
@@ -135,6 +140,22 @@ def _squares(slope: Tensor, rows: Tensor, gram: Tensor) -> Tensor:
 def _weighed(squares: Tensor, slope: Tensor | None) -> Tensor:
     """Return the sum over components of squares times squared slopes."""
     return squares.sum(1) if slope is None else (squares * slope.square()).sum(1)
+
+
+class _Gram(torch.autograd.Function):
+    """W W^T, whose derivative takes one product; of W @ W.T it takes two."""
+
+    @staticmethod
+    def forward(ctx: Any, weight: Tensor) -> Tensor:
+        ctx.save_for_backward(weight)
+        return weight @ weight.T
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, grad: Tensor) -> Tensor:
+        (weight,) = ctx.saved_tensors
+        derivative: Tensor = (grad + grad.T) @ weight
+        return derivative
 
 
 class _Quadratic(torch.autograd.Function):

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from narrows.architectures.block import AffineBlock
+from narrows.architectures.block import AffineBlock, LocalJacobian
 from narrows.core.forward_pass import ForwardPass
 from narrows.core.group import Pool
 from narrows.data.table import Batch, Table
@@ -61,11 +61,16 @@ class DenseGradients:
         # Losses of groups of columns copy where these stand to the device in each step.
         self.recordable = self.has_closed_form and objective.loss.has_closed_form
         self.encoder, self.decoder = _stacks(network)
+        self.apart = not _parameters(self.encoder) & _parameters(self.decoder)
+        # Of the heads the first, which is the mean, is looked at.
+        alone = all(len(block.parts) == 1 for block in self.encoder[:-1])
+        self.straight = network.has_local_jacobian and alone and all(map(_straight, self.encoder))
         self.coarse = dtype != flat.vector.dtype
         self.is_plain = self.has_closed_form and not self.coarse and not objective.terms
         self._vector, self._gradient = flat.vector.data, flat.gradient
         if self.coarse:
             self._vector, self._gradient = self._vector.to(dtype), self._gradient.to(dtype)
+            self._collected = torch.empty_like(flat.gradient)
         self._places = {
             id(parameter): Place(value, gradient)
             for parameter, value, gradient in zip(
@@ -143,9 +148,13 @@ class DenseGradients:
             self.flat.gradient.zero_()
         if self.coarse:
             self._gradient.zero_()
-        make = partial(self._pass, batch, x_corrupted, visible, progress, generator, pool, rows)
+        clean = x_corrupted is batch.x and self.straight
+        near = partial(self._jacobian, tape) if clean and self.loss_is_apart else None
+        make = partial(
+            self._pass, batch, x_corrupted, visible, progress, generator, pool, rows, near
+        )
         if self.loss_is_apart:
-            value, forward = self._around_code(tape, batch, share, make)
+            value, forward = self._around_code(tape, batch, share, make, first=first)
         else:
             value, forward = self._by_objective(tape, inputs, share, make)
         if self.coarse:
@@ -189,7 +198,7 @@ class DenseGradients:
         return Value(torch.stack(parts).sum() * share, parts)
 
     def _around_code(
-        self, tape: _Buffers, batch: Batch, share: float, make: MakePass
+        self, tape: _Buffers, batch: Batch, share: float, make: MakePass, *, first: bool
     ) -> tuple[Value, ForwardPass]:
         """Take the loss down to the code and on to the weights; autograd has the code between."""
         dtype = self.flat.vector.dtype
@@ -202,7 +211,9 @@ class DenseGradients:
             tape.decoder.x.copy_(decoded)
             tape.decoder.forward()
             loss, slopes = self._loss(tape, tape.decoder, batch, forward.x_corrupted, share)
-            tape.decoder.backward(slopes, fresh=False, to_x=True)
+            # Nothing else has gone to its parameters yet; to the encoder's, terms may below.
+            fresh = self.apart and (first or self.coarse)
+            tape.decoder.backward(slopes, fresh=fresh, to_x=True)
             slope = tape.decoder.grad_x[:, : forward.code.shape[1]].to(dtype)
         # A number whose derivative by the code is the slope: to go back from a tensor, torch would
         # import sympy first.
@@ -214,7 +225,7 @@ class DenseGradients:
         if around.requires_grad:  # or a latent lets nothing through to the encoder
             around.backward()
         if made.grad is not None:
-            tape.encoder.backward(made.grad, fresh=False)
+            tape.encoder.backward(made.grad, fresh=self.apart and self.coarse)
         return Value(total, [loss / share, *(value.detach() for value in values)]), forward
 
     def _by_objective(
@@ -243,6 +254,7 @@ class DenseGradients:
         generator: torch.Generator,
         pool: Pool | None,
         rows: Tensor | None,
+        near: Callable[[], list[LocalJacobian]] | None,
         made: Tensor,
     ) -> ForwardPass:
         """Return the pass that the network would make of its heads, as far as the code."""
@@ -263,7 +275,19 @@ class DenseGradients:
             pool=pool,
             rows=rows,
             covariates=self.network.covariates(batch.x, batch.observed),
+            near=near,
         )
+
+    def _jacobian(self, tape: _Buffers) -> list[LocalJacobian]:
+        """Return what the encoder has in its buffers, as `Network.local_jacobian` does."""
+        jacobian = []
+        for block, layer in zip(self.encoder, tape.encoder.layers, strict=True):
+            part = block.parts[0]  # of the heads, that of the mean
+            value = layer.y[:, part.gives].to(self.flat.vector.dtype)
+            jacobian.append(
+                LocalJacobian(value, part.activation.slope_in_pieces(value), part.matrix)
+            )
+        return jacobian
 
     def _loss(
         self, tape: _Buffers, chain: BlockChain, batch: Batch, seen: Tensor, share: float
@@ -289,7 +313,7 @@ class DenseGradients:
         if first:
             self.flat.gradient.copy_(self._gradient)
         else:
-            self.flat.gradient.add_(self._gradient)
+            self.flat.gradient.add_(self._collected.copy_(self._gradient))
 
     def _tape(self, n_rows: int) -> _Buffers:
         buffers = self._tapes.get(n_rows)
@@ -357,6 +381,18 @@ def mean_work(network: Network) -> float:
     parts = [part for stage in (*encoder, *decoder) for part in stage.parts]
     sizes = [part.weight.numel() for part in parts if part.weight is not None]
     return sum(sizes) / len(sizes)
+
+
+def _parameters(blocks: Sequence[AffineBlock]) -> set[int]:
+    """Return which weights the maps of blocks have, by their ids."""
+    return {id(part.weight) for block in blocks for part in block.parts if part.weight is not None}
+
+
+def _straight(block: AffineBlock) -> bool:
+    """Return whether the first map of a block is of all its input, and bent at corners alone."""
+    first = block.parts[0]
+    whole = first.takes == slice(0, block.n_in) and not isinstance(block.order, list)
+    return whole and first.weight is not None and first.activation.in_pieces
 
 
 def _stacks(network: Network) -> tuple[Sequence[AffineBlock], Sequence[AffineBlock]]:
