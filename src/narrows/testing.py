@@ -688,6 +688,9 @@ def _check_block(architecture: Architecture, block: Block, x: Tensor) -> Tensor:
     stage = block.stage()
     if stage is not None:
         _same(architecture, "stage()", _by_stage(stage, x), values)
+    unrolled = block.unrolled()
+    if unrolled is not None:
+        _same(architecture, "unrolled()", _by_stage(unrolled, x), values)
     near = block.local_jacobian(x)
     if near is not None:
         _same(architecture, "linearised(x).value", near.value, values)
@@ -701,10 +704,15 @@ def _by_stage(stage: AffineBlock, x: Tensor) -> Tensor:
     out = x.new_zeros(len(x), stage.n_out)
     for part in stage.parts:
         values = take(x, part.takes)
-        if part.weight is not None:
-            values = values @ (part.weight if part.transposed else part.weight.T)
-        if part.bias is not None:
-            values = values + part.bias
+        weight: Tensor | None = part.weight
+        bias: Tensor | None = part.bias
+        if weight is not None and bias is not None and part.spread is not None:
+            padded = torch.cat([weight.flatten(), weight.new_zeros(1)])
+            weight, bias = padded[part.spread.numbers], bias[part.spread.biases]
+        if weight is not None:
+            values = values @ (weight if part.transposed else weight.T)
+        if bias is not None:
+            values = values + bias
         out[:, part.gives] = part.activation(values)
     return out if stage.order is None else take(out, stage.order)
 

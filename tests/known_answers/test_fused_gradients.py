@@ -21,6 +21,7 @@ from narrows import (
     BinaryCode,
     Categorical,
     Contraction,
+    Convolutional,
     Correntropy,
     Count,
     CrossEntropy,
@@ -426,6 +427,33 @@ def test_random_stacks_have_the_gradients_of_autograd(seed: int) -> None:
     weight = generator.random(23) + 0.5 if generator.integers(2) else None
     holes = bool(generator.integers(2))
     assert_alike(model, table(holes=holes), closed=True, sample_weight=weight)
+
+
+CONVOLUTIONS: dict[str, dict[str, Any]] = {
+    "signal": {"input_shape": (9,), "channels": (2, 3)},
+    "image": {"input_shape": (3, 3), "channels": (3,), "activation": "gelu"},
+    "volume": {"input_shape": (1, 3, 3), "channels": (2,), "stride": 1},
+    "channels": {"input_shape": (3,), "in_channels": 3, "channels": (2,), "kernel_size": 2},
+    "wide steps": {"input_shape": (9,), "channels": (4, 2), "stride": 3, "kernel_size": 2},
+}
+
+
+@pytest.mark.parametrize("tied", [False, True])
+@pytest.mark.parametrize("kind", CONVOLUTIONS)
+def test_small_convolutions_have_the_gradients_of_autograd(kind: str, tied: bool) -> None:
+    architecture = Convolutional(**CONVOLUTIONS[kind], tied=tied)
+    for settings in (
+        {"loss": "huber", "corruption": Masking(0.2), "penalty": WeightDecay(0.1)},
+        {"latent": Gaussian(), "penalty": KL(0.3)},
+    ):
+        model = Autoencoder(2, architecture=architecture, **settings)
+        assert_alike(model, table(holes=True), closed="latent" not in settings)
+
+
+def test_a_view_of_a_signal_has_the_gradients_of_autograd() -> None:
+    signal = View(slice(0, 6), architecture=Convolutional((6,), (2,)))
+    model = Autoencoder(2, architecture=(4,), views={"signal": signal, "rest": slice(6, 9)})
+    assert_alike(model, table(), closed=True)
 
 
 def test_layers_that_are_not_dense_are_trained_by_autograd_and_it_says_so() -> None:

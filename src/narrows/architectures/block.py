@@ -34,11 +34,22 @@ class LocalJacobian(NamedTuple):
     weight: Tensor
 
 
+class Spread(NamedTuple):
+    """Where W and b have the numbers of Parameters that are smaller than they are.
+
+    ``numbers``, int64 of shape (n_out, n_in), says which number of the flattened Parameter stands
+    where, one more than its last where W is 0; ``biases``, of shape (n_out,), which bias.
+    """
+
+    numbers: Tensor
+    biases: Tensor
+
+
 class AffineMap(NamedTuple):
     """activation(W x + b) of some columns of x, or those columns as they are where W is None.
 
     ``takes`` are the columns of the input, ``gives`` those of the output; ``transposed`` says that
-    the Parameter holds W^T.
+    the Parameter holds W^T, ``spread`` that W and b are made of the Parameters' numbers.
     """
 
     takes: slice | list[int]
@@ -47,6 +58,14 @@ class AffineMap(NamedTuple):
     bias: nn.Parameter | None
     transposed: bool
     activation: Activation
+    spread: Spread | None = None
+
+    @property
+    def size(self) -> int:
+        """How many numbers W has."""
+        if self.spread is not None:
+            return self.spread.numbers.numel()
+        return 0 if self.weight is None else self.weight.numel()
 
     @property
     def matrix(self) -> Tensor:
@@ -106,7 +125,7 @@ class Block(nn.Module):
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
         # What was said of another forward, of which training and contraction make use.
-        for shortcut in ("stage", "local_jacobian"):
+        for shortcut in ("stage", "unrolled", "local_jacobian"):
             if overrides(cls, "forward", shortcut):
                 setattr(cls, shortcut, getattr(Block, shortcut))
 
@@ -153,6 +172,10 @@ class Block(nn.Module):
     def stage(self) -> AffineBlock | None:
         """Return the block as affine maps and activations, if it is nothing else."""
         return None
+
+    def unrolled(self) -> AffineBlock | None:
+        """Return the same for training, maybe of maps that are `Spread`, where these are small."""
+        return self.stage()
 
     @property
     def views(self) -> Sequence[Sequence[int]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import functools
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -14,7 +15,15 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from narrows.architectures.block import SIGNAL, Architecture, Block, Layers
+from narrows.architectures.block import (
+    SIGNAL,
+    AffineBlock,
+    AffineMap,
+    Architecture,
+    Block,
+    Layers,
+    Spread,
+)
 from narrows.architectures.dense import DenseBlock
 from narrows.core import activations, checks
 from narrows.core.activations import Activation
@@ -34,6 +43,8 @@ POOL: dict[str, tuple[Callable[..., Tensor], ...]] = {
     "max": (F.max_pool1d, F.max_pool2d, F.max_pool3d),
     "average": (F.avg_pool1d, F.avg_pool2d, F.avg_pool3d),
 }
+
+UNROLLED = 1 << 17  # numbers of the largest matrix that a layer is trained as
 
 Sizes = tuple[int, ...]  # one number per axis
 
@@ -129,11 +140,35 @@ class Convolution:
             maps = maps.repeat_interleave(step, dim=axis).narrow(axis, 0, size)
         return maps
 
+    def spread(self, *, up: bool) -> Spread:
+        """Return where the matrix of `down`, or `up`, has the numbers of kernels and biases.
+
+        Of layers without pooling. A number stands where what goes in meets what goes out: a kernel
+        of these numbers says so of an input that is 1 in one cell.
+        """
+        shape = self.kernels().shape
+        numel = shape.numel()
+        numbered = torch.arange(1.0, numel + 1, dtype=torch.float64, device="cpu").view(shape)
+        n_channels, n_cells = self.in_channels, self.n_in
+        if not up:
+            n_channels, n_cells = self.out_channels, self.n_out
+        move, width = (self.up, self.n_out) if up else (self.down, self.n_in)
+        cells = torch.eye(width, dtype=torch.float64, device="cpu")
+        none = torch.zeros(n_channels, dtype=torch.float64, device="cpu")
+        found = move(cells, numbered, none).flatten(1).T.round().long()
+        biases = torch.arange(n_channels, device="cpu").repeat_interleave(n_cells // n_channels)
+        return Spread(torch.where(found > 0, found - 1, numel), biases)
+
     @property
     def _left_over(self) -> Sizes:
         """Cells at the far edge that the last step of the kernel did not reach."""
         axes = zip(self.in_size, self.kernel_size, self.padding, self.steps, strict=True)
         return tuple((size + 2 * pad - kernel) % step for size, kernel, pad, step in axes)
+
+
+@functools.lru_cache(maxsize=32)
+def _spread(convolution: Convolution, up: bool) -> Spread:
+    return convolution.spread(up=up)
 
 
 class _KernelBlock(Block):
@@ -161,6 +196,16 @@ class _KernelBlock(Block):
     def weights(self) -> list[nn.Parameter]:
         return [] if self.tied else [self.weight]
 
+    def _as_matrix(self, *, up: bool) -> AffineBlock | None:
+        """Return the block as one matrix, if that is small enough to be multiplied faster."""
+        small = self.n_in * self.n_out <= UNROLLED
+        if self.convolution.pooling is not None or not small:
+            return None
+        takes, gives = slice(0, self.n_in), slice(0, self.n_out)
+        spread = _spread(self.convolution, up)
+        whole = AffineMap(takes, gives, self.weight, self.bias, False, self.activation, spread)
+        return AffineBlock([whole], self.n_in, self.n_out)
+
     @property
     def _drawn(self) -> Tensor:
         """The kernels, shape (channels that go out, channels that come in, *kernel_size)."""
@@ -184,6 +229,9 @@ class ConvolutionBlock(_KernelBlock):
         """Map x of shape (n_samples, n_in) to shape (n_samples, n_out)."""
         maps = self.activation.function(self.convolution.down(x, self.weight, self.bias))
         return self.convolution.pool(maps).flatten(1)
+
+    def unrolled(self) -> AffineBlock | None:
+        return self._as_matrix(up=False)
 
     def mirror(self, *, tied: bool, activation: Activation) -> TransposedBlock:
         tied_to = self.weight if tied else None
@@ -218,6 +266,9 @@ class TransposedBlock(_KernelBlock):
         """Map x of shape (n_samples, n_in) to shape (n_samples, n_out)."""
         maps = self.convolution.up(x, self.weight, self.bias)
         return self.activation.function(maps).flatten(1)
+
+    def unrolled(self) -> AffineBlock | None:
+        return self._as_matrix(up=True)
 
     def mirror(self, *, tied: bool, activation: Activation) -> ConvolutionBlock:
         tied_to = self.weight if tied else None

@@ -127,12 +127,18 @@ class ParallelBlocks(Block):
 
     def stage(self) -> AffineBlock | None:
         """Return the affine maps of all blocks, if each is one."""
+        return self._joined([None if block is None else block.stage() for block in self._blocks])
+
+    def unrolled(self) -> AffineBlock | None:
+        """Return the same for training."""
+        return self._joined([None if block is None else block.unrolled() for block in self._blocks])
+
+    def _joined(self, stages: Sequence[AffineBlock | None]) -> AffineBlock | None:
         maps = []
-        for block, taken, gives in zip(
-            self._blocks, self._takes, column_ranges(self.widths), strict=True
+        for block, inner, taken, gives in zip(
+            self._blocks, stages, self._takes, column_ranges(self.widths), strict=True
         ):
             place = slice(gives.start, gives.stop)
-            inner = None if block is None else block.stage()
             if block is None:
                 maps.append(AffineMap(taken, place, None, None, False, ACTIVATIONS["linear"]))
             elif inner is None or len(inner.parts) != 1 or inner.order is not None:

@@ -162,10 +162,13 @@ class Network(nn.Module):
         weights = [weight for block in self._blocks for weight in block.weights()]
         return weights if self.input_layer is None else [*weights, *self.input_layer.weights()]
 
-    def stages(self) -> tuple[list[AffineBlock | None], ...]:
-        """Return body, heads and decoder as affine maps; None for blocks that are more."""
+    def stages(self, *, unrolled: bool = False) -> tuple[list[AffineBlock | None], ...]:
+        """Return body, heads and decoder as affine maps; None for blocks that are more.
+
+        Where they may be ``unrolled``, their matrices may be made of fewer numbers.
+        """
         return tuple(
-            [block.stage() for block in blocks]  # type: ignore[operator]
+            [block.unrolled() if unrolled else block.stage() for block in blocks]  # type: ignore[operator]
             for blocks in (self.body, self.heads, self.decoder)
         )
 

@@ -72,6 +72,36 @@ def test_blocks_are_flat_and_a_mirror_undoes_its_block() -> None:
     assert [len(found.pairs), x.shape[1]] == [3, 3]
 
 
+@pytest.mark.parametrize("shape", SHAPES, ids=str)
+@pytest.mark.parametrize("stride", [1, 2, 3])
+def test_a_small_block_is_a_matrix_of_its_kernels(
+    shape: Any, stride: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("narrows.architectures.convolutional.UNROLLED", 10**7)
+    for kernel_size in (1, 3, 5):
+        spec = Convolutional(shape, (2, 3), kernel_size, stride, activation="tanh")
+        layers = network(spec, math.prod(shape)).double()
+        for block in (*layers.body, *layers.decoder[1:]):
+            for parameter in block.parameters():
+                torch.nn.init.normal_(parameter, generator=torch.Generator().manual_seed(2))
+            stage = block.unrolled()
+            assert stage is not None
+            (whole,) = stage.parts
+            assert whole.spread is not None
+            weight = torch.cat([block.weight.flatten(), torch.zeros(1, dtype=torch.float64)])
+            matrix, bias = weight[whole.spread.numbers], block.bias[whole.spread.biases]
+            x = normal(4, block.n_in, dtype=torch.float64)
+            torch.testing.assert_close(whole.activation(x @ matrix.T + bias), block(x))
+
+
+def test_blocks_with_pooling_or_large_matrices_are_no_matrix() -> None:
+    for spec in (Convolutional((6,), (2,), pooling="max"), Convolutional((28, 28), (16,))):
+        found = network(spec, math.prod(spec.input_shape))  # type: ignore[arg-type]
+        assert all(block.unrolled() is None for block in (found.body[0], found.decoder[-1]))
+    small = network(Convolutional((6,), (2,)), 6)
+    assert all(block.unrolled() is not None for block in (small.body[0], small.decoder[-1]))
+
+
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 def test_a_strided_block_is_torchs_convolution(dtype: torch.dtype) -> None:
     spec = Convolutional((7, 9), (4,), (5,), stride=2, activation="tanh", in_channels=3)

@@ -1,5 +1,7 @@
 """Objective and gradients of networks of dense blocks, with no more autograd than needed.
 
+Small convolutions are dense blocks whose matrices repeat the kernels (`Block.unrolled`).
+
 Where nothing is between encoder and decoder, and terms are of the weights, none. Where no term
 looks at what the decoder makes of the code (`Objective.loss_is_apart`), autograd records what
 happens to the code alone: latent and terms. Else it sees each stack of blocks as one function, and
@@ -367,7 +369,7 @@ class _Stack(torch.autograd.Function):
 
 def reason(network: Network) -> str | None:
     """Return why a network is trained by autograd alone, in a few words; None if it need not be."""
-    stages = network.stages()
+    stages = _unrolled(network)
     if stages is None:
         return "it has a head"
     if not all(dense_program.compilable(part) for part in stages):
@@ -379,8 +381,14 @@ def mean_work(network: Network) -> float:
     """Return how many multiplications a product takes for each row, on average."""
     encoder, decoder = _stacks(network)
     parts = [part for stage in (*encoder, *decoder) for part in stage.parts]
-    sizes = [part.weight.numel() for part in parts if part.weight is not None]
+    sizes = [part.size for part in parts if part.weight is not None]
     return sum(sizes) / len(sizes)
+
+
+def _unrolled(network: Network) -> tuple[list[AffineBlock | None], ...]:
+    """Return a network's blocks, of layers that a GPU is not as fast with as they are, too."""
+    device = next(network.parameters()).device
+    return network.stages(unrolled=device.type == "cpu")
 
 
 def _parameters(blocks: Sequence[AffineBlock]) -> set[int]:
@@ -392,9 +400,10 @@ def _straight(block: AffineBlock) -> bool:
     """Return whether the first map of a block is of all its input, and bent at corners alone."""
     first = block.parts[0]
     whole = first.takes == slice(0, block.n_in) and not isinstance(block.order, list)
-    return whole and first.weight is not None and first.activation.in_pieces
+    own = first.weight is not None and first.spread is None
+    return whole and own and first.activation.in_pieces
 
 
 def _stacks(network: Network) -> tuple[Sequence[AffineBlock], Sequence[AffineBlock]]:
-    body, heads, decoder = network.stages()
+    body, heads, decoder = _unrolled(network)
     return [*body, dense_program.joined(heads)], decoder  # type: ignore[list-item,arg-type,return-value]

@@ -147,14 +147,22 @@ class _Part:
     def __init__(self, affine: AffineMap, source: Tensor, places: Places) -> None:
         self.affine, self.source = affine, source
         self.picks: Tensor | None = None
+        self.copies: list[_Copies] = []
         if isinstance(affine.takes, slice):
             self.x = _view(source, affine.takes)
         else:
             self.picks = torch.tensor(affine.takes, device=source.device)
             self.x = source.new_empty(len(source), len(affine.takes))
         if affine.weight is not None:
-            self.weight, self.weight_gradient = places[id(affine.weight)]
-            self.bias, self.bias_gradient = places[id(affine.bias)]
+            weight, bias = places[id(affine.weight)], places[id(affine.bias)]
+            if affine.spread is not None:
+                self.copies = [
+                    _Copies(weight, affine.spread.numbers),
+                    _Copies(bias, affine.spread.biases),
+                ]
+                weight, bias = (copies.large for copies in self.copies)
+            self.weight, self.weight_gradient = weight
+            self.bias, self.bias_gradient = bias
             if affine.transposed:
                 self.weight, self.weight_gradient = self.weight.T, self.weight_gradient.T
 
@@ -166,6 +174,8 @@ class _Part:
         out = _view(into, self.affine.gives)
         if self.affine.weight is None:
             return [*calls, partial(out.copy_, self.x)]
+        for copies in self.copies:
+            calls += copies.lay_out()
         return [*calls, partial(torch.addmm, self.bias, self.x, self.weight.T, out=out)]
 
     def gradients(self, grad: Tensor, written: set[int] | None) -> Calls:
@@ -176,8 +186,17 @@ class _Part:
         if written is not None:
             written.add(id(self.affine.weight))
         grad = _view(grad, self.affine.gives)
-        product = _matrix_product(grad.T, self.x, self.weight_gradient, added=not first)
-        return [product, _column_sums(grad, self.bias_gradient, added=written is None)]
+        added = (not first, written is None)
+        calls: Calls = []
+        if self.copies:  # which are summed into what is there
+            for copies, more in zip(self.copies, added, strict=True):
+                calls += copies.gather(added=more)
+            added = (False, False)
+        return [
+            _matrix_product(grad.T, self.x, self.weight_gradient, added=added[0]),
+            _column_sums(grad, self.bias_gradient, added=added[1]),
+            *calls,
+        ]
 
     def to_input(self, grad: Tensor, below: Tensor, *, added: bool) -> Calls:
         """Return the calls for the derivative by the part's input, a part of ``below``."""
@@ -195,6 +214,68 @@ class _Part:
         if self.affine.weight is None:
             return partial(into.add_ if added else into.copy_, grad)
         return _matrix_product(grad, self.weight, into, added=added)
+
+
+class _Copies:
+    """Where the numbers of a small place stand in a larger one, each any number of times.
+
+    Parameters
+    ----------
+    small : Place
+        Numbers, and where their gradients are to be.
+    numbers : int64 Tensor
+        Which of them stands in each place of the large one; one more than the last is 0.
+
+    Attributes
+    ----------
+    large : Place
+        In the shape of ``numbers``.
+    """
+
+    def __init__(self, small: Place, numbers: Tensor) -> None:
+        value, self.gradient = small.value.view(-1), small.gradient.view(-1)
+        self.value = value
+        self.padded = value.new_zeros(len(value) + 1)  # the last stays 0
+        self.numbers = numbers.flatten()
+        self.slopes = value.new_zeros(len(self.numbers) + 1)  # the last stays 0
+        places = _places(self.numbers, len(value))
+        self.shape, self.places = places.shape, places.flatten()
+        self.found = value.new_empty(len(self.places))
+        self.large = Place(value.new_empty(numbers.shape), self.slopes[:-1].view(numbers.shape))
+
+    def lay_out(self) -> Calls:
+        """Return the calls that fill the large place."""
+        out = self.large.value.view(-1)
+        return [
+            partial(self.padded[:-1].copy_, self.value),
+            partial(torch.index_select, self.padded, 0, self.numbers, out=out),
+        ]
+
+    def gather(self, *, added: bool) -> Calls:
+        """Return the calls that sum the gradients of all copies of a number."""
+        found = self.found.view(self.shape)
+        return [
+            partial(torch.index_select, self.slopes, 0, self.places, out=self.found),
+            partial(_add_sums, found, self.gradient)
+            if added
+            else partial(torch.sum, found, 0, out=self.gradient),
+        ]
+
+
+def _places(numbers: Tensor, n_numbers: int) -> Tensor:
+    """Return the places of each number, shape (most places that one has, n_numbers).
+
+    Where it has fewer, one more than the last place.
+    """
+    order = numbers.argsort(stable=True)
+    ordered = numbers[order]
+    counts = numbers.bincount(minlength=n_numbers)
+    rank = torch.arange(len(order), device=numbers.device) - (counts.cumsum(0) - counts)[ordered]
+    own = ordered < n_numbers
+    most = int(counts[:n_numbers].max())
+    places = torch.full((most, n_numbers), len(numbers), device=numbers.device)
+    places[rank[own], ordered[own]] = order[own]
+    return places
 
 
 def compilable(stages: Sequence[AffineBlock | None]) -> bool:

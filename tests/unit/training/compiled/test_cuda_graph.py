@@ -215,7 +215,7 @@ NOT_RECORDED = {
     "a weight that grows": {"latent": "gaussian", "penalty": "kl"},
     "critics": {"penalty": Adversarial(0.1)},
     "derivatives": {"penalty": Contraction(0.1)},
-    "convolutions": {"architecture": Convolutional((3, 4), channels=(4,))},
+    "pooling": {"architecture": Convolutional((3, 4), channels=(4,), pooling="max")},
     "another optimiser": {"optimizer": SGD()},
     "all rows at once": {"optimizer": "lbfgs"},
 }

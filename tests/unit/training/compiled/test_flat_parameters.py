@@ -178,7 +178,8 @@ def test_what_autograd_trains_alone_is_said_where_lines_are_shown(
     breast_cancer: Table, capsys: pytest.CaptureFixture[str]
 ) -> None:
     settings: dict[str, Any] = {"max_epochs": 1, "random_state": 0, "verbose": 2}
-    Autoencoder(2, architecture=Convolutional((5, 6), channels=(2,)), **settings).fit(breast_cancer)
+    pooled = Convolutional((5, 6), channels=(2,), pooling="max")
+    Autoencoder(2, architecture=pooled, **settings).fit(breast_cancer)
     assert "joint: not all of its layers are dense, so autograd" in capsys.readouterr().err
     Autoencoder(2, **settings).fit(breast_cancer)
     assert "autograd" not in capsys.readouterr().err
