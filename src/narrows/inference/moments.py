@@ -20,6 +20,7 @@ MOST_COLUMNS = 1024  # up to which all pairs of columns have a covariance of the
 N_FACTORS = 64, 32  # beyond it, so many directions are shared by the columns, ...
 VERY_WIDE = 8192  # ... fewer from so many columns on
 ROUNDS, CLOSE = 10, 3e-3  # of expectation-maximisation, and what ends it: change of the moments
+STEPS = 20  # of each round; what they leave is taken up by those of the next
 MOST_WORK = 2e10  # multiplications that a round may take; of more rows, some stand for all
 FARTHEST = 8.0  # standard deviations; a cell beyond them says no more of others than one there
 ROUNDING = 1e-11  # of a mean: a column that varies by less does not vary
@@ -164,7 +165,9 @@ def _maximised(
     for _ in range(ROUNDS):
         shrunk = covariance.shrunk(share)
         coarse = shrunk.cast(torch.float32)
-        expected = coarse.expect((rows - mean).float(), observed, variances=False, start=before)
+        expected = coarse.expect(
+            (rows - mean).float(), observed, variances=False, start=before, most_steps=STEPS
+        )
         filled, before = expected.rows.to(rows), expected.solution
         step = weight @ filled
         x = filled - step

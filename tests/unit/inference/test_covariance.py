@@ -59,9 +59,29 @@ def test_conjugate_gradients_give_what_equations_do(monkeypatch: pytest.MonkeyPa
     observed = torch.from_numpy(np.random.default_rng(1).random((60, 30)) > 0.4)
     outright = FullCovariance(matrix).expect(rows - 2, observed, variances=False).rows
     monkeypatch.setattr(covariance, "MOST_DIRECT", 0)
+    monkeypatch.setattr(covariance, "SMALL", {torch.float64: 0.0})
     monkeypatch.setattr(covariance, "EXACT", 1e-9)
-    stepwise = FullCovariance(matrix).expect(rows - 2, observed, variances=False).rows
-    torch.testing.assert_close(stepwise, outright, rtol=1e-6, atol=1e-6)
+    full = FullCovariance(matrix)
+    stepwise = full.expect(rows - 2, observed, variances=False)
+    assert stepwise.solution is not None
+    torch.testing.assert_close(stepwise.rows, outright, rtol=1e-6, atol=1e-6)
+    begun = full.expect(rows - 2, observed, variances=False, most_steps=4)
+    ended = full.expect(rows - 2, observed, variances=False, start=begun.solution)
+    assert (begun.rows - outright).abs().max() > 1e-3
+    torch.testing.assert_close(ended.rows, outright, rtol=1e-6, atol=1e-6)
+
+
+def test_small_equations_are_solved_outright_however_many_columns_there_are() -> None:
+    rows, matrix = factor_rows(60, 200)
+    chance = torch.from_numpy(np.random.default_rng(1).random((60, 200)))
+    for dtype, few, many in ((torch.float32, 0.15, 0.5), (torch.float64, 0.25, 0.5)):
+        x, full = (rows - 2).to(dtype), FullCovariance(matrix.to(dtype))
+        for share in (few, 1 - few):
+            found = full.expect(x, chance > share, variances=False)
+            assert found.solution is None
+            exact = full.expect(x, chance > share, variances=True).rows
+            torch.testing.assert_close(found.rows, exact)
+        assert full.expect(x, chance > many, variances=False).solution is not None
 
 
 def test_a_matrix_that_has_no_root_is_not_sought_for_ever() -> None:

@@ -90,3 +90,21 @@ def test_moments_of_many_columns_are_those_of_numpy_but_for_rounding() -> None:
     np.testing.assert_allclose(found[0], rows.double().mean(0), rtol=1e-10)
     correlation = found[1].matrix.numpy() / np.outer(unit, unit)
     np.testing.assert_allclose(correlation, expected / np.outer(unit, unit), atol=2e-6)
+
+
+def test_rounds_of_few_steps_learn_what_rounds_of_exact_expectations_do(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Also where steps are many, as with the levels of categories, which add up to 1."""
+    rng = np.random.default_rng(0)
+    latent = rng.normal(size=(600, 5))
+    codes = (latent @ rng.normal(size=(5, 40)) > 0) + (latent @ rng.normal(size=(5, 40)) > 1)
+    levels = np.repeat(codes, 4, axis=1) == np.tile(np.arange(4), 40)  # the last is never there
+    holes = np.repeat(rng.random(codes.shape) < 0.4, 4, axis=1)
+    rows, observed = torch.from_numpy(levels.astype(float)), torch.from_numpy(~holes)
+    found = moments(rows, observed)[1]
+    monkeypatch.setattr(covariance, "MOST_DIRECT", 10**6)
+    exact = moments(rows, observed)[1]
+    assert isinstance(found, FullCovariance)
+    assert isinstance(exact, FullCovariance)
+    assert (found.matrix - exact.matrix).norm() < 0.01 * exact.matrix.norm()
