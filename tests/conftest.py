@@ -24,6 +24,7 @@ from pyarrow import parquet
 from sklearn import datasets
 from torch import Tensor
 
+import lanes
 import promises
 from narrows.core.group import Group
 
@@ -58,7 +59,9 @@ def tried(record_property: Callable[[str, object], None]) -> Callable[[int], Non
     return lambda count: record_property("tried", count)
 
 
+@pytest.hookimpl(tryfirst=True)  # before those that are slow are left out
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    lanes.leave_combinations(items)
     for item in items:
         kept = item.get_closest_marker("promise")
         if kept is not None:

@@ -42,6 +42,7 @@ def test_a_name_is_imported_when_it_is_used() -> None:
     assert imported_by("import narrows; narrows.Autoencoder") >= {"torch", "sklearn"}
 
 
+@pytest.mark.slow
 def test_fitting_an_array_imports_nothing_for_pictures_or_other_tables() -> None:
     code = (
         "import narrows, numpy as np\n"
@@ -71,6 +72,7 @@ narrows.load({folder!r})
 """
 
 
+@pytest.mark.slow
 def test_an_array_is_fitted_and_saved_without_what_tables_reports_and_commands_need(
     tmp_path: Path,
 ) -> None:

@@ -35,7 +35,7 @@ def attacked(*arguments: str) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize(
-    ("count", "every"), [(300, 9), pytest.param(100_000, 1, marks=pytest.mark.slow)]
+    ("count", "every"), [(100, 27), pytest.param(100_000, 1, marks=pytest.mark.slow)]
 )
 def test_folders_that_are_mutated_or_ask_beyond_all_measure_are_loaded_or_refused(
     count: int, every: int, tried: Callable[[int], None]

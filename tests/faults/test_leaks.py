@@ -42,8 +42,6 @@ def test_twenty_times_the_data_take_no_more_memory() -> None:
     ("what", "count"),
     [
         ("fits", 30),
-        ("transforms", 300),
-        ("saves", 60),
         pytest.param("fits", 200, marks=pytest.mark.slow),
         pytest.param("transforms", 10_000, marks=pytest.mark.slow),
         pytest.param("saves", 1000, marks=pytest.mark.slow),

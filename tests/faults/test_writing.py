@@ -188,7 +188,8 @@ def test_a_conversion_goes_on_where_the_disk_failed(
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="kills processes that it forks")
-@pytest.mark.parametrize("count", [2, pytest.param(84, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("count", [84])
 def test_whatever_writes_is_old_or_new_or_goes_on_when_it_is_killed(
     count: int, tmp_path: Path, tried: Callable[[int], None]
 ) -> None:

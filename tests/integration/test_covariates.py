@@ -219,6 +219,7 @@ def test_what_is_exported_gives_the_same(table, outputs) -> None:
     np.testing.assert_allclose(score, model.score_samples(X), rtol=1e-9)
 
 
+@pytest.mark.slow
 def test_a_planted_batch_effect_leaves_the_code_and_the_class_stays() -> None:
     """Batches have gains and offsets of their own; a PCA of these rows tells them for certain."""
     X, y = load_digits(return_X_y=True)

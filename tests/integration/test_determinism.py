@@ -31,6 +31,7 @@ print(found.hexdigest())
 """
 
 
+@pytest.mark.slow
 def test_one_seed_gives_the_same_bytes_in_three_processes() -> None:
     environments = [{**os.environ, "PYTHONHASHSEED": seed} for seed in ("0", "1", "random")]
     processes = [
@@ -97,10 +98,8 @@ print(json.dumps(float(Autoencoder(8, **settings).fit(X).score(X))))
 """
 
 
-@pytest.mark.parametrize(
-    "optimizer",
-    ["auto", *(pytest.param(name, marks=pytest.mark.slow) for name in ("adam", "lbfgs"))],
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("optimizer", ["auto", "adam", "lbfgs"])
 def test_with_another_number_of_threads_fits_are_about_as_good(
     optimizer: str, tmp_path: Path
 ) -> None:

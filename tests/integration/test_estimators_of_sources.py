@@ -75,13 +75,8 @@ def _opened(place: Path, **roles: Any) -> Any:
     return open_source(place, ids=["row"], drop=drop, **{"memory": MEMORY, **roles})
 
 
-@pytest.mark.parametrize(
-    "class_weight",
-    [
-        {"high": 1, "low": 2, "middle": 0},
-        *(pytest.param(weight, marks=pytest.mark.slow) for weight in (None, "balanced")),
-    ],
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("class_weight", [{"high": 1, "low": 2, "middle": 0}, None, "balanced"])
 def test_a_classifier_learns_a_source_as_well_as_the_table(
     class_weight: Any, place: Path, table: pa.Table, new: pa.Table
 ) -> None:
@@ -102,6 +97,7 @@ def test_a_classifier_learns_a_source_as_well_as_the_table(
     assert model.feature_names_in_.tolist() == [f"x{number}" for number in range(5)]
 
 
+@pytest.mark.slow
 def test_a_regressor_learns_a_source_as_well_as_the_table(
     place: Path, table: pa.Table, new: pa.Table
 ) -> None:
@@ -160,6 +156,7 @@ def test_what_is_drawn_or_frozen_is_fine_tuned_on_a_source(
     assert model.score(_features(new), new["class"].to_numpy()) > 0.9
 
 
+@pytest.mark.slow
 def test_what_is_predicted_of_a_source_is_a_folder(
     place: Path, table: pa.Table, tmp_path: Path
 ) -> None:

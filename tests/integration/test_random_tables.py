@@ -190,6 +190,7 @@ def test_columns_in_another_order_are_refused_as_scikit_learn_does(
         quietly(model.transform, turned)
 
 
+@pytest.mark.slow
 @few
 @given(plan=plans())
 def test_both_libraries_get_the_same_codes(plan: Plan) -> None:

@@ -145,6 +145,7 @@ def test_the_mean_norm_is_that_of_the_derivative(load: Any, small: Any) -> None:
     assert math.isclose(load("jacobian").mean_norm(model, x.numpy()), by_hand, rel_tol=1e-4)
 
 
+@pytest.mark.slow
 def test_sparse_codes_are_less_active_and_contractive_ones_move_less(load: Any, small: Any) -> None:
     variants = load("variants")
     found = {
@@ -206,6 +207,7 @@ def test_the_small_deep_network_beats_the_mean_image(load: Any, small: Any) -> N
     assert found["unseen"] < ((small.test - small.train.mean(0)) ** 2).sum(1).mean()
 
 
+@pytest.mark.slow
 def test_a_contractive_code_moves_less_than_a_basic_one_of_many_units(
     load: Any, small: Any
 ) -> None:

@@ -25,6 +25,7 @@ def product(**settings: Any) -> Autoencoder:
     return Autoencoder(4, **given)
 
 
+@pytest.mark.slow
 def test_points_of_all_views_are_trained() -> None:
     """By autograd the code keeps .81 of the variance; .41 where the first view alone is trained."""
     model = product(max_epochs=40).fit(TRAIN)

@@ -93,6 +93,7 @@ def test_sparse_counts_are_learned_from_as_dense_ones_are() -> None:
     np.testing.assert_array_equal(sparse.obsm["X_narrows"], dense.obsm["X_narrows"])
 
 
+@pytest.mark.slow
 def test_depth_is_not_for_the_code_to_say() -> None:
     cells = Cells(counted(600, 40))
     shares = []
@@ -105,6 +106,7 @@ def test_depth_is_not_for_the_code_to_say() -> None:
     assert shares[0] < 0.4 < 0.7 < shares[1]
 
 
+@pytest.mark.slow
 def test_a_row_that_is_given_back_has_the_mean_total() -> None:
     cells = Cells(counted(400, 30))
     model = omics.fit(cells, n_components=2, random_state=0, max_epochs=60)
@@ -220,6 +222,7 @@ def test_a_table_is_sent_to_the_estimator_and_the_other_way_round() -> None:
         Autoencoder(2).fit(Cells(counted()))
 
 
+@pytest.mark.slow
 def test_very_many_variables_neither_hang_nor_grow() -> None:
     cells = Cells(scipy.sparse.random_array((60, 20_000), density=0.02, format="csr", rng=0))
     omics.fit(cells, n_components=2, likelihood=None, max_epochs=1, random_state=0)
@@ -264,6 +267,7 @@ def test_covariates_stand_behind_the_variables(
     assert {row["column"] for row in found.columns} == set(cells.var_names)
 
 
+@pytest.mark.slow
 def test_cells_are_given_back_as_another_batch_would_have_counted_them() -> None:
     cells = in_batches()
     own: dict[str, Any] = {"n_components": 2, "random_state": 0, "max_epochs": 60}

@@ -357,9 +357,8 @@ def scattered(n_rows: int = 300) -> Any:
     return rng.normal(size=(n_rows, 4)) @ rng.normal(size=(4, 144)) + rng.normal(size=(n_rows, 144))
 
 
-@pytest.mark.parametrize(
-    ("X", "better"), [(blobs(150), True), pytest.param(scattered(), False, marks=pytest.mark.slow)]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize(("X", "better"), [(blobs(150), True), (scattered(), False)])
 def test_held_out_rows_decide_whether_layers_for_images_are_advised(X: Any, better: bool) -> None:
     side = int(np.sqrt(X.shape[1]))
     advice = advise(X, input_shape=(side, side), n_components=4, seconds=600)
@@ -634,6 +633,7 @@ def test_the_time_foreseen_counts_what_is_tried_first() -> None:
     assert per_epoch[0] == pytest.approx(trials.n_trainings(300, 3) * per_epoch[1])
 
 
+@pytest.mark.slow
 def test_the_time_foreseen_is_that_of_the_pace_a_fit_would_have() -> None:
     for settings in ({}, {"init": "random"}, {"corruption": "masking"}, {"optimizer": "adam"}):
         advice = advise(related(), n_components=2, quick=True, **settings)

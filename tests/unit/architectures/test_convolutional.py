@@ -261,6 +261,7 @@ def fitted(images: np.ndarray, **settings: Any) -> Autoencoder:
     return Autoencoder(4, **made).fit(images)
 
 
+@pytest.mark.slow
 def test_digits_are_reconstructed_better_than_by_as_many_principal_components(
     digits: Any,
 ) -> None:

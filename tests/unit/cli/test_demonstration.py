@@ -92,6 +92,7 @@ def test_the_report_has_the_comparison(left: Path) -> None:
         assert methods == {*demonstration.BESIDE, "narrows"}
 
 
+@pytest.mark.slow
 def test_the_same_seed_leaves_the_same_report(left: Path, tmp_path: Path) -> None:
     demonstration.run(tmp_path, quiet=True, seed=0, folds=3, max_epochs=2)
     for path in left.rglob("report.json"):

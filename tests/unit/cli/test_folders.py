@@ -63,7 +63,7 @@ def test_a_folder_is_fitted_and_its_codes_are_a_folder(
 
 @pytest.mark.parametrize(
     ("verb", "columns"),
-    [("reconstruct", 30), ("impute", 30), ("score", 1)],
+    [("reconstruct", 30), pytest.param("impute", 30, marks=pytest.mark.slow), ("score", 1)],
 )
 def test_other_verbs_write_folders_too(
     verb: str, columns: int, run: Any, parts: Path, tmp_path: Path
@@ -116,6 +116,7 @@ def test_a_view_is_translated_from_a_folder_that_lacks_it(
     assert not frame.isna().any().any()
 
 
+@pytest.mark.slow
 def test_verbs_that_look_at_a_table_look_at_some_rows_and_say_so(
     run: Any, parts: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

@@ -434,6 +434,7 @@ def shell(folder: Path, line: str, **environment: str) -> subprocess.CompletedPr
 needs_bash = pytest.mark.skipif(shutil.which("bash") is None, reason="needs bash")
 
 
+@pytest.mark.slow
 @needs_bash
 def test_streams_that_are_closed_are_said_to_be_or_not_missed(folder: Path) -> None:
     done = shell(folder, "NARROWS encode model wdbc.csv >&-")

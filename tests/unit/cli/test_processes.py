@@ -63,6 +63,7 @@ def test_a_pipeline_with_head_is_quiet(start, folder: Path) -> None:
     assert process.wait() in (0, 141)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs /dev/full")
 def test_a_full_disk_behind_stdout_is_named(start) -> None:
     with open("/dev/full", "w") as full:
@@ -72,6 +73,7 @@ def test_a_full_disk_behind_stdout_is_named(start) -> None:
     assert errors == "error: cannot write standard output: No space left on device\n"
 
 
+@pytest.mark.slow
 def test_codes_go_through_a_pipe_of_two_processes(start) -> None:
     first = start("encode", "model", "wdbc.csv", "--id", "patient", "-q")
     second = start("decode", "model", "-", "--id", "patient", stdin=first.stdout)
@@ -166,6 +168,7 @@ def _read(terminal: int) -> bytes:
         return b""
 
 
+@pytest.mark.slow
 def test_the_process_ends_with_its_exit_code_whatever_is_left_at_its_end(folder: Path) -> None:
     """Native threads end a process by a signal where the interpreter takes itself apart."""
     code = (

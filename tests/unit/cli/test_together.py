@@ -43,6 +43,7 @@ def torchrun(folder: Path):
         process.communicate()
 
 
+@pytest.mark.slow
 def test_two_processes_save_one_model_and_speak_once(torchrun, run, folder: Path) -> None:
     process = torchrun(*FIT, "-o", "together", "--epochs", "3", "--json")
     shown, messages = process.communicate(timeout=120)

@@ -53,6 +53,7 @@ def test_a_part_of_ones_own_is_fitted_saved_and_read_again() -> None:
     )
 
 
+@pytest.mark.slow
 def test_a_module_of_the_working_folder_is_found_in_a_process_of_its_own(folder: Path) -> None:
     fit = ["fit", "t.csv", "-o", "m", "--epochs", "1", "--set", "penalty=kurz"]
     command = [sys.executable, "-m", "narrows", *fit, "--import", "my_parts"]

@@ -197,6 +197,7 @@ def test_lda_says_that_it_gives_fewer_components() -> None:
     assert found.summary[1]["message"] == "a code of 2: it has at most n_classes - 1 components"
 
 
+@pytest.mark.slow
 def test_the_same_call_gives_the_same_values() -> None:
     calls = [
         compare(X, y, methods=["pca", "ica", QUICK], n_components=[2, 4], folds=2, seeds=2)
@@ -405,6 +406,7 @@ def test_warnings_of_libraries_become_messages() -> None:
     assert found.summary[0]["message"] == "it did not converge"
 
 
+@pytest.mark.slow
 def test_methods_for_few_rows_are_fitted_to_some_of_many() -> None:
     rows = np.random.default_rng(0).normal(size=(5400, 3))
     split = [(np.arange(5300), np.arange(5300, 5400))]

@@ -34,6 +34,7 @@ print(small.rise, large.rise, watch.highest, later.highest)
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="needs the mark that Linux keeps")
 def test_a_peak_that_is_gone_at_the_end_is_seen() -> None:
     ran = subprocess.run([sys.executable, "-c", PEAKS], capture_output=True, text=True)

@@ -187,6 +187,7 @@ print(Spec.find("penalty", "OneMore").__module__)
 """
 
 
+@pytest.mark.slow
 def test_a_part_is_known_because_its_file_lies_in_the_folder(tmp_path: Path) -> None:
     """In a new process, where no part was imported by its name."""
     (tmp_path / "one_more.py").write_text(

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import torch
 
+from lanes import few
 from narrows import Autoencoder, Convolutional
 from narrows.core.threads import LITTLE, enough_for
 from narrows.training.step import Step
@@ -59,7 +60,7 @@ def test_other_threads_have_as_many_as_before() -> None:
     assert torch.get_num_threads() == 2
 
 
-@pytest.mark.parametrize("kind", ["products", "loops"])
+@pytest.mark.parametrize("kind", few(["products", "loops"], "loops".__eq__))
 def test_one_thread_is_one_processor(kind: str) -> None:
     x = torch.ones(1500, 1500)
 
@@ -78,7 +79,9 @@ def test_one_thread_is_one_processor(kind: str) -> None:
     ("shape", "settings", "n_threads"),
     [
         ((200, 5), {}, 1),
-        ((300, 20_000), {"batch_size": 128, "init": "random"}, 2),
+        pytest.param(
+            (300, 20_000), {"batch_size": 128, "init": "random"}, 2, marks=pytest.mark.slow
+        ),
         ((60, 8, 8), {"architecture": Convolutional(pooling="max")}, 2),  # work that is not counted
     ],
 )

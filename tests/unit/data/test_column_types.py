@@ -343,6 +343,7 @@ def apart(one: Any, other: Any, period: float = 360.0) -> np.ndarray:
     return np.minimum(gap, period - gap)
 
 
+@pytest.mark.slow
 def test_directions_come_back_across_north() -> None:
     table = winds()
     train, test = table[:200], table[200:]
@@ -462,6 +463,7 @@ def test_unknown_levels_without_such_a_place_are_missing() -> None:
     np.testing.assert_array_equal(found, fitted.transform(hole))
 
 
+@pytest.mark.slow
 def test_many_levels_are_learned_as_vectors() -> None:
     random = np.random.RandomState(0)
     group = random.randint(0, 100, 600)

@@ -79,6 +79,7 @@ def test_fine_tuning_reaches_a_good_accuracy() -> None:
     assert {row["phase"] for row in model.history_} == {"joint"}
 
 
+@pytest.mark.slow
 def test_pre_training_on_unlabelled_rows_helps_where_labels_are_few() -> None:
     few, rest, y_few, y_rest = train_test_split(X, y, train_size=100, stratify=y, random_state=0)
     encoder = Autoencoder(

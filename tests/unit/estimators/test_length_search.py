@@ -48,6 +48,7 @@ def test_auto_takes_fewer_where_rows_held_out_gain_nothing(
     assert "says as much of hidden cells" in str(code_length.in_words("auto", model.lengths_))
 
 
+@pytest.mark.slow
 def test_auto_takes_one_number_for_a_noisy_curve() -> None:
     """A circle has two components, but what is hidden of it follows from one angle."""
     angle = np.random.default_rng(0).uniform(0, 1.6 * np.pi, 600)
@@ -112,6 +113,7 @@ def test_containers_of_every_kind_choose_alike() -> None:
     assert len(set(lengths)) == 1
 
 
+@pytest.mark.slow
 def test_mixed_tables_with_holes_classes_and_weights() -> None:
     X = pd.DataFrame(table(), columns=list("abcdefghijkl")).assign(kind=["x", "y", "z"] * 100)
     X.iloc[::7, 2] = np.nan

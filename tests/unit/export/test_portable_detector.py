@@ -97,6 +97,7 @@ def test_a_file_says_what_the_detector_says(inputs: str, tmp_path: Path) -> None
     np.testing.assert_array_equal(predicted, detector.predict(MIXED[:20]))
 
 
+@pytest.mark.slow
 def test_a_program_of_torch_says_what_the_detector_says(tmp_path: Path) -> None:
     detector = AnomalyDetector(PART, random_state=0).fit(HOLES)
     detector.export_torch(tmp_path / "model.pt2", outputs="score")

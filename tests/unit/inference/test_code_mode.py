@@ -119,6 +119,7 @@ def _curved(seed: int) -> np.ndarray:
     return np.sin(2 * hidden @ mix) + 0.05 * rng.normal(size=(700, 12))
 
 
+@pytest.mark.slow
 def test_on_a_bent_surface_it_fills_holes_better_than_the_encoder() -> None:
     X, rows = _curved(0), _curved(1)
     rng = np.random.default_rng(2)

@@ -118,6 +118,7 @@ def test_rows_that_lack_what_fit_had_are_no_rows_of_fit() -> None:
         fused().explained_variance(three_sources(200, 1), train=rows)
 
 
+@pytest.mark.slow
 def test_categories_are_explained_level_by_level() -> None:
     random = np.random.default_rng(0)
     size = random.normal(size=400)

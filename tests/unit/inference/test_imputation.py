@@ -239,6 +239,7 @@ def _related(n_rows: int, seed: int) -> Any:
     return 10 * rows + 5, rng.random(rows.shape) < 0.25
 
 
+@pytest.mark.slow
 def test_the_stack_is_no_worse_than_the_better_of_both_and_its_intervals_cover() -> None:
     train, gone = _related(400, 1)
     rows, hidden = _related(2000, 2)
@@ -255,6 +256,7 @@ def test_the_stack_is_no_worse_than_the_better_of_both_and_its_intervals_cover()
     assert 0.86 < inside.mean() < 0.94
 
 
+@pytest.mark.slow
 def test_a_view_that_is_missing_is_translated_as_well_as_by_a_regression() -> None:
     train, _ = _related(400, 1)
     rows, _ = _related(2000, 2)

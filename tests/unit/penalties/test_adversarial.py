@@ -84,6 +84,7 @@ def test_the_history_has_the_critic_beside_parts_that_add_up(digits: Any) -> Non
         assert 0 <= row["critic_accuracy"] <= 1
 
 
+@pytest.mark.slow
 def test_codes_come_to_look_like_draws_of_the_prior(digits: Any) -> None:
     def distance(model: Autoencoder) -> float:
         code = torch.from_numpy(model.fit_transform(digits))
@@ -95,6 +96,7 @@ def test_codes_come_to_look_like_draws_of_the_prior(digits: Any) -> None:
     assert distance(recipes.adversarial(2, **settings)) < 0.05 * plain
 
 
+@pytest.mark.slow
 def test_known_classes_are_laid_out_as_the_prior_has_them() -> None:
     rng = np.random.default_rng(0)
     y = rng.integers(3, size=600)

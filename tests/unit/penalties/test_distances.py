@@ -99,6 +99,7 @@ def test_the_slope_is_finite_where_codes_meet(network) -> None:
     network.zero_grad()
 
 
+@pytest.mark.slow
 def test_distances_of_codes_become_those_of_rows() -> None:
     X = scale(load_iris().data)
     apart = np.linalg.norm(X[:, None] - X[None], axis=2)

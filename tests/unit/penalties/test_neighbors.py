@@ -47,6 +47,7 @@ def _rows(x: torch.Tensor, n_validation: int = 0, n_components: int = 2) -> Trai
     )
 
 
+@pytest.mark.slow
 def test_new_rows_are_mapped_beside_their_kind(digits) -> None:
     train, y, test, truth = digits
     model = recipes.visual(2, max_epochs=30, random_state=0).fit(train)
@@ -96,6 +97,7 @@ def test_only_drawn_rows_have_places_and_only_these_count(digits) -> None:
     assert float(term(forward).detach()) == pytest.approx(float(miss) * term._unit, rel=1e-4)
 
 
+@pytest.mark.slow
 def test_rows_for_validation_change_no_place_and_have_one(digits) -> None:
     x = torch.from_numpy(digits[0][:200]).float()
     without = Neighbors().for_rows(_rows(x[:150]))

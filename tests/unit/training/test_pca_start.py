@@ -334,6 +334,7 @@ def test_auto_is_adamw_bit_for_bit_where_weights_are_drawn(digits: Any) -> None:
     assert head.optimizer == "auto"
 
 
+@pytest.mark.slow
 def test_the_pace_is_short_only_where_the_rate_is_left_open(digits: Any) -> None:
     X = digits[::3]
 
@@ -422,7 +423,8 @@ def test_columns_of_all_types_begin_at_the_pca_of_what_the_network_sees() -> Non
         assert 0.7 < slope < 1.1  # less where a level is rare
 
 
-@pytest.mark.parametrize("n_components", [3, pytest.param(1, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("n_components", [3, 1])
 def test_columns_of_all_types_are_not_learned_by_heart(n_components: int) -> None:
     frame, types = mixed()
     shuffled = frame.apply(lambda column: column.sample(frac=1, random_state=1).to_numpy())

@@ -155,7 +155,13 @@ def test_a_table_with_much_to_gain_is_trained_on_to_the_end() -> None:
 @pytest.mark.usefixtures("few")
 @pytest.mark.parametrize(
     "settings",
-    [{"max_epochs": 10}, {"learning_rate": 0.006}, {"penalty": Adversarial(0.1)}],
+    [
+        {"max_epochs": 10},
+        *(
+            pytest.param(settings, marks=pytest.mark.slow)
+            for settings in ({"learning_rate": 0.006}, {"penalty": Adversarial(0.1)})
+        ),
+    ],
 )
 def test_what_has_a_length_of_its_own_is_trained_in_one_course(settings: Any) -> None:
     model = Autoencoder(3, random_state=0, **settings).fit(_clusters())

@@ -98,10 +98,10 @@ def test_what_the_processor_has_decides_nothing_on_a_gpu(monkeypatch: pytest.Mon
     "settings",
     [
         {},
-        {"scaling": None},
+        pytest.param({"scaling": None}, marks=pytest.mark.slow),
         {"corruption": Masking(0.2), "penalty": WeightDecay(1e-4)},
-        {"latent": "gaussian", "penalty": KL(0.1)},
-        {"optimizer": "muon", "max_epochs": 3},
+        pytest.param({"latent": "gaussian", "penalty": KL(0.1)}, marks=pytest.mark.slow),
+        pytest.param({"optimizer": "muon", "max_epochs": 3}, marks=pytest.mark.slow),
     ],
     ids=repr,
 )

@@ -122,6 +122,7 @@ def test_too_few_rows_to_tell_stay_at_the_pca() -> None:
     assert _lost(model, X, X) == pytest.approx(_pca_lost(25, X, X), rel=1e-3)
 
 
+@pytest.mark.slow
 def test_further_cells_are_hidden_where_that_helps() -> None:
     X = load_digits().data[:600].copy()
     X[np.random.default_rng(0).random(X.shape) < 0.3] = np.nan

@@ -92,6 +92,7 @@ def test_what_cannot_be_is_refused(
     assert result.stdout == ""
 
 
+@pytest.mark.slow
 def test_ctrl_c_reports_what_is_finished_and_says_how_to_go_on(
     start: Callable[..., subprocess.Popen[str]], tmp_path: Path
 ) -> None:
@@ -111,6 +112,7 @@ def test_ctrl_c_reports_what_is_finished_and_says_how_to_go_on(
     assert len(json.loads(path.read_text())["cells"]) == len(finished)
 
 
+@pytest.mark.slow
 def test_a_report_shows_the_best_autoencoder_with_the_comparison(
     run: Callable, tmp_path: Path
 ) -> None:

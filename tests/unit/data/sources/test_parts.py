@@ -112,6 +112,7 @@ def test_what_was_damaged_between_runs_is_made_again(
     assert not [name for name in after if name.endswith(".tmp")]
 
 
+@pytest.mark.slow
 def test_processes_make_the_same_parts(folder: Writer, table_of: Drawn, tmp_path: Path) -> None:
     source = open_source(folder(table_of(620)))
     first = operator.methodcaller("select", [0])  # which other processes know, too

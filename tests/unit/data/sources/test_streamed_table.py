@@ -77,7 +77,7 @@ def test_the_order_depends_on_seed_and_epoch_alone(folder: Writer, table_of: Dra
 
 
 @pytest.mark.parametrize(
-    "size", [1, 64, *(pytest.param(n, marks=pytest.mark.slow) for n in (16, 400))]
+    "size", [64, *(pytest.param(n, marks=pytest.mark.slow) for n in (1, 16, 400))]
 )
 @pytest.mark.parametrize("per_group", [1, 20])
 def test_a_batch_has_the_same_rows_in_any_number_of_processes(
