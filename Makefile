@@ -6,6 +6,8 @@ BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 PYTHON ?= python3
 WORKERS ?= auto
+# Tests start many processes, each of which would compile narrows again where this is set.
+KEPT   := PYTHONDONTWRITEBYTECODE=
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test test-full test-omics fuzz browser-test check bench quality tables bench-omics bench-scale bench-cluster bench-export bench-serve image dist scaling profile bench-gpu reproduce reference docs lock clean
@@ -17,10 +19,10 @@ demo: $(READY)  ## fuse two real data sets; leaves models, codes and reports in 
 	$(BIN)/narrows demo --output demo
 
 test: $(READY)  ## tests and the examples of the docstrings, and the ten slowest; WORKERS=2 processes
-	OMP_NUM_THREADS=1 $(BIN)/pytest -n $(WORKERS) --dist worksteal --durations 10 --doctest-modules src tests
+	$(KEPT) OMP_NUM_THREADS=1 $(BIN)/pytest -n $(WORKERS) --dist worksteal --durations 10 --doctest-modules src tests
 
 test-full: $(VENV)/.ready-ray $(VENV)/.ready-onnx $(VENV)/.ready-serve $(VENV)/.ready-observers  ## the same, slow tests in full; ONLY=R6 those of one promise
-	$(BIN)/pytest -n $(WORKERS) --dist worksteal --doctest-modules -m "$(if $(ONLY),promise(id='$(ONLY)'))" --promises docs/reliability.md src tests
+	$(KEPT) $(BIN)/pytest -n $(WORKERS) --dist worksteal --doctest-modules -m "$(if $(ONLY),promise(id='$(ONLY)'))" --promises docs/reliability.md src tests
 	$(if $(ONLY),,$(MAKE) test-omics)
 
 test-omics: $(VENV)-omics/.ready  ## AnnData and MuData, in an environment with an older pandas

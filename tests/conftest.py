@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 import torch
+from _pytest.doctest import DoctestModule
 from numpy.typing import NDArray
 from pyarrow import parquet
 from sklearn import datasets
@@ -57,6 +58,13 @@ def pytest_terminal_summary(
 def tried(record_property: Callable[[str, object], None]) -> Callable[[int], None]:
     """Return what a test of a promise says how many cases it has tried with."""
     return lambda count: record_property("tried", count)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collect_file() -> Generator[None, list[Any], list[Any]]:
+    """Look for examples in src alone: each file of tests would be read and imported twice."""
+    collectors = yield
+    return [found for found in collectors if not isinstance(found, DoctestModule)]
 
 
 @pytest.hookimpl(tryfirst=True)  # before those that are slow are left out
