@@ -46,6 +46,7 @@ def model(table: pd.DataFrame) -> Autoencoder:
     ).fit(table)
 
 
+@pytest.mark.slow
 def test_the_decoder_is_given_the_covariates_and_the_code_is_as_long_as_asked(model, table) -> None:
     network = model.network_
     assert network.n_covariates == 4  # three sites and the age

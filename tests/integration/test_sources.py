@@ -50,6 +50,7 @@ def _held_out(table_of: Drawn) -> pa.Table:
     return table_of(1000, seed=1).drop_columns(["row"])
 
 
+@pytest.mark.slow
 def test_a_source_is_learned_as_well_as_the_table(
     place: Path, table: pa.Table, table_of: Drawn
 ) -> None:

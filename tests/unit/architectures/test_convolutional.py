@@ -72,7 +72,7 @@ def test_blocks_are_flat_and_a_mirror_undoes_its_block() -> None:
     assert [len(found.pairs), x.shape[1]] == [3, 3]
 
 
-@pytest.mark.parametrize("shape", SHAPES, ids=str)
+@pytest.mark.parametrize("shape", [(1,), (13,), (7, 7), (1, 9), (3, 5, 7)], ids=str)
 @pytest.mark.parametrize("stride", [1, 2, 3])
 def test_a_small_block_is_a_matrix_of_its_kernels(
     shape: Any, stride: int, monkeypatch: pytest.MonkeyPatch

@@ -109,6 +109,7 @@ def test_the_same_seed_leaves_the_same_report(left: Path, tmp_path: Path) -> Non
         assert again == first
 
 
+@pytest.mark.slow
 def test_the_paths_to_open_are_printed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     demonstration.run(tmp_path, seed=0, folds=2, max_epochs=1)
     said = capsys.readouterr().out

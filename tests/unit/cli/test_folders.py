@@ -63,7 +63,11 @@ def test_a_folder_is_fitted_and_its_codes_are_a_folder(
 
 @pytest.mark.parametrize(
     ("verb", "columns"),
-    [("reconstruct", 30), pytest.param("impute", 30, marks=pytest.mark.slow), ("score", 1)],
+    [
+        ("reconstruct", 30),
+        pytest.param("impute", 30, marks=pytest.mark.slow),
+        pytest.param("score", 1, marks=pytest.mark.slow),
+    ],
 )
 def test_other_verbs_write_folders_too(
     verb: str, columns: int, run: Any, parts: Path, tmp_path: Path

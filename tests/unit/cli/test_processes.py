@@ -142,7 +142,10 @@ def test_an_interrupt_before_training_leaves_without_a_word(start, tmp_path: Pat
     assert os.listdir(tmp_path) == []
 
 
-@pytest.mark.parametrize(("variables", "coloured"), [({}, True), ({"NO_COLOR": "1"}, False)])
+@pytest.mark.parametrize(
+    ("variables", "coloured"),
+    [({}, True), pytest.param({"NO_COLOR": "1"}, False, marks=pytest.mark.slow)],
+)
 def test_colour_is_for_terminals_that_want_it(
     start, variables: dict[str, str], coloured: bool
 ) -> None:

@@ -195,6 +195,7 @@ def test_from_some_thousand_rows_on_held_out_rows_may_ask_for_more_than_the_pace
     assert asked(40_000) != budget.ONE_COURSE
 
 
+@pytest.mark.slow
 def test_fits_that_are_only_compared_go_on_for_the_pace_alone(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
