@@ -133,7 +133,7 @@ KINDS: dict[str, Any] = {
 }
 
 
-@pytest.mark.parametrize("kind", few(KINDS, lambda kind: kind != "adversarial"))
+@pytest.mark.parametrize("kind", few(KINDS, [*KINDS][::2].__contains__))
 def test_every_kind_that_batches_serve_learns_from_a_source(
     kind: str, place: Path, table: pa.Table
 ) -> None:

@@ -171,7 +171,7 @@ RECORDED = {
 }
 
 
-@pytest.mark.parametrize("name", RECORDED)
+@pytest.mark.parametrize("name", few(RECORDED, [*RECORDED][::2].__contains__))
 @pytest.mark.parametrize("holes", few([False, True], bool), ids=["whole", "holes"])
 def test_recorded_steps_are_the_steps(
     name: str, holes: bool, rows: Table, repeating: Callable[[], list[Repeating]]
