@@ -450,6 +450,15 @@ def test_small_convolutions_have_the_gradients_of_autograd(kind: str, tied: bool
         assert_alike(model, table(holes=True), closed="latent" not in settings)
 
 
+@pytest.mark.parametrize("kind", ["categorical", "many"])
+def test_slopes_of_corners_are_those_of_inputs_of_all_types(kind: str) -> None:
+    model = Autoencoder(
+        2, architecture=Dense((6,), "relu"), types=MIXED[kind], penalty=Contraction(0.1)
+    )
+    for holes in (False, True):
+        assert_alike(model, mixed_table(holes=holes), closed=False)
+
+
 def test_a_view_of_a_signal_has_the_gradients_of_autograd() -> None:
     signal = View(slice(0, 6), architecture=Convolutional((6,), (2,)))
     model = Autoencoder(2, architecture=(4,), views={"signal": signal, "rest": slice(6, 9)})

@@ -143,21 +143,24 @@ class Convolution:
     def spread(self, *, up: bool) -> Spread:
         """Return where the matrix of `down`, or `up`, has the numbers of kernels and biases.
 
-        Of layers without pooling. A number stands where what goes in meets what goes out: a kernel
-        of these numbers says so of an input that is 1 in one cell.
+        Of layers without pooling. Kernels whose numbers are 1, 2, ... say where each stands, of
+        rows that are 1 in one cell: those of the narrower side, which may be far narrower.
         """
         shape = self.kernels().shape
         numel = shape.numel()
-        numbered = torch.arange(1.0, numel + 1, dtype=torch.float64, device="cpu").view(shape)
-        n_channels, n_cells = self.in_channels, self.n_in
-        if not up:
-            n_channels, n_cells = self.out_channels, self.n_out
-        move, width = (self.up, self.n_out) if up else (self.down, self.n_in)
-        cells = torch.eye(width, dtype=torch.float64, device="cpu")
-        none = torch.zeros(n_channels, dtype=torch.float64, device="cpu")
-        found = move(cells, numbered, none).flatten(1).T.round().long()
-        biases = torch.arange(n_channels, device="cpu").repeat_interleave(n_cells // n_channels)
-        return Spread(torch.where(found > 0, found - 1, numel), biases)
+        kernels = torch.arange(1.0, numel + 1, dtype=torch.float64, device="cpu").view(shape)
+        upwards = self.n_out <= self.n_in
+        cells = torch.eye(min(self.n_in, self.n_out), dtype=torch.float64, device="cpu")
+        bias = cells.new_zeros(self.in_channels if upwards else self.out_channels)
+        places = (self.up if upwards else self.down)(cells, kernels, bias).flatten(1).round().long()
+        if upwards != up:  # the one is the transpose of the other
+            places = places.T
+        numbers = torch.where(places > 0, places - 1, numel).T
+        n_channels = self.in_channels if up else self.out_channels
+        biases = torch.arange(n_channels, device="cpu").repeat_interleave(
+            len(numbers) // n_channels
+        )
+        return Spread(numbers, biases)
 
     @property
     def _left_over(self) -> Sizes:
@@ -198,13 +201,12 @@ class _KernelBlock(Block):
 
     def _as_matrix(self, *, up: bool) -> AffineBlock | None:
         """Return the block as one matrix, if that is small enough to be multiplied faster."""
-        small = self.n_in * self.n_out <= UNROLLED
-        if self.convolution.pooling is not None or not small:
+        if self.convolution.pooling is not None or self.n_in * self.n_out > UNROLLED:
             return None
         takes, gives = slice(0, self.n_in), slice(0, self.n_out)
         spread = _spread(self.convolution, up)
-        whole = AffineMap(takes, gives, self.weight, self.bias, False, self.activation, spread)
-        return AffineBlock([whole], self.n_in, self.n_out)
+        affine = AffineMap(takes, gives, self.weight, self.bias, False, self.activation, spread)
+        return AffineBlock([affine], self.n_in, self.n_out)
 
     @property
     def _drawn(self) -> Tensor:

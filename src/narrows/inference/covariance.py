@@ -114,8 +114,10 @@ class FullCovariance:
             return Expectation(filled, None)
         outright = variances or len(self.matrix) <= MOST_DIRECT or _are_small(observed, rows.dtype)
         if not (outright or _have_few_patterns(observed)):
-            found = _by_conjugate_gradients(self.matrix, filled, observed, start, most_steps)
-            return Expectation(found[0], None, found[1])
+            filled, solution = _by_conjugate_gradients(
+                self.matrix, filled, observed, start, most_steps
+            )
+            return Expectation(filled, None, solution)
         spread = torch.zeros_like(filled) if variances else None
         precision: Tensor | None = None
         for numbers, patterns in _alike(observed):

@@ -94,6 +94,18 @@ def test_a_small_block_is_a_matrix_of_its_kernels(
             torch.testing.assert_close(whole.activation(x @ matrix.T + bias), block(x))
 
 
+def test_its_places_are_found_from_the_narrower_side(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An eye of the wider side, here 16,384 cells, would take 2 GB."""
+    sizes: list[int] = []
+    eye = torch.eye
+    monkeypatch.setattr(torch, "eye", lambda n, **how: sizes.append(n) or eye(n, **how))  # type: ignore[func-returns-value]
+    found = network(Convolutional((128, 128), (2,), stride=64), 128 * 128)
+    down, up = found.body[0].unrolled(), found.decoder[-1].unrolled()
+    assert (down.n_in, down.n_out) == (up.n_out, up.n_in) == (16_384, 8)
+    assert sizes == [8, 8]
+    torch.testing.assert_close(down.parts[0].spread.numbers, up.parts[0].spread.numbers.T)
+
+
 def test_blocks_with_pooling_or_large_matrices_are_no_matrix() -> None:
     for spec in (Convolutional((6,), (2,), pooling="max"), Convolutional((28, 28), (16,))):
         found = network(spec, math.prod(spec.input_shape))  # type: ignore[arg-type]

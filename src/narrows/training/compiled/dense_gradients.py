@@ -399,9 +399,9 @@ def _parameters(blocks: Sequence[AffineBlock]) -> set[int]:
 def _straight(block: AffineBlock) -> bool:
     """Return whether the first map of a block is of all its input, and bent at corners alone."""
     first = block.parts[0]
-    whole = first.takes == slice(0, block.n_in) and not isinstance(block.order, list)
-    own = first.weight is not None and first.spread is None
-    return whole and own and first.activation.in_pieces
+    of_all = first.takes == slice(0, block.n_in) and not isinstance(block.order, list)
+    is_matrix = first.weight is not None and first.spread is None
+    return of_all and is_matrix and first.activation.in_pieces
 
 
 def _stacks(network: Network) -> tuple[Sequence[AffineBlock], Sequence[AffineBlock]]:

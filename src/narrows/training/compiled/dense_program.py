@@ -187,16 +187,14 @@ class _Part:
             written.add(id(self.affine.weight))
         grad = _view(grad, self.affine.gives)
         added = (not first, written is None)
-        calls: Calls = []
-        if self.copies:  # which are summed into what is there
-            for copies, more in zip(self.copies, added, strict=True):
-                calls += copies.gather(added=more)
-            added = (False, False)
-        return [
-            _matrix_product(grad.T, self.x, self.weight_gradient, added=added[0]),
-            _column_sums(grad, self.bias_gradient, added=added[1]),
-            *calls,
+        alone = not self.copies  # else their sums are added, and not what they are sums of
+        calls: Calls = [
+            _matrix_product(grad.T, self.x, self.weight_gradient, added=alone and added[0]),
+            _column_sums(grad, self.bias_gradient, added=alone and added[1]),
         ]
+        for copies, more in zip(self.copies, added, strict=False):
+            calls += copies.gather(added=more)
+        return calls
 
     def to_input(self, grad: Tensor, below: Tensor, *, added: bool) -> Calls:
         """Return the calls for the derivative by the part's input, a part of ``below``."""
@@ -240,7 +238,7 @@ class _Copies:
         self.slopes = value.new_zeros(len(self.numbers) + 1)  # the last stays 0
         places = _places(self.numbers, len(value))
         self.shape, self.places = places.shape, places.flatten()
-        self.found = value.new_empty(len(self.places))
+        self.terms = value.new_empty(len(self.places))
         self.large = Place(value.new_empty(numbers.shape), self.slopes[:-1].view(numbers.shape))
 
     def lay_out(self) -> Calls:
@@ -253,12 +251,12 @@ class _Copies:
 
     def gather(self, *, added: bool) -> Calls:
         """Return the calls that sum the gradients of all copies of a number."""
-        found = self.found.view(self.shape)
+        terms = self.terms.view(self.shape)
         return [
-            partial(torch.index_select, self.slopes, 0, self.places, out=self.found),
-            partial(_add_sums, found, self.gradient)
+            partial(torch.index_select, self.slopes, 0, self.places, out=self.terms),
+            partial(_add_sums, terms, self.gradient)
             if added
-            else partial(torch.sum, found, 0, out=self.gradient),
+            else partial(torch.sum, terms, 0, out=self.gradient),
         ]
 
 
