@@ -386,7 +386,7 @@ def mean_work(network: Network) -> float:
 
 
 def _unrolled(network: Network) -> tuple[list[AffineBlock | None], ...]:
-    """Return a network's blocks, of layers that a GPU is not as fast with as they are, too."""
+    """Return a network's blocks as affine maps; unrolled where that was measured to pay."""
     device = next(network.parameters()).device
     return network.stages(unrolled=device.type == "cpu")
 
