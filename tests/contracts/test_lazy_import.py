@@ -38,8 +38,14 @@ def test_listing_the_names_of_narrows_imports_nothing_heavy() -> None:
     assert not HEAVY & imported_by(code)
 
 
-def test_a_name_is_imported_when_it_is_used() -> None:
-    assert imported_by("import narrows; narrows.Autoencoder") >= {"torch", "sklearn"}
+def test_names_and_modules_are_imported_when_they_are_used() -> None:
+    code = (
+        "import narrows, sys; narrows.Autoencoder\n"
+        "assert not {'sklearn.decomposition', 'sklearn.linear_model'} & set(sys.modules)\n"
+        "assert narrows.recipes.tied.__name__ == 'tied'\n"
+        "assert narrows.metrics.continuity.__name__ == 'continuity'"
+    )
+    assert imported_by(code) >= {"torch", "sklearn"}
 
 
 @pytest.mark.slow

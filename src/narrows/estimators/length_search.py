@@ -10,7 +10,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from sklearn.base import clone
-from sklearn.decomposition import PCA
 
 from narrows.architectures.block import Architecture
 from narrows.core.group import alone
@@ -221,6 +220,8 @@ class _Search:
 
     def linear_length(self, share: float) -> int:
         """Return how many components a PCA needs to keep a share of the rows held out."""
+        from sklearn.decomposition import PCA  # a third of a second that other fits need not wait
+
         mean = self.inputs.mean(0)
         test = self.test_inputs - mean
         codes = test @ PCA(self.most, random_state=self.seed).fit(self.inputs).components_.T

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
-from sklearn.decomposition import PCA
 from torch import Tensor
 
 from narrows import codes
@@ -22,6 +21,9 @@ from narrows.errors import DataError, ParameterError, SeenRowsWarning, stackleve
 from narrows.inference.column_spread import ColumnSpread
 from narrows.inference.fitted_model import FittedModel
 from narrows.network.network import Network
+
+if TYPE_CHECKING:
+    from sklearn.decomposition import PCA
 
 Rows = list[Json]
 METHODS = ("gradient", "integrated_gradients")
@@ -223,6 +225,8 @@ def _linear(
 
 def _pca_of(model: FittedModel, inputs: Matrix, measured: Matrix) -> tuple[PCA, Matrix]:
     """Return the PCA of rows as the network sees them, and their means."""
+    from sklearn.decomposition import PCA  # a third of a second that no fit needs
+
     means = _mean(inputs, measured)
     size = min(model.n_components, *inputs.shape)
     return PCA(size, random_state=0).fit(np.where(measured, inputs, means)), means

@@ -50,7 +50,9 @@ def a_classifier(**settings: Any) -> AutoencoderClassifier:
     [
         (
             AutoencoderClassifier(
-                Autoencoder(4, corruption=Masking(0.1), max_epochs=2), max_epochs=20
+                Autoencoder(4, corruption=Masking(0.1), max_epochs=2),
+                max_epochs=6,
+                learning_rate=0.01,
             ),
             47,
         ),
