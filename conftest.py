@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from narrows.core.spec import Spec
-
 
 @pytest.fixture(autouse=True)
 def register_as_it_was() -> Iterator[None]:
     """Take parts that a test or an example defines out of the register again."""
+    from narrows.core.spec import Spec  # not where tests are only handed out to other processes
+
     Spec.axes()  # what narrows itself has stays
     members = {axis: dict(parts) for axis, parts in Spec._register.items()}
     axes = dict(Spec._axes)

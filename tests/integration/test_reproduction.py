@@ -156,6 +156,7 @@ def test_sparse_codes_are_less_active_and_contractive_ones_move_less(load: Any, 
     assert found["contractive"]["jacobian"] < found["basic"]["jacobian"]
 
 
+@pytest.mark.slow
 def test_correntropy_is_sharper_where_training_images_have_outliers(load: Any, small: Any) -> None:
     variants = load("variants")
     robust, squared = (
@@ -192,6 +193,7 @@ def test_the_chosen_setting_is_the_best_on_validation_images(load: Any) -> None:
     assert finals == {f"{best}, seed 0", f"{best}, seed 1"}
 
 
+@pytest.mark.slow
 def test_the_small_deep_network_beats_the_mean_image(load: Any, small: Any) -> None:
     deep = load("deep")
     found = deep.fit(

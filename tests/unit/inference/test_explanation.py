@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import sys
 from pathlib import Path
 from typing import Any
@@ -38,6 +39,7 @@ def three_sources(n_rows: int, seed: int) -> np.ndarray[Any, Any]:
 VIEWS = {"source": slice(0, 4), "copy": slice(4, 8), "alone": slice(8, 12)}
 
 
+@functools.cache
 def fused(**settings: Any) -> Autoencoder:
     return Autoencoder(8, views=VIEWS, max_epochs=60, random_state=0, **settings).fit(
         three_sources(600, 0)

@@ -279,6 +279,7 @@ def test_sample_weights_reach_every_layer(digits: Any) -> None:
     np.testing.assert_allclose(weighted.transform(digits), fewer.transform(digits), rtol=1e-4)
 
 
+@pytest.mark.slow
 def test_stacking_helps_a_deep_tanh_network_on_few_epochs(digits: Any) -> None:
     settings: dict[str, Any] = {
         "architecture": Dense((48, 32, 16), activation="sigmoid"),
