@@ -160,8 +160,16 @@ def test_an_exported_model_is_old_or_new_whichever_operation_fails(
     tried(failures)
 
 
-@pytest.mark.parametrize("shuffle", [False, True], ids=["in order", "shuffled"])
-@pytest.mark.parametrize("for_good", [False, True], ids=["once", "for good"])
+@pytest.mark.parametrize(
+    ("for_good", "shuffle"),
+    [
+        (False, False),
+        (True, True),
+        pytest.param(True, False, marks=pytest.mark.slow),
+        pytest.param(False, True, marks=pytest.mark.slow),
+    ],
+    ids=["once in order", "for good and shuffled", "for good in order", "once and shuffled"],
+)
 def test_a_conversion_goes_on_where_the_disk_failed(
     shuffle: bool,
     for_good: bool,

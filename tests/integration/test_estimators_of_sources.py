@@ -12,6 +12,7 @@ import pytest
 from pyarrow import parquet
 from sklearn.frozen import FrozenEstimator
 
+from lanes import few
 from narrows import (
     LBFGS,
     Adversarial,
@@ -144,7 +145,9 @@ def test_a_source_that_fits_a_window_is_the_table(
     np.testing.assert_array_equal(one.predict_proba(rows), other.predict_proba(rows))
 
 
-@pytest.mark.parametrize("pretrain", [False, FrozenEstimator])
+@pytest.mark.parametrize(
+    "pretrain", few([False, FrozenEstimator], lambda pretrain: pretrain is FrozenEstimator)
+)
 def test_what_is_drawn_or_frozen_is_fine_tuned_on_a_source(
     pretrain: Any, place: Path, table: pa.Table, new: pa.Table
 ) -> None:

@@ -483,7 +483,7 @@ def test_many_levels_are_learned_as_vectors() -> None:
 # With everything else ---------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("fusion", few(FUSIONS, [*FUSIONS][::2].__contains__))
+@pytest.mark.parametrize("fusion", few(FUSIONS, [*FUSIONS][:2].__contains__))
 def test_views_may_have_all_types(fusion: str) -> None:
     views = {
         "clinic": ["age", "smoker", "grade"],

@@ -99,7 +99,9 @@ def test_what_the_processor_has_decides_nothing_on_a_gpu(monkeypatch: pytest.Mon
     [
         {},
         pytest.param({"scaling": None}, marks=pytest.mark.slow),
-        {"corruption": Masking(0.2), "penalty": WeightDecay(1e-4)},
+        pytest.param(
+            {"corruption": Masking(0.2), "penalty": WeightDecay(1e-4)}, marks=pytest.mark.slow
+        ),
         pytest.param({"latent": "gaussian", "penalty": KL(0.1)}, marks=pytest.mark.slow),
         pytest.param({"optimizer": "muon", "max_epochs": 3}, marks=pytest.mark.slow),
     ],
