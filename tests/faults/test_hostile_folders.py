@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+from forked import Script
 
 SCRIPT = Path(__file__).with_name("hostile.py")
 N_ATTACKS = 150  # that are named, at least
@@ -25,12 +25,10 @@ pytestmark = [
 
 
 def attacked(*arguments: str) -> dict[str, Any]:
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}  # a fork would hang beside threads
-    done = subprocess.run(
-        [sys.executable, str(SCRIPT), *arguments], capture_output=True, text=True, env=environment
-    )
-    assert done.returncode == 0, done.stderr[-2000:]
-    result: dict[str, Any] = json.loads(done.stdout)
+    script = Script(str(SCRIPT), *arguments)
+    output = script.communicate()
+    assert script.returncode == 0, output[-2000:]
+    result: dict[str, Any] = json.loads(output)
     return result
 
 

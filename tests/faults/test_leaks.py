@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+from forked import Script
 
 SCRIPT = Path(__file__).with_name("leaking.py")
 MOST_GROWTH = 0.02
@@ -22,14 +22,10 @@ pytestmark = [
 
 
 def measured(what: str, count: int) -> Any:
-    done = subprocess.run(
-        [sys.executable, str(SCRIPT), what, str(count)],
-        capture_output=True,
-        text=True,
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
-    )
-    assert done.returncode == 0, done.stderr[-2000:]
-    return json.loads(done.stdout)
+    script = Script(str(SCRIPT), what, str(count))
+    output = script.communicate()
+    assert script.returncode == 0, output[-2000:]
+    return json.loads(output)
 
 
 @pytest.mark.slow

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import functools
 import hashlib
 import json
 import os
@@ -80,10 +81,8 @@ def write(data: Named, path: Path) -> None:
 def rendered(data: Named) -> str:
     """Return the page. Every text of the data is escaped, and its scripts are named by hash."""
     style, script = (_text(f"report.{kind}") for kind in ("css", "js"))
-    environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined)
-    template = environment.from_string(_text("report.html.jinja"))
     texts = plain(data)
-    return template.render(
+    return _template().render(
         **texts,
         style=Markup(style),  # noqa: S704 - our own file
         script=Markup(script),  # noqa: S704 - our own file
@@ -100,6 +99,13 @@ def rendered(data: Named) -> str:
         points=overview.points,
         heat=_heat,
     )
+
+
+@functools.cache
+def _template() -> jinja2.Template:
+    """Return the template of the page, which takes longer to compile than to fill."""
+    environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined)
+    return environment.from_string(_text("report.html.jinja"))
 
 
 def _text(name: str) -> str:

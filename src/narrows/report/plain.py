@@ -55,20 +55,22 @@ class Quantized:
 
 def plain(value: JsonValue, *, packed: bool = False) -> JsonValue:
     """Return what JSON has a word for: None for NaN, floats with six digits, lists for arrays."""
+    if isinstance(value, float):  # first what a report has a million of
+        return float(f"{value:.{DIGITS}g}") if math.isfinite(value) else None
+    if value is None or isinstance(value, (bool, int, str)):
+        return value
     if isinstance(value, Quantized):
         content: JsonValue = value.packed() if packed else value.values
         return plain(content, packed=packed)
     if isinstance(value, Mapping):
         return {str(key): plain(item, packed=packed) for key, item in value.items()}
-    if isinstance(value, np.ndarray):
-        return plain(value.tolist(), packed=packed)
     if isinstance(value, (list, tuple)):
         return [plain(item, packed=packed) for item in value]
-    if isinstance(value, np.generic):
-        value = value.item()
-    if isinstance(value, float):
-        return float(f"{value:.{DIGITS}g}") if math.isfinite(value) else None
-    return value if value is None or isinstance(value, (bool, int, str)) else str(value)
+    if isinstance(value, (np.ndarray, np.generic)):
+        value = value.tolist()
+        if not isinstance(value, np.generic):  # as what Python has no type for stays
+            return plain(value, packed=packed)
+    return str(value)
 
 
 def as_json(data: Named) -> str:
