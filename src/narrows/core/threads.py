@@ -34,24 +34,22 @@ def enough_for(work: float) -> Iterator[None]:
     if work > LITTLE or before == 1:
         yield
         return
-    of_products = _set_of_products()
-    _set_of_loops(1)
-    own = of_products(1)
+    of_products, of_loops = _set_of_products(), _openmp()
+    loops = [pool.num_threads for pool in of_loops]  # other libraries may have fewer than torch
+    for pool in of_loops:
+        pool.set_num_threads(1)
+    products = of_products(1)
     try:
         yield
     finally:
-        of_products(own)
-        _set_of_loops(before)
-
-
-def _set_of_loops(n_threads: int) -> None:
-    """Set how many threads loops of this one take: those of OpenMP."""
-    for pool in _openmp():
-        pool.set_num_threads(n_threads)
+        of_products(products)
+        for pool, own in zip(of_loops, loops, strict=True):
+            pool.set_num_threads(own)
 
 
 @functools.cache
 def _openmp() -> list[Any]:
+    """Return what sets how many threads loops of this one take, for each library that has any."""
     return list(ThreadpoolController().select(user_api="openmp").lib_controllers)
 
 

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from threadpoolctl import ThreadpoolController
 
 from lanes import few
 from narrows import Autoencoder, Convolutional
@@ -40,6 +41,19 @@ def test_an_error_gives_the_threads_back() -> None:
     with pytest.raises(KeyError), enough_for(1.0):
         raise KeyError
     assert torch.get_num_threads() == 2
+
+
+def test_other_libraries_have_as_many_as_before() -> None:
+    pools = ThreadpoolController().select(user_api="openmp")
+    if len(pools.lib_controllers) < 2:
+        pytest.skip("scikit-learn has the OpenMP of torch here")
+    with pools.limit(limits=1):
+        torch.set_num_threads(2)  # in torch alone
+        own = [pool.num_threads for pool in pools.lib_controllers]
+        assert sorted(own) == [1, 2]
+        with enough_for(1.0):
+            assert [pool.num_threads for pool in pools.lib_controllers] == [1, 1]
+        assert [pool.num_threads for pool in pools.lib_controllers] == own
 
 
 def test_other_threads_have_as_many_as_before() -> None:
