@@ -77,7 +77,7 @@ COMPOSITIONS = {
         {**STOCHASTIC, **SPARSE},
     ),
 }
-SHORT = {"default", "variational"}
+SHORT = {"default", "variational", "views"}
 
 
 @pytest.mark.parametrize("name", few(COMPOSITIONS, SHORT.__contains__))
