@@ -101,6 +101,8 @@ def check_penalty(penalty: Penalty, **settings: Any) -> None:
             _check_parts(term, network, x, target)
         if term.code_only:
             _check_before_decoder(term, network, x, target)
+        if term.weight_free:
+            _check_without_weights(term, network, x, target)
     _check_fits(penalty, model)
     both = _autoencoder(penalty=penalty + WeightDecay(1e-3), **settings).fit(_table(), _classes())
     last = both.history_[-1]
@@ -160,6 +162,26 @@ def _check_before_decoder(
     assert math.isclose(one, other, rel_tol=1e-9, abs_tol=1e-12), (
         f"{term!r} says code_only = True, but is {one:.6g} for one reconstruction "
         f"and {other:.6g} for another"
+    )
+
+
+def _check_without_weights(
+    term: Penalty, network: Network, x: Tensor, target: Tensor | None
+) -> None:
+    """See that a term that says so is the same for a pass when the weights are others."""
+    first, second = (_pass(network, x, target) for _ in range(2))
+    one = float(term.scalar(first).detach())
+    weights = network.trained_parameters()
+    before = [weight.detach().clone() for weight in weights]
+    with torch.no_grad():
+        for weight in weights:
+            weight.add_(1)
+        other = float(term.scalar(second))
+        for weight, own in zip(weights, before, strict=True):
+            weight.copy_(own)
+    assert math.isclose(one, other, rel_tol=1e-9, abs_tol=1e-12), (
+        f"{term!r} says weight_free = True, but is {one:.6g} with some weights and {other:.6g} "
+        "with others"
     )
 
 

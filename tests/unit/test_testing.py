@@ -122,6 +122,13 @@ def parts() -> dict[str, Any]:  # noqa: C901 - classes, and no branches
         def __call__(self, forward: Any) -> Tensor:
             return super().__call__(forward) + forward.mean(forward.raw.square().sum(1))
 
+    class Weighing(Length):
+        weight_free = True
+
+        def __call__(self, forward: Any) -> Tensor:
+            weights = sum((w.square().sum() for w in forward.network.weights()), torch.zeros(()))
+            return super().__call__(forward) + weights
+
     class Together(Length):
         in_parts = True
 
@@ -248,6 +255,7 @@ def test_the_formula_alone_is_enough(check: Callable[..., None], part: str) -> N
         (check_penalty, "Narrow", "gives torch.float32 for float64 rows"),
         (check_penalty, "Together", "says in_parts = True, but over two parts of a batch"),
         (check_penalty, "Looking", "says code_only = True, but is"),
+        (check_penalty, "Weighing", "says weight_free = True, but is"),
         (check_penalty, "Claiming", "closed form of the gradient is not what the plain formula"),
         (check_loss, "Closed", "closed form of the derivative is not what the plain formula"),
         (check_loss, "Bounded", "is not finite for rows of 0"),

@@ -146,6 +146,11 @@ class Objective:
         """Whether `add_term_gradients` gives all there is beside the loss."""
         return all(term.weights_only for term in self.terms.values())
 
+    @property
+    def weight_free(self) -> bool:
+        """Whether no term looks at weights."""
+        return all(term.weight_free for term in self.terms.values())
+
     def loss_is_apart(self, link: Activation) -> bool:
         """Whether `loss_and_gradient` gives the loss, and no term needs what was decoded."""
         alone = all(term.code_only or term.weights_only for term in self.terms.values())

@@ -122,6 +122,7 @@ class Adversarial(Penalty):
     needs_batches = True
     in_parts = True
     code_only = True
+    weight_free = True
 
     def __init__(
         self,

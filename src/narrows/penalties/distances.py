@@ -45,6 +45,7 @@ class Distances(Penalty):
     per_layer = False
     in_parts = True
     code_only = True
+    weight_free = True
 
     def __init__(self, weight: float = 1.0) -> None:
         self.weight = weight

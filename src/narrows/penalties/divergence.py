@@ -62,6 +62,7 @@ class KL(Penalty):
     per_layer = False
     in_parts = True
     code_only = True
+    weight_free = True
 
     def __init__(
         self,
@@ -171,6 +172,7 @@ class MMD(Penalty):
     per_layer = False
     in_parts = True
     code_only = True
+    weight_free = True
 
     def __init__(
         self,

@@ -61,6 +61,7 @@ class Independence(Penalty):
     per_layer = False
     in_parts = True
     code_only = True
+    weight_free = True
 
     _unit = 1.0  # the rows' variance
 

@@ -82,6 +82,7 @@ class Neighbors(Penalty):
     needs_rows = True
     in_parts = True
     code_only = True
+    weight_free = True
 
     def __init__(
         self,

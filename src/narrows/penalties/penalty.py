@@ -53,6 +53,7 @@ class Penalty(Spec, axis="penalty"):
         False  # whether it looks at the weights alone, and `add_gradient` says how they change
     )
     code_only = False  # whether it looks at rows, code and weights, and not at what was decoded
+    weight_free = False  # whether it looks at no weights of the network
     needs_batches = False  # whether it must see new weights after each pass
     in_parts = False  # whether it is right where several processes have a part of a batch each
     guides = False  # whether it says which code each row belongs to, so that fewer steps do
@@ -66,8 +67,8 @@ class Penalty(Spec, axis="penalty"):
         "and give penalty=MyPenalty(weight=0.1)"
     )
     shortcuts: ClassVar[dict[str, tuple[str, ...]]] = {
-        "__call__": ("weights_only", "in_parts", "code_only"),
-        "learn": ("code_only",),
+        "__call__": ("weights_only", "in_parts", "code_only", "weight_free"),
+        "learn": ("code_only", "weight_free"),
     }
 
     def __init__(self, weight: float = 1.0) -> None:

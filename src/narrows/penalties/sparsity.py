@@ -56,6 +56,7 @@ class Sparsity(Penalty):
 
     in_parts = True
     code_only = True
+    weight_free = True
 
     def __init__(self, rho: float = 0.05, weight: float = 1.0, kind: str = "kl") -> None:
         self.rho = rho

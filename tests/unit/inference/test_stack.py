@@ -7,6 +7,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from narrows.inference import stack
 from narrows.inference.covariance import FullCovariance
 from narrows.inference.normal import NormalDistribution
 from narrows.inference.stack import Stack, fitted_factors, fitted_weights
@@ -66,3 +67,12 @@ def test_whole_views_have_weights_of_their_own() -> None:
     whole = torch.tensor([[False, True]])
     assert stack.join(network, linear, whole).tolist() == [[5.0, 7.0]]
     assert stack.spread(torch.full((1, 2), 4.0).double(), whole).tolist() == [[2.0, 6.0]]
+
+
+def test_quantiles_are_those_of_torch() -> None:
+    values = torch.rand(57, 9, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    chosen = values > 0.4
+    chosen[:, 2], chosen[:, 3] = False, torch.arange(57) == 5
+    expected = torch.nanquantile(values.masked_fill(~chosen, torch.nan), 0.9, dim=0)
+    found = stack._quantiles(values, chosen, 0.9)
+    torch.testing.assert_close(found, expected, rtol=0, atol=0, equal_nan=True)

@@ -64,6 +64,14 @@ class DenseGradients:
         self.recordable = self.has_closed_form and objective.loss.has_closed_form
         self.encoder, self.decoder = _stacks(network)
         self.apart = not _parameters(self.encoder) & _parameters(self.decoder)
+        # Then each gradient comes from one of the stacks alone, and is written and not added.
+        everything = _parameters([*self.encoder, *self.decoder])
+        self.by_stacks = (
+            self.loss_is_apart
+            and self.apart
+            and objective.weight_free
+            and everything == {id(parameter) for parameter in flat.parameters}
+        )
         # Of the heads the first, which is the mean, is looked at.
         alone = all(len(block.parts) == 1 for block in self.encoder[:-1])
         self.straight = network.has_local_jacobian and alone and all(map(_straight, self.encoder))
@@ -146,9 +154,9 @@ class DenseGradients:
             self._vector.copy_(self.flat.vector.data)
         if self.has_closed_form:
             return self._direct(tape, batch, x_corrupted, share, progress, first=first), None
-        if first:
+        if first and not self.by_stacks:
             self.flat.gradient.zero_()
-        if self.coarse:
+        if self.coarse and not self.by_stacks:
             self._gradient.zero_()
         clean = x_corrupted is batch.x and self.straight
         near = partial(self._jacobian, tape) if clean and self.loss_is_apart else None
@@ -160,7 +168,7 @@ class DenseGradients:
         else:
             value, forward = self._by_objective(tape, inputs, share, make)
         if self.coarse:
-            self._collect(first=False)
+            self._collect(first=first and self.by_stacks)
         return value, forward
 
     def of_plain(self, table: Table, rows: Tensor) -> Tensor:
@@ -213,8 +221,7 @@ class DenseGradients:
             tape.decoder.x.copy_(decoded)
             tape.decoder.forward()
             loss, slopes = self._loss(tape, tape.decoder, batch, forward.x_corrupted, share)
-            # Nothing else has gone to its parameters yet; to the encoder's, terms may below.
-            fresh = self.apart and (first or self.coarse)
+            fresh = self.apart and (first or self.coarse)  # nothing has gone there yet
             tape.decoder.backward(slopes, fresh=fresh, to_x=True)
             slope = tape.decoder.grad_x[:, : forward.code.shape[1]].to(dtype)
         # A number whose derivative by the code is the slope: to go back from a tensor, torch would
@@ -226,8 +233,10 @@ class DenseGradients:
             total, around = loss + terms.detach(), around + terms
         if around.requires_grad:  # or a latent lets nothing through to the encoder
             around.backward()
-        if made.grad is not None:
-            tape.encoder.backward(made.grad, fresh=self.apart and self.coarse)
+        if made.grad is not None or self.by_stacks:
+            slopes = torch.zeros_like(made) if made.grad is None else made.grad
+            # To these parameters terms that look at weights may have brought theirs above.
+            tape.encoder.backward(slopes, fresh=fresh and (self.coarse or self.by_stacks))
         return Value(total, [loss / share, *(value.detach() for value in values)]), forward
 
     def _by_objective(
@@ -392,8 +401,10 @@ def _unrolled(network: Network) -> tuple[list[AffineBlock | None], ...]:
 
 
 def _parameters(blocks: Sequence[AffineBlock]) -> set[int]:
-    """Return which weights the maps of blocks have, by their ids."""
-    return {id(part.weight) for block in blocks for part in block.parts if part.weight is not None}
+    """Return which parameters the maps of blocks have, by their ids."""
+    maps = [part for block in blocks for part in block.parts]
+    own = [own for part in maps for own in (part.weight, part.bias) if own is not None]
+    return {id(parameter) for parameter in own}
 
 
 def _straight(block: AffineBlock) -> bool:
