@@ -58,6 +58,20 @@ def test_fitting_an_array_imports_nothing_for_pictures_or_other_tables() -> None
     assert not {"polars", "matplotlib", "jinja2"} & imported_by(code)
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "settings",
+    ["", "penalty='adversarial', ", "architecture=narrows.Recurrent('signal', hidden=(4,)), "],
+)
+def test_training_imports_no_compiler(settings: str) -> None:
+    code = (
+        "import narrows, numpy as np, sys\n"
+        f"narrows.Autoencoder(2, {settings}max_epochs=1, random_state=0).fit(np.eye(20))\n"
+        "assert not {'torch._dynamo', 'sympy'} & set(sys.modules)"
+    )
+    imported_by(code)
+
+
 WITHOUT = """
 import sys
 from importlib.abc import MetaPathFinder

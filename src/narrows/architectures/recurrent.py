@@ -16,6 +16,7 @@ from narrows.architectures.block import SIGNAL, Architecture, Block, Layers
 from narrows.architectures.dense import DenseBlock
 from narrows.core import activations, checks
 from narrows.core.activations import Activation
+from narrows.core.randomness import undrawn
 from narrows.core.types import RowAxes
 from narrows.errors import CompositionError, ParameterError
 
@@ -170,7 +171,7 @@ class Writer(nn.Module):
         super().__init__()
         hidden = layout.hidden[::-1]
         self.layers = _layers(layout.unit, [layout.n_state, *hidden[:-1]], hidden)
-        self.readout = nn.utils.skip_init(nn.Linear, hidden[-1], layout.n_channels)
+        self.readout = undrawn(nn.Linear, hidden[-1], layout.n_channels)
 
     def forward(self, state: Tensor, n_steps: int) -> Tensor:
         """Return steps in the order of writing, shape (n_samples, n_steps, n_channels)."""
@@ -244,10 +245,8 @@ def _layers(unit: str, seen: Sequence[int], widths: Sequence[int]) -> nn.ModuleL
 
     Each is a module of its own, because torch stacks only layers of one width.
     """
-    device = torch.empty(0).device
-    # On "meta" they draw no weights, which would come from the global generator.
     return nn.ModuleList(
-        UNITS[unit](n_in, n_out, batch_first=True, device="meta").to_empty(device=device)
+        undrawn(UNITS[unit], n_in, n_out, batch_first=True)
         for n_in, n_out in zip(seen, widths, strict=False)
     )
 

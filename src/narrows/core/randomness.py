@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
+from torch import nn
 
 from narrows.core import checks, group
 from narrows.core.types import RandomState
+
+Layer = TypeVar("Layer", bound=nn.Module)
 
 
 def seed(random_state: RandomState) -> int:
@@ -29,6 +33,18 @@ def seed(random_state: RandomState) -> int:
         drawn = int(random_state.randint(2**31 - 1))
         return group.current().number(lambda: drawn)
     return checks.integer("random_state", random_state, low=0)
+
+
+def undrawn(make: Callable[..., Layer], *arguments: Any, **settings: Any) -> Layer:
+    """Return a layer whose weights are not drawn, as they would be from a global generator.
+
+    What `torch.nn.utils.skip_init` does, which imports sympy.
+    """
+    layer = make(*arguments, **settings, device="meta")
+    for module in layer.modules():
+        for name, own in list(module.named_parameters(recurse=False)):
+            setattr(module, name, nn.Parameter(torch.empty(own.shape, dtype=own.dtype)))
+    return layer
 
 
 @contextmanager

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import torch
 from torch import Tensor
 
 from narrows.core.randomness import Randomness
@@ -151,7 +150,7 @@ def fingerprint_of(table: Table) -> str:
     return digest.hexdigest()
 
 
-def _critic_optimizers(phase: Phase, *, made: bool = False) -> list[torch.optim.Optimizer]:
+def _critic_optimizers(phase: Phase, *, made: bool = False) -> list[Any]:
     """Return the optimisers of a network's critics, which come with their first step."""
     critics = getattr(phase.network, "critics", {})
     optimizers = []

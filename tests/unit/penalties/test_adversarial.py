@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import numpy as np
 import pytest
 import torch
 from sklearn.base import clone
+from torch import Tensor, nn
 
 import narrows
 from narrows import LBFGS, MMD, Adversarial, Autoencoder, Mixture, WeightDecay, recipes
@@ -17,6 +19,7 @@ from narrows.core.forward_pass import ForwardPass
 from narrows.data.layout import Layout
 from narrows.errors import CompositionError, DataError, ParameterError
 from narrows.network.composition import Composition
+from narrows.penalties.adversarial import BETAS, Adam
 
 
 def a_pass(penalty: Adversarial, n_samples: int = 32, target: Any = None) -> ForwardPass:
@@ -132,6 +135,24 @@ def test_a_loaded_model_has_its_critic(digits: Any, tmp_path: Path) -> None:
         again.network_.critics.parameters(), model.network_.critics.parameters(), strict=True
     )
     assert all(torch.equal(a, b) for a, b in pairs)
+
+
+def test_the_critic_moves_as_with_adam_of_torch() -> None:
+    def moved(make: Callable[[list[nn.Parameter]], Any]) -> list[Tensor]:
+        generator = torch.Generator().manual_seed(0)
+        shapes = ((4, 3), (4,))
+        own = [nn.Parameter(torch.randn(shape, generator=generator)) for shape in shapes]
+        optimizer = make(own)
+        for _ in range(5):
+            for parameter in own:
+                parameter.grad = torch.randn(parameter.shape, generator=generator)
+            optimizer.step()
+        return own
+
+    ours = moved(lambda own: Adam(own, 0.1))
+    theirs = moved(lambda own: torch.optim.Adam(own, 0.1, BETAS))
+    for one, other in zip(ours, theirs, strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-5, atol=1e-6)
 
 
 def test_partial_fit_goes_on_with_the_same_critic(digits: Any) -> None:
