@@ -26,7 +26,7 @@ test-full: $(VENV)/.ready-ray $(VENV)/.ready-onnx $(VENV)/.ready-serve $(VENV)/.
 	$(if $(ONLY),,$(MAKE) test-omics)
 
 test-omics: $(VENV)-omics/.ready  ## AnnData and MuData, in an environment with an older pandas
-	$(VENV)-omics/bin/python -m pytest -p no:cacheprovider tests/unit/test_omics.py tests/unit/test_factors.py
+	$(VENV)-omics/bin/python -m pytest -p no:cacheprovider -m "" tests/unit/test_omics.py tests/unit/test_factors.py
 
 fuzz: $(READY)  ## input that is led by the lines it reaches, with atheris; SECONDS=900 for each of four
 	$(BIN)/python -m pip install --quiet -c constraints.txt atheris
