@@ -33,6 +33,7 @@ WITH_CODE = [path for path in PAGES if "```python\n" in path.read_text(encoding=
 LONG = {"large.md", "pictures.md", "components.md", "fill-holes.md", "maps.md", "adversarial.md"}
 LONG |= {"pca.md", "sparse.md", "variational.md", "lstm.md", "export.md"}
 LONG |= {"watching.md", "covariates.md", "types.md", "views.md", "denoising.md", "convolutional.md"}
+LONG |= {"contractive.md", "supervised.md", "stacked.md", "anomalies.md", "robust.md", "hashing.md"}
 
 NEEDED = {  # packages of extras, by page
     "export.md": ("onnxruntime", "onnxscript", "skl2onnx"),

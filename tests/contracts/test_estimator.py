@@ -77,7 +77,7 @@ COMPOSITIONS = {
         {**STOCHASTIC, **SPARSE},
     ),
 }
-SHORT = {"default", "variational", "views"}
+SHORT = {"default", "variational"}
 
 
 @pytest.mark.parametrize("name", few(COMPOSITIONS, SHORT.__contains__))

@@ -292,6 +292,7 @@ def curved() -> Any:
     return bent + 0.02 * random.normal(size=(500, 10))
 
 
+@pytest.mark.slow
 def test_quick_fits_find_that_curves_need_fewer_components_than_a_pca() -> None:
     advice = advise(curved(), max_epochs=40)
     rows = advice.about("held-out size").details["curve"]
@@ -641,6 +642,7 @@ def test_the_time_foreseen_is_that_of_the_pace_a_fit_would_have() -> None:
         assert advice.about("time").details["epochs"] == model.n_iter_
 
 
+@pytest.mark.slow
 def test_the_time_foreseen_of_a_fit_in_rounds_is_that_of_the_longest() -> None:
     centers = np.random.default_rng(0).normal(size=(40, 6))
     X = np.tile(centers, (50, 1)) + 0.01 * np.random.default_rng(1).normal(size=(2000, 6))

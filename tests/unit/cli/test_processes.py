@@ -17,7 +17,6 @@ import pytest
 
 import narrows
 from forked import Script
-from lanes import few
 
 pytestmark = pytest.mark.promise(id="R14")
 
@@ -55,6 +54,7 @@ def test_a_reader_that_leaves_early_is_no_error(start) -> None:
     assert (process.returncode, errors) == (141, "")
 
 
+@pytest.mark.slow
 def test_a_pipeline_with_head_is_quiet(start, folder: Path) -> None:
     process = start("reconstruct", "model", "wdbc.csv", "-q", bufsize=0)
     header = process.stdout.readline()
@@ -101,10 +101,8 @@ def test_the_first_interrupt_saves_and_says_how_to_go_on(start, run, tmp_path: P
     assert narrows.load(model).stop_reason_ == "max_epochs"
 
 
-@pytest.mark.parametrize(
-    "number",
-    few([signal.SIGINT, signal.SIGTERM, signal.SIGKILL], signal.SIGINT.__eq__),
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
 def test_a_fit_with_checkpoints_goes_on_to_the_same_model(
     number, start, run, tmp_path: Path
 ) -> None:

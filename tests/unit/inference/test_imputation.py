@@ -133,6 +133,7 @@ def test_the_loss_counts_measured_cells_only() -> None:
     )
 
 
+@pytest.mark.slow
 def test_filling_is_better_than_the_mean_and_touches_nothing_else() -> None:
     train, test = HOLES[:150], HOLES[150:]
     hidden = HIDDEN[150:]

@@ -100,6 +100,7 @@ def test_another_optimiser_is_tried_as_well() -> None:
     assert max(model.n_iter_, 0) <= 60
 
 
+@pytest.mark.slow
 def test_with_many_rows_the_trial_is_the_model(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(budget, "KEPT_FROM", 600)
     X = load_digits().data
