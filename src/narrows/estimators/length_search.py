@@ -220,7 +220,7 @@ class _Search:
 
     def linear_length(self, share: float) -> int:
         """Return how many components a PCA needs to keep a share of the rows held out."""
-        from sklearn.decomposition import PCA  # a third of a second that other fits need not wait
+        from sklearn.decomposition import PCA  # not imported for every fit
 
         mean = self.inputs.mean(0)
         test = self.test_inputs - mean

@@ -225,7 +225,7 @@ def _linear(
 
 def _pca_of(model: FittedModel, inputs: Matrix, measured: Matrix) -> tuple[PCA, Matrix]:
     """Return the PCA of rows as the network sees them, and their means."""
-    from sklearn.decomposition import PCA  # a third of a second that no fit needs
+    from sklearn.decomposition import PCA  # not imported for every fit
 
     means = _mean(inputs, measured)
     size = min(model.n_components, *inputs.shape)

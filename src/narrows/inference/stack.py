@@ -98,12 +98,11 @@ def fitted_weights(
     Tensor of shape (2, n_inputs)
     """
     units = deviations.clamp(min=1e-30)
-    x, y, target = (
-        (values.double() / units).where(judged, 0.0) for values in (network, normal, truth)
-    )
-    counted = (FAR / target.abs().clamp_(min=FAR)).square_().where(judged, 0.0)
+    cells = [(values.double() / units).where(judged, 0.0) for values in (network, normal, truth)]
+    counted = FAR / cells[-1].abs().clamp_(min=FAR)
+    x, y, target = (own.mul_(counted) for own in cells)
     pairs = ((x, x), (x, y), (y, y), (x, target), (y, target))
-    sums = torch.stack([(one * other).mul_(counted).sum(0) for one, other in pairs])
+    sums = torch.stack([(one * other).sum(0) for one, other in pairs])
     there = judged.any(0)
     weights = torch.zeros_like(sums[:2])
     weights[0] = 1.0
@@ -141,7 +140,7 @@ def fitted_factors(error: Tensor, deviation: Tensor, judged: Tensor) -> Tensor:
 
 
 def _quantiles(values: Tensor, chosen: Tensor, share: float) -> Tensor:
-    """Return that of the chosen cells of each column, shape (n_columns,); NaN where none is.
+    """Return the quantile of each column's chosen cells, shape (n_columns,); NaN without any.
 
     What `torch.nanquantile` gives, which sorts more slowly than NumPy.
     """

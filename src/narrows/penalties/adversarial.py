@@ -10,6 +10,7 @@ from torch.nn import functional as F
 
 from narrows.core import checks
 from narrows.core.activations import glorot_uniform
+from narrows.core.adam import move
 from narrows.core.forward_pass import ForwardPass, NetworkView
 from narrows.core.group import Pool
 from narrows.core.randomness import undrawn
@@ -21,11 +22,10 @@ from narrows.priors import Prior, within
 __all__ = ["Adversarial"]
 
 BETAS = (0.5, 0.999)  # of the critic's Adam, as is usual beside a moving opponent
-EPS = 1e-8
 
 
 class Adam:
-    """`torch.optim.Adam`, fused, without what that imports, which takes two seconds.
+    """`torch.optim.Adam`, fused, without torch's compiler, which that imports.
 
     Parameters
     ----------
@@ -44,22 +44,7 @@ class Adam:
 
     def step(self) -> None:
         """Move the parameters along their gradients."""
-        torch._foreach_add_(self.steps, 1)
-        torch._fused_adam_(
-            [own.data for own in self.parameters],
-            [own.grad for own in self.parameters if own.grad is not None],  # as all have one
-            self.means,
-            self.squares,
-            [],
-            self.steps,
-            lr=self.rate,
-            beta1=BETAS[0],
-            beta2=BETAS[1],
-            eps=EPS,
-            weight_decay=0.0,
-            amsgrad=False,
-            maximize=False,
-        )
+        move(self.parameters, self.means, self.squares, self.steps, rate=self.rate, betas=BETAS)
 
     def state_dict(self) -> dict[str, list[Tensor]]:
         """Return the running means, and the number of steps of each parameter."""

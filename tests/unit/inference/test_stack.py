@@ -76,3 +76,9 @@ def test_quantiles_are_those_of_torch() -> None:
     expected = torch.nanquantile(values.masked_fill(~chosen, torch.nan), 0.9, dim=0)
     found = stack._quantiles(values, chosen, 0.9)
     torch.testing.assert_close(found, expected, rtol=0, atol=0, equal_nan=True)
+
+
+def test_a_cell_beyond_all_measure_leaves_the_weights_finite() -> None:
+    truth = torch.tensor([[1e200], [1.0], [2.0]], dtype=torch.float64)
+    found = fitted_weights(truth, 0 * truth, truth, truth > 0, ONE[:1], [[0]])
+    torch.testing.assert_close(found, torch.tensor([[1.0], [0.0]]).double(), rtol=2e-3, atol=0)

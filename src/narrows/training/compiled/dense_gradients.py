@@ -234,9 +234,9 @@ class DenseGradients:
         if around.requires_grad:  # or a latent lets nothing through to the encoder
             around.backward()
         if made.grad is not None or self.by_stacks:
-            slopes = torch.zeros_like(made) if made.grad is None else made.grad
+            of_heads = torch.zeros_like(made) if made.grad is None else made.grad
             # To these parameters terms that look at weights may have brought theirs above.
-            tape.encoder.backward(slopes, fresh=fresh and (self.coarse or self.by_stacks))
+            tape.encoder.backward(of_heads, fresh=fresh and (self.coarse or self.by_stacks))
         return Value(total, [loss / share, *(value.detach() for value in values)]), forward
 
     def _by_objective(

@@ -12,6 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from narrows.core import adam
 from narrows.core.types import Json
 
 
@@ -149,22 +150,15 @@ class OneVectorAdam:
     def move(self) -> None:
         """Move the vector along the gradient that it has."""
         (group,) = self.param_groups
-        (vector,) = group["params"]
-        self.steps.add_(1)
-        torch._fused_adamw_(
-            [vector.data],
-            [vector.grad],
+        adam.move(
+            group["params"],
             [self.mean],
             [self.square],
-            [],
             [self.steps],
-            lr=group["lr"] if self.rate is None else self.rate,
-            beta1=self.betas[0],
-            beta2=self.betas[1],
+            rate=group["lr"] if self.rate is None else self.rate,
+            betas=self.betas,
             eps=self.eps,
             weight_decay=self.weight_decay,
-            amsgrad=False,
-            maximize=False,
         )
 
 
