@@ -164,17 +164,27 @@ class Fingerprint:
         levels = _levels(ranks)
         kept = np.flatnonzero(levels >= level)
         for some in np.array_split(kept, max(1, -(-len(kept) // MOST))):
-            marks = np.empty(len(some))
-            size = _size(rows.shape[1])
-            for start in range(0, len(some), size):
-                numbers = some[start : start + size]
+            digests: list[bytes] = []
+            for block in np.array_split(some, max(1, -(-len(some) // _size(rows.shape[1])))):
                 # Of few bytes each: the same for equal rows, and hardly for others.
-                shorter = _mixed(_words(rows[numbers]), 4)
-                for place, row in enumerate(shorter, start):
-                    mark = hashlib.blake2b(row.tobytes(), key=self.salt, digest_size=DIGEST_BYTES)
-                    digest = int.from_bytes(mark.digest(), "little") % 2**DIGEST_BITS
-                    marks[place] = digest * LEVELS + int(levels[some[place]])
-            yield marks
+                digests += self._digests(_mixed(_words(rows[block]), 4))
+            bits = np.zeros((len(some), 8), np.uint8)
+            bits[:, :DIGEST_BYTES] = np.frombuffer(b"".join(digests), np.uint8).reshape(
+                -1, DIGEST_BYTES
+            )
+            numbers = bits.view("<u8")[:, 0] % 2**DIGEST_BITS
+            yield (numbers * LEVELS + levels[some].astype(np.uint64)).astype(np.float64)
+
+    def _digests(self, words: Words) -> list[bytes]:
+        """Return a salted hash of each row."""
+        salted = hashlib.blake2b(key=self.salt, digest_size=DIGEST_BYTES)
+        data, width = words.tobytes(), words.shape[1] * words.itemsize
+        digests = []
+        for start in range(0, len(data), width):
+            own = salted.copy()
+            own.update(data[start : start + width])
+            digests.append(own.digest())
+        return digests
 
 
 def _bounded(marks: Numbers, level: int) -> tuple[Numbers, int]:

@@ -93,6 +93,12 @@ def test_marks_are_whole_numbers_that_files_hold() -> None:
     assert (np.diff(marks) > 0).all()
 
 
+def test_marks_stay_what_files_of_earlier_versions_have() -> None:
+    """Known since 0.2: of a file, rows that its fit has seen would be taken for new."""
+    marks = Fingerprint.of(np.array([[0.5, 1.0], [np.nan, -0.0], [2.0, 3.0]])).marks
+    assert marks.tolist() == [1282166664540672, 2592734498915008, 4496786331691137]
+
+
 def test_two_tables_with_a_row_in_common_do_not_share_its_mark() -> None:
     one, other = Fingerprint.of(X), Fingerprint.of(X[::-1])
     assert not np.isin(one.marks, other.marks).any()
