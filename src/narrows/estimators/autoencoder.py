@@ -19,6 +19,7 @@ from sklearn.utils import Tags, check_array, check_consistent_length, column_or_
 from sklearn.utils.metaestimators import available_if
 
 import narrows
+from narrows.core import memory
 from narrows.core.fit_settings import copied_settings
 from narrows.core.group import Group, current
 from narrows.core.randomness import Randomness, seed
@@ -398,10 +399,11 @@ class Autoencoder(
         def fit(watcher: FitWatcher | None) -> None:
             self._learn_watched(watcher, X, y, sample_weight, session, others)
 
-        if isinstance(X, Taken):
-            watched(self, X.X, X.y, fit)
-        else:
-            watched(self, X, y, fit)
+        with memory.kept():
+            if isinstance(X, Taken):
+                watched(self, X.X, X.y, fit)
+            else:
+                watched(self, X, y, fit)
         return self
 
     def _learn_watched(

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor, nn
 
+from narrows.core import memory
 from narrows.core.group import ALONE, Group
 from narrows.core.randomness import Randomness
 from narrows.core.training_rows import TrainingRows
@@ -54,10 +55,13 @@ class TrainingRun:
         if self.span is not None:
             network, table = self.span.network, self.span.table
         plan = self.trainer.settings
-        if hold_out or plan.chooses or plan.patience is not None or len(table.validation):
-            outcome = trials.fit(self.trainer, network, table)
-        else:
-            outcome = self.trainer.fit(network, table)
+        tries = hold_out or plan.chooses or plan.patience is not None or len(table.validation)
+        with memory.kept():
+            outcome = (
+                trials.fit(self.trainer, network, table)
+                if tries
+                else self.trainer.fit(network, table)
+            )
         if self.span is None:
             return outcome
         assert isinstance(self.network, Network)
@@ -65,7 +69,8 @@ class TrainingRun:
 
     def one_pass(self, stepper: OptimizerState | None) -> tuple[Row, OptimizerState]:
         """Train the network for one epoch, in place, with an optimiser that outlives the call."""
-        return self.trainer.one_pass(self.network, self.table, stepper)
+        with memory.kept():
+            return self.trainer.one_pass(self.network, self.table, stepper)
 
 
 def prepare(

@@ -1,0 +1,72 @@
+"""Keep the memory that a step of training gives back for the next one, which asks for as much.
+
+glibc fetches large blocks from the system and gives them back when they are free, and the system
+clears each page before it is used: of an LSTM, that took longer than the products.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import functools
+import os
+import threading
+from collections.abc import Callable, Iterator
+from typing import Any
+
+MMAP_THRESHOLD, TRIM_THRESHOLD = -3, -1  # numbers of glibc's malloc.h
+
+# Bytes from which a block is fetched from the system by itself, and bytes that may lie free at the
+# end of the heap before they are given back: during a fit, and what glibc goes up to by itself.
+DURING = {MMAP_THRESHOLD: 1 << 27, TRIM_THRESHOLD: 1 << 29}
+OTHERWISE = {MMAP_THRESHOLD: 1 << 25, TRIM_THRESHOLD: 1 << 26}
+OWN_CHOICE = ("MALLOC_MMAP_THRESHOLD_", "MALLOC_TRIM_THRESHOLD_", "MALLOC_TOP_PAD_")
+
+_lock = threading.Lock()
+_within: list[int] = []  # threads, one as often as it has entered `kept`
+
+
+@contextlib.contextmanager
+def kept() -> Iterator[None]:
+    """Keep free memory for whoever asks next, within this block, where the C library is glibc.
+
+    That is of the whole process, for as long as any thread is within. Where the variables of
+    ``OWN_CHOICE`` or ``GLIBC_TUNABLES`` say how memory is kept, it is left as it is.
+    """
+    thread = threading.get_ident()
+    with _lock:
+        if not _within:
+            _set(DURING)
+        _within.append(thread)
+    try:
+        yield
+    finally:
+        with _lock:
+            _within.remove(thread)
+            if not _within:
+                _set(OTHERWISE)
+
+
+def _set(values: dict[int, int]) -> None:
+    mallopt = _mallopt()
+    if mallopt is not None and not _is_chosen():
+        for number, value in values.items():
+            mallopt(number, value)
+
+
+@functools.cache
+def _mallopt() -> Callable[[int, int], Any] | None:
+    """Return glibc's call that says how memory is kept; None under another C library."""
+    if os.name != "posix":
+        return None
+    library = ctypes.CDLL(None)
+    function = getattr(library, "mallopt", None)
+    if function is None or not hasattr(library, "gnu_get_libc_version"):
+        return None
+    function.argtypes, function.restype = [ctypes.c_int, ctypes.c_int], ctypes.c_int
+    return function  # type: ignore[no-any-return]
+
+
+def _is_chosen() -> bool:
+    tunables = os.environ.get("GLIBC_TUNABLES", "")
+    return "glibc.malloc" in tunables or any(name in os.environ for name in OWN_CHOICE)

@@ -1,0 +1,96 @@
+"""A fit keeps the memory that its steps give back, and nothing of that outlives it."""
+
+from __future__ import annotations
+
+import sys
+import threading
+
+import pytest
+import torch
+
+from narrows.core import memory
+
+BLOCK = 100 << 20  # bytes: below what is kept during a fit, above what is otherwise
+needs_glibc = pytest.mark.skipif(memory._mallopt() is None, reason="the C library is not glibc")
+
+
+@pytest.fixture(autouse=True)
+def _nobody_chose(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in (*memory.OWN_CHOICE, "GLIBC_TUNABLES"):
+        monkeypatch.delenv(name, raising=False)
+
+
+@pytest.fixture
+def told(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, int]]:
+    """Note what the C library is told."""
+    calls: list[tuple[int, int]] = []
+    monkeypatch.setattr(memory, "_mallopt", lambda: lambda *call: calls.append(call))
+    return calls
+
+
+def faults(n_blocks: int) -> int:
+    """Return how often the system had to fetch a page for blocks that are taken and given back."""
+    import resource
+
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+    for _ in range(n_blocks):
+        torch.ones(BLOCK, dtype=torch.uint8)
+    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
+
+
+@needs_glibc
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="counts the faults of Linux")
+def test_blocks_are_fetched_once_during_a_fit() -> None:
+    with memory.kept():
+        faults(1)
+        kept = faults(6)
+    torch.ones(1 << 20)  # gives back what lies free
+    given_back = faults(6)
+    assert given_back > 6 * BLOCK // (4 << 20)  # of huge pages at the least
+    assert kept < given_back / 2
+
+
+def test_the_last_fit_to_end_puts_things_back(told: list[tuple[int, int]]) -> None:
+    inside, leave = threading.Event(), threading.Event()
+
+    def other() -> None:
+        with memory.kept():
+            inside.set()
+            leave.wait(60)
+
+    thread = threading.Thread(target=other)
+    with memory.kept(), memory.kept():
+        thread.start()
+        assert inside.wait(60)
+    assert told == list(memory.DURING.items())
+    leave.set()
+    thread.join()
+    assert told == [*memory.DURING.items(), *memory.OTHERWISE.items()]
+
+
+def test_a_fit_that_fails_puts_things_back(told: list[tuple[int, int]]) -> None:
+    with pytest.raises(KeyError), memory.kept():
+        raise KeyError
+    assert told[2:] == list(memory.OTHERWISE.items())
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [(name, "1000") for name in memory.OWN_CHOICE] + [("GLIBC_TUNABLES", "glibc.malloc.check=1")],
+)
+def test_what_somebody_chose_stays(
+    told: list[tuple[int, int]], monkeypatch: pytest.MonkeyPatch, name: str, value: str
+) -> None:
+    monkeypatch.setenv(name, value)
+    with memory.kept():
+        pass
+    assert not told
+
+
+def test_other_c_libraries_are_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(memory, "_mallopt", lambda: None)
+    with memory.kept():
+        pass
+    monkeypatch.undo()
+    monkeypatch.setattr(memory.os, "name", "nt")
+    assert memory._mallopt.__wrapped__() is None
