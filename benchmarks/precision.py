@@ -14,6 +14,7 @@ import numpy as np
 import torch
 
 from machine import machine
+from narrows.core import products
 from speed import ours, workloads
 
 WIDTHS = (32, 64, 128, 256, 512, 1024)
@@ -33,20 +34,20 @@ def gain(width: int, runs: int = 9) -> float:
     x, weight, grad = (torch.randn(n, width) for n in (N_ROWS, width, N_ROWS))
     coarse = [value.bfloat16() for value in (x, weight, grad)]
 
-    def products(x: torch.Tensor, weight: torch.Tensor, grad: torch.Tensor) -> None:
-        torch.mm(x, weight.T)
-        torch.mm(grad.T, x)
-        torch.mm(grad, weight)
+    def fine() -> None:
+        products.product(x, weight.T)
+        products.product(grad.T, x)
+        products.product(grad, weight)
 
     def rounded() -> None:
-        products(*coarse)
-        coarse[1].copy_(weight)
+        x, other, grad = coarse
+        torch.mm(x, other.T)
+        torch.mm(grad.T, x)
+        torch.mm(grad, other)
+        other.copy_(weight)
 
     repeats = max(3, 2_000_000_000 // (N_ROWS * width * width * 50))
-    pairs = [
-        (seconds(lambda: products(x, weight, grad), repeats), seconds(rounded, repeats))
-        for _ in range(runs)
-    ]
+    pairs = [(seconds(fine, repeats), seconds(rounded, repeats)) for _ in range(runs)]
     return statistics.median(fine / rough for fine, rough in pairs)
 
 

@@ -13,6 +13,7 @@ import pytest
 import torch
 
 from narrows import Autoencoder
+from narrows.core import products
 from narrows.core.notation import parse
 from narrows.core.spec import Spec
 from narrows.errors import NarrowsError
@@ -135,14 +136,14 @@ def table(kind: str, holes: bool) -> pd.DataFrame:
 
 
 def trained(
-    settings: dict[str, Any], X: pd.DataFrame, sample_weight: Any
+    settings: dict[str, Any], X: pd.DataFrame, sample_weight: Any, precision: str = "float64"
 ) -> tuple[Autoencoder | None, list[bool]]:
     """Return the model after some six steps, and which of them went without autograd.
 
     None in place of a model whose parts do not go together.
     """
     went: list[bool] = []
-    model = Autoencoder(3, batch_size=9, max_epochs=2, precision="float64", random_state=0)
+    model = Autoencoder(3, batch_size=9, max_epochs=2, precision=precision, random_state=0)
     model.set_params(**settings)
     plain = Step._backward
 
@@ -192,6 +193,33 @@ def test_weights_move_as_with_autograd(first: int, monkeypatch: pytest.MonkeyPat
     ways = collections.Counter(compared(first + n, monkeypatch) for n in range(QUICK))
     assert ways["without autograd"] > QUICK / 5, ways
     assert ways["refused"] < QUICK / 2, ways
+
+
+@pytest.mark.skipif(products._linear() is None, reason="torch has no oneDNN here")
+def test_weights_move_as_far_by_the_products_of_onednn(monkeypatch: pytest.MonkeyPatch) -> None:
+    n_made: list[int] = []
+    by_onednn = products._by_onednn
+
+    def noted(*given: Any) -> torch.Tensor:
+        n_made[-1] += 1
+        return by_onednn(*given)
+
+    monkeypatch.setattr(products, "_by_onednn", noted)
+    for number in range(QUICK // 2):
+        settings, kind, *_ = drawn(number)
+        X = table(kind, False)
+        models = []
+        for is_faster in (False, True):
+            n_made.append(0)
+            monkeypatch.setattr(products, "WORTH_A_CALL", 1)
+            monkeypatch.setattr(products, "onednn_is_faster", lambda answer=is_faster: answer)
+            models.append(trained(settings, X, None, "float32")[0])
+        if models[0] is None:
+            continue
+        by_torch, by_the_other = (model.network_.state_dict() for model in models if model)
+        torch.testing.assert_close(by_the_other, by_torch, rtol=1e-3, atol=1e-3)
+    assert not any(n_made[::2])
+    assert sum(map(bool, n_made[1::2])) > QUICK / 6, n_made
 
 
 @pytest.mark.parametrize("axis", AXES)

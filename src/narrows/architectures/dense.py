@@ -6,7 +6,6 @@ from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from narrows.architectures.block import (
     AffineBlock,
@@ -17,7 +16,7 @@ from narrows.architectures.block import (
     LocalJacobian,
     as_tuple,
 )
-from narrows.core import activations, checks
+from narrows.core import activations, checks, products
 from narrows.core.activations import Activation
 from narrows.errors import ParameterError
 
@@ -44,11 +43,11 @@ class DenseBlock(Block):
 
     def forward(self, x: Tensor) -> Tensor:
         """Map x of shape (n_samples, n_in) to shape (n_samples, n_out)."""
-        return self.activation.function(F.linear(x, self._matrix, self.bias))
+        return self.activation.function(products.linear(x, self._matrix, self.bias))
 
     def local_jacobian(self, x: Tensor) -> LocalJacobian:
         """Return the value at x and the Jacobian diag(activation'(W x + b)) W."""
-        value, slope = self.activation.sloped(F.linear(x, self._matrix, self.bias))
+        value, slope = self.activation.sloped(products.linear(x, self._matrix, self.bias))
         return LocalJacobian(value, slope, self._matrix)
 
     def stage(self) -> AffineBlock:

@@ -15,6 +15,7 @@ from typing import NamedTuple, Protocol
 import torch
 from torch import Tensor
 
+from narrows.core import products
 from narrows.core.bounded import Bounded
 from narrows.core.types import Json
 
@@ -338,12 +339,14 @@ def _by_conjugate_gradients(
     if start is None:
         weights, residual = torch.zeros_like(x), x.clone()
     else:
-        weights, residual = start.clone(), x - (start @ matrix).mul_(mask)
+        weights, residual = start.clone(), x - products.product(start, matrix).mul_(mask)
     direction = residual * inverse
     image, scaled = torch.empty_like(x), torch.empty_like(x)
     size = torch.linalg.vecdot(residual, direction)[:, None]
+    multiply = products.put(direction, matrix, image)
     for _ in range(most_steps):
-        torch.mm(direction, matrix, out=image).mul_(mask)
+        multiply()
+        image.mul_(mask)
         step = size / torch.linalg.vecdot(direction, image)[:, None].clamp_(min=TINY)
         weights.addcmul_(step, direction)
         residual.addcmul_(step, image, value=-1)
@@ -352,7 +355,7 @@ def _by_conjugate_gradients(
         if bool((size <= enough).all()):
             break
         direction.mul_(size / before.clamp_(min=TINY)).add_(scaled)
-    return x.where(observed, weights @ matrix), weights
+    return x.where(observed, products.product(weights, matrix)), weights
 
 
 def _padded(chosen: Tensor) -> tuple[Tensor, Tensor]:

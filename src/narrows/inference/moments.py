@@ -7,6 +7,7 @@ import math
 import torch
 from torch import Tensor
 
+from narrows.core.products import product
 from narrows.inference.covariance import (
     MOST_DIRECT,
     TINY,
@@ -69,13 +70,13 @@ def _moments_of_complete(rows: Tensor, weight: Tensor, farthest: float) -> Momen
     work = torch.float32 if rounded else torch.float64
     mean, unit = mean.to(work), unit.to(work)
     center = torch.zeros_like(mean, dtype=torch.float64)
-    products = center.new_zeros(len(mean), len(mean))
+    together = center.new_zeros(len(mean), len(mean))
     for x, own in parts:
         z = (x.to(work) - mean).div_(unit).clamp_(-farthest, farthest)
         center += own @ z.double()
-        products += z.T @ (z * own[:, None].to(work))
+        together += product(z.T, z * own[:, None].to(work))
     unit = unit.double().where(varies, 0.0)
-    matrix = products - center[:, None] * center
+    matrix = together - center[:, None] * center
     return mean.double() + unit * center, FullCovariance(matrix).scaled(unit)
 
 

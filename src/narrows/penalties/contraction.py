@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from narrows.core import checks
+from narrows.core import checks, products
 from narrows.core.forward_pass import ForwardPass, NetworkView
 from narrows.penalties.penalty import Penalty
 
@@ -148,14 +148,13 @@ class _Gram(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, weight: Tensor) -> Tensor:
         ctx.save_for_backward(weight)
-        return weight @ weight.T
+        return products.product(weight, weight.T)
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, grad: Tensor) -> Tensor:
         (weight,) = ctx.saved_tensors
-        derivative: Tensor = (grad + grad.T) @ weight
-        return derivative
+        return products.product(grad + grad.T, weight)
 
 
 class _Quadratic(torch.autograd.Function):

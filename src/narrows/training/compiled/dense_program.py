@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from narrows.architectures.block import AffineBlock, AffineMap
+from narrows.core import products
 from narrows.core.activations import InPlaceFunction
 
 Calls = list[Callable[[], object]]
@@ -176,7 +177,7 @@ class _Part:
             return [*calls, partial(out.copy_, self.x)]
         for copies in self.copies:
             calls += copies.lay_out()
-        return [*calls, partial(torch.addmm, self.bias, self.x, self.weight.T, out=out)]
+        return [*calls, products.put(self.x, self.weight.T, out, self.bias)]
 
     def gradients(self, grad: Tensor, written: set[int] | None) -> Calls:
         """Return the calls for the gradients of weight and bias."""
@@ -332,7 +333,7 @@ def _view(x: Tensor, columns: slice) -> Tensor:
 
 def _matrix_product(a: Tensor, b: Tensor, into: Tensor, *, added: bool) -> Callable[[], object]:
     """Return the call that multiplies two matrices into a third, or adds to what is there."""
-    return partial(into.addmm_, a, b) if added else partial(torch.mm, a, b, out=into)
+    return partial(into.addmm_, a, b) if added else products.put(a, b, into)
 
 
 def _column_sums(grad: Tensor, into: Tensor, *, added: bool) -> Callable[[], object]:

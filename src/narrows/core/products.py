@@ -1,0 +1,95 @@
+"""Matrix products by the faster of the libraries that torch comes with.
+
+torch multiplies float32 with MKL, which has its widest instructions for processors of Intel alone;
+oneDNN has them for all. `python benchmarks/products.py` prints what either takes.
+"""
+
+from __future__ import annotations
+
+import functools
+import time
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+WORTH_A_CALL = 1 << 23  # multiplications in a product: oneDNN takes longer to begin one
+TIMES = 1.5  # as fast oneDNN must be: where both have the same instructions, they are level
+SIDE, TRIES = 384, 8  # of the products that are timed
+
+
+def product(a: Tensor, b: Tensor) -> Tensor:
+    """Return a @ b, of matrices; nobody may differentiate it."""
+    return _by_onednn(a, b, None) if _goes_there(a, a.shape[0] * b.numel()) else a @ b
+
+
+def linear(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+    """Return x @ weight.T + bias, as `torch.nn.functional.linear` does."""
+    # Elsewhere somebody may want a derivative, or a program of what is called.
+    alone = torch.is_inference_mode_enabled() and not torch.compiler.is_compiling()
+    if alone and x.ndim == 2 and _goes_there(x, x.shape[0] * weight.numel()):
+        return _by_onednn(x, weight.T, bias)
+    return F.linear(x, weight, bias)
+
+
+def put(a: Tensor, b: Tensor, into: Tensor, bias: Tensor | None = None) -> Callable[[], object]:
+    """Return the call that puts a @ b, and a bias for each column, into a matrix."""
+    if _goes_there(into, a.shape[0] * b.numel()):
+        return partial(_put_by_onednn, a, b, into, bias)
+    if bias is None:
+        return partial(torch.mm, a, b, out=into)
+    return partial(torch.addmm, bias, a, b, out=into)
+
+
+def _goes_there(like: Tensor, work: int) -> bool:
+    """Return whether oneDNN makes a product of so many multiplications in less time."""
+    may = work >= WORTH_A_CALL and like.dtype == torch.float32 and like.device.type == "cpu"
+    return may and onednn_is_faster()
+
+
+def _by_onednn(a: Tensor, b: Tensor, bias: Tensor | None) -> Tensor:
+    result: Tensor = _linear()(a, b.T, bias, "none", [], "")
+    return result
+
+
+def _put_by_onednn(a: Tensor, b: Tensor, into: Tensor, bias: Tensor | None) -> None:
+    into.copy_(_by_onednn(a, b, bias))
+
+
+@functools.cache
+def _linear() -> Any:
+    """Return torch's own call of oneDNN, in full float32; None where it has none."""
+    if not torch.backends.mkldnn.is_available():
+        return None
+    found = getattr(torch.ops.mkldnn, "_linear_pointwise", None)
+    return None if found is None else found.default
+
+
+@functools.cache
+def onednn_is_faster() -> bool:
+    """Return whether oneDNN multiplies much faster than what torch takes: asked once, and timed.
+
+    The least of several tries counts, so that other programs have no say in it.
+    """
+    wide = torch.backends.cpu.get_cpu_capability() == "AVX512"  # else both have the same
+    if not (wide and torch.backends.mkl.is_available()) or _linear() is None:
+        return False
+    with torch.inference_mode():
+        x = torch.linspace(-1, 1, SIDE * SIDE, dtype=torch.float32, device="cpu").view(SIDE, SIDE)
+        into, other = torch.empty_like(x), torch.empty_like(x)
+        by_mkl = partial(torch.mm, x, x, out=into)
+        by_onednn = partial(_put_by_onednn, x, x, other, None)
+        try:
+            seconds = [min(_seconds(call) for _ in range(TRIES)) for call in (by_mkl, by_onednn)]
+        except (RuntimeError, TypeError):  # nobody promises that a later torch has the same call
+            return False
+        return seconds[1] * TIMES < seconds[0] and torch.allclose(into, other, rtol=1e-4, atol=1e-4)
+
+
+def _seconds(call: Callable[[], object]) -> float:
+    started = time.perf_counter()
+    call()
+    return time.perf_counter() - started
