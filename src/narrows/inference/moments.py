@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -21,7 +22,7 @@ MOST_COLUMNS = 1024  # up to which all pairs of columns have a covariance of the
 N_FACTORS = 64, 32  # beyond it, so many directions are shared by the columns, ...
 VERY_WIDE = 8192  # ... fewer from so many columns on
 ROUNDS, CLOSE = 10, 3e-3  # of expectation-maximisation, and what ends it: change of the moments
-STEPS = 20  # of each round; what they leave is taken up by those of the next
+STEPS = 10  # of each round; what they leave is taken up by those of the next
 MOST_WORK = 2e10  # multiplications that a round may take; of more rows, some stand for all
 FARTHEST = 8.0  # standard deviations; a cell beyond them says no more of others than one there
 ROUNDING = 1e-11  # of a mean: a column that varies by less does not vary
@@ -46,12 +47,13 @@ def moments(
     weight = weight / weight.sum()
     if rows.shape[1] <= MOST_COLUMNS and bool(observed.all()):
         return _moments_of_complete(rows, weight, math.inf if farthest is None else farthest)
-    rows = rows.double()
+    drawn = _Drawn(rows, observed, weight)
+    mean, variance = drawn.by_column()
     if farthest is not None:
-        mean, variance = _by_column(rows, observed, weight)
         reach = farthest * variance.sqrt()
-        rows = rows.clamp(mean - reach, mean + reach)
-    return _moments(rows, observed, weight, usual_share(rows), start)
+        drawn = drawn._replace(bounds=(mean - reach, mean + reach))
+        mean, variance = drawn.by_column()
+    return _moments(drawn, mean, variance, usual_share(rows), start)
 
 
 def _moments_of_complete(rows: Tensor, weight: Tensor, farthest: float) -> Moments:
@@ -108,32 +110,70 @@ def usual_share(rows: Tensor) -> float:
     return min(0.1, 0.2 * rows.shape[1] / len(rows))
 
 
+class _Drawn(NamedTuple):
+    """Rows with holes, what each of them weighs, and where cells that are farther are drawn to."""
+
+    rows: Tensor
+    observed: Tensor
+    weight: Tensor
+    bounds: tuple[Tensor, Tensor] | None = None
+
+    def by_column(self) -> tuple[Tensor, Tensor]:
+        """Return mean and variance of each column, the latter 0 where there is but rounding."""
+        first = torch.zeros_like(self.rows[0], dtype=torch.float64)
+        total, mean, variance = first, first.clone(), first.clone()
+        parts = list(blocks(*self.rows.shape))
+        for part in parts:
+            total += self.weight[part] @ self.observed[part].double()
+            mean += self.weight[part] @ self._from(0.0, part)
+        total.clamp_(min=TINY)
+        mean /= total
+        for part in parts:
+            variance += self.weight[part] @ self._from(mean, part).square_()
+        variance /= total
+        return mean, variance.where(variance > (ROUNDING * mean).square(), 0.0)
+
+    def standing_for_all(self) -> _Drawn:
+        """Return as many rows, evenly spread, as a round of expectation-maximisation may take."""
+        n_rows, n_columns = self.rows.shape
+        most = most_maximised(n_columns)
+        if n_rows <= most:
+            return self
+        taken = torch.arange(most, device=self.rows.device) * n_rows // most
+        weight = self.weight[taken]
+        rows, observed = self.rows[taken], self.observed[taken]
+        return _Drawn(rows, observed, weight / weight.sum(), self.bounds)
+
+    def scaled(self, mean: Tensor, variance: Tensor, unit: Tensor) -> Tensor:
+        """Return the rows in units around the mean, 0 in holes and columns that do not vary."""
+        return self._from(mean, slice(None)).where(variance > 0, 0.0) / unit
+
+    def _from(self, mean: Tensor | float, part: slice) -> Tensor:
+        x = self.rows[part].double()
+        if self.bounds is not None:
+            x = x.clamp(*self.bounds)
+        return (x - mean).where(self.observed[part], 0.0)
+
+
 def _moments(
-    rows: Tensor, observed: Tensor, weight: Tensor, share: float, start: Moments | None
+    drawn: _Drawn, mean: Tensor, variance: Tensor, share: float, start: Moments | None
 ) -> Moments:
-    mean, variance = _by_column(rows, observed, weight)
-    x = (rows - mean).where(observed & (variance > 0), 0.0)
     unit = variance.sqrt().where(variance > 0, 1.0)  # columns may have units of their own
-    x = x / unit
-    if rows.shape[1] > MOST_COLUMNS:
-        return mean, _factors(x, observed, weight, variance / unit.square()).scaled(unit)
-    x, observed, weight = _standing_for_all(x, observed, weight)
+    if len(mean) > MOST_COLUMNS:
+        x = drawn.scaled(mean, variance, unit)
+        own = variance / unit.square()
+        return mean, _factors(x, drawn.observed, drawn.weight, own).scaled(unit)
+    some = drawn.standing_for_all()
+    x = some.scaled(mean, variance, unit)
     if start is not None and isinstance(start[1], FullCovariance):
         guess = (start[0] - mean) / unit, start[1].scaled(1 / unit)
     else:
-        guess = torch.zeros_like(mean), _pairwise(x, observed, weight, variance / unit.square())
-    center, covariance = _maximised(*guess, x, observed, weight, share)
+        pairs = _pairwise(x, some.observed, some.weight, variance / unit.square())
+        guess = torch.zeros_like(mean), pairs
+    center, covariance = _maximised(*guess, x, some.observed, some.weight, share)
     # What rounding left of columns that never varied would be divided by as little.
     unit = unit * (variance > 0)
     return mean + center * unit, covariance.scaled(unit)
-
-
-def _by_column(rows: Tensor, observed: Tensor, weight: Tensor) -> tuple[Tensor, Tensor]:
-    """Return mean and variance of each column, the latter 0 where there is but rounding."""
-    total = (weight @ observed.to(rows.dtype)).clamp(min=TINY)
-    mean = weight @ rows.where(observed, 0.0) / total
-    variance = weight @ (rows - mean).where(observed, 0.0).square_() / total
-    return mean, variance.where(variance > (ROUNDING * mean).square(), 0.0)
 
 
 def _pairwise(x: Tensor, observed: Tensor, weight: Tensor, variance: Tensor) -> FullCovariance:
@@ -162,6 +202,7 @@ def _maximised(
     the more columns there are for the rows, the more is learned by heart.
     """
     missing = weight @ (~observed).to(rows.dtype)
+    work = torch.float32 if rows.shape[1] > MOST_DIRECT else torch.float64  # as expectations are
     before: Tensor | None = None  # where the equations of one round ended, those of the next begin
     for _ in range(ROUNDS):
         shrunk = covariance.shrunk(share)
@@ -171,8 +212,8 @@ def _maximised(
         )
         filled, before = expected.rows.to(rows), expected.solution
         step = weight @ filled
-        x = filled - step
-        matrix = x.T @ (x * weight[:, None])
+        x = (filled - step).to(work)
+        matrix = product(x.T, x * weight[:, None].to(work)).double()
         matrix.diagonal().add_(missing * shrunk.conditional_variances())
         change = (matrix - covariance.matrix).norm() / matrix.norm().clamp(min=TINY)
         mean, covariance = mean + step, FullCovariance(matrix)
@@ -184,16 +225,6 @@ def _maximised(
 def most_maximised(n_columns: int) -> int:
     """Return of how many rows expectation-maximisation looks at the holes, at most."""
     return max(4 * n_columns, 1000, int(MOST_WORK / (40 * n_columns**2)))
-
-
-def _standing_for_all(x: Tensor, observed: Tensor, weight: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Return as many rows, evenly spread, as a round of expectation-maximisation may take."""
-    most = most_maximised(x.shape[1])
-    if len(x) <= most:
-        return x, observed, weight
-    taken = torch.arange(most, device=x.device) * len(x) // most
-    weight = weight[taken]
-    return x[taken], observed[taken], weight / weight.sum()
 
 
 def _factors(x: Tensor, observed: Tensor, weight: Tensor, variance: Tensor) -> FactorCovariance:

@@ -53,12 +53,32 @@ def test_rows_far_out_are_drawn_in_before_their_moments_are_taken() -> None:
     rows[0] = 1e6
     observed = torch.ones_like(rows) > 0
     found = moments(rows, observed)
-    _, variance = module._by_column(rows.double(), observed, torch.ones(400).double() / 400)
+    _, variance = module._Drawn(rows, observed, torch.ones(400).double() / 400).by_column()
     reach = module.FARTHEST * variance.sqrt()
     mean = rows.double().mean(0)
     drawn = moments(rows.double().clamp(mean - reach, mean + reach), observed, farthest=None)
     torch.testing.assert_close(found[0], drawn[0])
     torch.testing.assert_close(found[1].variances(), drawn[1].variances())
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_rows_with_holes_far_out_are_drawn_in_and_stay_as_they_are(dtype: torch.dtype) -> None:
+    rows, _ = factor_rows(400, 4)
+    rows = rows.to(dtype)
+    rows[0] = 1e6
+    observed = torch.ones_like(rows) > 0
+    observed[5:200:3, 1] = False
+    rows[~observed] = torch.nan
+    before = rows.clone()
+    found = moments(rows, observed)
+    assert torch.equal(rows.nan_to_num(7.0), before.nan_to_num(7.0))
+    mean, variance = module._Drawn(
+        rows, observed, torch.full((400,), 1 / 400.0).double()
+    ).by_column()
+    reach = module.FARTHEST * variance.sqrt()
+    near = moments(rows.double().clamp(mean - reach, mean + reach), observed, farthest=None)
+    torch.testing.assert_close(found[0], near[0])
+    torch.testing.assert_close(found[1].variances(), near[1].variances())
 
 
 @pytest.mark.parametrize("weighted", [False, True])
