@@ -63,11 +63,12 @@ def test_fitting_an_array_imports_nothing_for_pictures_or_other_tables() -> None
     "settings",
     ["", "penalty='adversarial', ", "architecture=narrows.Recurrent('signal', hidden=(4,)), "],
 )
-def test_training_imports_no_compiler(settings: str) -> None:
+def test_training_imports_no_compiler_and_no_other_methods(settings: str) -> None:
     code = (
         "import narrows, numpy as np, sys\n"
         f"narrows.Autoencoder(2, {settings}max_epochs=1, random_state=0).fit(np.eye(20))\n"
-        "assert not {'torch._dynamo', 'sympy'} & set(sys.modules)"
+        "assert not {'torch._dynamo', 'sympy'} & set(sys.modules)\n"
+        "assert not {'sklearn.decomposition', 'sklearn.neighbors'} & set(sys.modules)"
     )
     imported_by(code)
 

@@ -9,7 +9,6 @@ import scipy.optimize
 import scipy.sparse
 import scipy.sparse.linalg
 import torch
-from sklearn.neighbors import NearestNeighbors
 from torch import Tensor
 
 from narrows.core.types import Matrix
@@ -55,7 +54,7 @@ def neighbor_graph(x: Matrix, n_neighbors: int) -> Graph:
     n_neighbors : int
         Less than n_rows.
     """
-    distance, neighbor = NearestNeighbors(n_neighbors=n_neighbors).fit(x).kneighbors()
+    distance, neighbor = _nearest(x, n_neighbors)
     weight = _weights(distance)
     n_rows = len(x)
     owner = np.repeat(np.arange(n_rows), n_neighbors)
@@ -216,6 +215,15 @@ def _sums(values: Tensor, owner: Tensor, n_owners: int) -> Tensor:
     return torch.stack(columns, dim=1).to(values.dtype)
 
 
+def _nearest(x: Matrix, n_neighbors: int, others: Matrix | None = None) -> tuple[Matrix, Matrix]:
+    """Return distances and numbers of the nearest rows of x: to others, or to its own rows."""
+    from sklearn.neighbors import NearestNeighbors  # not imported for every fit
+
+    found: tuple[Matrix, Matrix]
+    found = NearestNeighbors(n_neighbors=n_neighbors).fit(x).kneighbors(others)
+    return found
+
+
 def among(x: Matrix, others: Matrix, points: Tensor, n_neighbors: int) -> Tensor:
     """Return a place for each of other rows: the mean of their neighbours', nearer ones more.
 
@@ -230,7 +238,7 @@ def among(x: Matrix, others: Matrix, points: Tensor, n_neighbors: int) -> Tensor
     n_neighbors : int
         Less than n_rows.
     """
-    distance, neighbor = NearestNeighbors(n_neighbors=n_neighbors).fit(x).kneighbors(others)
+    distance, neighbor = _nearest(x, n_neighbors, others)
     weight = _weights(distance)
     weight /= weight.sum(1, keepdims=True)
     places = points[torch.from_numpy(neighbor)]
