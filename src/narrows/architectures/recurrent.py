@@ -22,6 +22,8 @@ from narrows.errors import CompositionError, ParameterError
 
 __all__ = ["Recurrent"]
 
+GATES = 4  # of an LSTM; a GRU has three
+MOST_CELLS = 1 << 22  # of all gates at all steps that are computed at once
 UNITS: dict[str, type[nn.LSTM] | type[nn.GRU]] = {"lstm": nn.LSTM, "gru": nn.GRU}
 
 
@@ -196,12 +198,25 @@ def outputs(layer: nn.Module, steps: Tensor) -> Tensor:
     Under autocast to bfloat16, an LSTM runs in float32 on processors for which oneDNN has no
     bfloat16 LSTM (those without AVX-512), where torch raises instead of falling back.
     """
-    output: Tensor
     if _lacks_bfloat16(steps.device):
         with torch.autocast(steps.device.type, enabled=False):
-            output, _ = layer(steps.to(next(layer.parameters()).dtype))
-    else:
-        output, _ = layer(steps)
+            return _in_pieces(layer, steps.to(next(layer.parameters()).dtype))
+    return _in_pieces(layer, steps)
+
+
+def _in_pieces(layer: nn.Module, steps: Tensor) -> Tensor:
+    """Return a layer's outputs; where nobody differentiates, of as many rows as stay in the cache.
+
+    What a layer makes of a row is larger than the row, and of all rows at once may fill the memory.
+    """
+    output: Tensor
+    n_hidden = layer.hidden_size
+    assert isinstance(n_hidden, int)
+    size = max(1, MOST_CELLS // (GATES * n_hidden * steps.shape[1]))
+    alone = torch.is_inference_mode_enabled() and steps.device.type == "cpu"
+    if alone and steps.shape[0] > size:
+        return torch.cat([layer(part)[0] for part in steps.split(size)])
+    output, _ = layer(steps)
     return output
 
 

@@ -22,6 +22,7 @@ from narrows import (
     pad_sequences,
     recipes,
 )
+from narrows.architectures import recurrent
 from narrows.errors import CollapseWarning, MissingWarning, ParameterError
 
 
@@ -83,6 +84,27 @@ def test_a_loaded_model_gives_the_same_bits(architecture: Any, tmp_path: Path) -
     np.testing.assert_array_equal(again.transform(X), model.transform(X))
     np.testing.assert_array_equal(again.reconstruct(X), model.reconstruct(X))
     np.testing.assert_array_equal(clone(model).fit(X).transform(X), model.transform(X))
+
+
+@pytest.mark.parametrize("unit", ["lstm", "gru"])
+def test_many_rows_go_through_in_pieces(unit: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = np.random.default_rng(0).normal(size=(40, 12))
+    architecture = Recurrent((6, 2), hidden=(5,), unit=unit)
+    model = Autoencoder(2, architecture=architecture, max_epochs=1, random_state=0).fit(rows)
+    whole = model.reconstruct(rows)
+    seen: list[int] = []
+    layer = type(next(m for m in model.network_.modules() if isinstance(m, torch.nn.RNNBase)))
+    plain = layer.forward
+
+    def noted(self: Any, steps: torch.Tensor, *more: Any) -> Any:
+        seen.append(len(steps))
+        return plain(self, steps, *more)
+
+    monkeypatch.setattr(layer, "forward", noted)
+    monkeypatch.setattr(recurrent, "MOST_CELLS", recurrent.GATES * 5 * 6 * 7)
+    np.testing.assert_allclose(model.reconstruct(rows), whole, rtol=1e-12, atol=1e-12)
+    assert max(seen) == 7
+    assert sum(seen) == 2 * len(rows)
 
 
 def test_global_generators_are_left_alone() -> None:
