@@ -26,7 +26,7 @@ NAMES, RUNS = ("W1", "W5", "W7"), 5
 def fit(name: str, is_kept: bool) -> tuple[float, int]:
     """Return the seconds of a fit, and how many pages the system fetched for it."""
     if not is_kept:
-        memory._mallopt = lambda: None  # type: ignore[assignment]
+        memory._glibc = lambda: None  # type: ignore[assignment]
     workload = workloads.WORKLOADS[name]
     X = workload.table()
     model = ours.Narrows(workload, X.shape[1])

@@ -11,9 +11,10 @@ import ctypes
 import functools
 import os
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
+CALLS = ("mallopt", "malloc_trim")
 MMAP_THRESHOLD, TRIM_THRESHOLD = -3, -1  # numbers of glibc's malloc.h
 
 # Bytes from which a block is fetched from the system by itself, and bytes that may lie free at the
@@ -30,7 +31,8 @@ _within: list[int] = []  # threads, one as often as it has entered `kept`
 def kept() -> Iterator[None]:
     """Keep free memory for whoever asks next, within this block, where the C library is glibc.
 
-    That is of the whole process, for as long as any thread is within. Where the variables of
+    That is of the whole process, for as long as any thread is within; when the last one leaves, all
+    that is free is given back. Where the variables of
     ``OWN_CHOICE`` or ``GLIBC_TUNABLES`` say how memory is kept, it is left as it is.
     """
     thread = threading.get_ident()
@@ -45,26 +47,33 @@ def kept() -> Iterator[None]:
             _within.remove(thread)
             if not _within:
                 _set(OTHERWISE)
+                _give_back()
 
 
 def _set(values: dict[int, int]) -> None:
-    mallopt = _mallopt()
-    if mallopt is not None and not _is_chosen():
+    library = _glibc()
+    if library is not None and not _is_chosen():
         for number, value in values.items():
-            mallopt(number, value)
+            library.mallopt(number, value)
+
+
+def _give_back() -> None:
+    library = _glibc()
+    if library is not None and not _is_chosen():
+        library.malloc_trim(0)
 
 
 @functools.cache
-def _mallopt() -> Callable[[int, int], Any] | None:
-    """Return glibc's call that says how memory is kept; None under another C library."""
+def _glibc() -> Any:
+    """Return the C library, if it has glibc's calls that say how memory is kept; else None."""
     if os.name != "posix":
         return None
     library = ctypes.CDLL(None)
-    function = getattr(library, "mallopt", None)
-    if function is None or not hasattr(library, "gnu_get_libc_version"):
+    if not all(hasattr(library, name) for name in ("gnu_get_libc_version", *CALLS)):
         return None
-    function.argtypes, function.restype = [ctypes.c_int, ctypes.c_int], ctypes.c_int
-    return function  # type: ignore[no-any-return]
+    library.mallopt.argtypes = [ctypes.c_int, ctypes.c_int]
+    library.malloc_trim.argtypes = [ctypes.c_size_t]
+    return library
 
 
 def _is_chosen() -> bool:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import threading
+from pathlib import Path
 
 import pytest
 import torch
@@ -11,7 +13,7 @@ import torch
 from narrows.core import memory
 
 BLOCK = 100 << 20  # bytes: below what is kept during a fit, above what is otherwise
-needs_glibc = pytest.mark.skipif(memory._mallopt() is None, reason="the C library is not glibc")
+needs_glibc = pytest.mark.skipif(memory._glibc() is None, reason="the C library is not glibc")
 
 
 @pytest.fixture(autouse=True)
@@ -24,7 +26,16 @@ def _nobody_chose(monkeypatch: pytest.MonkeyPatch) -> None:
 def told(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, int]]:
     """Note what the C library is told."""
     calls: list[tuple[int, int]] = []
-    monkeypatch.setattr(memory, "_mallopt", lambda: lambda *call: calls.append(call))
+
+    class Library:
+        def mallopt(self, number: int, value: int) -> None:
+            calls.append((number, value))
+
+        def malloc_trim(self, left: int) -> None:
+            assert calls[-len(memory.OTHERWISE) :] == list(memory.OTHERWISE.items())
+            assert left == 0
+
+    monkeypatch.setattr(memory, "_glibc", Library)
     return calls
 
 
@@ -48,6 +59,21 @@ def test_blocks_are_fetched_once_during_a_fit() -> None:
     given_back = faults(6)
     assert given_back > 6 * BLOCK // (4 << 20)  # of huge pages at the least
     assert kept < given_back / 2
+
+
+@needs_glibc
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads what Linux tells")
+def test_what_was_kept_is_given_back_after_a_fit() -> None:
+    def resident() -> int:
+        return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGESIZE")
+
+    with memory.kept():
+        blocks = [torch.ones(BLOCK, dtype=torch.uint8) for _ in range(3)]
+        blocks.append(torch.ones(1000))  # lies behind them
+        del blocks[:3]
+        during = resident()
+    assert resident() < during - 2 * BLOCK
+    assert len(blocks) == 1
 
 
 def test_the_last_fit_to_end_puts_things_back(told: list[tuple[int, int]]) -> None:
@@ -88,9 +114,9 @@ def test_what_somebody_chose_stays(
 
 
 def test_other_c_libraries_are_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(memory, "_mallopt", lambda: None)
+    monkeypatch.setattr(memory, "_glibc", lambda: None)
     with memory.kept():
         pass
     monkeypatch.undo()
     monkeypatch.setattr(memory.os, "name", "nt")
-    assert memory._mallopt.__wrapped__() is None
+    assert memory._glibc.__wrapped__() is None
