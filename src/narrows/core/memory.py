@@ -32,8 +32,8 @@ def kept() -> Iterator[None]:
     """Keep free memory for whoever asks next, within this block, where the C library is glibc.
 
     That is of the whole process, for as long as any thread is within; when the last one leaves, all
-    that is free is given back. Where the variables of
-    ``OWN_CHOICE`` or ``GLIBC_TUNABLES`` say how memory is kept, it is left as it is.
+    that is free is given back. Where the environment's ``OWN_CHOICE`` or ``GLIBC_TUNABLES`` say how
+    memory is kept, nothing changes.
     """
     thread = threading.get_ident()
     with _lock:
@@ -46,20 +46,16 @@ def kept() -> Iterator[None]:
         with _lock:
             _within.remove(thread)
             if not _within:
-                _set(OTHERWISE)
-                _give_back()
+                _set(OTHERWISE, give_back=True)
 
 
-def _set(values: dict[int, int]) -> None:
+def _set(values: dict[int, int], *, give_back: bool = False) -> None:
     library = _glibc()
-    if library is not None and not _is_chosen():
-        for number, value in values.items():
-            library.mallopt(number, value)
-
-
-def _give_back() -> None:
-    library = _glibc()
-    if library is not None and not _is_chosen():
+    if library is None or _is_chosen():
+        return
+    for number, value in values.items():
+        library.mallopt(number, value)
+    if give_back:
         library.malloc_trim(0)
 
 
