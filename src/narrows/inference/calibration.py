@@ -13,7 +13,7 @@ from narrows.data.layout import Layout
 from narrows.data.table import Batch, DenseTable, Table, revealed
 from narrows.inference import code_mode
 from narrows.inference.code_mode import CodeDistribution
-from narrows.inference.covariance import MOST_DIRECT
+from narrows.inference.covariance import MOST_DIRECT, blocks
 from narrows.inference.fitted_model import FittedModel
 from narrows.inference.moments import MOST_COLUMNS, Moments, moments, most_maximised, pooled
 from narrows.inference.normal import NormalDistribution, best_share
@@ -59,7 +59,14 @@ class _Sample(NamedTuple):
     def of(cls, model: FittedModel, table: DenseTable, rows: Tensor) -> _Sample:
         """Return the rows of these numbers."""
         weight = None if table.sample_weight is None else table.sample_weight.cpu()[rows]
-        return cls(*_inputs(model, table.take(rows)), weight)
+        if model.layout.schema is None:
+            return cls(*_inputs(model, table.take(rows)), weight)
+        shape = len(rows), model.n_outputs  # more than the table has, and so not all at once
+        inputs = torch.empty(shape, dtype=table.x.dtype, device="cpu")
+        observed = torch.empty(shape, dtype=torch.bool, device="cpu")
+        for block in blocks(*shape):
+            inputs[block], observed[block] = _inputs(model, table.take(rows[block]))
+        return cls(inputs, observed, weight)
 
     def some(self, chosen: Tensor) -> _Sample:
         """Return some of the rows, by number or by a mask."""
