@@ -10,6 +10,7 @@ import argparse
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from functools import wraps
 from typing import Any
 from unittest.mock import patch
@@ -23,12 +24,21 @@ from speed.processors import cores
 from speed.workloads import WORKLOADS, Workload
 
 READING, BATCHES, MONITORING = "reading and scaling", "batches", "monitoring"
+STEP = "a step"
 PRODUCTS, OPTIMISER, REST = "products, convolutions, LSTM", "optimiser", "Python, views, memory"
 
 # By what the names of torch's calls contain, the first that fits.
 GROUPS = {
     OPTIMISER: ("::_fused_", "::_foreach_"),
-    PRODUCTS: ("::addm", "::mm", "::bmm", "::baddbmm", "convolution", "_rnn_layer"),
+    PRODUCTS: (
+        "::addm",
+        "::mm",
+        "::bmm",
+        "::baddbmm",
+        "convolution",
+        "_rnn_layer",
+        "_linear_pointwise",
+    ),
     "activations": ("relu", "threshold_backward", "sigmoid", "tanh", "::clamp_min"),
     "copies and rounding": ("::copy_", "::fill_", "::zero_", "::cat"),
     REST: (
@@ -54,8 +64,8 @@ LOSS = "loss, penalties and their derivatives"
 ORDER = (READING, BATCHES, PRODUCTS, "activations", LOSS, "copies and rounding", OPTIMISER)
 TEXT = """\
 Shares of the time of a fit at precision="auto" under torch's profiler, which makes small networks
-look slower: the first row has the time without it. A call counts without those that it makes.
-Python has what lies between the calls."""
+look slower: the first two rows have the time without it. A call counts without those that it
+makes. Python has what lies between the calls."""
 
 
 def phases() -> dict[tuple[type, str], str]:
@@ -71,6 +81,7 @@ def phases() -> dict[tuple[type, str], str]:
     return {
         (Autoencoder, "_prepare"): READING,
         (DenseTable, "take"): BATCHES,
+        (Step, "train"): STEP,
         **dict.fromkeys(watching, MONITORING),
     }
 
@@ -101,7 +112,7 @@ def group(event: Any) -> str:
         if above.name in (READING, BATCHES, MONITORING):
             return str(above.name)
         above = above.cpu_parent
-    if not event.name.startswith("aten::"):
+    if not event.name.startswith(("aten::", "mkldnn::")):
         return REST
     for name, parts in GROUPS.items():
         if any(_contains(event.name, part) for part in parts):
@@ -114,31 +125,73 @@ def _contains(name: str, part: str) -> bool:
     return name.endswith(part) if len(part) <= len("::to") else part in name
 
 
-def shares(workload: Workload) -> tuple[float, dict[str, float]]:
-    """Return the seconds of a fit without the profiler, and what shares of it go where."""
+@dataclass(frozen=True)
+class Profile:
+    """Where the time of a fit went.
+
+    Parameters
+    ----------
+    seconds : float
+        Of a fit without the profiler.
+    step, kernels : float
+        Microseconds of one of its steps, and of what torch computes in a step, without views.
+    shares : dict of str to float
+        Of the time of a fit under the profiler.
+    """
+
+    seconds: float
+    step: float
+    kernels: float
+    shares: dict[str, float]
+
+
+def profiled(workload: Workload) -> Profile:
+    """Return where the time of a fit goes."""
     X = workload.table()
     fitted = ours.Narrows(workload, X.shape[1])
     fitted.fit(X[: 4 * workload.batch_size], 1)
-    plain = fitted.fit(X, workload.epochs)
+    seconds = fitted.fit(X, workload.epochs)
     with (
         labelled(),
         profile(activities=[ProfilerActivity.CPU]) as seen,
         record_function("fit"),
     ):
         fitted.fit(X, workload.epochs)
-    spent: Counter[str] = Counter()
-    for event in seen.events():
-        spent[group(event)] += event.self_cpu_time_total
+    spent, within = Counter[str](), Counter[str]()
+    events = seen.events()
+    for event in events:
+        name = group(event)
+        spent[name] += event.self_cpu_time_total
+        if _is_within_a_step(event):
+            within[name] += event.self_cpu_time_total
+    n_steps = sum(event.name == STEP for event in events)
     whole = sum(spent.values())
-    return plain, {name: value / whole for name, value in spent.items()}
+    return Profile(
+        seconds,
+        1e6 * fitted.training / (workload.epochs * -(-len(X) // workload.batch_size)),
+        (sum(within.values()) - within[REST]) / n_steps,
+        {name: value / whole for name, value in spent.items()},
+    )
+
+
+def _is_within_a_step(event: Any) -> bool:
+    above = event
+    while above is not None and above.name != STEP:
+        above = above.cpu_parent
+    return above is not None
 
 
 def section(chosen: list[str], how: str) -> str:
     """Return the section of the page."""
-    found = {name: shares(WORKLOADS[name]) for name in chosen}
-    rows = [["seconds", *(f"{seconds:.3f}" for seconds, _ in found.values())]]
+    found = {name: profiled(WORKLOADS[name]) for name in chosen}
+    profiles = found.values()
+    rows = [
+        ["seconds", *(f"{each.seconds:.3f}" for each in profiles)],
+        ["microseconds a step", *(f"{each.step:,.0f}" for each in profiles)],
+        ["of these what torch computes", *(f"{each.kernels:,.0f}" for each in profiles)],
+    ]
     rows += [
-        [name, *(f"{share.get(name, 0.0):.0%}" for _, share in found.values())]
+        [name, *(f"{each.shares.get(name, 0.0):.0%}" for each in profiles)]
         for name in (*ORDER, MONITORING, REST)
     ]
     texts = "\n".join(f"- {name}: {WORKLOADS[name].text}" for name in chosen)
