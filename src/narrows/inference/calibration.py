@@ -68,32 +68,35 @@ class _Sample(NamedTuple):
             inputs[block], observed[block] = _inputs(model, table.take(rows[block]))
         return cls(inputs, observed, weight)
 
-    def some(self, chosen: Tensor) -> _Sample:
-        """Return some of the rows, by number or by a mask."""
+    def some(self, chosen: Tensor | slice) -> _Sample:
+        """Return some of the rows: by number, by a mask, or, without a copy, by a slice."""
         weight = None if self.weight is None else self.weight[chosen]
         return _Sample(self.inputs[chosen], self.observed[chosen], weight)
+
+    @property
+    def total(self) -> float:
+        """What all rows count."""
+        return float(len(self.inputs) if self.weight is None else self.weight.double().sum())
 
     def moments(self, start: Moments | None = None) -> Moments:
         """Return mean and covariance, found from others that are near where there are holes."""
         return moments(self.inputs, self.observed, self.weight, start)
 
-    def moments_beside(self, some: Tensor, own: Moments) -> Moments:
-        """Return mean and covariance of all rows, where those of some are at hand."""
-        if self._say_as_much(some):
+    def moments_beside(self, left_out: Tensor | slice, own: Moments) -> Moments:
+        """Return mean and covariance of all rows, where those of all but some are at hand."""
+        others = self.some(left_out)
+        complete = bool(self.observed.all())
+        n_own = len(self.inputs) - len(others.inputs)
+        if not len(others.inputs) or (not complete and self._say_as_much(n_own)):
             return own
-        if not bool(self.observed.all()) or self.inputs.shape[1] > MOST_COLUMNS:
+        if not complete or self.inputs.shape[1] > MOST_COLUMNS:
             return self.moments(own)
-        weight = torch.ones(len(some)) if self.weight is None else self.weight
-        share = float(weight[some].double().sum() / weight.double().sum())
-        return pooled(own, self.some(~some).moments(), share)
+        return pooled(own, others.moments(), 1 - others.total / self.total)
 
-    def _say_as_much(self, some: Tensor) -> bool:
-        """Return whether no more would be learned of all rows than was of some."""
-        if bool(self.observed.all()):
-            return bool(some.all())
-        n_some = int(some.sum())
+    def _say_as_much(self, n_some: int) -> bool:
+        """Return whether no more would be learned of all rows than of so many, with holes."""
         enough = most_maximised(self.observed.shape[1])
-        return n_some >= 0.9 * len(some) and n_some >= enough
+        return n_some >= 0.9 * len(self.observed) and n_some >= enough
 
 
 def calibrated(
@@ -123,6 +126,8 @@ def calibrated(
     if not isinstance(table, DenseTable) or table.n_rows < 2:
         return None
     rows = _evenly(torch.arange(table.n_rows), _most_learned(model.n_outputs))
+    # Those that may be left out first, so that neither they nor the others need be copied.
+    rows = torch.cat([rows[::LEFT_OUT], rows[torch.arange(len(rows)) % LEFT_OUT != 0]])
     sample = _Sample.of(model, table, rows)
     if not bool(torch.isfinite(torch.linalg.vector_norm(sample.inputs))):
         return None
@@ -150,7 +155,7 @@ def calibrated(
             by_mode.append(judge.by_mode(codes, hidden, scattered[-1], n_sought))
         by_view += [judge(view) for view in _views(model.layout, hidden)]
     assert share is not None
-    mean, covariance = sample.moments_beside(rest, estimate)
+    mean, covariance = sample.moments_beside(~rest, estimate)
     final = NormalDistribution(mean, covariance.shrunk(share * fewer)).rounded()
     if not bool(torch.isfinite(final.covariance.variances()).all()):
         return None
@@ -189,16 +194,16 @@ def _others(
 def _share_apart(
     sample: _Sample, model: FittedModel, generator: torch.Generator
 ) -> tuple[float, Moments]:
-    """Return how much to shrink, by some of the rows of fit, and the moments of all.
+    """Return how much to shrink, by the first rows of the sample, and the moments of all.
 
     Judged by rows that it was learned from, the less a covariance is shrunk the better it seems.
     """
-    apart = torch.arange(len(sample.inputs)) % LEFT_OUT == 0
-    learned = sample.some(~apart).moments()
-    judged = sample.some(_evenly(apart.nonzero()[:, 0], _most_judged(model.n_outputs)))
+    n_apart = -(-len(sample.inputs) // LEFT_OUT)
+    learned = sample.some(slice(n_apart, None)).moments()
+    judged = sample.some(_evenly(torch.arange(n_apart), _most_judged(model.n_outputs)))
     hidden = _hidden(model.layout, judged.observed, generator)
     share = best_share(learned, judged.inputs, judged.observed, hidden)
-    return share, sample.moments_beside(~apart, learned)
+    return share, sample.moments_beside(slice(n_apart), learned)
 
 
 def _gains(

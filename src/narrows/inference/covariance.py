@@ -15,8 +15,8 @@ from typing import NamedTuple, Protocol
 import torch
 from torch import Tensor
 
-from narrows.core import products
 from narrows.core.bounded import Bounded
+from narrows.core.products import product, put
 from narrows.core.types import Json
 
 MOST_DIRECT = 128  # columns up to which each row's own equations are solved outright
@@ -24,6 +24,7 @@ MOST_DIRECT = 128  # columns up to which each row's own equations are solved out
 # which they take less: steps in float64 take longer, and there are more of them.
 SMALL = {torch.float32: 1.0, torch.float64: 6.0}
 STEPS = 60  # of conjugate gradients
+FAR_MORE = 2  # times as many cells are present as are absent, where the inverse has fewer equations
 EXACT, ROUGH = 1e-3, 2e-2  # size of the residual that ends them, in float64 and in float32
 BLOCK_CELLS = 1 << 20  # numbers handled at a time, several arrays of them
 MOST_LOOKED_AT = 256  # rows that say whether many have the same holes
@@ -120,20 +121,19 @@ class FullCovariance:
             )
             return Expectation(filled, None, solution)
         spread = torch.zeros_like(filled) if variances else None
-        precision: Tensor | None = None
-        for numbers, patterns in _alike(observed):
-            if len(patterns) == 1:  # one pattern for all these rows
-                _solve_pattern(self.matrix, filled, spread, numbers, patterns[0])
-                continue
-            n_seen = patterns.sum(1)
-            by_seen = 2 * int(n_seen.max()) <= patterns.shape[1]
-            if not by_seen and precision is None:
-                precision = _inverse(self.matrix)
-            if by_seen:
-                _solve_by_observed(self.matrix, filled, spread, numbers, patterns)
+        groups = list(_alike(observed))
+        for numbers, patterns in groups:
+            n_seen = int(patterns.sum(1).max())
+            if len(patterns) > 1:
+                if 2 * n_seen <= patterns.shape[1]:
+                    _solve_by_observed(self.matrix, filled, spread, numbers, patterns)
+                else:
+                    _solve_by_missing(self._inverse, filled, spread, numbers, patterns)
+            # One pattern for all these rows; what several of them share is computed once.
+            elif len(groups) > 2 and FAR_MORE * (patterns.shape[1] - n_seen) <= n_seen:
+                _solve_gaps(self._inverse, filled, spread, numbers, patterns[0])
             else:
-                assert precision is not None
-                _solve_by_missing(precision, filled, spread, numbers, patterns)
+                _solve_pattern(self.matrix, filled, spread, numbers, patterns[0])
         return Expectation(filled, spread)
 
     def _fill(self, row: Tensor, observed: Tensor) -> None:
@@ -151,12 +151,16 @@ class FullCovariance:
     def _kept(self) -> Bounded[bytes, _Equations]:
         return Bounded(MOST_KEPT)
 
+    @functools.cached_property
+    def _inverse(self) -> Tensor:
+        return _inverse(self.matrix)
+
     def __getstate__(self) -> Json:
         return {"matrix": self.matrix}
 
     def conditional_variances(self) -> Tensor:
         """Return the variance of each column given all others, shape (n_columns,)."""
-        return 1 / _inverse(self.matrix).diagonal()
+        return 1 / self._inverse.diagonal()
 
 
 @dataclass(frozen=True, eq=False)
@@ -272,6 +276,19 @@ def _solve_pattern(
         spread[rows[:, None], absent] = left.clamp(min=0)
 
 
+def _solve_gaps(
+    precision: Tensor, filled: Tensor, spread: Tensor | None, rows: Tensor, observed: Tensor
+) -> None:
+    """Fill rows that lack the same few cells."""
+    present, absent = observed.nonzero()[:, 0], (~observed).nonzero()[:, 0]
+    own = precision[absent]
+    root = _cholesky(own[:, absent])
+    right_side = product(filled[rows[:, None], present], own[:, present].T)
+    filled[rows[:, None], absent] = -torch.cholesky_solve(right_side.T, root).T
+    if spread is not None:
+        spread[rows[:, None], absent] = torch.cholesky_inverse(root).diagonal()
+
+
 class _Equations(NamedTuple):
     """How cells that are absent follow from those present: their product with the weights."""
 
@@ -339,11 +356,11 @@ def _by_conjugate_gradients(
     if start is None:
         weights, residual = torch.zeros_like(x), x.clone()
     else:
-        weights, residual = start.clone(), x - products.product(start, matrix).mul_(mask)
+        weights, residual = start.clone(), x - product(start, matrix).mul_(mask)
     direction = residual * inverse
     image, scaled = torch.empty_like(x), torch.empty_like(x)
     size = torch.linalg.vecdot(residual, direction)[:, None]
-    multiply = products.put(direction, matrix, image)
+    multiply = put(direction, matrix, image)
     for _ in range(most_steps):
         multiply()
         image.mul_(mask)
@@ -355,7 +372,7 @@ def _by_conjugate_gradients(
         if bool((size <= enough).all()):
             break
         direction.mul_(size / before.clamp_(min=TINY)).add_(scaled)
-    return x.where(observed, products.product(weights, matrix)), weights
+    return x.where(observed, product(weights, matrix)), weights
 
 
 def _padded(chosen: Tensor) -> tuple[Tensor, Tensor]:

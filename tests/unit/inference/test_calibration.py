@@ -97,7 +97,7 @@ def test_moments_of_all_rows_follow_from_those_of_some(weighted: bool, holes: bo
     some = torch.arange(1500) % 4 > 0
     inputs[~some] += 1  # the others are elsewhere
     own = sample.some(some).moments()
-    mean, covariance = sample.moments_beside(some, own)
+    mean, covariance = sample.moments_beside(~some, own)
     expected = sample.moments(own)
     torch.testing.assert_close(mean, expected[0], rtol=1e-9, atol=1e-9)
     torch.testing.assert_close(covariance.matrix, expected[1].matrix, rtol=1e-9, atol=1e-9)

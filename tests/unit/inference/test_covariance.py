@@ -100,3 +100,30 @@ def test_rows_with_the_same_holes_are_solved_at_once_in_either_precision() -> No
     assert exact.solution is None
     assert rough.solution is None
     torch.testing.assert_close(rough.rows.double(), exact.rows, rtol=0, atol=1e-3)
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32])
+@pytest.mark.parametrize("n_absent", [1, 12, 25])
+def test_gaps_of_several_patterns_are_filled_as_those_of_one(
+    dtype: torch.dtype, n_absent: int
+) -> None:
+    """Where few cells are absent, by the inverse, which patterns share; else by those present."""
+    generator = np.random.default_rng(0)
+    mixed = generator.normal(size=(400, 50)) @ generator.normal(size=(50, 50))
+    own = FullCovariance(torch.from_numpy(np.cov(mixed, rowvar=False))).shrunk(0.05).cast(dtype)
+    rows = torch.from_numpy(mixed[:80]).to(dtype)
+    observed = torch.ones_like(rows) > 0
+    for part in range(4):
+        absent = torch.from_numpy(generator.permutation(50)[:n_absent])
+        observed[part * 20 : (part + 1) * 20, absent] = False
+    together = own.expect(rows, observed, variances=True)
+    assert together.variances is not None
+    for part in range(4):
+        some = slice(part * 20, (part + 1) * 20)
+        apart = own.expect(rows[some], observed[some], variances=True)
+        assert apart.variances is not None
+        digits = 1e-9 if dtype == torch.float64 else 1e-3
+        torch.testing.assert_close(together.rows[some], apart.rows, rtol=digits, atol=digits)
+        torch.testing.assert_close(
+            together.variances[some], apart.variances, rtol=digits, atol=digits
+        )
