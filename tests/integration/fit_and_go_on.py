@@ -30,15 +30,15 @@ MODELS: dict[str, Any] = {
     "a source": lambda k, **own: recipes.stacked(k, hidden=(16,), **own),
 }
 SHAPES = {"convolutional": (1, 8, 8), "lstm": (8, 8)}
-# Epochs that take some seconds.
-EPOCHS = {"stacked": 400, "robust": 1000, "convolutional": 40, "lstm": 12, "adversarial": 40}
-EPOCHS |= {"contractive": 80, "a source": 30}
+# Epochs that take a second or more, so that a fit can be killed.
+EPOCHS = {"stacked": 800, "robust": 1000, "convolutional": 200, "lstm": 60, "adversarial": 80}
+EPOCHS |= {"contractive": 160, "a source": 90}
 
 
 def main(folder: Path, kind: str) -> None:
     """Make the fit of this kind, or go on with it."""
     warnings.simplefilter("ignore")
-    settings: dict[str, Any] = {"max_epochs": EPOCHS.get(kind, 120), "random_state": 0}
+    settings: dict[str, Any] = {"max_epochs": EPOCHS.get(kind, 240), "random_state": 0}
     if kind in SHAPES:
         settings["input_shape"] = SHAPES[kind]
     rows: Any = load_digits().data[:600].astype("float32")
