@@ -16,9 +16,11 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from narrows.core import threads
+
 WORTH_A_CALL = 1 << 23  # multiplications in a product: oneDNN takes longer to begin one
 TIMES = 1.5  # as fast oneDNN must be: where both have the same instructions, they are level
-SIDE, TRIES = 384, 8  # of the products that are timed
+SIDE, TRIES = 384, 20  # of the products that are timed, half of a millisecond or one each
 
 
 def product(a: Tensor, b: Tensor) -> Tensor:
@@ -64,20 +66,21 @@ def _linear() -> Any:
     """Return torch's own call of oneDNN, in full float32; None where it has none."""
     if not torch.backends.mkldnn.is_available():
         return None
-    found = getattr(torch.ops.mkldnn, "_linear_pointwise", None)
-    return None if found is None else found.default
+    operator = getattr(torch.ops.mkldnn, "_linear_pointwise", None)
+    return None if operator is None else operator.default
 
 
 @functools.cache
 def onednn_is_faster() -> bool:
     """Return whether oneDNN multiplies much faster than what torch takes: asked once, and timed.
 
-    The least of several tries counts, so that other programs have no say in it.
+    In one thread, and the least of many tries counts, as the same fit is to give the same bits
+    whatever else the machine does: two threads would wait for each other where it is busy.
     """
     wide = torch.backends.cpu.get_cpu_capability() == "AVX512"  # else both have the same
     if not (wide and torch.backends.mkl.is_available()) or _linear() is None:
         return False
-    with torch.inference_mode():
+    with torch.inference_mode(), threads.enough_for(0.0):
         x = torch.linspace(-1, 1, SIDE * SIDE, dtype=torch.float32, device="cpu").view(SIDE, SIDE)
         into, other = torch.empty_like(x), torch.empty_like(x)
         by_mkl = partial(torch.mm, x, x, out=into)

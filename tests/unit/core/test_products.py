@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Callable
 
 import pytest
@@ -127,6 +129,7 @@ def test_the_faster_library_is_found_by_the_clock(
     def seconds(call: Callable[[], object]) -> float:
         asked.append(True)
         call()
+        assert torch.get_num_threads() == 1  # two would wait for each other on a busy machine
         is_onednn = getattr(call, "func", None) is products._put_by_onednn
         slow = 5.0 if len(asked) % 3 else 0.0  # another program has the processor
         return 1.0 / times + slow if is_onednn else 1.0 + slow
@@ -135,7 +138,9 @@ def test_the_faster_library_is_found_by_the_clock(
     monkeypatch.setattr(torch.backends.mkl, "is_available", lambda: True)
     monkeypatch.setattr(products, "_linear", lambda: lambda x, weight, *more: x @ weight.T)
     monkeypatch.setattr(products, "_seconds", seconds)
+    before = torch.get_num_threads()
     assert products.onednn_is_faster.__wrapped__() == (times > products.TIMES)
+    assert torch.get_num_threads() == before
 
 
 @pytest.mark.parametrize("answer", [lambda x, weight: x, lambda x, weight, *more: -x])
@@ -156,3 +161,21 @@ def test_without_wide_instructions_nothing_is_timed(monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: "AVX512")
     monkeypatch.setattr(products, "_linear", lambda: None)
     assert not products.onednn_is_faster.__wrapped__()
+
+
+@pytest.mark.slow
+def test_a_busy_machine_gives_the_same_answer() -> None:
+    code = "from narrows.core import products; print(products.onednn_is_faster())"
+
+    def answers(n_asked: int) -> set[str]:
+        asked = [sys.executable, "-c", code]
+        return {subprocess.check_output(asked, text=True).strip() for _ in range(n_asked)}
+
+    quiet = answers(1)
+    others = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(4)]
+    try:
+        assert answers(5) == quiet
+    finally:
+        for other in others:
+            other.kill()
+            other.wait()
