@@ -55,8 +55,11 @@ def lines() -> Iterator[str]:
     )
     yield "|---|--:|--:|--:|--:|--:|---|"
     for n_in, n_out in LAYERS:
-        x, weight, grad = (torch.randn(n, m) for n, m in ((N_ROWS, n_in), (n_out, n_in), (1, 1)))
-        grad = torch.randn(N_ROWS, n_out)
+        x, grad, weight = (
+            torch.randn(N_ROWS, n_in),
+            torch.randn(N_ROWS, n_out),
+            torch.randn(n_out, n_in),
+        )
         forward, gradient = both(x, weight.T), both(grad.T, x)
         work = N_ROWS * n_in * n_out
         taken = "oneDNN" if products._goes_there(x, work) else "torch"

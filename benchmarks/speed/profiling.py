@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import argparse
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import wraps
@@ -107,17 +107,23 @@ def _labelled(method: Callable[..., Any], label: str) -> Callable[..., Any]:
 
 def group(event: Any) -> str:
     """Return what a call of the profiler's is for."""
-    above = event
-    while above is not None:
-        if above.name in (READING, BATCHES, MONITORING):
-            return str(above.name)
-        above = above.cpu_parent
+    phase = _within(event, (READING, BATCHES, MONITORING))
+    if phase is not None:
+        return phase
     if not event.name.startswith(("aten::", "mkldnn::")):
         return REST
     for name, parts in GROUPS.items():
         if any(_contains(event.name, part) for part in parts):
             return name
     return LOSS
+
+
+def _within(event: Any, labels: Sequence[str]) -> str | None:
+    """Return the innermost of some labels that a call was made within; None if there is none."""
+    above = event
+    while above is not None and above.name not in labels:
+        above = above.cpu_parent
+    return None if above is None else str(above.name)
 
 
 def _contains(name: str, part: str) -> bool:
@@ -162,7 +168,7 @@ def profiled(workload: Workload) -> Profile:
     for event in events:
         name = group(event)
         spent[name] += event.self_cpu_time_total
-        if _is_within_a_step(event):
+        if _within(event, (STEP,)):
             within[name] += event.self_cpu_time_total
     n_steps = sum(event.name == STEP for event in events)
     whole = sum(spent.values())
@@ -172,13 +178,6 @@ def profiled(workload: Workload) -> Profile:
         (sum(within.values()) - within[REST]) / n_steps,
         {name: value / whole for name, value in spent.items()},
     )
-
-
-def _is_within_a_step(event: Any) -> bool:
-    above = event
-    while above is not None and above.name != STEP:
-        above = above.cpu_parent
-    return above is not None
 
 
 def section(chosen: list[str], how: str) -> str:

@@ -1,7 +1,7 @@
 """Keep the memory that a step of training gives back for the next one, which asks for as much.
 
 glibc fetches large blocks from the system and gives them back when they are free, and the system
-clears each page before it is used: of an LSTM, that took longer than the products.
+clears each page before it is used: of an LSTM, that took near half of the time.
 """
 
 from __future__ import annotations

@@ -219,9 +219,9 @@ def _nearest(x: Matrix, n_neighbors: int, others: Matrix | None = None) -> tuple
     """Return distances and numbers of the nearest rows of x: to others, or to its own rows."""
     from sklearn.neighbors import NearestNeighbors  # not imported for every fit
 
-    found: tuple[Matrix, Matrix]
-    found = NearestNeighbors(n_neighbors=n_neighbors).fit(x).kneighbors(others)
-    return found
+    nearest: tuple[Matrix, Matrix]
+    nearest = NearestNeighbors(n_neighbors=n_neighbors).fit(x).kneighbors(others)
+    return nearest
 
 
 def among(x: Matrix, others: Matrix, points: Tensor, n_neighbors: int) -> Tensor:

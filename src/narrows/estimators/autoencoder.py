@@ -476,7 +476,8 @@ class Autoencoder(
         fresh = not hasattr(self, "_fitted")
         job = self._prepare(X, y, sample_weight, fresh=fresh, whole=False)
         before = getattr(self, "_stepper", None)
-        row, stepper = job.run.one_pass(before)
+        with memory.kept():
+            row, stepper = job.run.one_pass(before)
         history = [row] if fresh else [*self.history_, row]
         self.init_ = "random" if fresh else self.init_
         self.trials_ = []

@@ -15,7 +15,7 @@ from sklearn.utils import Tags, check_consistent_length
 from sklearn.utils.validation import _check_sample_weight, _check_y, check_is_fitted
 from torch import Tensor
 
-from narrows.core import checks
+from narrows.core import checks, memory
 from narrows.core.fit_settings import copied_settings, settings_of_fit
 from narrows.core.group import current
 from narrows.core.randomness import Randomness, seed
@@ -290,7 +290,7 @@ class FineTuned(
             at_hand = validation.added(at_hand, model, others, others.y)
         if watcher is not None:
             watcher.attributes = functools.partial(self._attributes, encoder)
-        outcome = prepare(
+        run = prepare(
             headed,
             self._task(model.objective, factor),
             settings,
@@ -299,7 +299,9 @@ class FineTuned(
             randomness=randomness,
             group=group,
             watcher=watcher,
-        ).fit()
+        )
+        with memory.kept():
+            outcome = run.fit()
         self._fit_settings = copied_settings(self)
         self.encoder_, self.head_ = encoder, head
         self.history_, self.stop_reason_ = outcome.history, outcome.stop_reason

@@ -59,9 +59,7 @@ class _Sample(NamedTuple):
     def of(cls, model: FittedModel, table: DenseTable, rows: Tensor) -> _Sample:
         """Return the rows of these numbers."""
         weight = None if table.sample_weight is None else table.sample_weight.cpu()[rows]
-        if model.layout.schema is None:
-            return cls(*_inputs(model, table.take(rows)), weight)
-        shape = len(rows), model.n_outputs  # more than the table has, and so not all at once
+        shape = len(rows), model.n_outputs  # which may be more than the table has: not all at once
         inputs = torch.empty(shape, dtype=table.x.dtype, device="cpu")
         observed = torch.empty(shape, dtype=torch.bool, device="cpu")
         for block in blocks(*shape):
@@ -125,9 +123,7 @@ def calibrated(
     """
     if not isinstance(table, DenseTable) or table.n_rows < 2:
         return None
-    rows = _evenly(torch.arange(table.n_rows), _most_learned(model.n_outputs))
-    # Those that may be left out first, so that neither they nor the others need be copied.
-    rows = torch.cat([rows[::LEFT_OUT], rows[torch.arange(len(rows)) % LEFT_OUT != 0]])
+    rows = _learned_from(table.n_rows, _most_learned(model.n_outputs))
     sample = _Sample.of(model, table, rows)
     if not bool(torch.isfinite(torch.linalg.vector_norm(sample.inputs))):
         return None
@@ -172,6 +168,12 @@ def calibrated(
         torch.stack([factors, of_views[1]]).float(),
         _code_distribution(model, model.network, table, rows).rounded() if mode_helps else None,
     )
+
+
+def _learned_from(n_rows: int, most: int) -> Tensor:
+    """Return row numbers, those that may be left out first: neither part is then copied."""
+    rows = _evenly(torch.arange(n_rows), most)
+    return torch.cat([rows[::LEFT_OUT], rows[torch.arange(len(rows)) % LEFT_OUT != 0]])
 
 
 def _others(

@@ -24,7 +24,7 @@ MOST_DIRECT = 128  # columns up to which each row's own equations are solved out
 # which they take less: steps in float64 take longer, and there are more of them.
 SMALL = {torch.float32: 1.0, torch.float64: 6.0}
 STEPS = 60  # of conjugate gradients
-FAR_MORE = 2  # times as many cells are present as are absent, where the inverse has fewer equations
+FAR_MORE = 2  # times as many cells present as absent, from which on the inverse is the shorter way
 EXACT, ROUGH = 1e-3, 2e-2  # size of the residual that ends them, in float64 and in float32
 BLOCK_CELLS = 1 << 20  # numbers handled at a time, several arrays of them
 MOST_LOOKED_AT = 256  # rows that say whether many have the same holes
@@ -128,10 +128,10 @@ class FullCovariance:
                 if 2 * n_seen <= patterns.shape[1]:
                     _solve_by_observed(self.matrix, filled, spread, numbers, patterns)
                 else:
-                    _solve_by_missing(self._inverse, filled, spread, numbers, patterns)
+                    _solve_by_missing(self._precision, filled, spread, numbers, patterns)
             # One pattern for all these rows; what several of them share is computed once.
             elif len(groups) > 2 and FAR_MORE * (patterns.shape[1] - n_seen) <= n_seen:
-                _solve_gaps(self._inverse, filled, spread, numbers, patterns[0])
+                _solve_gaps(self._precision, filled, spread, numbers, patterns[0])
             else:
                 _solve_pattern(self.matrix, filled, spread, numbers, patterns[0])
         return Expectation(filled, spread)
@@ -152,7 +152,7 @@ class FullCovariance:
         return Bounded(MOST_KEPT)
 
     @functools.cached_property
-    def _inverse(self) -> Tensor:
+    def _precision(self) -> Tensor:
         return _inverse(self.matrix)
 
     def __getstate__(self) -> Json:
@@ -160,7 +160,7 @@ class FullCovariance:
 
     def conditional_variances(self) -> Tensor:
         """Return the variance of each column given all others, shape (n_columns,)."""
-        return 1 / self._inverse.diagonal()
+        return 1 / self._precision.diagonal()
 
 
 @dataclass(frozen=True, eq=False)

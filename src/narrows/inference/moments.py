@@ -47,13 +47,13 @@ def moments(
     weight = weight / weight.sum()
     if rows.shape[1] <= MOST_COLUMNS and bool(observed.all()):
         return _moments_of_complete(rows, weight, math.inf if farthest is None else farthest)
-    drawn = _Drawn(rows, observed, weight)
-    mean, variance = drawn.by_column()
+    holed = _HoledRows(rows, observed, weight)
+    mean, variance = holed.by_column()
     if farthest is not None:
         reach = farthest * variance.sqrt()
-        drawn = drawn._replace(bounds=(mean - reach, mean + reach))
-        mean, variance = drawn.by_column()
-    return _moments(drawn, mean, variance, usual_share(rows), start)
+        holed = holed._replace(bounds=(mean - reach, mean + reach))
+        mean, variance = holed.by_column()
+    return _moments(holed, mean, variance, usual_share(rows), start)
 
 
 def _moments_of_complete(rows: Tensor, weight: Tensor, farthest: float) -> Moments:
@@ -110,7 +110,7 @@ def usual_share(rows: Tensor) -> float:
     return min(0.1, 0.2 * rows.shape[1] / len(rows))
 
 
-class _Drawn(NamedTuple):
+class _HoledRows(NamedTuple):
     """Rows with holes, what each of them weighs, and where cells that are farther are drawn to."""
 
     rows: Tensor
@@ -133,7 +133,7 @@ class _Drawn(NamedTuple):
         variance /= total
         return mean, variance.where(variance > (ROUNDING * mean).square(), 0.0)
 
-    def standing_for_all(self) -> _Drawn:
+    def standing_for_all(self) -> _HoledRows:
         """Return as many rows, evenly spread, as a round of expectation-maximisation may take."""
         n_rows, n_columns = self.rows.shape
         most = most_maximised(n_columns)
@@ -142,7 +142,7 @@ class _Drawn(NamedTuple):
         taken = torch.arange(most, device=self.rows.device) * n_rows // most
         weight = self.weight[taken]
         rows, observed = self.rows[taken], self.observed[taken]
-        return _Drawn(rows, observed, weight / weight.sum(), self.bounds)
+        return _HoledRows(rows, observed, weight / weight.sum(), self.bounds)
 
     def scaled(self, mean: Tensor, variance: Tensor, unit: Tensor) -> Tensor:
         """Return the rows in units around the mean, 0 in holes and columns that do not vary."""
@@ -156,14 +156,14 @@ class _Drawn(NamedTuple):
 
 
 def _moments(
-    drawn: _Drawn, mean: Tensor, variance: Tensor, share: float, start: Moments | None
+    holed: _HoledRows, mean: Tensor, variance: Tensor, share: float, start: Moments | None
 ) -> Moments:
     unit = variance.sqrt().where(variance > 0, 1.0)  # columns may have units of their own
     if len(mean) > MOST_COLUMNS:
-        x = drawn.scaled(mean, variance, unit)
+        x = holed.scaled(mean, variance, unit)
         own = variance / unit.square()
-        return mean, _factors(x, drawn.observed, drawn.weight, own).scaled(unit)
-    some = drawn.standing_for_all()
+        return mean, _factors(x, holed.observed, holed.weight, own).scaled(unit)
+    some = holed.standing_for_all()
     x = some.scaled(mean, variance, unit)
     if start is not None and isinstance(start[1], FullCovariance):
         guess = (start[0] - mean) / unit, start[1].scaled(1 / unit)

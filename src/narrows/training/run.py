@@ -9,7 +9,6 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor, nn
 
-from narrows.core import memory
 from narrows.core.group import ALONE, Group
 from narrows.core.randomness import Randomness
 from narrows.core.training_rows import TrainingRows
@@ -55,13 +54,10 @@ class TrainingRun:
         if self.span is not None:
             network, table = self.span.network, self.span.table
         plan = self.trainer.settings
-        tries = hold_out or plan.chooses or plan.patience is not None or len(table.validation)
-        with memory.kept():
-            outcome = (
-                trials.fit(self.trainer, network, table)
-                if tries
-                else self.trainer.fit(network, table)
-            )
+        if hold_out or plan.chooses or plan.patience is not None or len(table.validation):
+            outcome = trials.fit(self.trainer, network, table)
+        else:
+            outcome = self.trainer.fit(network, table)
         if self.span is None:
             return outcome
         assert isinstance(self.network, Network)
@@ -69,8 +65,7 @@ class TrainingRun:
 
     def one_pass(self, stepper: OptimizerState | None) -> tuple[Row, OptimizerState]:
         """Train the network for one epoch, in place, with an optimiser that outlives the call."""
-        with memory.kept():
-            return self.trainer.one_pass(self.network, self.table, stepper)
+        return self.trainer.one_pass(self.network, self.table, stepper)
 
 
 def prepare(

@@ -53,7 +53,7 @@ def test_rows_far_out_are_drawn_in_before_their_moments_are_taken() -> None:
     rows[0] = 1e6
     observed = torch.ones_like(rows) > 0
     found = moments(rows, observed)
-    _, variance = module._Drawn(rows, observed, torch.ones(400).double() / 400).by_column()
+    _, variance = module._HoledRows(rows, observed, torch.ones(400).double() / 400).by_column()
     reach = module.FARTHEST * variance.sqrt()
     mean = rows.double().mean(0)
     drawn = moments(rows.double().clamp(mean - reach, mean + reach), observed, farthest=None)
@@ -72,7 +72,7 @@ def test_rows_with_holes_far_out_are_drawn_in_and_stay_as_they_are(dtype: torch.
     before = rows.clone()
     found = moments(rows, observed)
     assert torch.equal(rows.nan_to_num(7.0), before.nan_to_num(7.0))
-    mean, variance = module._Drawn(
+    mean, variance = module._HoledRows(
         rows, observed, torch.full((400,), 1 / 400.0).double()
     ).by_column()
     reach = module.FARTHEST * variance.sqrt()
