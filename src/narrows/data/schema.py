@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from dataclasses import dataclass, field
+from typing import Any
 
 import narwhals as nw
 import numpy as np
@@ -60,7 +61,7 @@ class Schema:
         """
         if nw.dependencies.is_into_dataframe(X):
             frame = frame_of(X)
-            numbers = np.empty(frame.shape, np.float64)
+            numbers = np.empty(frame.shape, np.float64, order="F")  # column after column
             columns = zip(self.columns, frame.iter_columns(), strict=True)
             for number, (column, series) in enumerate(columns):
                 if column.type.has_levels:
@@ -104,35 +105,42 @@ class Schema:
         return X
 
     def _numbered(self, number: int, series: SeriesLike, remark: bool) -> Matrix:
-        missing = holes(series).to_numpy().astype(bool)
-        return self._placed(number, series.to_list(), missing, remark)
+        return self._placed(number, *_distinct(series), remark)
 
     def numbered(self, number: int, values: Matrix, remark: bool = True) -> Matrix:
         """Return the numbers of levels of a column, NaN where a value is missing."""
-        return self._placed(number, values.tolist(), np.isnan(values), remark)
+        import pyarrow as pa
 
-    def _placed(self, number: int, values: list[Level], missing: Matrix, remark: bool) -> Matrix:
+        return self._placed(number, *_encoded(pa.array(values, from_pandas=True)), remark)
+
+    def _placed(self, number: int, values: list[Level], cells: Matrix, remark: bool) -> Matrix:
         column = self.columns[number]
         first = column.type.first_level
         places = {level: first + place for place, level in enumerate(column.levels)}
-        numbers = np.array([places.get(value, -1) for value in values], np.float64)
-        numbers[missing] = np.nan
+        # A hole is -1, and so takes the last one.
+        numbers = np.array([*(places.get(value, -1) for value in values), np.nan], np.float64)
         unknown = np.flatnonzero(numbers == -1)
         if unknown.size:
-            self._check_alike(number, unknown, values)
+            unknown = unknown[np.isin(unknown, cells)]  # an array may know more than it has
+            self._check_alike(number, unknown, values, cells)
             numbers[unknown] = len(column.levels) + 1 if column.pooled else np.nan
             if remark:
-                self._remark(number, {values[row] for row in unknown})
-        return numbers
+                self._remark(number, {values[place] for place in unknown})
+        placed: Matrix = numbers[cells]
+        return placed
 
-    def _check_alike(self, number: int, rows: Matrix, values: list[Level]) -> None:
+    def _check_alike(
+        self, number: int, unknown: Matrix, values: list[Level], cells: Matrix
+    ) -> None:
         """Refuse values that are no level of the column, nor could be a new one."""
-        for row in rows:
-            if not _could_be_level(self.columns[number], values[row]):
-                raise DataError(
-                    f"column {self.called(number)} has {values[row]!r} in row {row}, which is not "
-                    "of the type that fit saw there; give the column as it was in fit"
-                )
+        column = self.columns[number]
+        bad = [place for place in unknown if not _could_be_level(column, values[place])]
+        if bad:
+            row = int(np.isin(cells, bad).argmax())
+            raise DataError(
+                f"column {self.called(number)} has {values[cells[row]]!r} in row {row}, which is "
+                "not of the type that fit saw there; give the column as it was in fit"
+            )
 
     def _remark(self, number: int, levels: set[Level]) -> None:
         column = self.columns[number]
@@ -172,6 +180,33 @@ def library_of(frame: FrameLike) -> str:
 def holes(series: SeriesLike) -> SeriesLike:
     """Return which cells of a series were not measured: null, or NaN, which some tell apart."""
     return series.is_null() | series.is_nan() if series.dtype.is_float() else series.is_null()
+
+
+def _distinct(series: SeriesLike) -> tuple[list[Level], Matrix]:
+    """Return the values of a series, each once, and which of them each cell has; -1 for a hole."""
+    native = series.to_native()
+    if nw.dependencies.is_pandas_series(native):
+        cells, values = native.factorize()
+        return values.tolist(), cells
+    if series.dtype != nw.Object:
+        values, cells = _encoded(series.to_arrow())
+        if series.dtype.is_float():  # where a hole may be NaN, too
+            cells = np.where(holes(series).to_numpy(), -1, cells)
+        return values, cells
+    numbers: dict[Level, int] = {}
+    cells = np.array([numbers.setdefault(value, len(numbers)) for value in series], np.int64)
+    cells[holes(series).to_numpy()] = -1
+    return list(numbers), cells
+
+
+def _encoded(array: Any) -> tuple[list[Level], Matrix]:
+    """Return the same of an array of pyarrow, in one piece or in several."""
+    import pyarrow as pa
+
+    whole = array if isinstance(array, pa.ChunkedArray) else pa.chunked_array([array])
+    encoded = whole.dictionary_encode().unify_dictionaries().combine_chunks()
+    cells: Matrix = encoded.indices.cast("int64").fill_null(-1).to_numpy()
+    return encoded.dictionary.to_pylist(), cells
 
 
 def frame_of(X: TableLike) -> FrameLike:
