@@ -25,6 +25,7 @@ MOST_ROWS = 1000  # held-out rows that are looked at, of all trials together
 MOST_CELLS = 400_000  # cells of them
 MOST_LEARNED = 20_000_000  # cells that the distribution is learned from, ...
 ENOUGH, ENOUGH_OF_COLUMN = 50_000, 500  # ... and rows, in all or for each column, if that is more
+MORE = 4  # times as many as expectation-maximisation looks at, where there are holes
 LEFT_OUT = 5  # one row of so many says how much to shrink, where no trial holds rows out
 HIDDEN = 0.2  # share of the cells that are hidden from both, where the table has no holes
 BOUNDS = 0.05, 0.5  # of that share, where it has
@@ -123,7 +124,8 @@ def calibrated(
     """
     if not isinstance(table, DenseTable) or table.n_rows < 2:
         return None
-    rows = _learned_from(table.n_rows, _most_learned(model.n_outputs))
+    most = _most_learned(model.n_outputs, has_holes=table.observed is not None)
+    rows = _learned_from(table.n_rows, most)
     sample = _Sample.of(model, table, rows)
     if not bool(torch.isfinite(torch.linalg.vector_norm(sample.inputs))):
         return None
@@ -283,7 +285,7 @@ class _Judge:
     def __call__(self, hidden: Tensor) -> _Judged:
         """Return both answers for cells, shape (n_rows, n_outputs), which neither sees."""
         inputs, observed = _inputs(self.model, self.batch)
-        expectation = self.by_normal.expect(inputs, observed & ~hidden, variances=True)
+        expectation = self.by_normal.roughly(inputs, observed & ~hidden, variances=True)
         assert expectation.variances is not None
         with torch.no_grad():
             answer = self.model.said_inputs(self.network, *self._left(hidden)).cpu().double()
@@ -369,9 +371,13 @@ def _inputs(model: FittedModel, batch: Batch) -> tuple[Tensor, Tensor]:
     return inputs.cpu(), observed.cpu()
 
 
-def _most_learned(n_outputs: int) -> int:
+def _most_learned(n_outputs: int, *, has_holes: bool) -> int:
     """Return how many rows the distribution is learned from: of more, errors fall by .2 %."""
-    return min(max(ENOUGH, ENOUGH_OF_COLUMN * n_outputs), MOST_LEARNED // n_outputs)
+    most = min(max(ENOUGH, ENOUGH_OF_COLUMN * n_outputs), MOST_LEARNED // n_outputs)
+    if has_holes and n_outputs <= MOST_COLUMNS:
+        # The others would but tell means and variances of columns, which these do.
+        return min(most, MORE * most_maximised(n_outputs))
+    return most
 
 
 def _most_judged(n_outputs: int) -> int:

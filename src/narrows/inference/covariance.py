@@ -92,8 +92,11 @@ class FullCovariance:
         return FullCovariance(self.matrix * unit * unit[:, None])
 
     def cast(self, dtype: torch.dtype) -> FullCovariance:
-        """Return it in another precision."""
-        return FullCovariance(self.matrix.to(dtype))
+        """Return it in another precision, and its inverse with it if that is known."""
+        other = FullCovariance(self.matrix.to(dtype))
+        if "_precision" in vars(self):
+            vars(other)["_precision"] = self._precision.to(dtype)
+        return other
 
     def expect(
         self,

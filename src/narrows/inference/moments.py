@@ -22,7 +22,7 @@ MOST_COLUMNS = 1024  # up to which all pairs of columns have a covariance of the
 N_FACTORS = 64, 32  # beyond it, so many directions are shared by the columns, ...
 VERY_WIDE = 8192  # ... fewer from so many columns on
 ROUNDS, CLOSE = 10, 3e-3  # of expectation-maximisation, and what ends it: change of the moments
-STEPS = 10  # of each round; what they leave is taken up by those of the next
+STEPS = 6  # of each round; what they leave is taken up by those of the next
 MOST_WORK = 2e10  # multiplications that a round may take; of more rows, some stand for all
 FARTHEST = 8.0  # standard deviations; a cell beyond them says no more of others than one there
 ROUNDING = 1e-11  # of a mean: a column that varies by less does not vary
@@ -206,6 +206,7 @@ def _maximised(
     before: Tensor | None = None  # where the equations of one round ended, those of the next begin
     for _ in range(ROUNDS):
         shrunk = covariance.shrunk(share)
+        left_open = shrunk.conditional_variances()
         coarse = shrunk.cast(torch.float32)
         expected = coarse.expect(
             (rows - mean).float(), observed, variances=False, start=before, most_steps=STEPS
@@ -214,7 +215,7 @@ def _maximised(
         step = weight @ filled
         x = (filled - step).to(work)
         matrix = product(x.T, x * weight[:, None].to(work)).double()
-        matrix.diagonal().add_(missing * shrunk.conditional_variances())
+        matrix.diagonal().add_(missing * left_open)
         change = (matrix - covariance.matrix).norm() / matrix.norm().clamp(min=TINY)
         mean, covariance = mean + step, FullCovariance(matrix)
         if change < CLOSE:

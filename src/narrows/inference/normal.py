@@ -77,14 +77,19 @@ class NormalDistribution:
         expected = expectation.rows.add_(mean)
         return Expectation(rows.where(observed, expected), expectation.variances)
 
-    def roughly(self, rows: Tensor, observed: Tensor) -> Tensor:
-        """Return the rows of `expect`, of many columns to two digits, for comparisons."""
+    def roughly(self, rows: Tensor, observed: Tensor, *, variances: bool = False) -> Expectation:
+        """Return what `expect` does, of many columns in float32, for comparisons.
+
+        Where equations are solved step by step, that is to two digits, else to four.
+        """
         if self.n_columns <= MOST_DIRECT:
-            return self.expect(rows, observed).rows
-        mean, _, farthest = self._exact
+            return self.expect(rows, observed, variances=variances)
+        mean, covariance, farthest = self._exact
         x = (rows.double() - mean).clamp(-farthest, farthest).float()
-        expected = self.covariance.cast(torch.float32).expect(x, observed, variances=False).rows
-        return rows.where(observed, expected.double() + mean)
+        coarse = covariance.cast(torch.float32)
+        expected, spread, _ = coarse.expect(x, observed, variances=variances)
+        spread = None if spread is None else spread.double()
+        return Expectation(rows.where(observed, expected.double() + mean), spread)
 
     def __getstate__(self) -> Json:
         return {"mean": self.mean, "covariance": self.covariance}
@@ -148,7 +153,7 @@ def best_share(estimate: Moments, rows: Tensor, observed: Tensor, hidden: Tensor
     @functools.cache
     def error(number: int) -> float:
         shrunk = covariance.shrunk(SHARES[number])
-        answer = NormalDistribution(mean, shrunk).roughly(rows, rest)
+        answer = NormalDistribution(mean, shrunk).roughly(rows, rest).rows
         return float((answer - rows).square()[judged].mean())
 
     best = SHARES.index(USUAL)

@@ -57,12 +57,20 @@ def test_as_many_cells_are_hidden_as_are_missing() -> None:
 
 
 @pytest.mark.parametrize(
-    ("n_outputs", "n_rows"), [(10, 50_000), (150, 75_000), (784, 25_510), (10**8, 0)]
+    ("n_outputs", "n_rows", "with_holes"),
+    [
+        (10, 50_000, 50_000),
+        (150, 75_000, 75_000),
+        (784, 25_510, 12_544),
+        (5000, 4000, 4000),
+        (10**8, 0, 0),
+    ],
 )
 def test_a_distribution_is_learned_from_enough_rows_and_no_more(
-    n_outputs: int, n_rows: int
+    n_outputs: int, n_rows: int, with_holes: int
 ) -> None:
-    assert calibration._most_learned(n_outputs) == n_rows
+    assert calibration._most_learned(n_outputs, has_holes=False) == n_rows
+    assert calibration._most_learned(n_outputs, has_holes=True) == with_holes
 
 
 def test_wide_rows_lack_one_fifth_of_the_columns_each() -> None:

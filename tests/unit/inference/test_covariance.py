@@ -127,3 +127,13 @@ def test_gaps_of_several_patterns_are_filled_as_those_of_one(
         torch.testing.assert_close(
             together.variances[some], apart.variances, rtol=digits, atol=digits
         )
+
+
+def test_a_known_inverse_is_cast_and_not_computed_again() -> None:
+    _, matrix = factor_rows(60, 12)
+    full = FullCovariance(matrix)
+    assert "_precision" not in vars(full.cast(torch.float32))
+    variances = full.conditional_variances()
+    coarse = full.cast(torch.float32)
+    assert torch.equal(coarse._precision, full._precision.float())
+    torch.testing.assert_close(coarse.conditional_variances().double(), variances)

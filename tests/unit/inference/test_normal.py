@@ -7,8 +7,8 @@ import pytest
 import torch
 
 from factor_rows import factor_rows
+from narrows.inference import covariance, normal
 from narrows.inference import moments as learning
-from narrows.inference import normal
 from narrows.inference.covariance import FactorCovariance
 from narrows.inference.moments import moments
 from narrows.inference.normal import NormalDistribution, best_share
@@ -92,6 +92,23 @@ def test_columns_that_never_vary_do_no_harm() -> None:
     torch.testing.assert_close(
         found.rows[:, 2], torch.ones(80, dtype=torch.float64), rtol=0, atol=1e-4
     )
+
+
+@pytest.mark.parametrize("share", [0.1, 0.6])
+@pytest.mark.parametrize("n_columns", [6, covariance.MOST_DIRECT + 20])
+def test_roughly_is_what_is_expected_but_for_rounding(n_columns: int, share: float) -> None:
+    rows, _ = factor_rows(80, n_columns)
+    observed = torch.from_numpy(np.random.default_rng(1).random(rows.shape) > share)
+    distribution = NormalDistribution.fit(rows, observed)
+    exact = distribution.expect(rows, observed, variances=True)
+    found = distribution.roughly(rows, observed, variances=True)
+    deviation = exact.variances.sqrt()
+    assert ((found.rows - exact.rows).abs() <= 1e-3 * deviation).all()
+    torch.testing.assert_close(found.variances.sqrt(), deviation, rtol=1e-3, atol=1e-6)
+    stepwise = distribution.roughly(rows, observed)
+    assert stepwise.variances is None
+    away = (stepwise.rows - exact.rows)[~observed] / deviation[~observed]
+    assert float(away.square().mean().sqrt()) < 0.1
 
 
 @pytest.mark.parametrize("most_columns", [1024, 4])
