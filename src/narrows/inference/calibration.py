@@ -151,7 +151,7 @@ def calibrated(
         if n_sought >= LEAST_SOUGHT:
             codes = _code_distribution(model, trial.network, table, rows[rest])
             by_mode.append(judge.by_mode(codes, hidden, scattered[-1], n_sought))
-        by_view += [judge(view) for view in _views(model.layout, hidden)]
+        by_view += judge.by_view(hidden)
     assert share is not None
     mean, covariance = sample.moments_beside(~rest, estimate)
     final = NormalDistribution(mean, covariance.shrunk(share * fewer)).rounded()
@@ -311,6 +311,24 @@ class _Judge:
         mode = codes.mode(decode, start, inputs.cpu(), measured.cpu())
         return own._replace(network=decode(mode) - self.by_normal.mean)
 
+    def by_view(self, like: Tensor) -> list[_Judged]:
+        """Return both answers for the cells of each view, where it is hidden, of all as one.
+
+        None where there is but one view.
+        """
+        views = self.model.layout.of_views
+        together: list[_Judged] = []
+        for columns in views if len(views) > 1 else []:
+            own = list(self.model.layout.output_columns(columns))
+            hidden = torch.zeros_like(like)
+            hidden[:, own] = True
+            judged = self(hidden)
+            if not together:
+                together.append(judged)
+            for whole, part in zip(together[0], judged, strict=True):
+                whole[:, own] = part[:, own]
+        return together
+
     def _left(self, hidden: Tensor) -> tuple[Tensor, Tensor]:
         """Return what is left of the rows when cells are hidden, and where."""
         batch = self.batch
@@ -319,15 +337,6 @@ class _Judge:
         gone[rows, torch.tensor(self.model.layout.source_outputs)[outputs]] = True
         x = batch.x.masked_fill(gone.to(batch.x.device), torch.nan)
         return revealed(x, batch.observed, self.fill)
-
-
-def _views(layout: Layout, like: Tensor) -> Iterator[Tensor]:
-    """Yield the outputs of each view, where there are several, as cells to hide."""
-    views = layout.of_views
-    for columns in views if len(views) > 1 else []:
-        hidden = torch.zeros_like(like)
-        hidden[:, list(layout.output_columns(columns))] = True
-        yield hidden
 
 
 def _hidden(layout: Layout, observed: Tensor, generator: torch.Generator) -> Tensor:
