@@ -384,7 +384,7 @@ def check_architecture(architecture: Architecture, n_features: int = 6, **settin
     for a, b in zip(one.parameters(), other.parameters(), strict=True):
         assert torch.equal(a, b), f"{architecture!r}: weights differ for generators of one seed"
     assert torch.equal(torch.get_rng_state(), state), (
-        f"{architecture!r} draws from the global generator; draw in initialise alone, from its own"
+        f"{architecture!r} draws from the global generator; draw in initialize alone, from its own"
     )
     network, x = _double(_untrained(model, n_features)), _rows(n_features)
     _check_slopes(architecture, lambda: network(x).raw.square().sum(), network.trained_parameters())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import importlib.util
 import inspect
 import re
@@ -70,7 +71,12 @@ def public_members() -> dict[str, Callable[..., Any]]:
 
 def sections(value: object) -> dict[str, str]:
     """Return the sections of a numpydoc docstring by heading; the text above them under ""."""
-    pieces = re.split(r"^(\w[\w ]*)\n-+$", inspect.getdoc(value) or "", flags=re.MULTILINE)
+    return sections_of(inspect.getdoc(value) or "")
+
+
+def sections_of(docstring: str) -> dict[str, str]:
+    """Return the same of the docstring itself."""
+    pieces = re.split(r"^(\w[\w ]*)\n-+$", docstring, flags=re.MULTILINE)
     return {"": pieces[0], **dict(zip(pieces[1::2], pieces[2::2], strict=True))}
 
 
@@ -101,6 +107,34 @@ def test_the_parameters_sections_are_the_signatures() -> None:
         for name, method in public_members().items()
         if "Parameters" in sections(method) and undescribed(method)
     ]
+    assert wrong == []
+
+
+def takes(node: ast.FunctionDef | ast.ClassDef) -> set[str]:
+    """Return the names of what a function or the constructor of a class is given."""
+    made = [own for own in node.body if isinstance(own, ast.FunctionDef) and own.name == "__init__"]
+    function = node if isinstance(node, ast.FunctionDef) else made[0] if made else None
+    if function is None:
+        fields = (own.target for own in node.body if isinstance(own, ast.AnnAssign))
+        return {field.id for field in fields if isinstance(field, ast.Name)}
+    given = function.args
+    named = [*given.posonlyargs, *given.args, *given.kwonlyargs, given.vararg, given.kwarg]
+    return {own.arg for own in named if own is not None}
+
+
+def test_what_any_docstring_describes_is_there() -> None:
+    """Of all modules, also of what is not public; of a class without fields, its base has them."""
+    wrong, n_described = [], 0
+    for path in sorted((ROOT / "src").rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if not isinstance(node, ast.FunctionDef | ast.ClassDef):
+                continue
+            names = described(sections_of(ast.get_docstring(node) or "").get("Parameters", ""))
+            given = takes(node)
+            n_described += len(names)
+            if given and not set(names) <= given:
+                wrong.append(f"{path.name}: {node.name}: {set(names) - given}")
+    assert n_described > 1000
     assert wrong == []
 
 

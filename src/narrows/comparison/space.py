@@ -30,7 +30,7 @@ class Rows(NamedTuple):
     ----------
     table : array or data frame
         As a person has them.
-    shown : ndarray of shape (n_samples, n_shown)
+    inputs : ndarray of shape (n_samples, n_shown)
         Scaled numbers and a column per level; 0, the mean, where nothing was measured.
     observed : ndarray of bool of shape (n_samples, n_shown)
         True where a cell was measured.

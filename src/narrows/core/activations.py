@@ -48,7 +48,7 @@ class Activation:
         Tensor to Tensor of the same shape, differentiable.
     low, high : float
         Infimum and supremum of its values.
-    initialise : callable
+    initialize : callable
         Draws a weight matrix in place from a Generator.
     harden : callable or None
         Replaces the function's value when transforming (not when training).

@@ -30,8 +30,8 @@ class Layout:
         Which belong together; empty where nothing was said of that.
     schema : Schema, optional
         What each column is; None where all are plain numbers.
-    told : tuple of int
-        Columns of which the network is told where they were not measured.
+    indicators : tuple of int
+        Columns of which the network sees where they were not measured.
     frame : Frame, optional
         What the data frame of fit was besides its cells; None where it was none.
     row_shape : RowShape, optional

@@ -27,15 +27,15 @@ class InputLayer(nn.Module):
     """What stands between a table some of whose columns are not plain numbers, and the blocks.
 
     A column becomes the inputs that its type names, or a learned vector for each of its levels;
-    whatever was not measured is 0 in them. Behind these, a column for each of those told is 1
-    where it was not measured.
+    whatever was not measured is 0 in them. Behind these, a column for each indicator is 1 where
+    its column was not measured.
 
     Parameters
     ----------
     columns : sequence of Column
         Of the table.
-    told : sequence of int
-        Columns of which the blocks are told where they were not measured.
+    indicators : sequence of int
+        Columns of which the blocks see where they were not measured.
     """
 
     def __init__(self, columns: Sequence[Column], indicators: Sequence[int] = ()) -> None:
