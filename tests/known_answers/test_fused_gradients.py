@@ -299,18 +299,23 @@ def mixed_table(*, holes: bool) -> Matrix:
 @pytest.mark.parametrize("kind", MIXED)
 def test_columns_of_all_types_have_the_gradients_of_autograd(kind: str, holes: bool) -> None:
     plain: dict[str, Any] = {"architecture": Dense((6,), "tanh"), "types": MIXED[kind]}
-    others: list[dict[str, Any]] = [
+    straight: list[dict[str, Any]] = [  # the code goes to the decoder as it is
         {},
-        {"latent": Gaussian(), "penalty": KL(0.3) + WeightDecay(0.01)},
+        {"penalty": WeightDecay(0.01)},
         {"corruption": Masking(0.2), "loss": Emphasis(corrupted=2.0, intact=0.5)},
         {"views": {"a": [0, 1, 2, 3], "b": [4, 5, 6, 7, 8]}, "fusion": "intermediate"},
+        {"add_indicator": True},
+    ]
+    others: list[dict[str, Any]] = [
+        {"latent": Gaussian(), "penalty": KL(0.3) + WeightDecay(0.01)},
         {"covariates": [2]},
         {"penalty": Contraction(0.1)},
     ]
-    for settings in others:
+    for settings in straight + others:
         model = Autoencoder(2, **{**plain, **settings})
         weights = np.linspace(0.5, 1.5, 23)
-        assert_alike(model, mixed_table(holes=holes), closed=False, sample_weight=weights)
+        closed = kind != "embedding" and settings in straight
+        assert_alike(model, mixed_table(holes=holes), closed=closed, sample_weight=weights)
         step = step_of(model, mixed_table(holes=holes))
         with step.held():
             assert step.fused is not None

@@ -393,10 +393,13 @@ class LikeColumns:
         return row
 
     def by_output(self, values: Tensor) -> Tensor:
-        """Return a value of each column, shape (n_samples, n_columns), for each of its outputs."""
+        """Return a value of each column, shape (n_samples, n_columns), for each of its outputs.
+
+        Rows last in memory, as `unpadded` has them.
+        """
         if self.most_places == 1:
             return values
-        return values.index_select(1, self._owner.to(values.device))
+        return values.T.contiguous().index_select(0, self._owner.to(values.device)).T
 
     def padded(self, raw: Tensor) -> Tensor:
         """Return outputs, shape (n_samples, n_outputs), as (n_columns, most_places, n_samples).

@@ -37,6 +37,8 @@ from narrows.network.input_layer import to_inputs
 from narrows.network.network import Network
 from narrows.network.objective import Objective
 
+BLOCK_CELLS = 1 << 20  # of what rows become, levels as inputs: they stay in the processor's cache
+
 # (network, scaled rows or codes, which cells were measured or None) -> a row for each.
 RowFunction = Callable[[Network, Tensor, Tensor | None], Tensor]
 
@@ -357,10 +359,10 @@ class FittedModel:
         -------
         ndarray of shape (n_samples, width)
         """
-        n_rows, n_columns = rows.shape[0], self.n_features + width
+        n_rows, n_columns = rows.shape[0], max(self.n_features, self.n_outputs) + width
         out = np.empty((n_rows, width), rows.dtype)
         with torch.no_grad() if gradients else torch.inference_mode():
-            for block in blocks(n_rows, n_columns, most_rows=batches.ROWS_AT_ONCE):
+            for block in blocks(n_rows, n_columns, BLOCK_CELLS, batches.ROWS_AT_ONCE):
                 own = rows[block]
                 result = self._apply(own, function, of_codes=of_codes)
                 if rows.dtype != np.float64 and not all_are_finite(result):

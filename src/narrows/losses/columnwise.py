@@ -128,7 +128,7 @@ class _ColumnwiseLoss(Loss):
                 torch.empty_like(own),
             )
             totals.append(total)
-            put(out, group.of_outputs, slopes)
+            put(out, group.of_outputs, slopes.contiguous())  # turned at once, not cell by cell
         return torch.stack(totals).sum(), out
 
     def cell_weights(self, x: Tensor, x_corrupted: Tensor) -> Tensor | None:
@@ -210,8 +210,9 @@ class _ColumnTypeLoss(Loss):
         out: Tensor,
     ) -> tuple[Tensor, Tensor]:
         """Return what the type has."""
-        counts = None if weights is None else weights.expand(x.shape)
-        total, slopes = self.type.loss_and_slopes(self.columns, x, raw, counts)
+        if weights is not None:
+            return self.type.loss_and_slopes(self.columns, x, raw, weights.expand(x.shape) * scale)
+        total, slopes = self.type.loss_and_slopes(self.columns, x, raw, None)
         return total * scale, slopes.mul_(scale)
 
     def log_density(self, forward: ForwardPass) -> Tensor:

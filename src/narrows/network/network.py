@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from narrows.architectures.block import AffineBlock, Block, Layers, LocalJacobian, sequence_forward
 from narrows.core import activations
 from narrows.core.forward_pass import ForwardPass, Posterior
+from narrows.core.indexing import chosen
 from narrows.errors import CompositionError
 from narrows.fusions.experts import Experts
 from narrows.latents import Latent, Point
@@ -115,8 +116,12 @@ class Network(nn.Module):
         What computes a pass in another way than `forward` rests on this. Whatever a network is
         given that takes part in its passes must be asked of here.
         """
-        plain = self.latent.is_identity and self.experts is None and self.input_layer is None
-        return plain and not self.n_covariates
+        return self.hands_codes_on and self.input_layer is None
+
+    @property
+    def hands_codes_on(self) -> bool:
+        """Whether the decoder is given what the encoder gives, and nothing else."""
+        return self.latent.is_identity and self.experts is None and not self.n_covariates
 
     def single_layer(self, number: int) -> Network:
         """Return one pair of `pairs` as a shallow network, which shares its weights with this one.
@@ -249,7 +254,7 @@ class Network(nn.Module):
 
     def covariates_of(self, inputs: Tensor) -> Tensor:
         """Return the columns of inputs, as the blocks see them, that are covariates."""
-        return inputs.index_select(1, self._covariates)
+        return chosen(inputs, self._covariates)
 
     def without_covariates(self, inputs: Tensor) -> Tensor:
         """Return inputs with 0 where the decoder is given them beside the code."""

@@ -58,10 +58,11 @@ class DenseGradients:
         vectors = self.input_layer is not None and self.input_layer.has_vectors  # outputs have them
         self.loss_is_apart = not vectors and objective.loss_is_apart(network.link)
         self.has_closed_form = (
-            self.loss_is_apart and network.is_feedforward and objective.of_weights
+            self.loss_is_apart and network.hands_codes_on and objective.of_weights
         )
+        plain = self.has_closed_form and self.input_layer is None
         # Losses of groups of columns copy where these stand to the device in each step.
-        self.recordable = self.has_closed_form and objective.loss.has_closed_form
+        self.recordable = plain and objective.loss.has_closed_form
         self.encoder, self.decoder = _stacks(network)
         self.apart = not _parameters(self.encoder) & _parameters(self.decoder)
         # Then each gradient comes from one of the stacks alone, and is written and not added.
@@ -76,7 +77,7 @@ class DenseGradients:
         alone = all(len(block.parts) == 1 for block in self.encoder[:-1])
         self.straight = network.has_local_jacobian and alone and all(map(_straight, self.encoder))
         self.coarse = dtype != flat.vector.dtype
-        self.is_plain = self.has_closed_form and not self.coarse and not objective.terms
+        self.is_plain = plain and not self.coarse and not objective.terms
         self._vector, self._gradient = flat.vector.data, flat.gradient
         if self.coarse:
             self._vector, self._gradient = self._vector.to(dtype), self._gradient.to(dtype)
@@ -308,9 +309,10 @@ class DenseGradients:
         if self.coarse:
             raw.copy_(chain.y)
         link = self.network.link
-        if self.input_layer is None:
+        layer = self.input_layer
+        if layer is None or layer.n_shown == layer.n_out:
             return self.objective.loss_and_gradient(raw, batch, seen, link, share, out)
-        last = self.input_layer.n_shown  # what is said of missing cells is not looked at
+        last = layer.n_shown  # what is said of missing cells is not looked at
         own = raw[:, :last].contiguous()  # as losses have it
         loss, slopes = self.objective.loss_and_gradient(
             own, batch, seen, link, share, torch.empty_like(own)
