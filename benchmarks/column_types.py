@@ -1,4 +1,4 @@
-"""Columns of several types beside the same ones taken for numbers: steps, and whole fits.
+"""Columns of several types beside the same ones taken for numbers: steps, whole fits, `transform`.
 
 The table is that of mixed.py, a fifth of its cells missing; each figure is the best of three. The
 table of docs/benchmarks.md is what ``python benchmarks/column_types.py --write`` prints.
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -46,8 +46,8 @@ def as_numbers(X: pd.DataFrame) -> pd.DataFrame:
     return X.apply(numbers)
 
 
-def seconds(X: pd.DataFrame) -> tuple[float, float]:
-    """Return the least time that the steps of a fit took, and the least of whole fits."""
+def seconds(X: pd.DataFrame) -> list[float]:
+    """Return the least time of the steps of a fit, of whole fits, and of `transform`."""
     train, spent = Step.train, [0.0]
 
     def timed(step: Step, *arguments: Any, **options: Any) -> None:
@@ -60,27 +60,33 @@ def seconds(X: pd.DataFrame) -> tuple[float, float]:
     try:
         for _ in range(ROUNDS):
             spent[0], started = 0.0, time.perf_counter()
-            Autoencoder(16, **SETTINGS).fit(X)
-            figures.append((spent[0], time.perf_counter() - started))
+            model = Autoencoder(16, **SETTINGS).fit(X)
+            fitted = time.perf_counter()
+            model.transform(X)
+            figures.append((spent[0], fitted - started, time.perf_counter() - fitted))
     finally:
         Step.train = train  # type: ignore[method-assign]
-    steps, fits = zip(*figures, strict=True)
-    return min(steps), min(fits)
+    return [min(column) for column in zip(*figures, strict=True)]
 
 
 def lines() -> Iterator[str]:
     """Yield the lines of the table."""
     X = table(N_ROWS)
-    yield f"| {N_ROWS:,} rows, {SETTINGS['max_epochs']} epochs | steps, s | whole fit, s |"
-    yield "|---|--:|--:|"
-    alone = seconds(X.iloc[:, :NUMBERS])
-    yield f"| {NUMBERS} numbers alone | {alone[0]:.2f} | {alone[1]:.2f} |"
+    size = f"{N_ROWS:,} rows, {SETTINGS['max_epochs']} epochs"
+    yield f"| {size} | steps, s | whole fit, s | transform, s |"
+    yield "|---|--:|--:|--:|"
+    yield row(f"{NUMBERS} numbers alone", seconds(X.iloc[:, :NUMBERS]))
     numbers = seconds(as_numbers(X))
-    yield f"| all {X.shape[1]} columns as numbers | {numbers[0]:.2f} | {numbers[1]:.2f} |"
+    yield row(f"all {X.shape[1]} columns as numbers", numbers)
     mixed = seconds(X)
-    yield f"| all columns as what they are | {mixed[0]:.2f} | {mixed[1]:.2f} |"
-    ratio = [one / other for one, other in zip(mixed, numbers, strict=True)]
-    yield f"| ratio to all as numbers (target 1.5) | {ratio[0]:.2f} | {ratio[1]:.2f} |"
+    yield row("all columns as what they are", mixed)
+    ratios = [one / other for one, other in zip(mixed, numbers, strict=True)]
+    yield row("ratio to all as numbers (target 1.5)", ratios)
+
+
+def row(name: str, figures: Sequence[float]) -> str:
+    """Return a line of the table."""
+    return f"| {name} | {' | '.join(f'{figure:.2f}' for figure in figures)} |"
 
 
 if __name__ == "__main__":
