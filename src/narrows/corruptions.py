@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from narrows.core import checks
-from narrows.core.indexing import chosen
+from narrows.core.indexing import take
 from narrows.core.spec import Spec, unwritten
 from narrows.core.types import Estimator
 from narrows.errors import ParameterError
@@ -457,7 +457,7 @@ class ViewDropout(_Chance):
         hidden = chance < self.probability
         # The view that was least near to being hidden stays.
         hidden &= chance < chance.amax(1, keepdim=True)
-        return x.masked_fill(chosen(hidden, columns.view_numbers), torch.nan)
+        return x.masked_fill(take(hidden, columns.view_numbers), torch.nan)
 
 
 class Swap(_Chance):

@@ -25,7 +25,7 @@ MOST_ROWS = 1000  # held-out rows that are looked at, of all trials together
 MOST_CELLS = 400_000  # cells of them
 MOST_LEARNED = 20_000_000  # cells that the distribution is learned from, ...
 ENOUGH, ENOUGH_OF_COLUMN = 50_000, 500  # ... and rows, in all or for each column, if that is more
-MORE = 4  # times as many as expectation-maximisation looks at, where there are holes
+TIMES_MAXIMISED = 4  # so many rows as expectation-maximisation looks at, where there are holes
 LEFT_OUT = 5  # one row of so many says how much to shrink, where no trial holds rows out
 HIDDEN = 0.2  # share of the cells that are hidden from both, where the table has no holes
 BOUNDS = 0.05, 0.5  # of that share, where it has
@@ -314,7 +314,7 @@ class _Judge:
     def by_view(self, like: Tensor) -> list[_Judged]:
         """Return both answers for the cells of each view, where it is hidden, of all as one.
 
-        None where there is but one view.
+        An empty list where there is but one view.
         """
         views = self.model.layout.of_views
         together: list[_Judged] = []
@@ -385,7 +385,7 @@ def _most_learned(n_outputs: int, *, has_holes: bool) -> int:
     most = min(max(ENOUGH, ENOUGH_OF_COLUMN * n_outputs), MOST_LEARNED // n_outputs)
     if has_holes and n_outputs <= MOST_COLUMNS:
         # The others would but tell means and variances of columns, which these do.
-        return min(most, MORE * most_maximised(n_outputs))
+        return min(most, TIMES_MAXIMISED * most_maximised(n_outputs))
     return most
 
 

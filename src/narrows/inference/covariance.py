@@ -63,6 +63,9 @@ class Covariance(Protocol):
     def variances(self) -> Tensor:
         """Return the variance of each column."""
 
+    def scaled(self, unit: Tensor) -> Covariance:
+        """Return that of columns times numbers, shape (n_columns,)."""
+
     def cast(self, dtype: torch.dtype) -> Covariance:
         """Return it in another precision."""
 

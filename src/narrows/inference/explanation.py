@@ -14,7 +14,7 @@ from narrows import codes
 from narrows.core import checks
 from narrows.core.extras import required
 from narrows.core.forward_pass import ForwardPass
-from narrows.core.indexing import chosen
+from narrows.core.indexing import take
 from narrows.core.types import Json, Matrix, TableLike
 from narrows.data.fingerprint import Seen
 from narrows.data.layout import Layout
@@ -406,7 +406,7 @@ class _Asked:
         if input_layer is None:
             return of_seen + of_x
         places, columns = input_layer.numbers
-        return of_seen.index_add(1, places, chosen(of_x, columns))
+        return of_seen.index_add(1, places, take(of_x, columns))
 
     def _of_cells(self, slopes: Tensor) -> Tensor:
         """Return derivatives without those by what was not measured, and by that it was not."""

@@ -85,11 +85,13 @@ class NormalDistribution:
         if self.n_columns <= MOST_DIRECT:
             return self.expect(rows, observed, variances=variances)
         mean, covariance, farthest = self._exact
-        x = (rows.double() - mean).clamp(-farthest, farthest).float()
-        coarse = covariance.cast(torch.float32)
+        unit = covariance.variances().sqrt()
+        unit = unit.where(unit > 0, 1.0)  # columns may have units of their own
+        x = ((rows.double() - mean).clamp(-farthest, farthest) / unit).float()
+        coarse = covariance.scaled(1 / unit).cast(torch.float32)
         expected, spread, _ = coarse.expect(x, observed, variances=variances)
-        spread = None if spread is None else spread.double()
-        return Expectation(rows.where(observed, expected.double() + mean), spread)
+        spread = None if spread is None else spread.double() * unit.square()
+        return Expectation(rows.where(observed, expected.double() * unit + mean), spread)
 
     def __getstate__(self) -> Json:
         return {"mean": self.mean, "covariance": self.covariance}

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from narrows.core.activations import glorot_uniform
-from narrows.core.indexing import as_held_index, chosen, put, take
+from narrows.core.indexing import as_held_index, put, take
 from narrows.core.types import Matrix, TableLike
 from narrows.data.column import Column, LikeColumns
 from narrows.data.layout import Layout
@@ -87,7 +87,7 @@ class InputLayer(nn.Module):
 
     def forward(self, x: Tensor, observed: Tensor | None = None) -> Tensor:
         """Return x of shape (n_samples, n_in) as the network sees it, (n_samples, n_out)."""
-        inputs = chosen(x, self.owner)
+        inputs = take(x, self.owner)
         present = x != 0
         if observed is not None:
             present &= observed
@@ -96,7 +96,7 @@ class InputLayer(nn.Module):
             values = take(inputs, self._places[number])
             made = function(values, self.get_buffer(f"argument{number}")).to(x.dtype)
             made = made - self.get_buffer(f"center{number}")
-            made = made * chosen(counts, self.get_buffer(f"owner{number}"))
+            made = made * take(counts, self.get_buffer(f"owner{number}"))
             put(inputs, self._places[number], made)
         for number, start, end in self._vectors:
             levels = x[:, number].detach().long()
@@ -108,11 +108,11 @@ class InputLayer(nn.Module):
     def _gone(self, x: Tensor, observed: Tensor | None) -> Tensor:
         if observed is None:
             return x.new_zeros(x.shape[0], len(self.indicators))
-        return (~chosen(observed, self.indicators)).to(x.dtype)
+        return (~take(observed, self.indicators)).to(x.dtype)
 
     def spread(self, observed: Tensor) -> Tensor:
         """Return which of the columns that the network sees were measured."""
-        mask = chosen(observed, self.owner)
+        mask = take(observed, self.owner)
         if not len(self.indicators):
             return mask
         # Whether a cell is missing is measured of every row.

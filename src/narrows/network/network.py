@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from narrows.architectures.block import AffineBlock, Block, Layers, LocalJacobian, sequence_forward
 from narrows.core import activations
 from narrows.core.forward_pass import ForwardPass, Posterior
-from narrows.core.indexing import chosen
+from narrows.core.indexing import take
 from narrows.errors import CompositionError
 from narrows.fusions.experts import Experts
 from narrows.latents import Latent, Point
@@ -254,7 +254,7 @@ class Network(nn.Module):
 
     def covariates_of(self, inputs: Tensor) -> Tensor:
         """Return the columns of inputs, as the blocks see them, that are covariates."""
-        return chosen(inputs, self._covariates)
+        return take(inputs, self._covariates)
 
     def without_covariates(self, inputs: Tensor) -> Tensor:
         """Return inputs with 0 where the decoder is given them beside the code."""

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from narrows.core.indexing import Index, as_held_index, as_index, chosen, put, take
+from narrows.core.indexing import Index, as_held_index, as_index, put, take
 
 DTYPES = [torch.float32, torch.float64, torch.bfloat16, torch.bool, torch.int64]
 INDICES: list[Index] = [slice(0, 5), slice(1, 3), [4, 0, 2], torch.tensor([3, 1])]
@@ -32,7 +32,7 @@ def test_columns_are_taken_and_put_as_torch_does(index: Index, dtype: torch.dtyp
 def test_columns_may_be_taken_several_times_and_have_derivatives() -> None:
     x = matrix(torch.float64).requires_grad_()
     columns = torch.tensor([1, 1, 4])
-    taken = chosen(x, columns)
+    taken = take(x, columns)
     assert torch.equal(taken, x.index_select(1, columns))
     taken.sum().backward()  # type: ignore[no-untyped-call]
     assert x.grad is not None
