@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import csv
 import re
 from collections.abc import Collection, Sequence
 from typing import Any, NamedTuple
@@ -225,8 +226,9 @@ def _named(where: str, given: Sequence[str], table: pa.Table) -> list[str]:
 
 
 def split(given: Sequence[str]) -> list[str]:
-    """Return names from options that may hold several, with commas."""
-    return [name.strip() for entry in given for name in entry.split(",")]
+    """Return names from options that may hold several, with commas; quotes keep one together."""
+    parts = (next(csv.reader([entry])) if '"' in entry else entry.split(",") for entry in given)
+    return [name.strip() for names in parts for name in names]
 
 
 def _as_number(column: pa.ChunkedArray) -> pa.ChunkedArray:

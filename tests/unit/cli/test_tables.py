@@ -35,6 +35,13 @@ def test_columns_are_dropped_carried_and_chosen(path: str) -> None:
     assert tables.choose(path, ids=["id,c"]).ids.column_names == ["id", "c"]
 
 
+def test_names_with_commas_stand_in_quotes_beside_others(path: str) -> None:
+    given = ['"Length, cm",b', "c , id", '"c"']
+    assert tables.split(given) == ["Length, cm", "b", "c", "id", "c"]
+    found = tables.choose(path, columns=['b,"Length, cm"']).features.column_names
+    assert found == ["b", "Length, cm"]
+
+
 def test_an_unknown_name_and_an_empty_choice_are_refused(path: str) -> None:
     with pytest.raises(SourceError, match=r"no column 'idd'; did you mean 'id'\?"):
         tables.choose(path, drop=["idd"])

@@ -35,6 +35,10 @@ SAMPLE_ROWS = 100
 MIN_BLOCK_BYTES = 1 << 20
 HEAD_BYTES = 1 << 20  # looked at to see how a file is laid out
 
+WHOLE = re.compile(r"\s*\d+\s*")  # as the name of a column may be: a year, a sample, a pixel
+WORD = re.compile(r"[^\W\d_]")
+EMPTY = frozenset(cell.lower() for cell in arrow_csv.ConvertOptions().null_values)
+
 # A number as people write it, the decimal comma of half of Europe included: it only decides which
 # rows are data, and a column of decimal commas is refused by name later on.
 NUMBER = re.compile(
@@ -60,6 +64,8 @@ class Dialect:
         What stands between thousands.
     na : tuple of str
         Cells without a value, beside the usual ones.
+    mixed : bool
+        Whether the first row holds both words and numbers, and so may be names or none.
     """
 
     delimiter: str
@@ -68,6 +74,7 @@ class Dialect:
     decimal: str = "."
     thousands: str | None = None
     na: tuple[str, ...] = ()
+    mixed: bool = False
 
 
 def parse(
@@ -156,14 +163,15 @@ def detect(data: bytes, layout: TextLayout = AS_FOUND) -> Dialect:
         delimiter = max(scored, key=lambda pair: pair[0])[1]
     rows = _rows(text, delimiter)
     first = rows[0] if rows else [""]
-    named = _looks_like_names(first) if layout.header is None else layout.header
+    named = _begins_with_names(rows, layout.na) if layout.header is None else layout.header
     names = [cell.strip() for cell in first] if named else [f"x{i}" for i in range(len(first))]
     cells = [cell for row in rows[int(named) :] for cell in row]
     thousands = layout.thousands
     decimal = layout.decimal or ("." if thousands == "," else decimal_mark(cells))
     if decimal == "," and thousands is None and has_points_between_thousands(cells):
         thousands = "."
-    return Dialect(delimiter, tuple(names), named, decimal, thousands, layout.na)
+    mixed = any(_is_word(cell, layout.na) for cell in first) and any(map(NUMBER.fullmatch, first))
+    return Dialect(delimiter, tuple(names), named, decimal, thousands, layout.na, mixed)
 
 
 class FileLayout(NamedTuple):
@@ -231,6 +239,7 @@ def tell_assumptions(
     """Say what was found that is not the usual, as options that say the same."""
     assumed = replace(
         AS_FOUND,
+        header=dialect.header if dialect.mixed and layout.header is None else None,
         decimal="," if dialect.decimal == "," and layout.decimal is None else None,
         thousands=dialect.thousands if layout.thousands is None else None,
         encoding=encoding,
@@ -314,8 +323,34 @@ def _score(rows: list[list[str]]) -> tuple[bool, bool, float, float, int]:
     return True, agreeing == 1.0, agreeing, numbers, width
 
 
-def _looks_like_names(row: list[str]) -> bool:
-    return any(row) and not any(NUMBER.fullmatch(cell) for cell in row)
+def _begins_with_names(rows: list[list[str]], na: Sequence[str]) -> bool:
+    """Return whether the first row holds names: no number, or whole ones beside a word.
+
+    Of the latter, a row of a table without names may hold as much. Where it does, the column of a
+    word holds others; above numbers alone it is a name.
+    """
+    first = rows[0] if rows else []
+    numbers = [cell for cell in first if NUMBER.fullmatch(cell)]
+    if not numbers:
+        return any(first)
+    if not all(map(WHOLE.fullmatch, numbers)) or len(set(first)) < len(first):
+        return False
+    columns = (column for column in zip(*rows, strict=False) if _is_word(column[0], na))
+    return any(_are_numbers(column[1:], na) for column in columns)
+
+
+def _is_word(cell: str, na: Sequence[str]) -> bool:
+    return not (NUMBER.fullmatch(cell) or _is_empty(cell, na)) and bool(WORD.search(cell))
+
+
+def _is_empty(cell: str, na: Sequence[str]) -> bool:
+    return cell.strip().lower() in EMPTY or cell.strip() in na
+
+
+def _are_numbers(cells: Sequence[str], na: Sequence[str]) -> bool:
+    """Return whether cells that are not empty are numbers, and there are some."""
+    there = [cell for cell in cells if not _is_empty(cell, na)]
+    return bool(there) and all(map(NUMBER.fullmatch, there))
 
 
 def _read(data: bytes, layout: Dialect, text: Sequence[str]) -> pa.Table:

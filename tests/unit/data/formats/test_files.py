@@ -84,6 +84,14 @@ def test_every_way_to_write_one_table_reads_the_same(text: str) -> None:
         ("1,234\t5,678\n2,345\t6,789\n", "\t", ("x0", "x1"), False),
         ("a,b,c\n1,2,3\n4,5\n", ",", ("a", "b", "c"), True),
         ('"a\nb",c\n1,2\n', ",", ("a\nb", "c"), True),
+        ("sample,2019,2020\n1,0.5,7\n2,,8\n", ",", ("sample", "2019", "2020"), True),
+        ("label,0,1,2\n,12,0,3\n7,1,1,1\n", ",", ("label", "0", "1", "2"), True),
+        ("gene,101,102\nTP53,5.1,7\n", ",", ("x0", "x1", "x2"), False),  # or a gene called gene
+        ("sample,1.5,2\n1,2,3\n", ",", ("x0", "x1", "x2"), False),
+        ("sample,2,2\n1,2,3\n", ",", ("x0", "x1", "x2"), False),
+        ("n/a,1\n2,3\n", ",", ("x0", "x1"), False),
+        ("?,1\n2,3\n", ",", ("x0", "x1"), False),
+        ("a,1\n,3\n", ",", ("x0", "x1"), False),
     ],
 )
 def test_delimiter_and_header_are_found(
@@ -91,6 +99,26 @@ def test_delimiter_and_header_are_found(
 ) -> None:
     found = delimited.detect(text.encode())
     assert (found.delimiter, found.names, found.header) == (delimiter, names, header)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("sample,2019\n1,0.5\n2,7\n", ["t.csv is read as if you had said --header"]),
+        ("gene,101\nTP53,5.1\n", ["t.csv is read as if you had said --no-header"]),
+        ("a,b\n1,2\n", []),
+        ("1,2\n3,4\n", []),
+    ],
+)
+def test_what_a_first_row_of_words_and_numbers_is_taken_for_is_said(
+    text: str, said: list[str]
+) -> None:
+    told: list[str] = []
+    delimited.parse(text.encode(), "t.csv", told=told.append)
+    assert told == said
+    told.clear()
+    delimited.parse(text.encode(), "t.csv", layout=TextLayout(header=False), told=told.append)
+    assert told == []
 
 
 def test_a_header_can_be_declared_where_it_cannot_be_seen() -> None:
