@@ -189,7 +189,8 @@ def _distinct(series: SeriesLike) -> tuple[list[Level], Matrix]:
         cells, values = native.factorize()
         return values.tolist(), cells
     if series.dtype != nw.Object:
-        values, cells = _encoded(series.to_arrow())
+        # polars aborts at a NUL in the name of a column on its way to Arrow.
+        values, cells = _encoded(series.alias("levels").to_arrow())
         if series.dtype.is_float():  # where a hole may be NaN, too
             cells = np.where(holes(series).to_numpy(), -1, cells)
         return values, cells

@@ -65,6 +65,16 @@ def test_levels_have_the_numbers_that_a_dictionary_gives(kind: str, library: str
     np.testing.assert_array_equal(schema.codes(frame)[:, 0], wanted)
 
 
+@pytest.mark.parametrize("library", [pl.DataFrame, pd.DataFrame, pa.table])
+def test_a_column_may_have_any_name(library: Any) -> None:
+    """A NUL, of which polars makes no name for Arrow, an end of a line, a quote."""
+    for name in ("", "\0", "a\0b\u008c", "\n", "日本", "'", "levels"):
+        frame = library({name: ["a", "b", "a", "b"] * 5})
+        schema = type_inference.decide(frame, {})
+        assert schema is not None
+        assert schema.codes(frame)[:, 0].tolist() == [1, 2] * 10
+
+
 @pytest.mark.parametrize("missing", [None, np.nan])
 @pytest.mark.parametrize("library", [pl.DataFrame, pd.DataFrame])
 def test_nan_of_a_column_with_levels_is_a_hole(library: Any, missing: float | None) -> None:
