@@ -322,6 +322,19 @@ def test_columns_of_all_types_have_the_gradients_of_autograd(kind: str, holes: b
             assert step.fused.loss_is_apart == (kind != "embedding")
 
 
+def test_the_usual_types_are_trained_without_autograd(monkeypatch: pytest.MonkeyPatch) -> None:
+    """In nothing of a step: neither through the code nor for the loss of a type."""
+    types = {1: "categorical", 2: Count(), 5: "ordinal", 6: "binary", 0: "proportion"}
+    step = step_of(Autoencoder(2, architecture=(6,), types=types), mixed_table(holes=True))
+
+    def never(*given: Any, **options: Any) -> None:
+        raise AssertionError("autograd was asked")
+
+    monkeypatch.setattr(torch.autograd, "grad", never)
+    monkeypatch.setattr(Tensor, "backward", never)
+    learned(step, fused=True)
+
+
 @pytest.mark.parametrize("loss", ["squared_error", "absolute_error", "huber", "correntropy"])
 @pytest.mark.parametrize("holes", [False, True])
 def test_indicators_of_missing_cells_have_the_gradients_of_autograd(loss: str, holes: bool) -> None:

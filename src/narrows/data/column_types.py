@@ -330,6 +330,7 @@ class Ordinal(ColumnType):
     has_codes = True
     ranked = True
     takes_noise = False
+    has_slopes = True
 
     def __init__(self, levels: Sequence[Level] | None = None) -> None:
         self.levels = levels
@@ -377,11 +378,30 @@ class Ordinal(ColumnType):
     def minus_log(self, columns: LikeColumns, x: Tensor, raw: Tensor) -> Tensor:
         """Return -log of the probability of the level."""
         odds = self._odds(columns, raw)
+        return self._lost(odds, *self._steps(columns, x, odds))
+
+    def cells_and_slopes(
+        self, columns: LikeColumns, x: Tensor, raw: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """Return the same, and the chance to go on less whether it does, over the baseline."""
+        odds, baseline = self._odds(columns, raw), columns.baseline(raw)
+        gone, reached = self._steps(columns, x, odds)
+        cells = self._lost(odds, gone, reached) / baseline
+        slopes = odds.sigmoid().sub_(gone.to(odds.dtype)).mul_(reached.to(odds.dtype))
+        return cells, slopes.div_(baseline[:, None]).flatten(1)
+
+    def _steps(self, columns: LikeColumns, x: Tensor, odds: Tensor) -> tuple[Tensor, Tensor]:
+        """Return which steps each cell has gone, and which it has come to; the last level has none.
+
+        Shape (n_samples, n_columns, n_steps), of odds.
+        """
         rank = x.detach().round()[:, :, None]  # from 1
         step = torch.arange(1, odds.shape[2] + 1, device=x.device)
-        gone = torch.where(step < rank, F.softplus(-odds), 0.0)
-        stays = (step == rank) & (step < _n_levels(columns))
-        lost: Tensor = (gone + torch.where(stays, F.softplus(odds), 0.0)).sum(2)
+        return step < rank, (step <= rank) & ((step < rank) | (step < _n_levels(columns)))
+
+    def _lost(self, odds: Tensor, gone: Tensor, reached: Tensor) -> Tensor:
+        against = F.softplus(torch.where(gone, -odds, odds))
+        lost: Tensor = torch.where(reached, against, 0.0).sum(2)
         return lost
 
     def reconstruction(self, columns: LikeColumns, raw: Tensor) -> Tensor:
