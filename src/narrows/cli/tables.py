@@ -227,7 +227,10 @@ def _named(where: str, given: Sequence[str], table: pa.Table) -> list[str]:
 
 def split(given: Sequence[str]) -> list[str]:
     """Return names from options that may hold several, with commas; quotes keep one together."""
-    parts = (next(csv.reader([entry])) if '"' in entry else entry.split(",") for entry in given)
+    parts = (
+        next(csv.reader([entry], skipinitialspace=True)) if '"' in entry else entry.split(",")
+        for entry in given
+    )
     return [name.strip() for names in parts for name in names]
 
 

@@ -50,7 +50,7 @@ def take(x: Tensor, columns: Index) -> Tensor:
     numbers = torch.as_tensor(columns, device=x.device)
     if torch.compiler.is_compiling():  # a simpler program
         return x.index_select(1, numbers)
-    # Of all but float32, `index_select` takes five times as long for columns.
+    # `index_select` is fast for columns of float32 alone.
     return x.gather(1, numbers.expand(x.shape[0], -1))
 
 
@@ -62,5 +62,5 @@ def put(x: Tensor, columns: Index, values: Tensor) -> None:
         numbers = torch.as_tensor(columns, device=x.device)
         if torch.compiler.is_compiling():
             x.index_copy_(1, numbers, values)
-        else:  # in a third of the time
+        else:  # faster, in whatever dtype
             x.scatter_(1, numbers.expand_as(values), values)

@@ -397,7 +397,7 @@ class Ordinal(ColumnType):
         """
         rank = x.detach().round()[:, :, None]  # from 1
         step = torch.arange(1, odds.shape[2] + 1, device=x.device)
-        return step < rank, (step <= rank) & ((step < rank) | (step < _n_levels(columns)))
+        return step < rank, (step <= rank) & (step < _n_levels(columns))
 
     def _lost(self, odds: Tensor, gone: Tensor, reached: Tensor) -> Tensor:
         against = F.softplus(torch.where(gone, -odds, odds))

@@ -204,10 +204,10 @@ def _encoded(array: Any) -> tuple[list[Level], Matrix]:
     """Return the same of an array of pyarrow, in one piece or in several."""
     import pyarrow as pa
 
-    whole = array if isinstance(array, pa.ChunkedArray) else pa.chunked_array([array])
-    encoded = whole.dictionary_encode().unify_dictionaries().combine_chunks()
-    cells: Matrix = encoded.indices.cast("int64").fill_null(-1).to_numpy()
-    return encoded.dictionary.to_pylist(), cells
+    chunks = array if isinstance(array, pa.ChunkedArray) else pa.chunked_array([array])
+    codes = chunks.dictionary_encode().unify_dictionaries().combine_chunks()
+    cells: Matrix = codes.indices.cast("int64").fill_null(-1).to_numpy()
+    return codes.dictionary.to_pylist(), cells
 
 
 def frame_of(X: TableLike) -> FrameLike:

@@ -317,17 +317,16 @@ class _Judge:
         An empty list where there is but one view.
         """
         views = self.model.layout.of_views
-        together: list[_Judged] = []
+        joint: list[_Judged] = []
         for columns in views if len(views) > 1 else []:
             own = list(self.model.layout.output_columns(columns))
             hidden = torch.zeros_like(like)
             hidden[:, own] = True
             judged = self(hidden)
-            if not together:
-                together.append(judged)
-            for whole, part in zip(together[0], judged, strict=True):
-                whole[:, own] = part[:, own]
-        return together
+            joint = joint or [judged]
+            for cells, more in zip(joint[0], judged, strict=True):
+                cells[:, own] = more[:, own]
+        return joint
 
     def _left(self, hidden: Tensor) -> tuple[Tensor, Tensor]:
         """Return what is left of the rows when cells are hidden, and where."""

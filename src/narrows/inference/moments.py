@@ -47,13 +47,13 @@ def moments(
     weight = weight / weight.sum()
     if rows.shape[1] <= MOST_COLUMNS and bool(observed.all()):
         return _moments_of_complete(rows, weight, math.inf if farthest is None else farthest)
-    holed = _HoledRows(rows, observed, weight)
-    mean, variance = holed.by_column()
+    table = _HoledRows(rows, observed, weight)
+    mean, variance = table.by_column()
     if farthest is not None:
         reach = farthest * variance.sqrt()
-        holed = holed._replace(bounds=(mean - reach, mean + reach))
-        mean, variance = holed.by_column()
-    return _moments(holed, mean, variance, usual_share(rows), start)
+        table = table._replace(bounds=(mean - reach, mean + reach))
+        mean, variance = table.by_column()
+    return _moments(table, mean, variance, usual_share(rows), start)
 
 
 def _moments_of_complete(rows: Tensor, weight: Tensor, farthest: float) -> Moments:
@@ -156,14 +156,14 @@ class _HoledRows(NamedTuple):
 
 
 def _moments(
-    holed: _HoledRows, mean: Tensor, variance: Tensor, share: float, start: Moments | None
+    table: _HoledRows, mean: Tensor, variance: Tensor, share: float, start: Moments | None
 ) -> Moments:
     unit = variance.sqrt().where(variance > 0, 1.0)  # columns may have units of their own
     if len(mean) > MOST_COLUMNS:
-        x = holed.scaled(mean, variance, unit)
+        x = table.scaled(mean, variance, unit)
         own = variance / unit.square()
-        return mean, _factors(x, holed.observed, holed.weight, own).scaled(unit)
-    some = holed.standing_for_all()
+        return mean, _factors(x, table.observed, table.weight, own).scaled(unit)
+    some = table.standing_for_all()
     x = some.scaled(mean, variance, unit)
     if start is not None and isinstance(start[1], FullCovariance):
         guess = (start[0] - mean) / unit, start[1].scaled(1 / unit)

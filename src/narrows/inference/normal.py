@@ -49,6 +49,14 @@ class NormalDistribution:
         covariance = self.covariance.cast(torch.float64)
         return self.mean.double(), covariance, FARTHEST * covariance.variances().sqrt()
 
+    @functools.cached_property
+    def _coarse(self) -> tuple[Covariance, Tensor]:
+        """Covariance in float32 of columns in units of their own, and these."""
+        covariance = self._exact[1]
+        unit = covariance.variances().sqrt()
+        unit = unit.where(unit > 0, 1.0)
+        return covariance.scaled(1 / unit).cast(torch.float32), unit
+
     @property
     def farthest(self) -> Tensor:
         """How far from its mean a cell counts, shape (n_columns,)."""
@@ -80,15 +88,13 @@ class NormalDistribution:
     def roughly(self, rows: Tensor, observed: Tensor, *, variances: bool = False) -> Expectation:
         """Return what `expect` does, of many columns in float32, for comparisons.
 
-        Where equations are solved step by step, that is to two digits, else to four.
+        Where equations are solved step by step, that is to two digits, else to three.
         """
         if self.n_columns <= MOST_DIRECT:
             return self.expect(rows, observed, variances=variances)
-        mean, covariance, farthest = self._exact
-        unit = covariance.variances().sqrt()
-        unit = unit.where(unit > 0, 1.0)  # columns may have units of their own
+        mean, _, farthest = self._exact
+        coarse, unit = self._coarse
         x = ((rows.double() - mean).clamp(-farthest, farthest) / unit).float()
-        coarse = covariance.scaled(1 / unit).cast(torch.float32)
         expected, spread, _ = coarse.expect(x, observed, variances=variances)
         spread = None if spread is None else spread.double() * unit.square()
         return Expectation(rows.where(observed, expected.double() * unit + mean), spread)

@@ -36,8 +36,9 @@ def test_columns_are_dropped_carried_and_chosen(path: str) -> None:
 
 
 def test_names_with_commas_stand_in_quotes_beside_others(path: str) -> None:
-    given = ['"Length, cm",b', "c , id", '"c"']
-    assert tables.split(given) == ["Length, cm", "b", "c", "id", "c"]
+    given = ['"Length, cm",b', "c , id", '"c"', 'b, "Length, cm"', '5" pipe,a']
+    names = ["Length, cm", "b", "c", "id", "c", "b", "Length, cm", '5" pipe', "a"]
+    assert tables.split(given) == names
     found = tables.choose(path, columns=['b,"Length, cm"']).features.column_names
     assert found == ["b", "Length, cm"]
 

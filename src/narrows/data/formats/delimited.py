@@ -344,7 +344,7 @@ def _is_word(cell: str, na: Sequence[str]) -> bool:
 
 
 def _is_empty(cell: str, na: Sequence[str]) -> bool:
-    return cell.strip().lower() in EMPTY or cell.strip() in na
+    return cell.strip().lower() in EMPTY or cell.strip() in (QUESTION_MARK, *na)
 
 
 def _are_numbers(cells: Sequence[str], na: Sequence[str]) -> bool:

@@ -86,6 +86,7 @@ def test_every_way_to_write_one_table_reads_the_same(text: str) -> None:
         ('"a\nb",c\n1,2\n', ",", ("a\nb", "c"), True),
         ("sample,2019,2020\n1,0.5,7\n2,,8\n", ",", ("sample", "2019", "2020"), True),
         ("label,0,1,2\n,12,0,3\n7,1,1,1\n", ",", ("label", "0", "1", "2"), True),
+        ("age,2019\n?,0.5\n7,1\n", ",", ("age", "2019"), True),
         ("gene,101,102\nTP53,5.1,7\n", ",", ("x0", "x1", "x2"), False),  # or a gene called gene
         ("sample,1.5,2\n1,2,3\n", ",", ("x0", "x1", "x2"), False),
         ("sample,2,2\n1,2,3\n", ",", ("x0", "x1", "x2"), False),
