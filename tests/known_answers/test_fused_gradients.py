@@ -325,6 +325,7 @@ def test_columns_of_all_types_have_the_gradients_of_autograd(kind: str, holes: b
 def test_the_usual_types_are_trained_without_autograd(monkeypatch: pytest.MonkeyPatch) -> None:
     """In nothing of a step: neither through the code nor for the loss of a type."""
     types = {1: "categorical", 2: Count(), 5: "ordinal", 6: "binary", 0: "proportion"}
+    types |= {4: Count("negative_binomial"), 8: "angle"}
     step = step_of(Autoencoder(2, architecture=(6,), types=types), mixed_table(holes=True))
 
     def never(*given: Any, **options: Any) -> None:

@@ -404,10 +404,10 @@ class LikeColumns:
     def padded(self, raw: Tensor) -> Tensor:
         """Return outputs, shape (n_samples, n_outputs), as (n_columns, most_places, n_samples).
 
-        A tensor of its own, rows last, as sums over places are faster then. Behind the outputs of a
-        column that has fewer than others, its first is repeated.
+        Not to be written to. Behind the outputs of a column that has fewer than others, its first
+        is repeated.
         """
-        places = raw.T.clone(memory_format=torch.contiguous_format)
+        places = raw.T.contiguous()
         if self._padding is not None:
             places = places.index_select(0, self._padding[0].to(raw.device))
         return places.reshape(len(self), self.most_places, raw.shape[0])
@@ -426,7 +426,7 @@ class LikeColumns:
     def unscaled(self, x: Tensor) -> Tensor:
         """Return cells without their scaling."""
         scale = self.row(x, "scale", lambda column: column.scale)
-        return x * scale + self.row(x, "center", lambda column: column.center)
+        return (x * scale).add_(self.row(x, "center", lambda column: column.center))
 
     def scaled(self, values: Tensor) -> Tensor:
         """Return cells with their scaling."""

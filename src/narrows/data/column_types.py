@@ -48,6 +48,7 @@ NEVER = -80.0
 LEAST_CHANCE = 1e-6  # of a level, where sums of expectations leave it less than none
 LEAST_TOTAL = 1.0  # of the counts of a row, so that an empty one has a logarithm
 HIGHEST_LOG_MEAN = 30.0  # of counts, so that exp stays finite
+MOST_DISPERSED = 10.0  # the logarithm of a dispersion, or as far below 0
 ONE_HOT = 32  # places up to which a category has a network input each
 
 
@@ -246,17 +247,13 @@ class Categorical(ColumnType):
     ) -> tuple[Tensor, Tensor]:
         """Return the same, divided by the baseline, and probabilities less 1 at the right place."""
         most = columns.most_places
-        place = (x.T.round().long() - 1).clamp(min=0)[:, None]
+        place = (x.T - 0.5).long()[:, None]  # of a cell that was not measured, 0 as well
         starts = columns.row(raw, "starts", lambda column: _log_shares(column, most))
         baseline = columns.baseline(raw)[:, None]
-        chances = columns.padded(raw).add_(starts[:, :, None])
-        chances -= chances.amax(1, keepdim=True)
-        right = chances.gather(1, place)
-        chances.exp_()
-        total = chances.sum(1, keepdim=True)
-        cells = (total.log() - right)[:, 0] / baseline
-        slopes = chances.div_(total * baseline[:, None])
-        slopes.scatter_add_(1, place, (-1 / baseline)[:, None].expand(place.shape))
+        logs = (columns.padded(raw) + starts[:, :, None]).log_softmax(1)
+        cells = logs.gather(1, place)[:, 0].neg_().div_(baseline)
+        slopes = logs.exp_().div_(baseline[:, None])
+        slopes.scatter_add_(1, place, baseline[:, None].reciprocal().neg_().expand(place.shape))
         return cells.T, columns.unpadded(slopes)
 
     def reconstruction(self, columns: LikeColumns, raw: Tensor) -> Tensor:
@@ -377,32 +374,34 @@ class Ordinal(ColumnType):
 
     def minus_log(self, columns: LikeColumns, x: Tensor, raw: Tensor) -> Tensor:
         """Return -log of the probability of the level."""
-        odds = self._odds(columns, raw)
-        return self._lost(odds, *self._steps(columns, x, odds))
+        gone, reached = self._steps(columns, x.detach())
+        return self._lost(self._odds(columns, raw), gone, reached)
 
     def cells_and_slopes(
         self, columns: LikeColumns, x: Tensor, raw: Tensor
     ) -> tuple[Tensor, Tensor]:
         """Return the same, and the chance to go on less whether it does, over the baseline."""
-        odds, baseline = self._odds(columns, raw), columns.baseline(raw)
-        gone, reached = self._steps(columns, x, odds)
-        cells = self._lost(odds, gone, reached) / baseline
-        slopes = odds.sigmoid().sub_(gone.to(odds.dtype)).mul_(reached.to(odds.dtype))
-        return cells, slopes.div_(baseline[:, None]).flatten(1)
+        odds = self._odds(columns, raw)
+        gone, reached = self._steps(columns, x)
+        counts = reached.div_(columns.baseline(raw)[:, None])
+        cells = self._lost(odds, gone, counts)
+        return cells, odds.sigmoid_().sub_(gone).mul_(counts).flatten(1)
 
-    def _steps(self, columns: LikeColumns, x: Tensor, odds: Tensor) -> tuple[Tensor, Tensor]:
-        """Return which steps each cell has gone, and which it has come to; the last level has none.
+    def _steps(self, columns: LikeColumns, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Return 1 for steps that a cell has gone, and for those it has come to; 0 for others.
 
-        Shape (n_samples, n_columns, n_steps), of odds.
+        Shape (n_samples, n_columns, n_steps). From the last level there is none.
         """
-        rank = x.detach().round()[:, :, None]  # from 1
-        step = torch.arange(1, odds.shape[2] + 1, device=x.device)
-        return step < rank, (step <= rank) & (step < _n_levels(columns))
+        rank = x[:, :, None]  # from 1
+        last = _n_levels(columns) - 1
+        steps = [step + 0.5 for step in range(1, last + 1)] or [math.inf]
+        gone = rank > columns.row(x, "gone", lambda _: steps)
+        reached = rank > columns.row(x, "reached", lambda _: [step - 1 for step in steps])
+        return gone.to(x.dtype), reached.to(x.dtype)
 
-    def _lost(self, odds: Tensor, gone: Tensor, reached: Tensor) -> Tensor:
-        against = F.softplus(torch.where(gone, -odds, odds))
-        lost: Tensor = torch.where(reached, against, 0.0).sum(2)
-        return lost
+    def _lost(self, odds: Tensor, gone: Tensor, counts: Tensor) -> Tensor:
+        lost: Tensor = F.binary_cross_entropy_with_logits(odds, gone, counts, reduction="none")
+        return lost.sum(2)
 
     def reconstruction(self, columns: LikeColumns, raw: Tensor) -> Tensor:
         """Return the most probable level."""
@@ -485,6 +484,7 @@ class Count(ColumnType):
 
     is_whole = True
     is_log = True
+    has_slopes = True
 
     def __init__(self, distribution: str = "poisson", size_factors: bool = False) -> None:
         self.distribution = distribution
@@ -549,23 +549,6 @@ class Count(ColumnType):
         lowest = (0.0 - column.center) / column.scale  # of a count of 0, as it is encoded
         return [Input(), Input(torch.gt, lowest + 1e-4, 0.5)]
 
-    @property
-    def has_slopes(self) -> bool:  # type: ignore[override]
-        """Whether the variance is the mean, which has a simple slope."""
-        return not self.dispersed
-
-    def cells_and_slopes(
-        self, columns: LikeColumns, x: Tensor, raw: Tensor
-    ) -> tuple[Tensor, Tensor]:
-        """Return the same, divided by the baseline, and s (mean - count), for Poisson's."""
-        count = torch.expm1(columns.unscaled(x)).clamp_(min=0)
-        log_mean = self._log_mean(columns, raw, count)
-        mean, baseline = log_mean.exp(), columns.baseline(raw)
-        cells = mean - count * log_mean + torch.lgamma(count + 1)
-        scale = columns.row(raw, "scale", lambda column: column.scale)
-        within = log_mean < HIGHEST_LOG_MEAN  # beyond, the mean stays as it is
-        return cells.div_(baseline), (mean - count).mul_(within * (scale / baseline))
-
     def minus_log(self, columns: LikeColumns, x: Tensor, raw: Tensor) -> Tensor:
         """Return -log of the probability of the count."""
         count = torch.expm1(columns.unscaled(x)).clamp(min=0)
@@ -574,12 +557,48 @@ class Count(ColumnType):
             return log_mean.exp() - count * log_mean + torch.lgamma(count + 1)
         means, spreads = _pairs(raw)
         log_mean = self._log_mean(columns, means, count)
-        start = columns.row(raw, "dispersion", lambda column: math.log(column.shares[1]))
-        log_r = -(start + spreads).clamp(-10, 10)
+        log_r = -self._log_dispersion(columns, spreads).clamp(-MOST_DISPERSED, MOST_DISPERSED)
         r = log_r.exp()
         above = F.softplus(log_mean - log_r)  # log(1 + mean / r), exact where r is large
         combinations = _log_rising(r, count) - torch.lgamma(count + 1)
         return (r + count) * above - combinations - count * (log_mean - log_r)
+
+    def cells_and_slopes(
+        self, columns: LikeColumns, x: Tensor, raw: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """Return the same and its derivatives by mean and dispersion, divided by the baseline."""
+        count = torch.expm1(columns.unscaled(x)).clamp_(min=0)
+        if self.dispersed:
+            return self._dispersed_slopes(columns, count, raw)
+        log_mean = self._log_mean(columns, raw, count)
+        mean, steepness = log_mean.exp(), columns.row(raw, "steepness", _steepness)
+        cells = torch.lgamma(count + 1).add_(mean).addcmul_(count, log_mean, value=-1)
+        within = log_mean < HIGHEST_LOG_MEAN  # beyond, the mean stays as it is
+        slopes = mean.sub_(count).mul_(within * steepness)
+        return cells.div_(columns.baseline(raw)), slopes
+
+    def _dispersed_slopes(
+        self, columns: LikeColumns, count: Tensor, raw: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        means, spreads = _pairs(raw)
+        log_mean = self._log_mean(columns, means, count)
+        asked = self._log_dispersion(columns, spreads)
+        log_r = -asked.clamp(-MOST_DISPERSED, MOST_DISPERSED)
+        r, baseline = log_r.exp(), columns.baseline(raw)
+        excess = log_mean - log_r
+        above = F.softplus(excess)
+        rising, slope_of_rising = _log_rising(r, count), _slope_of_log_rising(r, count)
+        cells = (r + count) * above - rising + torch.lgamma(count + 1) - count * excess
+        by_mean = (r + count) * excess.sigmoid() - count
+        by_dispersion = by_mean - r * (above - slope_of_rising)  # by minus the logarithm of r
+        by_mean = by_mean * columns.row(raw, "steepness", _steepness)
+        by_mean = by_mean * (log_mean < HIGHEST_LOG_MEAN)
+        by_dispersion = by_dispersion / baseline * (asked.abs() < MOST_DISPERSED)
+        return cells / baseline, torch.stack([by_mean, by_dispersion], 2).flatten(1)
+
+    def _log_dispersion(self, columns: LikeColumns, spreads: Tensor) -> Tensor:
+        start = columns.row(spreads, "dispersion", lambda column: math.log(column.shares[1]))
+        return start + spreads
 
     def reconstruction(self, columns: LikeColumns, raw: Tensor) -> Tensor:
         """Return log(1 + mean), scaled."""
@@ -680,6 +699,7 @@ class Angle(ColumnType):
     """
 
     takes_noise = False
+    has_slopes = True
     lowest_share = -1.0
 
     def __init__(self, period: float = 360.0) -> None:
@@ -722,6 +742,14 @@ class Angle(ColumnType):
         """Return the squared distance of the points, as a share of what the mean point loses."""
         distance = (self._points(columns, raw) - _circle(x)).square().sum(2)
         return distance / columns.baseline(raw)
+
+    def cells_and_slopes(
+        self, columns: LikeColumns, x: Tensor, raw: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """Return the same, and how it changes as the network moves the point."""
+        apart, baseline = self._points(columns, raw).sub_(_circle(x)), columns.baseline(raw)
+        cells = apart.square().sum(2).div_(baseline)
+        return cells, apart.mul_(self._reach(columns, raw) * (2 / baseline[:, None])).flatten(1)
 
     def log_density(self, columns: LikeColumns, x: Tensor, raw: Tensor) -> Tensor:
         """Return the log of the von Mises density that is proportional to exp(-loss)."""
@@ -768,8 +796,12 @@ class Angle(ColumnType):
 
     def _points(self, columns: LikeColumns, raw: Tensor) -> Tensor:
         """Return the points that outputs stand for, shape (n_samples, n_columns, 2)."""
-        spread = columns.baseline(raw)[:, None].div(2).sqrt()
-        return self._means(columns, raw) + raw.reshape(raw.shape[0], len(columns), 2) * spread
+        moved = raw.reshape(raw.shape[0], len(columns), 2) * self._reach(columns, raw)
+        return self._means(columns, raw) + moved
+
+    def _reach(self, columns: LikeColumns, raw: Tensor) -> Tensor:
+        """Return how far an output of 1 moves a point, shape (n_columns, 1)."""
+        return columns.baseline(raw)[:, None].div(2).sqrt()
 
     def _means(self, columns: LikeColumns, raw: Tensor) -> Tensor:
         return columns.row(raw, "means", lambda column: column.shares)
@@ -811,6 +843,25 @@ def _log_rising(z: Tensor, n: Tensor) -> Tensor:
     series = _stirling(large + n) - _stirling(large)
     by_series = (large - 0.5) * torch.log1p(n / large) + n * (torch.log(large + n) - 1) + series
     return torch.where(z < 8.0, torch.lgamma(z + n) - torch.lgamma(z), by_series)
+
+
+def _slope_of_log_rising(z: Tensor, n: Tensor) -> Tensor:
+    """Return the derivative of `_log_rising` by z, digamma(z + n) - digamma(z)."""
+    large = z.clamp(min=8.0)
+    end = large + n
+    series = torch.log1p(n / large) + n / (2 * large * end)
+    series += _slope_of_stirling(end) - _slope_of_stirling(large)
+    return torch.where(z < 8.0, torch.digamma(z + n) - torch.digamma(z), series)
+
+
+def _slope_of_stirling(z: Tensor) -> Tensor:
+    square = z.reciprocal().square()
+    return -square * (1 / 12 - square * (1 / 120 - square / 252))
+
+
+def _steepness(column: Column) -> float:
+    """Return how fast a log-mean moves with its output, over what the best constant loses."""
+    return column.scale / column.baseline
 
 
 def _stirling(z: Tensor) -> Tensor:

@@ -108,7 +108,8 @@ class Step:
                     assert isinstance(network, Network)
                     assert isinstance(objective, Objective)
                     dtype = self._products(network, n_rows)
-                    self.fused = DenseGradients(network, objective, self.flat, dtype)
+                    table = self.table if self.corruption is None else None
+                    self.fused = DenseGradients(network, objective, self.flat, dtype, table)
                     self._is_plain = (
                         self.fused.is_plain
                         and not self.runtime.records

@@ -227,6 +227,24 @@ def test_derivatives_of_likelihoods_are_right(name: str) -> None:
     assert torch.autograd.gradcheck(lambda r: lost(found, x, r), raw)
 
 
+@pytest.mark.parametrize("times", [0.1, 3.0, 30.0])
+@pytest.mark.parametrize("name", cases())
+def test_slopes_are_those_of_autograd_however_far_outputs_are(name: str, times: float) -> None:
+    found, values = cases()[name]
+    columns = LikeColumns([found, found])
+    x = scaled(found, values).reshape(-1, 2)
+    generator = torch.Generator().manual_seed(0)
+    raw = torch.randn(len(x), 2 * found.n_outputs, generator=generator, dtype=x.dtype) * times
+    leaf = raw.clone().requires_grad_()
+    expected = found.type.cells(columns, x, leaf)
+    (slope,) = torch.autograd.grad(expected.sum(), leaf)
+    cells, slopes = found.type.cells_and_slopes(columns, x, raw)
+    torch.testing.assert_close(cells, expected.detach(), rtol=1e-9, atol=1e-9)
+    # Beyond 20 torch takes softplus for a straight line, which leaves some 2e-9 of r out.
+    atol = 1e-5 if name == "negative binomial" and times == 30.0 else 1e-9
+    torch.testing.assert_close(slopes, slope, rtol=1e-9, atol=atol)
+
+
 def test_counts_have_the_textbook_s_probabilities() -> None:
     for name in ("poisson", "negative binomial"):
         found, values = cases()[name]

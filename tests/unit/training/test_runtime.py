@@ -26,10 +26,10 @@ def chosen(monkeypatch: pytest.MonkeyPatch) -> list[torch.dtype]:
     original = DenseGradients.__init__
 
     def told(
-        self: DenseGradients, network: Any, objective: Any, flat: Any, dtype: torch.dtype
+        self: DenseGradients, network: Any, objective: Any, flat: Any, dtype: torch.dtype, rows: Any
     ) -> None:
         found.append(dtype)
-        original(self, network, objective, flat, dtype)
+        original(self, network, objective, flat, dtype, rows)
 
     monkeypatch.setattr(DenseGradients, "__init__", told)
     return found

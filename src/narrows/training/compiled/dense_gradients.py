@@ -27,6 +27,7 @@ from narrows.network.objective import Objective, Value
 from narrows.training.compiled import dense_program
 from narrows.training.compiled.dense_program import BlockChain, Place
 from narrows.training.compiled.flat_parameters import FlatParameters
+from narrows.training.compiled.input_rows import InputRows
 
 MakePass = Callable[[Tensor], ForwardPass]  # of what the heads give
 
@@ -46,15 +47,23 @@ class DenseGradients:
         The network's parameters, held while this is used.
     dtype : torch.dtype
         Of the products: that of the parameters, or bfloat16.
+    table : Table, optional
+        The rows that are trained on, where the encoder sees them as they are.
     """
 
     def __init__(
-        self, network: Network, objective: Objective, flat: FlatParameters, dtype: torch.dtype
+        self,
+        network: Network,
+        objective: Objective,
+        flat: FlatParameters,
+        dtype: torch.dtype,
+        table: Table | None = None,
     ) -> None:
         self.network = network
         self.objective = objective
         self.flat = flat
         self.input_layer = network.input_layer
+        self.input_rows = None if table is None else InputRows.of(self.input_layer, table, dtype)
         vectors = self.input_layer is not None and self.input_layer.has_vectors  # outputs have them
         self.loss_is_apart = not vectors and objective.loss_is_apart(network.link)
         self.has_closed_form = (
@@ -147,10 +156,7 @@ class DenseGradients:
         """
         tape = self._tape(len(batch.x))
         x_corrupted = batch.x if seen is None else seen
-        layer = self.input_layer
-        inputs = x_corrupted if layer is None else layer(x_corrupted, visible)
-        if inputs is not tape.x:
-            tape.x.copy_(inputs.detach())
+        inputs = self._inputs(tape, x_corrupted, visible, rows)
         if self.coarse:
             self._vector.copy_(self.flat.vector.data)
         if self.has_closed_form:
@@ -171,6 +177,20 @@ class DenseGradients:
         if self.coarse:
             self._collect(first=first and self.by_stacks)
         return value, forward
+
+    def _inputs(
+        self, tape: _Buffers, seen: Tensor, visible: Tensor | None, rows: Tensor | None
+    ) -> Tensor:
+        """Return what the blocks see, having put it where they look."""
+        if self.input_layer is None:
+            inputs = seen
+        elif self.input_rows is not None and rows is not None and self.input_rows.put(rows, tape.x):
+            inputs = tape.x
+        else:
+            inputs = self.input_layer(seen, visible)
+        if inputs is not tape.x:
+            tape.x.copy_(inputs.detach())
+        return inputs
 
     def of_plain(self, table: Table, rows: Tensor) -> Tensor:
         """Put the gradients of clean rows where those of the last step are; return the loss.
