@@ -314,18 +314,37 @@ def test_columns_of_all_types_have_the_gradients_of_autograd(kind: str, holes: b
     for settings in straight + others:
         model = Autoencoder(2, **{**plain, **settings})
         weights = np.linspace(0.5, 1.5, 23)
-        closed = kind != "embedding" and settings in straight
+        closed = settings in straight
         assert_alike(model, mixed_table(holes=holes), closed=closed, sample_weight=weights)
         step = step_of(model, mixed_table(holes=holes))
         with step.held():
             assert step.fused is not None
-            assert step.fused.loss_is_apart == (kind != "embedding")
+            assert step.fused.loss_is_apart == (kind != "embedding" or "covariates" not in settings)
+
+
+@pytest.mark.parametrize("kind", MIXED)
+@pytest.mark.parametrize("settings", [{}, {"latent": Gaussian(), "penalty": KL(0.3)}], ids=repr)
+def test_rounded_products_leave_the_gradients_of_columns_nearly_as_they_are(
+    kind: str, settings: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    X, types, smooth = mixed_table(holes=True), MIXED[kind], Dense((6,), "tanh")
+
+    def gradients() -> list[Tensor]:
+        model = Autoencoder(2, architecture=smooth, types=types, add_indicator=True, **settings)
+        return learned(step_of(model, X), fused=True)[1]
+
+    exact = gradients()
+    monkeypatch.setattr(Step, "_products", lambda step, network, n_rows: torch.bfloat16)
+    for expected, gradient in zip(exact, gradients(), strict=True):
+        assert gradient.dtype == torch.float64
+        assert not torch.equal(gradient, expected)
+        assert (gradient - expected).norm() < 0.05 * expected.norm()
 
 
 def test_the_usual_types_are_trained_without_autograd(monkeypatch: pytest.MonkeyPatch) -> None:
     """In nothing of a step: neither through the code nor for the loss of a type."""
     types = {1: "categorical", 2: Count(), 5: "ordinal", 6: "binary", 0: "proportion"}
-    types |= {4: Count("negative_binomial"), 8: "angle"}
+    types |= {4: Count("negative_binomial"), 8: "angle", 7: Categorical(embedding=2)}
     step = step_of(Autoencoder(2, architecture=(6,), types=types), mixed_table(holes=True))
 
     def never(*given: Any, **options: Any) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -21,6 +21,15 @@ LEAST_VARIANCE = 0.01  # of the levels of a column, by which they are divided
 FLATTEST = 0.1  # least slope of an expected input along an output that is divided by
 
 InputFunction = Callable[[Tensor, Tensor], Tensor]
+
+
+class _VectorColumn(NamedTuple):
+    """A column whose levels have vectors: its number, and where its inputs and outputs are."""
+
+    key: str
+    number: int
+    seen: slice
+    said: slice
 
 
 class InputLayer(nn.Module):
@@ -47,7 +56,8 @@ class InputLayer(nn.Module):
         numbers: list[int] = []
         self.vectors = nn.ParameterDict()
         self.biases = nn.ParameterDict()
-        self._vectors: list[tuple[int, int, int]] = []  # column, first and last as the network sees
+        self._vectors: list[_VectorColumn] = []
+        n_more = 0  # outputs than inputs, of the columns before
         for number, column in enumerate(columns):
             start, width = len(owner), column.n_inputs
             inputs = column.type.inputs(column)
@@ -64,7 +74,10 @@ class InputLayer(nn.Module):
                 key = str(number)
                 self.vectors[key] = nn.Parameter(torch.empty(column.n_places + 1, width))
                 self.biases[key] = nn.Parameter(torch.empty(column.n_places))
-                self._vectors.append((number, start, start + width))
+                seen = slice(start, start + width)
+                said = slice(start + n_more, start + n_more + column.n_places)
+                self._vectors.append(_VectorColumn(key, number, seen, said))
+            n_more += column.n_outputs - width
         self._columns = tuple(columns)
         self.n_shown = len(owner)
         self.n_in, self.n_out = len(columns), len(owner) + len(indicators)
@@ -98,9 +111,9 @@ class InputLayer(nn.Module):
             made = made - self.get_buffer(f"center{number}")
             made = made * take(counts, self.get_buffer(f"owner{number}"))
             put(inputs, self._places[number], made)
-        for number, start, end in self._vectors:
-            levels = x[:, number].detach().long()
-            inputs[:, start:end] = F.embedding(levels, self.vectors[str(number)], padding_idx=0)
+        for column in self._vectors:
+            levels = x[:, column.number].detach().long()
+            inputs[:, column.seen] = F.embedding(levels, self.vectors[column.key], padding_idx=0)
         return (
             inputs if not len(self.indicators) else torch.cat([inputs, self._gone(x, observed)], 1)
         )
@@ -130,12 +143,43 @@ class InputLayer(nn.Module):
         if not self._vectors:
             return said
         parts, at = [], 0
-        for number, start, end in self._vectors:
-            vectors = self.vectors[str(number)][1:]
-            parts.append(said[:, at:start])
-            parts.append(F.linear(said[:, start:end], vectors, self.biases[str(number)]))
-            at = end
+        for column in self._vectors:
+            vectors, biases = self.vectors[column.key][1:], self.biases[column.key]
+            parts.append(said[:, at : column.seen.start])
+            parts.append(F.linear(said[:, column.seen], vectors, biases))
+            at = column.seen.stop
         return torch.cat([*parts, said[:, at:]], 1)
+
+    def said_slopes(self, slopes: Tensor) -> Tensor:
+        """Return the derivative by what the network says, for that by `outputs` of it."""
+        if not self._vectors:
+            return slopes
+        parts, at = [], 0
+        for column in self._vectors:
+            parts.append(slopes[:, at : column.said.start])
+            parts.append(slopes[:, column.said] @ self.vectors[column.key].detach()[1:])
+            at = column.said.stop
+        return torch.cat([*parts, slopes[:, at:]], 1)
+
+    def add_said_gradients(self, said: Tensor, slopes: Tensor) -> None:
+        """Add to the gradients of vectors what `outputs` has for them, for a derivative by it."""
+        for column in self._vectors:
+            vectors, biases = self.vectors[column.key].grad, self.biases[column.key].grad
+            assert vectors is not None
+            assert biases is not None
+            own = slopes[:, column.said]
+            vectors[1:].addmm_(own.T, said[:, column.seen])
+            biases += own.sum(0)
+
+    def add_seen_gradients(self, x: Tensor, slopes: Tensor) -> None:
+        """Add what `forward` has for them, for a derivative by what it gives for x."""
+        for column in self._vectors:
+            vectors = self.vectors[column.key].grad
+            assert vectors is not None
+            own = slopes[:, column.seen].to(vectors.dtype)
+            of_missing = vectors[0].clone()  # to which nothing is added
+            vectors.index_add_(0, x[:, column.number].long(), own)
+            vectors[0] = of_missing
 
     @property
     def has_vectors(self) -> bool:

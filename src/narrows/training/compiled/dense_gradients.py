@@ -64,11 +64,15 @@ class DenseGradients:
         self.flat = flat
         self.input_layer = network.input_layer
         self.input_rows = None if table is None else InputRows.of(self.input_layer, table, dtype)
-        vectors = self.input_layer is not None and self.input_layer.has_vectors  # outputs have them
-        self.loss_is_apart = not vectors and objective.loss_is_apart(network.link)
+        self.has_vectors = self.input_layer is not None and self.input_layer.has_vectors
+        # Among covariates vectors go to the decoder, too, and autograd has to see how.
+        self.loss_is_apart = objective.loss_is_apart(network.link) and not (
+            self.has_vectors and network.n_covariates
+        )
         self.has_closed_form = (
             self.loss_is_apart and network.hands_codes_on and objective.of_weights
         )
+        self.is_written = self.has_closed_form and not self.has_vectors  # all of the gradient
         plain = self.has_closed_form and self.input_layer is None
         # Losses of groups of columns copy where these stand to the device in each step.
         self.recordable = plain and objective.loss.has_closed_form
@@ -159,10 +163,10 @@ class DenseGradients:
         inputs = self._inputs(tape, x_corrupted, visible, rows)
         if self.coarse:
             self._vector.copy_(self.flat.vector.data)
+        if first and not (self.by_stacks or self.is_written):
+            self.flat.gradient.zero_()
         if self.has_closed_form:
             return self._direct(tape, batch, x_corrupted, share, progress, first=first), None
-        if first and not self.by_stacks:
-            self.flat.gradient.zero_()
         if self.coarse and not self.by_stacks:
             self._gradient.zero_()
         clean = x_corrupted is batch.x and self.straight
@@ -187,7 +191,8 @@ class DenseGradients:
         elif self.input_rows is not None and rows is not None and self.input_rows.put(rows, tape.x):
             inputs = tape.x
         else:
-            inputs = self.input_layer(seen, visible)
+            with torch.set_grad_enabled(not self.loss_is_apart):
+                inputs = self.input_layer(seen, visible)
         if inputs is not tape.x:
             tape.x.copy_(inputs.detach())
         return inputs
@@ -219,9 +224,10 @@ class DenseGradients:
     ) -> Value:
         tape.whole.forward()
         loss, slopes = self._loss(tape, tape.whole, batch, seen, share)
-        tape.whole.backward(slopes, fresh=first or self.coarse)
+        tape.whole.backward(slopes, fresh=first or self.coarse, to_x=self.has_vectors)
         if self.coarse:
-            self._collect(first=first)
+            self._collect(first=first and self.is_written)
+        self._to_vectors(tape.whole, seen)
         if not self.objective.terms:
             return Value(loss, [loss if share == 1 else loss / share])
         terms = self.objective.add_term_gradients(self.network, progress, share)
@@ -257,7 +263,9 @@ class DenseGradients:
         if made.grad is not None or self.by_stacks:
             of_heads = torch.zeros_like(made) if made.grad is None else made.grad
             # To these parameters terms that look at weights may have brought theirs above.
-            tape.encoder.backward(of_heads, fresh=fresh and (self.coarse or self.by_stacks))
+            fresh = fresh and (self.coarse or self.by_stacks)
+            tape.encoder.backward(of_heads, fresh=fresh, to_x=self.has_vectors)
+            self._to_vectors(tape.encoder, forward.x_corrupted)
         return Value(total, [loss / share, *(value.detach() for value in values)]), forward
 
     def _by_objective(
@@ -330,16 +338,24 @@ class DenseGradients:
             raw.copy_(chain.y)
         link = self.network.link
         layer = self.input_layer
-        if layer is None or layer.n_shown == layer.n_out:
+        if layer is None or (layer.n_shown == layer.n_out and not self.has_vectors):
             return self.objective.loss_and_gradient(raw, batch, seen, link, share, out)
-        last = layer.n_shown  # what is said of missing cells is not looked at
-        own = raw[:, :last].contiguous()  # as losses have it
+        with torch.no_grad():  # outputs are made of vectors, which are learned
+            own = layer.outputs(raw).contiguous()  # as losses have it
         loss, slopes = self.objective.loss_and_gradient(
             own, batch, seen, link, share, torch.empty_like(own)
         )
-        out[:, :last] = slopes
+        layer.add_said_gradients(raw, slopes)
+        last = layer.n_shown  # what is said of missing cells is not looked at
+        out[:, :last] = layer.said_slopes(slopes)
         out[:, last:] = 0.0
         return loss, out
+
+    def _to_vectors(self, chain: BlockChain, seen: Tensor) -> None:
+        """Add what comes down a chain to the gradients of the vectors that it began at."""
+        if self.has_vectors:
+            assert self.input_layer is not None
+            self.input_layer.add_seen_gradients(seen, chain.grad_x)
 
     def _collect(self, *, first: bool) -> None:
         """Bring coarse gradients to the parameters' own."""
