@@ -1,7 +1,8 @@
 """Precision: from which size on products in bfloat16 pay, and what that does to held-out error.
 
 Prints, for products of growing size, how many times faster bfloat16 is than float32, its rounding
-included; and for a deep autoencoder of digits the held-out error and the time of both.
+included; for a deep autoencoder of digits the held-out error and the time of both; and how many
+times faster steps of recurrent and convolutional layers are, with what is lost of held-out series.
 """
 
 from __future__ import annotations
@@ -9,16 +10,24 @@ from __future__ import annotations
 import statistics
 import time
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import torch
 
+import recurrent
 from machine import machine
+from narrows import Autoencoder, Convolutional, Recurrent, recipes
+from narrows.architectures.block import Architecture
 from narrows.core import products
 from speed import ours, workloads
 
 WIDTHS = (32, 64, 128, 256, 512, 1024)
 N_ROWS = 256
+PRECISIONS = "float32", "bfloat16"
+UNITS = [(unit, width) for unit in ("lstm", "gru") for width in (16, 32, 64, 128, 256)]
+BATCHES = 64, 256
+N_STEPS = 8  # of training, whose time is taken three times
 
 
 def seconds(call: Callable[[], object], repeats: int) -> float:
@@ -56,7 +65,7 @@ def quality(seed: int) -> tuple[float, float]:
     X = workloads.images()[:10_000]
     test = workloads.held_out()
     found = []
-    for precision in ("float32", "bfloat16"):
+    for precision in PRECISIONS:
         model = ours.model(workloads.WORKLOADS["W1"])
         model.set_params(precision=precision, max_epochs=6, random_state=seed)
         started = time.perf_counter()
@@ -67,8 +76,52 @@ def quality(seed: int) -> tuple[float, float]:
     return rough_error / error, fine / rough
 
 
+def gain_of_layers(architecture: Architecture, X: Any, batch_size: int) -> float:
+    """Return how many times faster steps by autograd are in bfloat16."""
+    taken: dict[str, list[float]] = {precision: [] for precision in PRECISIONS}
+    for precision in PRECISIONS * 3:
+        model = Autoencoder(
+            8,
+            architecture=architecture,
+            batch_size=batch_size,
+            max_epochs=1,
+            learning_rate=2e-3,
+            precision=precision,
+            random_state=0,
+        ).fit(X[: batch_size * N_STEPS])
+        taken[precision].append(sum(row["seconds"] for row in model.history_))
+    fine, coarse = (min(taken[precision]) for precision in PRECISIONS)
+    return fine / coarse
+
+
+def print_layers() -> None:
+    """Print the same of layers by autograd, and what is lost of held-out series."""
+    rng = np.random.default_rng(0)
+    series, images = recurrent.waves(rng, 2048), workloads.images()[:2048]
+    for unit, width in UNITS:
+        for size in BATCHES:
+            work = size * width**2 * (4 if unit == "lstm" else 3) / 1e6
+            found = gain_of_layers(Recurrent(unit=unit, hidden=(width,)), series, size)
+            print(f"{unit} of {width}, {size} rows, {work:.1f} million a step: {found:.2f} x")
+    for channels in ((16, 32), (32, 64)):
+        for size in BATCHES:
+            found = gain_of_layers(Convolutional((28, 28), channels), images, size)
+            print(f"convolutions of 28 x 28, {channels} channels, {size} rows: {found:.2f} x")
+    for make in (recurrent.waves, recurrent.walks):
+        train, test = make(rng, 1500), make(rng, 400)
+        for precision in ("float32", "auto"):
+            lost, taken = [], []
+            for seed in range(3):
+                started = time.perf_counter()
+                model = recipes.lstm(8, precision=precision, random_state=seed).fit(train)
+                taken.append(time.perf_counter() - started)
+                lost.append(recurrent.lost(test, model.reconstruct(test)))
+            mean, least = statistics.mean(lost), min(taken)
+            print(f"{make.__name__}, {precision}: {mean:.4f} lost, {least:.2f} s")
+
+
 def main() -> None:
-    """Print both tables."""
+    """Print all tables."""
     print(machine())
     for width in WIDTHS:
         work = N_ROWS * width * width
@@ -76,6 +129,7 @@ def main() -> None:
     for seed in range(3):
         error, speed = quality(seed)
         print(f"seed {seed}: held-out error {error:.4f} x, speed {speed:.2f} x of float32")
+    print_layers()
 
 
 if __name__ == "__main__":

@@ -118,6 +118,7 @@ class Block(nn.Module):
     n_in: int
     n_out: int
     sees_observed = False
+    recurrent_work = 0  # multiplications of a row at each step of a sequence, if it goes by steps
 
     def __init__(self) -> None:
         super().__init__()

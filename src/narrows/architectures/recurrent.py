@@ -121,6 +121,11 @@ class RecurrentEncoder(Block):
     def weights(self) -> list[nn.Parameter]:
         return _matrices(self)
 
+    @property
+    def recurrent_work(self) -> int:  # type: ignore[override]
+        """Multiplications of a row at each step, of the layer that takes most."""
+        return _work(self)
+
 
 class RecurrentDecoder(Block):
     """Sequences from states: one writes the past, another, where there is one, the future.
@@ -165,6 +170,11 @@ class RecurrentDecoder(Block):
     def weights(self) -> list[nn.Parameter]:
         return _matrices(self)
 
+    @property
+    def recurrent_work(self) -> int:  # type: ignore[override]
+        """Multiplications of a row at each step, of the layer that takes most."""
+        return _work(self)
+
 
 class Writer(nn.Module):
     """Writes steps one after the other; its first layer sees the same state at every step."""
@@ -190,6 +200,10 @@ class Writer(nn.Module):
             _initialize(layer, generator)
         activations.glorot_uniform(self.readout.weight.data, generator)
         nn.init.zeros_(self.readout.bias)
+
+
+def _work(block: Block) -> int:
+    return max(matrix.numel() for name, matrix in block.named_parameters() if "weight_hh" in name)
 
 
 def outputs(layer: nn.Module, steps: Tensor) -> Tensor:

@@ -174,8 +174,8 @@ class Autoencoder(
         Gradients longer than this are shortened to it.
     precision : {"auto", "float32", "float64", "bfloat16"}, default="auto"
         Of training. "auto" is float32; on a processor with bfloat16 units the large products of
-        dense layers are rounded to bfloat16, the weights are not. Results are computed in the dtype
-        of the data asked about.
+        dense and recurrent layers are rounded to bfloat16, the weights are not. Results are
+        computed in the dtype of the data asked about.
     device : str, default="auto"
         "cpu", "cuda", "cuda:1", ...; "auto" takes a GPU if there is one.
     init : {"auto", "pca", "random"}, default="auto"

@@ -21,6 +21,8 @@ PRECISIONS = ("auto", "float32", "float64", "bfloat16")
 # Multiplications in a product from which bfloat16 is faster than float32, what rounding costs
 # included; below some 2 million it is slower. `python benchmarks/precision.py` prints both.
 COARSE_WORK = 1 << 23
+# The same of recurrent layers, all of whose steps are one call of oneDNN's.
+COARSE_RECURRENT_WORK = 1 << 21
 
 
 @dataclass(frozen=True)
@@ -94,9 +96,14 @@ class Runtime:
         may = self.automatic or self.autocast
         return COARSE_WORK if may and _has_bfloat16() else math.inf
 
-    def products(self) -> contextlib.AbstractContextManager[object]:
-        """Return the context in which the network's passes run."""
-        if not self.autocast:
+    def coarse_steps(self, work: float) -> bool:
+        """Return whether recurrent layers of so many multiplications a step should do so."""
+        on_processor = self.device.type == "cpu" and self.automatic and _has_bfloat16()
+        return self.autocast or (on_processor and work >= COARSE_RECURRENT_WORK)
+
+    def products(self, *, coarse: bool = False) -> contextlib.AbstractContextManager[object]:
+        """Return the context in which the network's passes run, ``coarse`` ones in bfloat16."""
+        if not (coarse or self.autocast):
             return contextlib.nullcontext()
         return torch.autocast(self.device.type, dtype=torch.bfloat16)
 

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from narrows.architectures.block import Block
 from narrows.core import threads
 from narrows.core.forward_pass import ForwardPass
 from narrows.core.group import ALONE, Group, Pool
@@ -77,6 +78,7 @@ class Step:
         self.fused: DenseGradients | None = None
         self._is_plain = False
         self.flat: FlatParameters | None = None
+        self._is_coarse = False  # whether what autograd follows is rounded, where it need not be
         self._recorded: dict[int, CudaGraphStep] = {}
         self.micro_rows = batches.rows_at_once(table.n_features)
 
@@ -96,6 +98,7 @@ class Step:
             Whether the optimiser would rather move one vector, where autograd trains the blocks.
         """
         reason = self.unfused()
+        self._is_coarse = self.runtime.coarse_steps(n_rows * self._recurrent_work())
         if reason is not None and vector is None and not (joined and self.runtime.joins):
             yield
             return
@@ -130,6 +133,10 @@ class Step:
         if not isinstance(self.network, Network):
             return "not all of its layers are an autoencoder's"
         return dense_gradients.reason(self.network)
+
+    def _recurrent_work(self) -> int:
+        blocks = [block for block in self.network.modules() if isinstance(block, Block)]
+        return max((block.recurrent_work for block in blocks), default=0)
 
     def _products(self, network: Network, n_rows: int) -> torch.dtype:
         coarse = self.runtime.coarse(n_rows * dense_gradients.mean_work(network))
@@ -369,7 +376,7 @@ class Step:
         self, rows: Tensor, *, training: bool, corrupted: bool = False, progress: float = 1.0
     ) -> ForwardPass:
         batch, seen, visible = self._look(rows, corrupted=training or corrupted)
-        with self.runtime.products():
+        with self.runtime.products(coarse=training and self._is_coarse):
             forward: ForwardPass = self.network(
                 batch.x,
                 seen,

@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 from sklearn.datasets import load_digits, load_sample_image
 from sklearn.model_selection import train_test_split
 
-from narrows import KL, Autoencoder, Dense, Masking, WeightDecay
+from narrows import KL, Autoencoder, Dense, Masking, Recurrent, WeightDecay
 from narrows.training import runtime
 from narrows.training.compiled.dense_gradients import DenseGradients
-from narrows.training.runtime import COARSE_WORK, resolve
+from narrows.training.runtime import COARSE_RECURRENT_WORK, COARSE_WORK, resolve
 
 Table = NDArray[Any]
 
@@ -70,6 +70,34 @@ def test_auto_does_not_round_small_products_nor_under_line_searches(
     monkeypatch.setattr(runtime, "_has_bfloat16", lambda: True)
     wide(**settings).fit(patches()[:600])
     assert chosen == [torch.float32]
+
+
+@pytest.mark.parametrize(
+    ("n_rows", "expected"), [(128, torch.bfloat16), (64, torch.float32)], ids=repr
+)
+def test_auto_rounds_the_steps_of_large_recurrent_layers_and_no_looks_at_rows(
+    n_rows: int, expected: torch.dtype, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(runtime, "_has_bfloat16", lambda: True)
+    width = 64
+    assert (n_rows * 4 * width**2 >= COARSE_RECURRENT_WORK) == (expected == torch.bfloat16)
+    found: set[tuple[bool, torch.dtype]] = set()
+
+    def note(layer: torch.nn.Module, given: Any, made: Any) -> None:
+        if isinstance(layer, torch.nn.Linear):  # the LSTM itself is not rounded everywhere
+            found.add((layer.training, made.dtype))
+
+    X = np.random.default_rng(0).normal(size=(300, 5, 2)).astype(np.float32)
+    recurrent = Recurrent(hidden=(width,))
+    model = Autoencoder(3, architecture=recurrent, batch_size=n_rows, max_epochs=2)
+    hook = torch.nn.modules.module.register_module_forward_hook(note)
+    try:
+        codes = model.fit(X).transform(X)
+    finally:
+        hook.remove()
+    assert found == {(True, expected), (False, torch.float32)}
+    assert codes.dtype == np.float32
+    assert {p.dtype for p in model.network_.parameters()} == {torch.float32}
 
 
 def test_a_processor_without_units_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
