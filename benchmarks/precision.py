@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import torch
 
-import recurrent
+import lengths
 from machine import machine
 from narrows import Autoencoder, Convolutional, Recurrent, recipes
 from narrows.architectures.block import Architecture
@@ -97,7 +97,7 @@ def gain_of_layers(architecture: Architecture, X: Any, batch_size: int) -> float
 def print_layers() -> None:
     """Print the same of layers by autograd, and what is lost of held-out series."""
     rng = np.random.default_rng(0)
-    series, images = recurrent.waves(rng, 2048), workloads.images()[:2048]
+    series, images = lengths.waves(rng, 2048), workloads.images()[:2048]
     for unit, width in UNITS:
         for size in BATCHES:
             work = size * width**2 * (4 if unit == "lstm" else 3) / 1e6
@@ -107,7 +107,7 @@ def print_layers() -> None:
         for size in BATCHES:
             found = gain_of_layers(Convolutional((28, 28), channels), images, size)
             print(f"convolutions of 28 x 28, {channels} channels, {size} rows: {found:.2f} x")
-    for make in (recurrent.waves, recurrent.walks):
+    for make in (lengths.waves, lengths.walks):
         train, test = make(rng, 1500), make(rng, 400)
         for precision in ("float32", "auto"):
             lost, taken = [], []
@@ -115,7 +115,7 @@ def print_layers() -> None:
                 started = time.perf_counter()
                 model = recipes.lstm(8, precision=precision, random_state=seed).fit(train)
                 taken.append(time.perf_counter() - started)
-                lost.append(recurrent.lost(test, model.reconstruct(test)))
+                lost.append(lengths.lost(test, model.reconstruct(test)))
             mean, least = statistics.mean(lost), min(taken)
             print(f"{make.__name__}, {precision}: {mean:.4f} lost, {least:.2f} s")
 

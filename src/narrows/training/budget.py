@@ -50,8 +50,8 @@ KEPT_FROM, SURELY_KEPT_FROM, PER_COLUMN = 2000, 4000, 4
 MOST_PACES = 8  # as long as the pace, at most, where they gain by it, ...
 MOST_CELLS = 7e7  # ... while that goes through no more cells: of many columns steps take longer
 # Of recurrent layers, a step of which goes through every step of the sequences. Twice as long is
-# better, see docs/kinds/lstm.md; this is what a person waits for.
-OF_SEQUENCES = Budget(250, 200, 128, 8)
+# often better, see docs/kinds/lstm.md; this is what a person waits for.
+OF_SEQUENCES = Budget(1000, 200, 128, 8)
 IN_LARGE_STEPS = 2.0
 # Where a term says which code each row belongs to, see docs/maps.md.
 GUIDED = Budget(1000, 100, 128)
