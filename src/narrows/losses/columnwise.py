@@ -80,9 +80,9 @@ class _ColumnwiseLoss(Loss):
     def __init__(self, groups: Sequence[ColumnGroup]) -> None:
         self.groups = groups
         joined = _side_by_side(groups)
-        self._sloped = [group for group in joined if _has_slopes(group)]
+        sloped = [group for group in joined if _has_slopes(group)]
+        self._together = _SideBySide(sloped) if sloped else None
         self._others = [group for group in joined if not _has_slopes(group)]
-        self._together = _SideBySide(self._sloped) if self._sloped else None
         same = Loss.cell_weights
         self._weighs = any(type(group.loss).cell_weights is not same for group in groups)
 
@@ -239,8 +239,8 @@ class _SideBySide:
     """
 
     def __init__(self, groups: Sequence[ColumnGroup]) -> None:
-        self.of_table = as_held_index([number for group in groups for number in group.columns])
-        self.of_outputs = as_held_index([number for group in groups for number in group.outputs])
+        self._of_table = as_held_index([number for group in groups for number in group.columns])
+        self._of_outputs = as_held_index([number for group in groups for number in group.outputs])
         columns = column_ranges([len(group.columns) for group in groups])
         outputs = column_ranges([len(group.outputs) for group in groups])
         self._parts = [
@@ -262,7 +262,8 @@ class _SideBySide:
 
         See `Loss.loss_and_gradient`, whose arguments these are.
         """
-        x, raw = take(x, self.of_table).T.contiguous(), take(raw, self.of_outputs).T.contiguous()
+        x = take(x, self._of_table).T.contiguous()
+        raw = take(raw, self._of_outputs).T.contiguous()
         cells, slopes = [], []
         for loss, own, places in self._parts:
             lost, slope = loss.type.cells_and_slopes(loss.columns, x[own].T, raw[places].T)
@@ -272,12 +273,12 @@ class _SideBySide:
         if weights is None:
             total, slope = lost.sum() * scale, slope * scale
         else:
-            counts = take(weights, self.of_table).T.contiguous() * scale
+            counts = take(weights, self._of_table).T.contiguous() * scale
             total = (lost * counts).sum()
             if isinstance(self._owners, Tensor):
                 counts = counts.index_select(0, self._owners.to(counts.device))
             slope = slope * counts
-        put(out, self.of_outputs, slope.T.contiguous())
+        put(out, self._of_outputs, slope.T.contiguous())
         return total
 
 
