@@ -84,6 +84,7 @@ class RecurrentEncoder(Block):
         seen = [layout.n_channels, *(width * directions for width in layout.hidden[:-1])]
         self.ahead = _layers(layout.unit, seen, layout.hidden)
         self.back = _layers(layout.unit, seen, layout.hidden if layout.bidirectional else ())
+        self.recurrent_work = _work(self)
 
     def forward(self, x: Tensor, observed: Tensor | None = None) -> Tensor:
         """Map x of shape (n_samples, n_steps * n_channels) to shape (n_samples, n_state)."""
@@ -121,11 +122,6 @@ class RecurrentEncoder(Block):
     def weights(self) -> list[nn.Parameter]:
         return _matrices(self)
 
-    @property
-    def recurrent_work(self) -> int:  # type: ignore[override]
-        """Multiplications of a row at each step, of the layer that takes most."""
-        return _work(self)
-
 
 class RecurrentDecoder(Block):
     """Sequences from states: one writes the past, another, where there is one, the future.
@@ -143,6 +139,7 @@ class RecurrentDecoder(Block):
         self.activation = activation
         self.past = Writer(layout)
         self.future = Writer(layout) if layout.n_future else None
+        self.recurrent_work = _work(self)
 
     def forward(self, state: Tensor, observed: Tensor | None = None) -> Tensor:
         """Map states of shape (n_samples, n_state) to (n_samples, n_steps * n_channels)."""
@@ -169,11 +166,6 @@ class RecurrentDecoder(Block):
 
     def weights(self) -> list[nn.Parameter]:
         return _matrices(self)
-
-    @property
-    def recurrent_work(self) -> int:  # type: ignore[override]
-        """Multiplications of a row at each step, of the layer that takes most."""
-        return _work(self)
 
 
 class Writer(nn.Module):
@@ -203,6 +195,7 @@ class Writer(nn.Module):
 
 
 def _work(block: Block) -> int:
+    """Return the multiplications of a row at each step, of the layer that takes most."""
     return max(matrix.numel() for name, matrix in block.named_parameters() if "weight_hh" in name)
 
 

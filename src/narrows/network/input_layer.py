@@ -28,8 +28,8 @@ class _VectorColumn(NamedTuple):
 
     key: str
     number: int
-    seen: slice
-    said: slice
+    inputs: slice
+    outputs: slice
 
 
 class InputLayer(nn.Module):
@@ -74,9 +74,9 @@ class InputLayer(nn.Module):
                 key = str(number)
                 self.vectors[key] = nn.Parameter(torch.empty(column.n_places + 1, width))
                 self.biases[key] = nn.Parameter(torch.empty(column.n_places))
-                seen = slice(start, start + width)
-                said = slice(start + n_more, start + n_more + column.n_places)
-                self._vectors.append(_VectorColumn(key, number, seen, said))
+                first = start + n_more
+                both = slice(start, start + width), slice(first, first + column.n_places)
+                self._vectors.append(_VectorColumn(key, number, *both))
             n_more += column.n_outputs - width
         self._columns = tuple(columns)
         self.n_shown = len(owner)
@@ -113,7 +113,7 @@ class InputLayer(nn.Module):
             put(inputs, self._places[number], made)
         for column in self._vectors:
             levels = x[:, column.number].detach().long()
-            inputs[:, column.seen] = F.embedding(levels, self.vectors[column.key], padding_idx=0)
+            inputs[:, column.inputs] = F.embedding(levels, self.vectors[column.key], padding_idx=0)
         return (
             inputs if not len(self.indicators) else torch.cat([inputs, self._gone(x, observed)], 1)
         )
@@ -145,9 +145,9 @@ class InputLayer(nn.Module):
         parts, at = [], 0
         for column in self._vectors:
             vectors, biases = self.vectors[column.key][1:], self.biases[column.key]
-            parts.append(said[:, at : column.seen.start])
-            parts.append(F.linear(said[:, column.seen], vectors, biases))
-            at = column.seen.stop
+            parts.append(said[:, at : column.inputs.start])
+            parts.append(F.linear(said[:, column.inputs], vectors, biases))
+            at = column.inputs.stop
         return torch.cat([*parts, said[:, at:]], 1)
 
     def said_slopes(self, slopes: Tensor) -> Tensor:
@@ -156,9 +156,9 @@ class InputLayer(nn.Module):
             return slopes
         parts, at = [], 0
         for column in self._vectors:
-            parts.append(slopes[:, at : column.said.start])
-            parts.append(slopes[:, column.said] @ self.vectors[column.key].detach()[1:])
-            at = column.said.stop
+            parts.append(slopes[:, at : column.outputs.start])
+            parts.append(slopes[:, column.outputs] @ self.vectors[column.key].detach()[1:])
+            at = column.outputs.stop
         return torch.cat([*parts, slopes[:, at:]], 1)
 
     def add_said_gradients(self, said: Tensor, slopes: Tensor) -> None:
@@ -167,8 +167,8 @@ class InputLayer(nn.Module):
             vectors, biases = self.vectors[column.key].grad, self.biases[column.key].grad
             assert vectors is not None
             assert biases is not None
-            own = slopes[:, column.said]
-            vectors[1:].addmm_(own.T, said[:, column.seen])
+            own = slopes[:, column.outputs]
+            vectors[1:].addmm_(own.T, said[:, column.inputs])
             biases += own.sum(0)
 
     def add_seen_gradients(self, x: Tensor, slopes: Tensor) -> None:
@@ -176,7 +176,7 @@ class InputLayer(nn.Module):
         for column in self._vectors:
             vectors = self.vectors[column.key].grad
             assert vectors is not None
-            own = slopes[:, column.seen].to(vectors.dtype)
+            own = slopes[:, column.inputs].to(vectors.dtype)
             of_missing = vectors[0].clone()  # to which nothing is added
             vectors.index_add_(0, x[:, column.number].long(), own)
             vectors[0] = of_missing

@@ -97,9 +97,9 @@ class Runtime:
         return COARSE_WORK if may and _has_bfloat16() else math.inf
 
     def coarse_steps(self, work: float) -> bool:
-        """Return whether recurrent layers of so many multiplications a step should do so."""
-        on_processor = self.device.type == "cpu" and self.automatic and _has_bfloat16()
-        return self.autocast or (on_processor and work >= COARSE_RECURRENT_WORK)
+        """Return whether recurrent layers should, of so many multiplications at each step."""
+        may = self.device.type == "cpu" and self.automatic and _has_bfloat16()
+        return may and work >= COARSE_RECURRENT_WORK
 
     def products(self, *, coarse: bool = False) -> contextlib.AbstractContextManager[object]:
         """Return the context in which the network's passes run, ``coarse`` ones in bfloat16."""

@@ -78,14 +78,7 @@ class DenseGradients:
         self.recordable = plain and objective.loss.has_closed_form
         self.encoder, self.decoder = _stacks(network)
         self.apart = not _parameters(self.encoder) & _parameters(self.decoder)
-        # Then each gradient comes from one of the stacks alone, and is written and not added.
-        everything = _parameters([*self.encoder, *self.decoder])
-        self.by_stacks = (
-            self.loss_is_apart
-            and self.apart
-            and objective.weight_free
-            and everything == {id(parameter) for parameter in flat.parameters}
-        )
+        self.by_stacks = self.loss_is_apart and self.apart and self._is_of_stacks()
         # Of the heads the first, which is the mean, is looked at.
         alone = all(len(block.parts) == 1 for block in self.encoder[:-1])
         self.straight = network.has_local_jacobian and alone and all(map(_straight, self.encoder))
@@ -105,6 +98,12 @@ class DenseGradients:
             )
         }
         self._tapes: dict[int, _Buffers] = {}
+
+    def _is_of_stacks(self) -> bool:
+        """Return whether each gradient comes from the stacks alone, to be written and not added."""
+        everything = _parameters([*self.encoder, *self.decoder])
+        own = {id(parameter) for parameter in self.flat.parameters}
+        return self.objective.weight_free and everything == own
 
     def buffer(self, n_rows: int, *, corrupted: bool) -> Tensor:
         """Return where the clean rows of a batch may be written, shape (n_rows, n_features)."""

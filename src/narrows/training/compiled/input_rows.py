@@ -1,4 +1,4 @@
-"""What an input layer makes of the rows of a table, made once and not in each epoch."""
+"""What an input layer makes of the rows of a table, kept from the second epoch on."""
 
 from __future__ import annotations
 
