@@ -43,6 +43,7 @@ from narrows import (
 )
 from narrows.core.activations import ACTIVATIONS
 from narrows.data.table import DenseTable
+from narrows.losses import columnwise
 from narrows.losses.loss import Loss
 from narrows.network.network import Network
 from narrows.penalties.adversarial import Adversarial
@@ -320,6 +321,16 @@ def test_columns_of_all_types_have_the_gradients_of_autograd(kind: str, holes: b
         with step.held():
             assert step.fused is not None
             assert step.fused.loss_is_apart == (kind != "embedding" or "covariates" not in settings)
+
+
+@pytest.mark.parametrize("kind", MIXED)
+@pytest.mark.parametrize("holes", [False, True])
+def test_large_groups_of_columns_are_judged_alone_and_alike(
+    kind: str, holes: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(columnwise, "MOST_TOGETHER", 0)
+    model = Autoencoder(2, architecture=Dense((6,), "tanh"), types=MIXED[kind])
+    assert_alike(model, mixed_table(holes=holes), closed=True)
 
 
 @pytest.mark.parametrize("kind", MIXED)

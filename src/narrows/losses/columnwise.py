@@ -18,6 +18,7 @@ from narrows.core.indexing import as_held_index, as_index, column_ranges, invers
 from narrows.data.column import Column, LikeColumns
 from narrows.losses.loss import Loss
 
+MOST_TOGETHER = 64  # outputs of a group that is judged beside others
 MOST_PADDED = 2  # times the outputs of columns of one type that are computed together
 
 
@@ -80,9 +81,9 @@ class _ColumnwiseLoss(Loss):
     def __init__(self, groups: Sequence[ColumnGroup]) -> None:
         self.groups = groups
         joined = _side_by_side(groups)
-        sloped = [group for group in joined if _has_slopes(group)]
-        self._together = _SideBySide(sloped) if sloped else None
-        self._others = [group for group in joined if not _has_slopes(group)]
+        small = [group for group in joined if _goes_together(group)]
+        self._together = _SideBySide(small) if small else None
+        self._others = [group for group in joined if not _goes_together(group)]
         same = Loss.cell_weights
         self._weighs = any(type(group.loss).cell_weights is not same for group in groups)
 
@@ -134,7 +135,7 @@ class _ColumnwiseLoss(Loss):
                 torch.empty_like(own),
             )
             totals.append(total)
-            put(out, group.of_outputs, slopes)
+            put(out, group.of_outputs, slopes.contiguous())  # turned at once, not cell by cell
         return functools.reduce(torch.add, totals), out
 
     def cell_weights(self, x: Tensor, x_corrupted: Tensor) -> Tensor | None:
@@ -227,7 +228,7 @@ class _ColumnTypeLoss(Loss):
 
 
 class _SideBySide:
-    """Groups of column types that have slopes, taken out, weighed and put back at once.
+    """Small groups of column types that have slopes, taken out, weighed and put back at once.
 
     Their cells and outputs lie with rows last in memory, as sums over the places of a column are
     faster then, and columns can be told apart without a copy.
@@ -286,8 +287,10 @@ def _one_above_the_other(parts: list[Tensor]) -> Tensor:
     return parts[0] if len(parts) == 1 else torch.cat(parts)
 
 
-def _has_slopes(group: ColumnGroup) -> bool:
-    return isinstance(group.loss, _ColumnTypeLoss) and group.loss.type.has_slopes
+def _goes_together(group: ColumnGroup) -> bool:
+    """Return whether a group has slopes, and is so small that its calls take longest."""
+    has_slopes = isinstance(group.loss, _ColumnTypeLoss) and group.loss.type.has_slopes
+    return has_slopes and len(group.outputs) <= MOST_TOGETHER
 
 
 def _type_loss(group: ColumnGroup) -> _ColumnTypeLoss:
