@@ -101,6 +101,7 @@ BASES = (
     "Fusion",
     "ColumnType",
     "ForwardPass",
+    "CodeSlopes",
 )
 MODULES = {
     "recipes": "The named kinds: each function takes the length of the code, and any setting of `Autoencoder`.",

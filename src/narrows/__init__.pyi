@@ -20,6 +20,7 @@ from narrows.codes import hamming_search as hamming_search
 from narrows.codes import stability as stability
 from narrows.comparison.compare import compare as compare
 from narrows.comparison.comparison import Comparison as Comparison
+from narrows.core.forward_pass import CodeSlopes as CodeSlopes
 from narrows.core.forward_pass import ForwardPass as ForwardPass
 from narrows.core.group import Group as Group
 from narrows.core.group import distributed as distributed

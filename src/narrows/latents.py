@@ -11,7 +11,7 @@ with few active units, `BinaryCode` for hashing.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import ClassVar
 
 import torch
@@ -19,7 +19,7 @@ from torch import Tensor
 
 from narrows.core import checks
 from narrows.core.activations import ACTIVATIONS, Activation
-from narrows.core.forward_pass import NetworkView, Posterior
+from narrows.core.forward_pass import CodeSlopes, NetworkView, Posterior, added
 from narrows.core.spec import Spec, unwritten
 from narrows.errors import CompositionError
 
@@ -38,6 +38,10 @@ class Latent(Spec, axis="latent"):
     A latent defines `posterior`, whose ``mean`` is the code and whose ``rsample`` is what the
     decoder gets in training. ``n_heads`` says from how many last blocks. What it can do besides is
     off by default. `narrows.testing.check_latent` checks one.
+
+    Steps of small networks are faster where it ``has_slopes``: its posterior then has a method
+    ``head_slopes(code, slopes)``, which takes the code that was drawn and the derivative of
+    something by what the posterior gave (`CodeSlopes`), and returns the derivative by each head.
 
     Examples
     --------
@@ -59,7 +63,10 @@ class Latent(Spec, axis="latent"):
     is_distribution = False  # whether the posterior has a density: log_prob and kl_normal
     is_binary = False  # whether `transform` gives zeros and ones
     regularizes = False  # whether it limits what a long code can copy
-    shortcuts: ClassVar[dict[str, tuple[str, ...]]] = {"posterior": ("is_identity", "mean_is_head")}
+    has_slopes = False  # whether its posterior has `head_slopes`
+    shortcuts: ClassVar[dict[str, tuple[str, ...]]] = {
+        "posterior": ("is_identity", "mean_is_head", "has_slopes")
+    }
 
     def check(self, network: NetworkView) -> None:
         """Refuse a network this latent cannot work with, and impossible settings.
@@ -89,6 +96,14 @@ class PointPosterior:
         """Return the code itself."""
         return self.mean
 
+    def head_slopes(self, code: Tensor, slopes: CodeSlopes) -> list[Tensor]:
+        """Return what slopes by code and mean are by the head."""
+        return [_or_zero(added(slopes.code, slopes.mean), code)]
+
+
+def _or_zero(slope: Tensor | None, like: Tensor) -> Tensor:
+    return torch.zeros_like(like) if slope is None else slope.expand_as(like)
+
 
 class Point(Latent):
     """The code is a point: y = f(x).
@@ -102,6 +117,7 @@ class Point(Latent):
 
     is_identity = True
     mean_is_head = True
+    has_slopes = True
 
     def posterior(self, heads: list[Tensor]) -> PointPosterior:
         """Return the encoder's output as it is."""
@@ -118,7 +134,7 @@ class GaussianPosterior:
     def rsample(self, generator: torch.Generator | None = None) -> Tensor:
         """Draw mean + exp(log_variance / 2) e, e ~ N(0, I)."""
         noise = torch.empty_like(self.mean).normal_(generator=generator)
-        return self.mean + torch.exp(0.5 * self.log_variance) * noise
+        return torch.addcmul(self.mean, torch.exp(0.5 * self.log_variance), noise)
 
     def log_prob(self, code: Tensor) -> Tensor:
         """Return log q(code | x), shape (n_samples,)."""
@@ -127,8 +143,28 @@ class GaussianPosterior:
 
     def kl_normal(self) -> Tensor:
         """Return KL(q || N(0, 1)) of each component, shape (n_samples, n_components)."""
-        variance = torch.exp(self.log_variance)
-        return 0.5 * (self.mean.square() + variance - 1.0 - self.log_variance)
+        spread = torch.expm1(self.log_variance) - self.log_variance
+        return 0.5 * torch.addcmul(spread, self.mean, self.mean)
+
+    def parameter_slopes(self, code: Tensor, slopes: CodeSlopes) -> tuple[Tensor, Tensor]:
+        """Return slopes by mean and log variance, of all that hangs on these."""
+        of_mean = _or_zero(added(slopes.code, slopes.mean), self.mean)
+        of_spread = _or_zero(slopes.log_variance, self.mean)
+        if slopes.code is not None:  # mean + exp(log_variance / 2) e
+            of_spread = torch.addcmul(of_spread, code - self.mean, slopes.code, value=0.5)
+        if slopes.kl_normal is not None:
+            of_mean = torch.addcmul(of_mean, self.mean, slopes.kl_normal)
+            variance = torch.expm1(self.log_variance)
+            of_spread = torch.addcmul(of_spread, variance, slopes.kl_normal, value=0.5)
+        return of_mean, of_spread
+
+    def head_slopes(self, code: Tensor, slopes: CodeSlopes) -> list[Tensor]:
+        """Return what slopes are by the heads of a `Gaussian`."""
+        of_mean, of_spread = self.parameter_slopes(code, slopes)
+        # Nothing comes through where the head was clamped.
+        bound = LOG_VARIANCE
+        inside = torch.ops.aten.hardtanh_backward(of_spread, self.log_variance, -bound, bound)
+        return [of_mean, inside]
 
 
 class Gaussian(Latent):
@@ -154,6 +190,7 @@ class Gaussian(Latent):
     n_heads = 2
     mean_is_head = True
     is_distribution = True
+    has_slopes = True
 
     def check(self, network: NetworkView) -> None:
         """Refuse a code of zeros and ones, which no normal distribution has as its mean."""
@@ -177,15 +214,33 @@ class KSparsePosterior:
     code: Tensor
     k: int
     k_settled: int
+    _masks: dict[int, Tensor] = field(default_factory=dict, init=False, repr=False)
 
     @property
     def mean(self) -> Tensor:
         """The code that `transform` returns, shape (n_samples, n_components)."""
-        return _largest(self.code, self.k_settled)
+        return self.code * self._mask(self.k_settled)
 
     def rsample(self, generator: torch.Generator | None = None) -> Tensor:
         """Return the code to decode while training."""
-        return _largest(self.code, self.k)
+        return self.code * self._mask(self.k)
+
+    def _mask(self, k: int) -> Tensor:
+        """Return 1 at the k largest components of each sample, and 0 elsewhere."""
+        mask = self._masks.get(k)
+        if mask is None:
+            largest = self.code.topk(k, dim=1).indices
+            mask = self._masks[k] = torch.zeros_like(self.code).scatter(1, largest, 1.0)
+        return mask
+
+    def head_slopes(self, code: Tensor, slopes: CodeSlopes) -> list[Tensor]:
+        """Return what slopes by code and mean are by the head: those of what was kept."""
+        slope = None
+        if slopes.code is not None:
+            slope = slopes.code * self._mask(self.k)
+        if slopes.mean is not None:
+            slope = added(slope, slopes.mean * self._mask(self.k_settled))
+        return [_or_zero(slope, code)]
 
 
 class KSparse(Latent, name="k_sparse"):
@@ -214,6 +269,7 @@ class KSparse(Latent, name="k_sparse"):
     """
 
     regularizes = True
+    has_slopes = True
 
     def __init__(self, k: int = 10, alpha: float = 1.0) -> None:
         self.k = k
@@ -240,12 +296,6 @@ class KSparse(Latent, name="k_sparse"):
         return KSparsePosterior(heads[0], self.k, settled)
 
 
-def _largest(code: Tensor, k: int) -> Tensor:
-    """Return the code with all but the k largest components of each sample set to 0."""
-    kept = torch.zeros_like(code).scatter(1, code.topk(k, dim=1).indices, 1.0)
-    return code * kept
-
-
 @dataclass(slots=True)
 class BinaryPosterior:
     """Bits: sigmoid(logits + noise) while training, [logits > 0] at transform."""
@@ -262,6 +312,16 @@ class BinaryPosterior:
         """Return the code to decode while training."""
         noise = torch.empty_like(self.logits).normal_(0.0, self.noise, generator=generator)
         return torch.sigmoid(self.logits + noise)
+
+    def head_slopes(self, code: Tensor, slopes: CodeSlopes) -> list[Tensor]:
+        """Return what slopes by code and mean are by the head."""
+        slope = None
+        if slopes.code is not None:
+            slope = torch.ops.aten.sigmoid_backward(slopes.code.expand_as(code), code)
+        if slopes.mean is not None:
+            of_mean = torch.ops.aten.sigmoid_backward(slopes.mean.expand_as(code), self.mean)
+            slope = added(slope, of_mean)
+        return [_or_zero(slope, code)]
 
 
 class BinaryCode(Latent):
@@ -293,6 +353,7 @@ class BinaryCode(Latent):
 
     is_binary = True
     regularizes = True
+    has_slopes = True
 
     def __init__(self, noise: float = 4.0) -> None:
         self.noise = noise

@@ -27,7 +27,7 @@ from narrows.architectures.block import AffineBlock, Architecture, Block
 from narrows.architectures.dense import Dense
 from narrows.core import notation
 from narrows.core.activations import ACTIVATIONS
-from narrows.core.forward_pass import ForwardPass
+from narrows.core.forward_pass import CodeSlopes, ForwardPass, Posterior
 from narrows.core.indexing import take
 from narrows.core.spec import Spec
 from narrows.core.types import Json, Matrix, Part
@@ -97,6 +97,8 @@ def check_penalty(penalty: Penalty, **settings: Any) -> None:
     for term in penalty.terms().values():
         if term.weights_only:
             _check_closed_form(term, network, x)
+        if term.has_slopes and term.slopes_fit(network, local=False):
+            _check_value_and_slopes(term, network, x, target)
         if term.in_parts:
             _check_parts(term, network, x, target)
         if term.code_only:
@@ -343,6 +345,9 @@ def check_latent(latent: Latent, **settings: Any) -> None:
     if drawn.requires_grad:
         (slope,) = torch.autograd.grad(drawn.sum(), heads[0], allow_unused=True)
     assert slope is not None, f"{latent!r} lets no derivative through to the encoder"
+    if latent.has_slopes:
+        again: Any = latent.posterior(heads)
+        _check_head_slopes(latent, heads, again, again.head_slopes)
     _check_fits(latent, model)
 
 
@@ -430,6 +435,8 @@ def check_fusion(fusion: Fusion, **settings: Any) -> None:
         for what in (model.transform(rows), model.impute(rows) if len(hidden) < 6 else rows[:0]):
             assert np.isfinite(what).all(), f"{fusion!r} gives NaN without columns {hidden}"
     assert model.translate(table[:, :3], to="right").shape == (len(table), 3)
+    if fusion.has_experts and fusion.has_slopes:
+        _check_fused_slopes(fusion, Latent.of(model.latent), int(model.n_components))
 
 
 def check_column_type(
@@ -696,6 +703,81 @@ def _check_closed_form(term: Penalty, network: Network, x: Tensor) -> None:
         expected = torch.zeros_like(parameter) if slope is None else slope
         _same(term, "closed form of the gradient", parameter.grad, expected)
         parameter.grad = None
+
+
+def _check_fused_slopes(fusion: Fusion, latent: Latent, width: int) -> None:
+    """Hold the slopes of a fusion by the heads of the views against those of autograd."""
+    generator = torch.Generator().manual_seed(0)
+    present = torch.tensor([[True, True], [True, False], [False, True], [False, False]])
+    shape = (len(present), len(VIEWS), width)
+    heads = [
+        torch.rand(shape, generator=generator, dtype=torch.float64).requires_grad_()
+        for _ in range(latent.n_heads)
+    ]
+    posterior = fusion.fuse(latent, heads, present)
+
+    def closed(code: Tensor, slopes: CodeSlopes) -> list[Tensor]:
+        return fusion.head_slopes(posterior, code, slopes, present)
+
+    _check_head_slopes(fusion, heads, posterior, closed)
+
+
+def _check_head_slopes(
+    part: Spec,
+    heads: list[Tensor],
+    posterior: Posterior,
+    closed: Callable[[Tensor, CodeSlopes], list[Tensor]],
+) -> None:
+    """Hold the slopes of all that a posterior gives, by the heads, against those of autograd."""
+    code = posterior.rsample(torch.Generator().manual_seed(0))
+    looks: Json = {"code": code, "mean": posterior.mean}
+    if hasattr(posterior, "kl_normal"):
+        looks["kl_normal"] = posterior.kl_normal()
+    generator = torch.Generator().manual_seed(1)
+    for some in itertools.chain.from_iterable(
+        itertools.combinations(looks, count) for count in range(1, len(looks) + 1)
+    ):
+        slopes = {
+            name: torch.rand(code.shape, generator=generator, dtype=torch.float64) for name in some
+        }
+        total = torch.stack([(looks[name] * slopes[name]).sum() for name in some]).sum()
+        expected = torch.autograd.grad(total, heads, retain_graph=True, allow_unused=True)
+        with torch.no_grad():
+            ours = closed(code.detach(), CodeSlopes(**slopes))
+        for own, slope, head in zip(ours, expected, heads, strict=True):
+            wanted = torch.zeros_like(head) if slope is None else slope
+            _same(part, f"head_slopes of {' and '.join(some)}", own, wanted)
+
+
+def _check_value_and_slopes(
+    term: Penalty, network: Network, x: Tensor, target: Tensor | None
+) -> None:
+    """Hold a term's closed slopes by what the heads give against those of autograd."""
+    assert network.has_head_slopes, f"{term!r} is to be checked beside a latent that has_slopes"
+    plain = _pass(network, x, target)
+    generator = torch.Generator().manual_seed(0)
+    width: Any = network.heads[0].n_out
+    heads = [
+        torch.rand((len(x), width), generator=generator, dtype=torch.float64).requires_grad_()
+        for _ in network.heads
+    ]
+    weights = torch.linspace(0.5, 1.5, len(x), dtype=torch.float64)
+    for sample_weight in (None, weights):
+        posterior = network.posterior_from(heads, None)
+        forward = replace(
+            plain,
+            posterior=posterior,
+            code=posterior.rsample(torch.Generator().manual_seed(0)),
+            sample_weight=sample_weight,
+        )
+        value = term.scalar(forward)
+        expected = torch.autograd.grad(value, heads, allow_unused=True)
+        with torch.no_grad():
+            closed, slopes = term.value_and_slopes(forward, 1.0)
+            ours = network.head_slopes(posterior, forward.code, slopes, None)
+        _same(term, "closed form of the value", closed, value.detach())
+        wanted = [torch.zeros_like(heads[0]) if own is None else own for own in expected]
+        _same(term, "closed form of the slopes", ours, torch.cat(wanted, 1))
 
 
 def _check_block(architecture: Architecture, block: Block, x: Tensor) -> Tensor:

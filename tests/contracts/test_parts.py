@@ -39,6 +39,7 @@ NEEDY: dict[type[Spec], Spec] = {
 BESIDE: dict[str, dict[str, Any]] = {
     "fusion/mixture_of_experts": {"latent": "gaussian", "penalty": "kl"},
     "fusion/mixture_of_products": {"latent": "gaussian", "penalty": "kl"},
+    "fusion/product_of_experts": {"latent": "gaussian", "penalty": "kl"},
     "fusion/shared_private": {"n_components": 3},
     "latent/k_sparse": {"n_components": 12},
     "loss/emphasis": {"corruption": "masking"},

@@ -57,6 +57,37 @@ Matrix = NDArray[np.float64]
 ELEMENTWISE = sorted(name for name in ACTIVATIONS if name != "binary")
 
 
+class Squashed(Latent):
+    """A latent of one's own, that says no slopes."""
+
+    def posterior(self, heads: list[Tensor]) -> Any:
+        code = torch.tanh(heads[0])
+        return SimpleNamespace(mean=code, rsample=lambda generator=None: code)
+
+
+SLOPED: list[dict[str, Any]] = [
+    {"penalty": Sparsity(0.1), "code_activation": "sigmoid"},
+    {"penalty": Sparsity(0.1, kind="quadratic"), "code_activation": "relu"},
+    {"penalty": Sparsity(kind="l1") + WeightDecay(0.1)},
+    {"latent": Gaussian()},
+    {"penalty": KL(0.5), "latent": Gaussian()},
+    {"penalty": KL(0.5, free_bits=0.3) + Sparsity(kind="l1", weight=0.2), "latent": Gaussian()},
+    {"latent": KSparse(2)},
+    {"penalty": Sparsity(kind="l1", weight=0.2), "latent": KSparse(1, alpha=2.0)},
+    {"latent": BinaryCode(1.0)},
+    {"penalty": Sparsity(0.1), "latent": BinaryCode(1.0)},
+]
+VARIATIONS: dict[str, dict[str, Any]] = {
+    "tied": {"tied": True},
+    "holes": {},
+    "weights": {},
+    "noise": {"corruption": Masking(0.3)},
+    "covariates": {"covariates": [0, 3]},
+    "typed": {"types": {1: "categorical", 2: Count(), 5: "ordinal"}},
+    "vectors": {"types": {7: Categorical(embedding=2), 8: "angle"}},
+}
+
+
 def table(n_rows: int = 23, n_features: int = 9, *, holes: bool = False) -> Matrix:
     generator = np.random.default_rng(0)
     X: Matrix = generator.random((n_rows, n_features))
@@ -91,6 +122,16 @@ def learned(step: Step, *, fused: bool) -> tuple[dict[str, float], list[Tensor]]
             value = step._gradients(chosen, len(chosen), tally, progress=0.3)
         found = [p.grad.clone() for p in step.parameters if p.grad is not None]
     return {**tally.means(), "value": float(value)}, found
+
+
+def forbid_autograd(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have a step fail that asks autograd for a derivative."""
+
+    def never(*given: Any, **options: Any) -> None:
+        raise AssertionError("autograd was asked")
+
+    monkeypatch.setattr(torch.autograd, "grad", never)
+    monkeypatch.setattr(Tensor, "backward", never)
 
 
 def assert_alike(model: Autoencoder, X: Any, *, closed: bool, sample_weight: Any = None) -> None:
@@ -177,15 +218,12 @@ def test_weight_decay_and_corruptions_need_no_autograd(corruption: Any) -> None:
 @pytest.mark.parametrize(
     "settings",
     [
-        {"penalty": Sparsity(0.1), "code_activation": "sigmoid"},
-        {"penalty": Contraction(0.1)},
+        {"penalty": Contraction(0.1)},  # through a bent activation
         {"penalty": Contraction(0.1, estimator="hutchinson"), "latent": KSparse(2)},
         {"penalty": MMD() + WeightDecay(0.1)},
         {"penalty": Adversarial()},
-        {"penalty": KL(0.5), "latent": Gaussian()},
         {"penalty": KL(0.5, prior="mixture"), "latent": Gaussian()},
-        {"latent": KSparse(2)},
-        {"latent": BinaryCode(1.0)},
+        {"latent": Squashed()},
     ],
     ids=repr,
 )
@@ -194,7 +232,51 @@ def test_what_lies_between_the_stacks_is_left_to_autograd(settings: dict[str, An
     code = settings.pop("code_activation", "linear")
     for tied in (False, True):
         architecture = Dense((6,), "tanh", code, tied=tied)
-        assert_alike(Autoencoder(3, architecture=architecture, **settings), table(), closed=False)
+        model = Autoencoder(3, architecture=architecture, **settings)
+        assert_alike(model, table(), closed=False)
+        step = step_of(model, table())
+        with step.held():
+            assert step.fused is not None
+            assert not step.fused.has_slopes
+
+
+@pytest.mark.parametrize("variation", VARIATIONS)
+@pytest.mark.parametrize("settings", SLOPED, ids=repr)
+def test_latents_and_terms_that_say_their_slopes_need_no_autograd(
+    settings: dict[str, Any], variation: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    varied = settings | VARIATIONS[variation]
+    dense = {name: varied.pop(name) for name in ("code_activation", "tied") if name in varied}
+    model = Autoencoder(3, architecture=Dense((6, 5), "relu", **dense), **varied)
+    holes = variation in ("holes", "typed", "vectors")
+    X = mixed_table(holes=holes) if "types" in varied else table(holes=holes)
+    weight = np.linspace(0.2, 2.0, len(X)) if variation == "weights" else None
+    assert_alike(model, X, closed=False, sample_weight=weight)
+    step = step_of(model, X, weight)
+    forbid_autograd(monkeypatch)
+    learned(step, fused=True)
+
+
+@pytest.mark.parametrize("hidden", [(), (6,), (6, 5), (6, 5, 4)], ids=repr)
+@pytest.mark.parametrize("code_activation", ["linear", "relu"])
+@pytest.mark.parametrize("activation", ["relu", "linear", ("relu", "linear", "relu")])
+@pytest.mark.parametrize("tied", [False, True])
+def test_the_jacobian_of_corners_needs_no_autograd(
+    hidden: tuple[int, ...],
+    code_activation: str,
+    activation: Any,
+    tied: bool,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    if not isinstance(activation, str):
+        activation = activation[: len(hidden)]
+    architecture = Dense(hidden, activation, code_activation, tied=tied)
+    model = Autoencoder(3, architecture=architecture, penalty=Contraction(0.3) + WeightDecay(0.1))
+    for weight in (None, np.linspace(0.2, 2.0, len(table()))):
+        assert_alike(model, table(), closed=False, sample_weight=weight)
+    step = step_of(model, table())
+    forbid_autograd(monkeypatch)
+    learned(step, fused=True)
 
 
 @pytest.mark.parametrize(
@@ -248,12 +330,24 @@ def test_views_side_by_side_need_no_autograd(fusion: str, holes: bool) -> None:
         assert_alike(model, table(holes=holes), closed=True)
 
 
-@pytest.mark.parametrize("fusion", ["product_of_experts", "mixture_of_experts"])
-def test_experts_are_left_to_autograd_and_their_stacks_are_not(fusion: str) -> None:
-    model = Autoencoder(
-        2, architecture=(4,), views=VIEWS, fusion=fusion, latent=Gaussian(), penalty=KL(0.3)
-    )
-    assert_alike(model, table(holes=True), closed=False)
+@pytest.mark.parametrize(
+    "fusion", ["product_of_experts", "mixture_of_experts", "mixture_of_products"]
+)
+@pytest.mark.parametrize("holes", [False, True])
+@pytest.mark.parametrize("terms", [KL(0.3), KL(0.3) + Sparsity(kind="l1")], ids=repr)
+def test_experts_need_no_autograd(
+    fusion: str, holes: bool, terms: Penalty, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings: dict[str, Any] = {"architecture": (4,), "views": VIEWS, "fusion": fusion}
+    models = [Autoencoder(2, latent=Gaussian(), penalty=terms, **settings)]
+    if fusion == "product_of_experts":
+        models += [Autoencoder(2, **settings), Autoencoder(2, latent=KSparse(1), **settings)]
+    for model in models:
+        assert_alike(model, table(holes=holes), closed=False)
+        with monkeypatch.context() as patches:
+            step = step_of(model, table(holes=holes))
+            forbid_autograd(patches)
+            learned(step, fused=True)
 
 
 @pytest.mark.parametrize("holes", [False, True])
@@ -357,12 +451,7 @@ def test_the_usual_types_are_trained_without_autograd(monkeypatch: pytest.Monkey
     types = {1: "categorical", 2: Count(), 5: "ordinal", 6: "binary", 0: "proportion"}
     types |= {4: Count("negative_binomial"), 8: "angle", 7: Categorical(embedding=2)}
     step = step_of(Autoencoder(2, architecture=(6,), types=types), mixed_table(holes=True))
-
-    def never(*given: Any, **options: Any) -> None:
-        raise AssertionError("autograd was asked")
-
-    monkeypatch.setattr(torch.autograd, "grad", never)
-    monkeypatch.setattr(Tensor, "backward", never)
+    forbid_autograd(monkeypatch)
     learned(step, fused=True)
 
 

@@ -14,12 +14,14 @@ from narrows import (
     Architecture,
     Block,
     Categorical,
+    CodeSlopes,
     ColumnType,
     Corruption,
     Latent,
     Layers,
     Loss,
     Penalty,
+    ProductOfExperts,
 )
 from narrows.core.activations import ACTIVATIONS, Activation
 from narrows.data.column import Column, LikeColumns
@@ -28,6 +30,7 @@ from narrows.testing import (
     check_architecture,
     check_column_type,
     check_corruption,
+    check_fusion,
     check_latent,
     check_loss,
     check_penalty,
@@ -40,6 +43,19 @@ def parts() -> dict[str, Any]:  # noqa: C901 - classes, and no branches
     class Length(Penalty):
         def __call__(self, forward: Any) -> Tensor:
             return forward.mean(forward.code.square().sum(1))
+
+    class Sloping(Length):
+        code_only = has_slopes = True
+
+        def value_and_slopes(self, forward: Any, weight: float) -> tuple[Tensor, CodeSlopes]:
+            slope = 2 * weight * forward.code * forward.shares
+            return self(forward), CodeSlopes(code=slope)
+
+    class Halved(Length):
+        code_only = has_slopes = True
+
+        def value_and_slopes(self, forward: Any, weight: float) -> tuple[Tensor, CodeSlopes]:
+            return self(forward), CodeSlopes(code=weight * forward.code * forward.shares)
 
     class Quartic(Loss):
         def cells(self, forward: Any) -> Tensor:
@@ -180,6 +196,15 @@ def parts() -> dict[str, Any]:  # noqa: C901 - classes, and no branches
     class Passing(Sine):
         mean_is_head = True
 
+    class Steeply(Sine):
+        has_slopes = True  # which the posterior of a point has not for a sine
+
+    class OneSided(ProductOfExperts):
+        has_slopes = True
+
+        def fuse(self, latent: Latent, heads: list[Tensor], present: Tensor) -> Any:
+            return super().fuse(latent, [2 * head for head in heads], present)
+
     class Deaf(Sine):
         def posterior(self, heads: list[Tensor]) -> PointPosterior:
             return PointPosterior(torch.sign(heads[0].detach()) + 0 * heads[0].detach())
@@ -236,6 +261,7 @@ def parts() -> dict[str, Any]:  # noqa: C901 - classes, and no branches
     [
         (check_penalty, "Length"),
         (check_penalty, "Parted"),
+        (check_penalty, "Sloping"),
         (check_loss, "Quartic"),
         (check_corruption, "Fading"),
         (check_latent, "Sine"),
@@ -257,6 +283,7 @@ def test_the_formula_alone_is_enough(check: Callable[..., None], part: str) -> N
         (check_penalty, "Looking", "says code_only = True, but is"),
         (check_penalty, "Weighing", "says weight_free = True, but is"),
         (check_penalty, "Claiming", "closed form of the gradient is not what the plain formula"),
+        (check_penalty, "Halved", "closed form of the slopes is not what the plain formula"),
         (check_loss, "Closed", "closed form of the derivative is not what the plain formula"),
         (check_loss, "Bounded", "is not finite for rows of 0"),
         (check_corruption, "InPlace", "changes the rows it is given"),
@@ -266,7 +293,9 @@ def test_the_formula_alone_is_enough(check: Callable[..., None], part: str) -> N
         (check_corruption, "Fetching", "says graph_capturable, but aten._local_scalar_dense"),
         (check_latent, "Plainly", "says is_identity, but its draw"),
         (check_latent, "Passing", "says mean_is_head, but its mean"),
+        (check_latent, "Steeply", "head_slopes of code is not what the plain formula"),
         (check_latent, "Deaf", "lets no derivative through"),
+        (check_fusion, "OneSided", "head_slopes of code is not what the plain formula"),
         (check_architecture, "Drawings", "weights differ for generators of one seed"),
         (check_architecture, "Sharings", "a twin shares weights"),
         (check_architecture, "Crooked", "do not lead from 6 to 2"),

@@ -26,12 +26,13 @@ class LocalJacobian(NamedTuple):
     """A block near x: its value, and its Jacobian diag(slope) weight for each sample.
 
     ``slope`` has the shape of ``value``, (n_samples, n_out), and is None where it is 1; ``weight``
-    has shape (n_out, n_in).
+    has shape (n_out, n_in), and so has its ``gradient``, where that is known to be a place.
     """
 
     value: Tensor
     slope: Tensor | None
     weight: Tensor
+    gradient: Tensor | None = None
 
 
 class Spread(NamedTuple):
@@ -72,6 +73,13 @@ class AffineMap(NamedTuple):
         """W, shape (n_out, n_in), of a map that has one."""
         assert self.weight is not None
         return self.weight.T if self.transposed else self.weight
+
+    @property
+    def matrix_gradient(self) -> Tensor:
+        """The gradient of W, in its shape, a view of that of the Parameter."""
+        assert self.weight is not None
+        assert self.weight.grad is not None
+        return self.weight.grad.T if self.transposed else self.weight.grad
 
 
 class AffineBlock(NamedTuple):

@@ -4,18 +4,60 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from torch import Tensor, nn
 
 from narrows.core.activations import Activation
 from narrows.core.group import Pool
 
-__all__ = ["ForwardPass"]
+__all__ = ["CodeSlopes", "ForwardPass"]
+
+
+class CodeSlopes(NamedTuple):
+    """The derivative of a number by what a posterior gave, a part of the shape of each.
+
+    None by what the number does not hang on. A part may lack rows or columns that are all alike.
+
+    Parameters
+    ----------
+    code : Tensor of shape (n_samples, n_components) or None
+        By what was decoded.
+    mean, log_variance : Tensor of shape (n_samples, n_components) or None
+        By what the posterior is.
+    kl_normal : Tensor of shape (n_samples, n_components) or None
+        By its divergence from a standard normal.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from narrows import CodeSlopes
+    >>> both = CodeSlopes(code=torch.ones(2, 1)) + CodeSlopes(mean=torch.ones(2, 1))
+    >>> both.mean.shape, both.log_variance
+    (torch.Size([2, 1]), None)
+    """
+
+    code: Tensor | None = None
+    mean: Tensor | None = None
+    log_variance: Tensor | None = None
+    kl_normal: Tensor | None = None
+
+    def __add__(self, other: CodeSlopes) -> CodeSlopes:  # type: ignore[override]
+        return CodeSlopes(*(added(*parts) for parts in zip(self, other, strict=True)))
+
+
+def added(one: Tensor | None, other: Tensor | None) -> Tensor | None:
+    """Return the sum of two slopes, None being 0."""
+    if one is None or other is None:
+        return other if one is None else one
+    return one + other
 
 
 class Posterior(Protocol):
-    """What the encoder says about the code: a point, or a distribution."""
+    """What the encoder says about the code: a point, or a distribution.
+
+    That of a latent that ``has_slopes`` has a ``head_slopes`` besides, see `Latent`.
+    """
 
     @property
     def mean(self) -> Tensor:
@@ -148,6 +190,13 @@ class ForwardPass:
         if self.sample_weight is None:
             return per_sample.mean()
         return (per_sample * self.sample_weight).mean()
+
+    @property
+    def shares(self) -> Tensor | float:
+        """What `mean` and `mean_rows` make of each sample, a number or of shape (n_samples, 1)."""
+        if self.sample_weight is None:
+            return 1.0 / len(self.x)
+        return self.sample_weight[:, None] / len(self.x)
 
     def mean_rows(self, values: Tensor) -> Tensor:
         """Return the weighted mean over samples of a tensor of shape (n_samples, n).

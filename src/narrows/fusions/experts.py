@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 import torch
@@ -14,7 +14,7 @@ from narrows.architectures.block import (
     Architecture,
     Layers,
 )
-from narrows.core.forward_pass import Posterior
+from narrows.core.forward_pass import CodeSlopes, Posterior
 from narrows.errors import CompositionError
 from narrows.fusions.fusion import MOST_VIEWS, Fusion
 from narrows.fusions.parallel import Part, layers_alone, mirrored, stages
@@ -32,6 +32,7 @@ class _Experts(Fusion):
     """
 
     has_experts = True
+    has_slopes = True
 
     def build_layers(
         self, parts: Sequence[Part], base: Architecture, n_features: int, n_components: int
@@ -55,6 +56,16 @@ class _Experts(Fusion):
     def fuse_distributions(self, latent: Latent, heads: list[Tensor], present: Tensor) -> Posterior:
         """Return one posterior of those of the views that are present."""
         raise NotImplementedError
+
+    def head_slopes(
+        self, posterior: Any, code: Tensor, slopes: CodeSlopes, present: Tensor
+    ) -> list[Tensor]:
+        """Return what slopes by what a fused posterior gave are by the heads of the views."""
+        own: list[Tensor] = posterior.head_slopes(code, slopes)
+        if isinstance(posterior, (ProductPosterior, MixturePosterior)):
+            return own
+        share = _shares(present, code.dtype)
+        return [slope[:, None] * share[:, :, None] for slope in own]
 
 
 class ProductOfExperts(_Experts):
@@ -85,11 +96,12 @@ class ProductOfExperts(_Experts):
 
     def fuse_distributions(
         self, latent: Latent, heads: list[Tensor], present: Tensor
-    ) -> GaussianPosterior:
+    ) -> ProductPosterior:
         """Return the product of the prior and the factors of the views."""
-        mean, precision = _factors(latent, heads, present)
-        total = 1 + precision.sum(1)
-        return GaussianPosterior((precision * mean).sum(1) / total, -total.log())
+        factors = _Factors.of(latent, heads, present)
+        total = 1 + factors.precision.sum(1)
+        mean = (factors.precision * factors.mean).sum(1) / total
+        return ProductPosterior(mean, -total.log(), factors)
 
 
 class _Mixture(_Experts):
@@ -111,15 +123,15 @@ class _Mixture(_Experts):
         self, latent: Latent, heads: list[Tensor], present: Tensor
     ) -> MixturePosterior:
         """Return the mixture, with equal weights for the products of views that are there."""
-        mean, precision = _factors(latent, heads, present)
-        members = self.subsets(present.shape[1]).to(mean)
-        total = 1 + torch.einsum("mv,nvk->nmk", members, precision)
-        weighted = torch.einsum("mv,nvk->nmk", members, precision * mean)
-        whole = members @ present.to(mean).T == members.sum(1, keepdim=True)
+        factors = _Factors.of(latent, heads, present)
+        members = self.subsets(present.shape[1]).to(factors.mean)
+        total = 1 + torch.einsum("mv,nvk->nmk", members, factors.precision)
+        weighted = torch.einsum("mv,nvk->nmk", members, factors.precision * factors.mean)
+        whole = members @ present.to(members).T == members.sum(1, keepdim=True)
         allowed = whole.T.clone()
         # A sample without any view has the prior: precisions are 0, so any product is it.
         allowed[~present.any(1)] = True
-        return MixturePosterior(weighted / total, -total.log(), allowed)
+        return MixturePosterior(weighted / total, -total.log(), allowed, factors, members)
 
 
 class MixtureOfExperts(_Mixture):
@@ -184,16 +196,32 @@ class MixtureOfProducts(_Mixture):
 
 
 @dataclass(slots=True)
+class ProductPosterior(GaussianPosterior):
+    """The normal distribution that a product of factors is."""
+
+    factors: _Factors
+
+    def head_slopes(self, code: Tensor, slopes: CodeSlopes) -> list[Tensor]:
+        """Return what slopes are by the heads of the views."""
+        of_mean, of_spread = self.parameter_slopes(code, slopes)
+        weighted, total = _undivided(self.mean, self.log_variance, of_mean, of_spread)
+        return self.factors.head_slopes(weighted[:, None], total[:, None])
+
+
+@dataclass(slots=True)
 class MixturePosterior:
     """q(y | x) = mean over the allowed m of N(means_m, exp(log_variances_m)).
 
     ``means`` and ``log_variances`` have shape (n_samples, n_products, n_components), ``allowed``
-    (n_samples, n_products).
+    (n_samples, n_products); ``members`` says which of the ``factors`` are in each product.
     """
 
     means: Tensor
     log_variances: Tensor
     allowed: Tensor
+    factors: _Factors
+    members: Tensor
+    _chosen: Tensor | None = field(default=None, init=False, repr=False)  # by the last draw
 
     @property
     def mean(self) -> Tensor:
@@ -203,10 +231,37 @@ class MixturePosterior:
     def rsample(self, generator: torch.Generator | None = None) -> Tensor:
         """Draw a product for each sample, and a code from it."""
         chosen = torch.multinomial(self.allowed.to(self.means), 1, generator=generator)
-        index = chosen[:, :, None].expand(-1, 1, self.means.shape[2])
-        mean = self.means.gather(1, index)[:, 0]
-        log_variance = self.log_variances.gather(1, index)[:, 0]
-        return GaussianPosterior(mean, log_variance).rsample(generator)
+        self._chosen = chosen[:, :, None].expand(-1, 1, self.means.shape[2])
+        return self._product().rsample(generator)
+
+    def _product(self) -> GaussianPosterior:
+        """Return the product that each sample was drawn from."""
+        assert self._chosen is not None
+        mean, log_variance = (
+            every.gather(1, self._chosen)[:, 0] for every in (self.means, self.log_variances)
+        )
+        return GaussianPosterior(mean, log_variance)
+
+    def head_slopes(self, code: Tensor, slopes: CodeSlopes) -> list[Tensor]:
+        """Return what slopes by code, mean and divergence are by the heads of the views."""
+        share = _shares(self.allowed, code.dtype)
+        of_means, of_spreads = GaussianPosterior(self.means, self.log_variances).parameter_slopes(
+            self.means,
+            CodeSlopes(
+                mean=_for_each(slopes.mean, share), kl_normal=_for_each(slopes.kl_normal, share)
+            ),
+        )
+        if slopes.code is not None:
+            assert self._chosen is not None
+            drawn = self._product().parameter_slopes(code, CodeSlopes(code=slopes.code))
+            of_means, of_spreads = (
+                every.scatter_add(1, self._chosen, own[:, None])
+                for every, own in zip((of_means, of_spreads), drawn, strict=True)
+            )
+        weighted, total = _undivided(self.means, self.log_variances, of_means, of_spreads)
+        return self.factors.head_slopes(
+            *(torch.einsum("mv,nmk->nvk", self.members, every) for every in (weighted, total))
+        )
 
     def log_prob(self, code: Tensor) -> Tensor:
         """Return log q(code | x), shape (n_samples,)."""
@@ -224,11 +279,58 @@ class MixturePosterior:
         return _mean(GaussianPosterior(self.means, self.log_variances).kl_normal(), self.allowed)
 
 
-def _factors(latent: Latent, heads: list[Tensor], present: Tensor) -> tuple[Tensor, Tensor]:
-    """Return means and precisions of the views' factors; an absent view has precision 0."""
-    said: Any = latent.posterior(heads)
-    precision = torch.exp(-said.log_variance)
-    return said.mean, torch.where(present[:, :, None], precision, 0.0)
+def _shares(present: Tensor, dtype: torch.dtype) -> Tensor:
+    """Return what `_mean` makes of each value, in the shape of ``present``."""
+    counted = present.to(dtype)
+    return counted / counted.sum(1, keepdim=True).clamp(min=1)
+
+
+def _for_each(slope: Tensor | None, share: Tensor) -> Tensor | None:
+    """Return the slopes by what a mean over products, with these shares, is of."""
+    return None if slope is None else slope.view(-1, 1, slope.shape[-1]) * share[:, :, None]
+
+
+def _undivided(
+    mean: Tensor, log_variance: Tensor, of_mean: Tensor, of_spread: Tensor
+) -> tuple[Tensor, Tensor]:
+    """Return what slopes by products are by the sums that they were made of.
+
+    Of a product that is N(w / t, 1 / t), by w and t.
+    """
+    weighted = of_mean * log_variance.exp()
+    return weighted, -(weighted * mean + of_spread * log_variance.exp())
+
+
+class _Factors(NamedTuple):
+    """What the views said, and the precisions of that; an absent view has precision 0.
+
+    Precisions have shape (n_samples, n_views, n_components).
+    """
+
+    said: Any
+    precision: Tensor
+
+    @classmethod
+    def of(cls, latent: Latent, heads: list[Tensor], present: Tensor) -> _Factors:
+        """Return the factors for what the heads of the views gave."""
+        said: Any = latent.posterior(heads)
+        precision = torch.exp(-said.log_variance)
+        return cls(said, torch.where(present[:, :, None], precision, 0.0))
+
+    @property
+    def mean(self) -> Tensor:
+        """The views' means, shape (n_samples, n_views, n_components)."""
+        mean: Tensor = self.said.mean
+        return mean
+
+    def head_slopes(self, weighted: Tensor, total: Tensor) -> list[Tensor]:
+        """Return what slopes by sums of precision x mean and of precisions are by the heads."""
+        of_mean = weighted * self.precision
+        of_spread = -(weighted * self.mean + total) * self.precision
+        slopes: list[Tensor] = self.said.head_slopes(
+            self.mean, CodeSlopes(mean=of_mean, log_variance=of_spread)
+        )
+        return slopes
 
 
 def _mean(values: Tensor, present: Tensor) -> Tensor:
@@ -245,11 +347,19 @@ class Experts(NamedTuple):
 
     def posterior(self, latent: Latent, heads: list[Tensor], observed: Tensor | None) -> Posterior:
         """Return the fused posterior of heads of shape (n_samples, n_views * n_components)."""
-        n_views = len(self.views)
-        said = [head.unflatten(1, (n_views, -1)) for head in heads]
+        said = [head.unflatten(1, (len(self.views), -1)) for head in heads]
+        return self.fusion.fuse(latent, said, self._present(heads[0], observed))
+
+    def head_slopes(
+        self, posterior: Posterior, code: Tensor, slopes: CodeSlopes, observed: Tensor | None
+    ) -> list[Tensor]:
+        """Return what slopes by what a fused posterior gave are by the heads, in their shape."""
+        present = self._present(code, observed)
+        own = self.fusion.head_slopes(posterior, code, slopes, present)
+        return [slope.flatten(1) for slope in own]
+
+    def _present(self, rows: Tensor, observed: Tensor | None) -> Tensor:
         if observed is None:
-            shape = (heads[0].shape[0], n_views)
-            present = torch.ones(shape, dtype=torch.bool, device=heads[0].device)
-        else:
-            present = torch.stack([observed[:, list(own)].any(1) for own in self.views], 1)
-        return self.fusion.fuse(latent, said, present)
+            shape = (rows.shape[0], len(self.views))
+            return torch.ones(shape, dtype=torch.bool, device=rows.device)
+        return torch.stack([observed[:, list(own)].any(1) for own in self.views], 1)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import ClassVar
 
 from torch import Tensor
 
 from narrows.architectures.block import Architecture, Layers
-from narrows.core.forward_pass import Posterior
+from narrows.core.forward_pass import CodeSlopes, Posterior
 from narrows.core.spec import Spec, unwritten
 from narrows.fusions.parallel import Part
 from narrows.latents import Latent
@@ -39,6 +40,8 @@ class Fusion(Spec, axis="fusion"):
 
     has_experts = False
     has_one_code = False
+    has_slopes = False  # whether `head_slopes` undoes `fuse`
+    shortcuts: ClassVar[dict[str, tuple[str, ...]]] = {"fuse": ("has_slopes",)}
 
     def check(self, latent: Latent) -> None:
         """Refuse a latent that cannot be fused so.
@@ -78,3 +81,23 @@ class Fusion(Spec, axis="fusion"):
             False where a sample has nothing of a view.
         """
         raise unwritten(self, "fuse")
+
+    def head_slopes(
+        self, posterior: Posterior, code: Tensor, slopes: CodeSlopes, present: Tensor
+    ) -> list[Tensor]:
+        """Return what slopes by what a fused posterior gave are by the heads of the views.
+
+        Only of a fusion that ``has_slopes``, and for a latent that has them.
+
+        Parameters
+        ----------
+        posterior : Posterior
+            What `fuse` returned.
+        code : Tensor of shape (n_samples, n_components)
+            Drawn from it.
+        slopes : CodeSlopes
+            The derivative by what it gave.
+        present : bool Tensor of shape (n_samples, n_views)
+            As `fuse` was given it.
+        """
+        raise unwritten(self, "head_slopes")

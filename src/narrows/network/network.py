@@ -7,10 +7,11 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from narrows.architectures.block import AffineBlock, Block, Layers, LocalJacobian, sequence_forward
 from narrows.core import activations
-from narrows.core.forward_pass import ForwardPass, Posterior
+from narrows.core.forward_pass import CodeSlopes, ForwardPass, Posterior
 from narrows.core.indexing import take
 from narrows.errors import CompositionError
 from narrows.fusions.experts import Experts
@@ -215,6 +216,27 @@ class Network(nn.Module):
         if self.experts is not None:
             return self.experts.posterior(self.latent, heads, observed)
         return self.latent.posterior(heads)
+
+    @property
+    def has_head_slopes(self) -> bool:
+        """Whether `head_slopes` undoes `posterior_from`."""
+        of_views = self.experts is None or self.experts.fusion.has_slopes
+        return self.latent.has_slopes and of_views
+
+    def head_slopes(
+        self, posterior: Posterior, code: Tensor, slopes: CodeSlopes, observed: Tensor | None
+    ) -> Tensor:
+        """Return what slopes by what a posterior gave are by the heads, side by side.
+
+        ``code`` was drawn from it; ``observed`` is what `posterior_from` was given.
+        """
+        if self.experts is not None:
+            own = self.experts.head_slopes(posterior, code, slopes, observed)
+        else:
+            own = posterior.head_slopes(code, slopes)  # type: ignore[attr-defined]
+        if self.n_covariates:
+            own = [F.pad(slope, (0, self.n_covariates)) for slope in own]
+        return own[0] if len(own) == 1 else torch.cat(own, 1)
 
     @property
     def has_local_jacobian(self) -> bool:

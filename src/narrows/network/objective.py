@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from narrows.core.activations import Activation
-from narrows.core.forward_pass import ForwardPass
+from narrows.core.forward_pass import CodeSlopes, ForwardPass
 from narrows.core.training_rows import TrainingRows
 from narrows.core.types import Part
 from narrows.data.table import Batch
@@ -167,6 +167,22 @@ class Objective:
         scale = share / raw.shape[0]
         weights = self._counts(batch, seen)
         return self.loss.loss_and_gradient(raw, batch.x, link, weights, scale, out)
+
+    def slopes_fit(self, network: Network, local: bool) -> bool:
+        """Whether `values_and_slopes` can be asked; ``local`` is as in `Penalty.slopes_fit`."""
+        return all(term.slopes_fit(network, local=local) for term in self.terms.values())
+
+    def values_and_slopes(
+        self, forward: ForwardPass, share: float
+    ) -> tuple[list[Tensor], CodeSlopes]:
+        """Return the weighted values of all terms, and the derivative of share x their sum."""
+        values, slopes = [], CodeSlopes()
+        for term in self.terms.values():
+            weight = term.weight_at(forward.progress)
+            value, own = term.value_and_slopes(forward, weight * share)
+            values.append(value * weight)
+            slopes = slopes + own
+        return values, slopes
 
     def add_term_gradients(self, network: Network, progress: float, share: float) -> list[Tensor]:
         """Add the gradients of terms of the weights to theirs; return the weighted values."""

@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from narrows.core import checks, products
-from narrows.core.forward_pass import ForwardPass, NetworkView
+from narrows.core.forward_pass import CodeSlopes, ForwardPass, NetworkView
 from narrows.penalties.penalty import Penalty
 
 __all__ = ["Contraction"]
@@ -53,6 +53,7 @@ class Contraction(Penalty):
 
     in_parts = True
     code_only = True
+    has_slopes = True
 
     def __init__(self, weight: float = 1e-3, estimator: str = "auto", n_probes: int = 1) -> None:
         self.weight = weight
@@ -68,11 +69,20 @@ class Contraction(Penalty):
     def __call__(self, forward: ForwardPass) -> Tensor:
         """Return the mean squared Frobenius norm of the encoder's Jacobian, a scalar."""
         near = None
-        if self._exact(forward.code):
+        if self._exact(forward.code.shape[1]):
             near = forward.local_jacobian()
         if near is not None:
             return forward.mean(_of_chain(near))
         return forward.mean(self._by_probes(forward))
+
+    def slopes_fit(self, network: NetworkView, *, local: bool) -> bool:
+        """Return whether the Jacobian is a product of matrices and of slopes that stay."""
+        return self.has_slopes and local and self._exact(network.n_components)
+
+    def value_and_slopes(self, forward: ForwardPass, weight: float) -> tuple[Tensor, CodeSlopes]:
+        """Return the value, having added weight x its derivative to the encoder's gradients."""
+        value = _add_chain_gradients(forward.local_jacobian(), forward.shares, weight)
+        return value, CodeSlopes()
 
     def _by_probes(self, forward: ForwardPass) -> Tensor:
         """Return the value for each sample, from derivatives of projections of the code."""
@@ -85,18 +95,18 @@ class Contraction(Penalty):
             rows = torch.autograd.grad(
                 code, x, probes, is_grads_batched=True, create_graph=trained
             )[0]
-        scale = 1.0 if self._exact(code) else 1.0 / self.n_probes
+        scale = 1.0 if self._exact(code.shape[1]) else 1.0 / self.n_probes
         squares: Tensor = rows.square().sum((0, 2)) * scale
         return squares
 
-    def _exact(self, code: Tensor) -> bool:
+    def _exact(self, n_components: int) -> bool:
         if self.estimator == "auto":
-            return code.shape[1] <= 32
+            return n_components <= 32
         return self.estimator == "exact"
 
     def _probes(self, code: Tensor, generator: torch.Generator | None) -> Tensor:
         """Return what the Jacobian is multiplied by, shape (n_probes, n_samples, n_components)."""
-        if self._exact(code):
+        if self._exact(code.shape[1]):
             basis = torch.eye(code.shape[1], dtype=code.dtype, device=code.device)
             return basis[:, None, :].expand(-1, len(code), -1)
         shape = (self.n_probes, *code.shape)
@@ -115,16 +125,74 @@ def _of_chain(near: list[Any]) -> Tensor:
         squares = first.weight.square().sum(1)
         return _weighed(squares.expand(len(first.value), -1), first.slope)
     gram = _gram(first.weight)
-    if len(near) == 2 and last.slope is None and first.slope is not None:
+    if _is_quadratic(near):
         # d^T ((W_2^T W_2) o (W_1 W_1^T)) d, d the slopes of the first layer.
         together = _gram(last.weight.T) * gram
         exact: Tensor = ((first.slope @ together) * first.slope).sum(1)
         return exact
-    rows = last.weight
-    for block in near[-2:0:-1]:
-        rows = (rows if block.slope is None else rows * block.slope[:, None, :]) @ block.weight
+    rows = _rows_of_chain(near)[-1]
     slope = torch.ones_like(first.value) if first.slope is None else first.slope
     return _weighed(_squares(slope, rows, gram), last.slope)
+
+
+def _is_quadratic(near: list[Any]) -> bool:
+    """Return whether the value is one quadratic form in the slopes of the first of two layers."""
+    return len(near) == 2 and near[1].slope is None and near[0].slope is not None
+
+
+def _add_chain_gradients(near: list[Any], shares: Tensor | float, weight: float) -> Tensor:
+    """Return `_of_chain`, summed with shares, having added weight x its derivatives by matrices.
+
+    Slopes count as constants. ``shares`` is a number or has shape (n_samples, 1).
+    """
+    first, last = near[0], near[-1]
+    if len(near) == 1:
+        counts = _squared_slopes(last, shares).sum(0)
+        first.gradient.addcmul_(first.weight, counts[:, None], value=2 * weight)
+        return torch.dot(counts, first.weight.square().sum(1))
+    gram = products.product(first.weight, first.weight.T)
+    if _is_quadratic(near):
+        slope = first.slope * shares
+        of_first = products.product(slope.T, first.slope)
+        of_last = of_first * gram
+        of_first.mul_(products.product(last.weight.T, last.weight))
+        first.gradient.addmm_(of_first, first.weight, alpha=2 * weight)
+        last.gradient.addmm_(last.weight, of_last, alpha=2 * weight)
+        return torch.dot(of_first.flatten(), gram.flatten())
+    *between, rows = _rows_of_chain(near)
+    slope = torch.ones_like(first.value) if first.slope is None else first.slope
+    squares, made = _quadratic(slope, rows, gram)
+    counts = _squared_slopes(last, shares).expand_as(squares)
+    _, grad, of_gram = _quadratic_slopes(slope, rows, made, counts)
+    first.gradient.addmm_(of_gram, first.weight, alpha=2 * weight)
+    for block, above in zip(near[1:-1], reversed(between), strict=True):
+        scaled = above if block.slope is None else above * block.slope[:, None, :]
+        block.gradient.addmm_(scaled.flatten(0, -2).T, grad.flatten(0, -2), alpha=weight)
+        grad = grad @ block.weight.T
+        if block.slope is not None:
+            grad = grad * block.slope[:, None, :]
+        if grad.ndim > above.ndim:
+            grad = grad.sum(0)
+    last.gradient.add_(grad, alpha=weight)
+    return (squares * counts).sum()
+
+
+def _rows_of_chain(near: list[Any]) -> list[Tensor]:
+    """Return W_k, W_k D_k-1 W_k-1, ... down to before the slopes of the first block.
+
+    With samples in front from the first slopes on.
+    """
+    rows = [near[-1].weight]
+    for block in near[-2:0:-1]:
+        above = rows[-1] if block.slope is None else rows[-1] * block.slope[:, None, :]
+        rows.append(above @ block.weight)
+    return rows
+
+
+def _squared_slopes(block: Any, shares: Tensor | float) -> Tensor:
+    """Return shares times the squared slopes of a block, shape (n_samples, n_out)."""
+    slope = torch.ones_like(block.value) if block.slope is None else block.slope
+    return slope.square() * shares
 
 
 def _gram(weight: Tensor) -> Tensor:
@@ -167,30 +235,43 @@ class _Quadratic(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, slope: Tensor, rows: Tensor, gram: Tensor) -> Tensor:
-        ctx.save_for_backward(slope, rows, gram)
-        ctx.products = []
-        squares = slope.new_empty(len(slope), rows.shape[-2])
-        for part in _parts(slope, rows):
-            scaled = _part(rows, part) * slope[part, None]
-            product = scaled @ gram
-            squares[part] = torch.linalg.vecdot(product, scaled)
-            ctx.products.append(product)
+        ctx.save_for_backward(slope, rows)
+        squares, ctx.products = _quadratic(slope, rows, gram)
         return squares
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        slope, rows, gram = ctx.saved_tensors
-        slopes, matrices, grams = (torch.zeros_like(saved) for saved in (slope, rows, gram))
-        for part, product in zip(_parts(slope, rows), ctx.products, strict=True):
-            weight, of_rows = _part(rows, part), grad[part, :, None]
-            scaled = weight * slope[part, None]
-            grams.addmm_((scaled * of_rows).flatten(0, 1).T, scaled.flatten(0, 1))
-            change = product * (2 * of_rows)
-            slopes[part] = (change * weight).sum(1)
-            change.mul_(slope[part, None])
-            _part(matrices, part).add_(change if rows.ndim == 3 else change.sum(0))
-        return slopes, matrices, grams
+        slope, rows = ctx.saved_tensors
+        return _quadratic_slopes(slope, rows, ctx.products, grad)
+
+
+def _quadratic(slope: Tensor, rows: Tensor, gram: Tensor) -> tuple[Tensor, list[Tensor]]:
+    """Return the values of `_Quadratic`, and the products that its derivatives need."""
+    made = []
+    squares = slope.new_empty(len(slope), rows.shape[-2])
+    for part in _parts(slope, rows):
+        scaled = _part(rows, part) * slope[part, None]
+        made.append(scaled @ gram)
+        squares[part] = torch.linalg.vecdot(made[-1], scaled)
+    return squares, made
+
+
+def _quadratic_slopes(
+    slope: Tensor, rows: Tensor, made: list[Tensor], grad: Tensor
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Return the derivatives by slope, rows and gram, given those by the values."""
+    slopes, matrices = torch.zeros_like(slope), torch.zeros_like(rows)
+    grams = slope.new_zeros(slope.shape[1], slope.shape[1])
+    for part, product in zip(_parts(slope, rows), made, strict=True):
+        weight, of_rows = _part(rows, part), grad[part, :, None]
+        scaled = weight * slope[part, None]
+        grams.addmm_((scaled * of_rows).flatten(0, 1).T, scaled.flatten(0, 1))
+        change = product * (2 * of_rows)
+        slopes[part] = (change * weight).sum(1)
+        change.mul_(slope[part, None])
+        _part(matrices, part).add_(change if rows.ndim == 3 else change.sum(0))
+    return slopes, matrices, grams
 
 
 def _parts(slope: Tensor, rows: Tensor) -> list[slice]:

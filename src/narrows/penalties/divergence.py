@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from narrows.core import checks
-from narrows.core.forward_pass import ForwardPass, NetworkView
+from narrows.core.forward_pass import CodeSlopes, ForwardPass, NetworkView
 from narrows.core.pairs import squared_distances
 from narrows.core.types import Part
 from narrows.errors import CompositionError, ParameterError
@@ -63,6 +63,7 @@ class KL(Penalty):
     in_parts = True
     code_only = True
     weight_free = True
+    has_slopes = True
 
     def __init__(
         self,
@@ -112,6 +113,16 @@ class KL(Penalty):
             return forward.mean(posterior.log_prob(code) - prior.log_prob(code))  # type: ignore[attr-defined]
         used = forward.mean_rows(posterior.kl_normal())  # type: ignore[attr-defined]
         return used.clamp(min=self.free_bits).sum()
+
+    def slopes_fit(self, network: NetworkView, *, local: bool) -> bool:
+        """Return whether the divergence is that from a standard normal."""
+        return self.has_slopes and isinstance(Prior.of(self.prior), Normal)
+
+    def value_and_slopes(self, forward: ForwardPass, weight: float) -> tuple[Tensor, CodeSlopes]:
+        """Return the value, and weight x its derivative by the divergence of each component."""
+        used = forward.mean_rows(forward.posterior.kl_normal())  # type: ignore[attr-defined]
+        slope = (used >= self.free_bits).to(used.dtype).mul_(weight) * forward.shares
+        return used.clamp(min=self.free_bits).sum(), CodeSlopes(kl_normal=slope)
 
     def diagnose(self, forward: ForwardPass) -> str | None:
         """Say which components carry nothing of the rows."""

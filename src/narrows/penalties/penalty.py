@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from narrows.core import checks
-from narrows.core.forward_pass import ForwardPass, NetworkView
+from narrows.core.forward_pass import CodeSlopes, ForwardPass, NetworkView
 from narrows.core.spec import Spec, unwritten
 from narrows.core.training_rows import TrainingRows
 from narrows.core.types import Json, Part
@@ -25,8 +25,9 @@ class Penalty(Spec, axis="penalty"):
     trained alone; ``supervised`` whether it looks at the classes of the samples; ``in_parts``
     whether it is right where several processes have a part of a batch each: a `ForwardPass.mean` of
     what each sample has by itself is, and what is made of `ForwardPass.mean_rows` and
-    `ForwardPass.gathered`. All else is for terms that can do more, and off by default.
-    `narrows.testing.check_penalty` checks one.
+    `ForwardPass.gathered`. All else is for terms that can do more, and off by default: steps of
+    small networks are faster where a term ``has_slopes``, and `value_and_slopes` gives what
+    autograd would find. `narrows.testing.check_penalty` checks one.
 
     Parameters
     ----------
@@ -55,6 +56,7 @@ class Penalty(Spec, axis="penalty"):
     code_only = False  # whether it looks at rows, code and weights, and not at what was decoded
     weight_free = False  # whether it looks at no weights of the network
     needs_batches = False  # whether it must see new weights after each pass
+    has_slopes = False  # whether `value_and_slopes` may be asked, where `slopes_fit`
     in_parts = False  # whether it is right where several processes have a part of a batch each
     guides = False  # whether it says which code each row belongs to, so that fewer steps do
     needs_rows = False  # whether `for_rows` must have seen all rows to train on
@@ -67,7 +69,7 @@ class Penalty(Spec, axis="penalty"):
         "and give penalty=MyPenalty(weight=0.1)"
     )
     shortcuts: ClassVar[dict[str, tuple[str, ...]]] = {
-        "__call__": ("weights_only", "in_parts", "code_only", "weight_free"),
+        "__call__": ("weights_only", "in_parts", "code_only", "weight_free", "has_slopes"),
         "learn": ("code_only", "weight_free"),
     }
 
@@ -123,6 +125,29 @@ class Penalty(Spec, axis="penalty"):
         What calling it and autograd give, for terms of the weights alone; None for all others.
         """
         return None
+
+    def slopes_fit(self, network: NetworkView, *, local: bool) -> bool:
+        """Return whether `value_and_slopes` has a closed form for the passes of a network.
+
+        Parameters
+        ----------
+        network : NetworkView
+            Whose passes they are.
+        local : bool
+            Whether `ForwardPass.local_jacobian` gives slopes that stay as they are near the rows,
+            and where the gradients of its weights are.
+        """
+        return self.has_slopes or self.weights_only
+
+    def value_and_slopes(self, forward: ForwardPass, weight: float) -> tuple[Tensor, CodeSlopes]:
+        """Return the value, unweighted, and weight x its derivative by code and posterior.
+
+        Only where `slopes_fit`. Derivatives by weights of the network are added to their gradients.
+        """
+        value = self.add_gradient(forward.network, weight)
+        if value is None:
+            raise unwritten(self, "value_and_slopes")
+        return value, CodeSlopes()
 
     def critic(self, network: NetworkView) -> Any:
         """Return a module this term plays against, its weights not yet drawn, or None.

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from narrows.core import checks
-from narrows.core.forward_pass import ForwardPass, NetworkView
+from narrows.core.forward_pass import CodeSlopes, ForwardPass, NetworkView
 from narrows.errors import CompositionError
 from narrows.penalties.penalty import Penalty
 
@@ -57,6 +57,7 @@ class Sparsity(Penalty):
     in_parts = True
     code_only = True
     weight_free = True
+    has_slopes = True
 
     def __init__(self, rho: float = 0.05, weight: float = 1.0, kind: str = "kl") -> None:
         self.rho = rho
@@ -81,19 +82,40 @@ class Sparsity(Penalty):
     def __call__(self, forward: ForwardPass) -> Tensor:
         """Return the term for one batch, a scalar."""
         code = forward.posterior.mean  # a draw of a distribution may lie beyond the range
-        activation = forward.network.code_activation
-        low = activation.low if math.isfinite(activation.low) else 0.0
+        low, spread = self._range(forward.network)
         if self.kind == "l1":
             return forward.mean((code - low).abs().sum(1))
-        spread = activation.high - low if math.isfinite(activation.high) else 1.0
         active = forward.mean_rows(code - low) / spread
         if self.kind == "quadratic":
             return (active - self.rho).square().sum()
-        return self._divergence(active).sum()
+        return self._divergence(active)[0].sum()
 
-    def _divergence(self, active: Tensor) -> Tensor:
+    def value_and_slopes(self, forward: ForwardPass, weight: float) -> tuple[Tensor, CodeSlopes]:
+        """Return the value, and weight x its derivative by the mean of the posterior."""
+        low, spread = self._range(forward.network)
+        above = forward.posterior.mean - low
+        if self.kind == "l1":
+            slope = above.sign().mul_(forward.shares).mul_(weight)
+            return forward.mean(above.abs_().sum(1)), CodeSlopes(mean=slope)
+        active = forward.mean_rows(above) / spread
+        if self.kind == "quadratic":
+            apart = active - self.rho
+            value, slope = apart.square(), 2 * apart
+        else:
+            value, slope = self._divergence(active)
+        return value.sum(), CodeSlopes(mean=slope * (weight / spread) * forward.shares)
+
+    @staticmethod
+    def _range(network: NetworkView) -> tuple[float, float]:
+        """Return where units are at rest, and how much further they go."""
+        activation = network.code_activation
+        low = activation.low if math.isfinite(activation.low) else 0.0
+        return low, activation.high - low if math.isfinite(activation.high) else 1.0
+
+    def _divergence(self, active: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the divergence of each unit, and its derivative."""
         rho = self.rho
         inside = active.clamp(1e-6, 1 - 1e-6)
         value = rho * torch.log(rho / inside) + (1 - rho) * torch.log((1 - rho) / (1 - inside))
-        slope = (1 - rho) / (1 - inside) - rho / inside
-        return value + slope.detach() * (active - inside)
+        slope = ((1 - rho) / (1 - inside) - rho / inside).detach()
+        return value + slope * (active - inside), slope

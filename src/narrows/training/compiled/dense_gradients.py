@@ -3,9 +3,9 @@
 Small convolutions are dense blocks whose matrices repeat the kernels (`Block.unrolled`).
 
 Where nothing is between encoder and decoder, and terms are of the weights, none. Where no term
-looks at what the decoder makes of the code (`Objective.loss_is_apart`), autograd records what
-happens to the code alone: latent and terms. Else it sees each stack of blocks as one function, and
-records the loss, too.
+looks at what the decoder makes of the code (`Objective.loss_is_apart`), none either if latent and
+terms say what their slopes are, and else autograd records what happens to the code alone: latent
+and terms. Where one does, it sees each stack of blocks as one function, and records the loss, too.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from narrows.architectures.block import AffineBlock, LocalJacobian
-from narrows.core.forward_pass import ForwardPass
+from narrows.core.forward_pass import CodeSlopes, ForwardPass
 from narrows.core.group import Pool
 from narrows.data.table import Batch, Table
 from narrows.network.network import Network
@@ -82,6 +82,10 @@ class DenseGradients:
         # Of the heads the first, which is the mean, is looked at.
         alone = all(len(block.parts) == 1 for block in self.encoder[:-1])
         self.straight = network.has_local_jacobian and alone and all(map(_straight, self.encoder))
+        local = self.straight and table is not None
+        self.has_slopes = (
+            self.loss_is_apart and network.has_head_slopes and objective.slopes_fit(network, local)
+        )
         self.coarse = dtype != flat.vector.dtype
         self.is_plain = plain and not self.coarse and not objective.terms
         self._vector, self._gradient = flat.vector.data, flat.gradient
@@ -173,7 +177,9 @@ class DenseGradients:
         make = partial(
             self._pass, batch, x_corrupted, visible, progress, generator, pool, rows, near
         )
-        if self.loss_is_apart:
+        if self.has_slopes:
+            value, forward = self._through_code(tape, batch, share, make, visible, first=first)
+        elif self.loss_is_apart:
             value, forward = self._around_code(tape, batch, share, make, first=first)
         else:
             value, forward = self._by_objective(tape, inputs, share, make)
@@ -233,6 +239,53 @@ class DenseGradients:
         parts = [loss / share, *terms]
         return Value(torch.stack(parts).sum() * share, parts)
 
+    @torch.no_grad()
+    def _through_code(
+        self,
+        tape: _Buffers,
+        batch: Batch,
+        share: float,
+        make: MakePass,
+        visible: Tensor | None,
+        *,
+        first: bool,
+    ) -> tuple[Value, ForwardPass]:
+        """Take the loss down to the code, and with the slopes of terms on to the weights."""
+        dtype = self.flat.vector.dtype
+        tape.encoder.forward()
+        forward = make(tape.encoder.y.to(dtype))
+        loss, slope, fresh = self._to_code(tape, batch, forward, share, first=first)
+        values, slopes = self.objective.values_and_slopes(forward, share)
+        of_heads = self.network.head_slopes(
+            forward.posterior, forward.code, slopes + CodeSlopes(code=slope), visible
+        )
+        self._to_encoder(tape, of_heads, forward, fresh=fresh)
+        if share == 1:
+            return Value(sum(values, loss), [loss, *values]), forward
+        return Value(sum(values) * share + loss, [loss / share, *values]), forward
+
+    def _to_code(
+        self, tape: _Buffers, batch: Batch, forward: ForwardPass, share: float, *, first: bool
+    ) -> tuple[Tensor, Tensor, bool]:
+        """Return the loss, its derivative by the code, and whether no gradient was there before."""
+        decoded = self.network.decoded_from(forward.code, forward.covariates)
+        tape.decoder.x.copy_(decoded)
+        tape.decoder.forward()
+        loss, slopes = self._loss(tape, tape.decoder, batch, forward.x_corrupted, share)
+        fresh = self.apart and (first or self.coarse)
+        tape.decoder.backward(slopes, fresh=fresh, to_x=True)
+        slope = tape.decoder.grad_x[:, : forward.code.shape[1]].to(self.flat.vector.dtype)
+        return loss, slope, fresh
+
+    def _to_encoder(
+        self, tape: _Buffers, of_heads: Tensor, forward: ForwardPass, *, fresh: bool
+    ) -> None:
+        """Take derivatives by the heads down to the weights."""
+        # To these parameters terms that look at weights may have brought theirs above.
+        fresh = fresh and (self.coarse or self.by_stacks)
+        tape.encoder.backward(of_heads, fresh=fresh, to_x=self.has_vectors)
+        self._to_vectors(tape.encoder, forward.x_corrupted)
+
     def _around_code(
         self, tape: _Buffers, batch: Batch, share: float, make: MakePass, *, first: bool
     ) -> tuple[Value, ForwardPass]:
@@ -243,13 +296,7 @@ class DenseGradients:
         forward = make(made)
         values = self.objective.term_values(forward)
         with torch.no_grad():
-            decoded = self.network.decoded_from(forward.code, forward.covariates)
-            tape.decoder.x.copy_(decoded)
-            tape.decoder.forward()
-            loss, slopes = self._loss(tape, tape.decoder, batch, forward.x_corrupted, share)
-            fresh = self.apart and (first or self.coarse)  # nothing has gone there yet
-            tape.decoder.backward(slopes, fresh=fresh, to_x=True)
-            slope = tape.decoder.grad_x[:, : forward.code.shape[1]].to(dtype)
+            loss, slope, fresh = self._to_code(tape, batch, forward, share, first=first)
         # A number whose derivative by the code is the slope: to go back from a tensor, torch would
         # import sympy first.
         around = (forward.code * slope).sum()
@@ -261,10 +308,7 @@ class DenseGradients:
             around.backward()
         if made.grad is not None or self.by_stacks:
             of_heads = torch.zeros_like(made) if made.grad is None else made.grad
-            # To these parameters terms that look at weights may have brought theirs above.
-            fresh = fresh and (self.coarse or self.by_stacks)
-            tape.encoder.backward(of_heads, fresh=fresh, to_x=self.has_vectors)
-            self._to_vectors(tape.encoder, forward.x_corrupted)
+            self._to_encoder(tape, of_heads, forward, fresh=fresh)
         return Value(total, [loss / share, *(value.detach() for value in values)]), forward
 
     def _by_objective(
@@ -297,7 +341,8 @@ class DenseGradients:
         made: Tensor,
     ) -> ForwardPass:
         """Return the pass that the network would make of its heads, as far as the code."""
-        heads = list(made.chunk(self.network.latent.n_heads, 1))
+        n_heads = self.network.latent.n_heads
+        heads = [made] if n_heads == 1 else list(made.chunk(n_heads, 1))
         posterior = self.network.posterior_from(heads, visible)
         return ForwardPass(
             network=self.network,
@@ -323,9 +368,8 @@ class DenseGradients:
         for block, layer in zip(self.encoder, tape.encoder.layers, strict=True):
             part = block.parts[0]  # of the heads, that of the mean
             value = layer.y[:, part.gives].to(self.flat.vector.dtype)
-            jacobian.append(
-                LocalJacobian(value, part.activation.slope_in_pieces(value), part.matrix)
-            )
+            slope = part.activation.slope_in_pieces(value)
+            jacobian.append(LocalJacobian(value, slope, part.matrix, part.matrix_gradient))
         return jacobian
 
     def _loss(

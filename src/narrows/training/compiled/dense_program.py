@@ -133,12 +133,14 @@ class _Layer:
             kept = self.input if direct.keeps_input else self.made
             grad = _view(self.grad_made, span)
             calls.append(partial(direct.backward, grad, _view(kept, span)))
-        if below is not None and self.shared:
+        whole = self.parts[0].affine.takes == slice(0, self.x.shape[1])  # and so written first
+        if below is not None and self.shared and not whole:
             calls.append(below.zero_)
-        for part in self.parts:
+        for number, part in enumerate(self.parts):
             calls += part.gradients(self.grad_made, written)
             if below is not None:
-                calls += part.to_input(self.grad_made, below, added=self.shared)
+                added = self.shared and not (whole and number == 0)
+                calls += part.to_input(self.grad_made, below, added=added)
         return calls
 
 
