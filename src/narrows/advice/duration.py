@@ -18,7 +18,12 @@ from narrows.errors import DataError, DivergenceError, NarrowsWarning, Parameter
 from narrows.estimators.autoencoder import Autoencoder
 from narrows.training import budget, trials
 from narrows.training.optimizers.optimizer import Optimizer
-from narrows.training.plan import chooses_by_trials, foresee_init, resolve_composition
+from narrows.training.plan import (
+    asks_held_out_rows,
+    foresee_init,
+    goes_in_rounds,
+    resolve_composition,
+)
 from narrows.training.schedules.schedule import Schedule
 
 TIMED_EPOCHS = 3  # the first of which is not counted
@@ -40,6 +45,8 @@ class FitLength(NamedTuple):
         Whether held-out rows decide first how far to go.
     may_end_before : bool
         Whether they may also end it sooner; see `narrows.training.rounds`.
+    trainings : float
+        How many trainings on all rows it is worth.
     """
 
     batch_size: int
@@ -47,6 +54,7 @@ class FitLength(NamedTuple):
     full_batch: bool
     chooses: bool
     may_end_before: bool
+    trainings: float
 
 
 def measured(table: Profile, settings: Named) -> Remark:
@@ -73,11 +81,7 @@ def measured(table: Profile, settings: Named) -> Remark:
         call = "learning_rate='auto', max_grad_norm=1, or another scaling"
         return _failed("divergence", f"training does not end well: {error}", call)
     rate = n_timed / max(_seconds_per_epoch(model.history_), 1e-9)
-    trainings = 1.0
-    if length.chooses:
-        typed = table.layout.schema is not None
-        trainings = trials.n_trainings(table.n_rows, table.layout.n_features, typed=typed)
-    seconds = trainings * epochs * table.n_rows / rate
+    seconds = length.trainings * epochs * table.n_rows / rate
     most = "at most " if length.may_end_before else ""
     return Remark(
         "time",
@@ -116,14 +120,18 @@ def fit_length(table: Profile, settings: Named) -> FitLength:
     asked, wanted = settings.get("batch_size", "auto"), settings.get("max_epochs", "auto")
     size = budget.batch_size(asked, table.n_rows, pace)
     epochs = budget.max_epochs(wanted, table.n_rows, size, optimizer, pace)
-    chooses = begins == "pca" and chooses_by_trials(parameters, optimizer)
+    chooses = begins == "pca" and asks_held_out_rows(parameters, optimizer)
     schedule = Schedule.of(parameters["schedule"])
-    rounds = budget.round_rows(table.n_rows, table.layout.n_features, size, epochs, pace)
-    in_rounds = chooses and schedule.name == "joint" and rounds.first > 0
+    n_rows, n_columns = table.n_rows, table.layout.n_features
+    rounds = budget.round_rows(n_rows, n_columns, size, epochs, pace)
+    in_rounds = rounds.first > 0 and goes_in_rounds(parameters, optimizer, schedule, begins, pace)
+    trainings = 1.0
+    if chooses or in_rounds:
+        typed = table.layout.schema is not None
+        trainings = trials.n_trainings(n_rows, n_columns, pace, typed=typed)
     if in_rounds:  # of the rows that are not held out
-        trained = trials.n_trainings(table.n_rows, table.layout.n_features) * table.n_rows
-        epochs = max(1, round(rounds.most / trained))
-    return FitLength(size, epochs, optimizer.full_batch, chooses, in_rounds)
+        epochs = max(1, round(rounds.most / (trainings * n_rows)))
+    return FitLength(size, epochs, optimizer.full_batch, chooses, in_rounds, trainings)
 
 
 def _refused(error: Exception) -> Remark:

@@ -27,13 +27,18 @@ class Budget:
     """How long to train: some ``steps`` in all, of at most ``epochs``; ``rows`` is most of a step.
 
     Where there are many rows to go through, steps take more of them, see `batch_size`, and there
-    are fewer steps. Of few rows, an epoch has some ``per_epoch`` steps.
+    are fewer steps. Of few rows, an epoch has some ``per_epoch`` steps. Where training goes in
+    rounds, the first has a share ``first`` of the steps, and from ``kept_from`` rows on, more where
+    there are many columns, those held out are not missed, so that there may be more steps.
     """
 
     steps: int
     epochs: int
     rows: int
     per_epoch: int = BATCHES_PER_EPOCH
+    first: float = 1.0
+    kept_from: int = 2000
+    surely_kept_from: int = 4000
 
     def steps_of(self, size: int) -> int:
         """Return how many steps of ``size`` rows do what ``steps`` of ``rows`` do."""
@@ -45,13 +50,12 @@ FROM_RANDOM = Budget(4000, 200, MAX_BATCH)
 # Of a network that begins at a PCA; chosen by benchmarks/optimizers.py, see docs/optimizers.md.
 FROM_PCA = Budget(1500, 60, 64)
 AHEAD = 1.5
-# Rows of which those held out are not missed: so many, and more where there are many columns.
-KEPT_FROM, SURELY_KEPT_FROM, PER_COLUMN = 2000, 4000, 4
-MOST_PACES = 8  # as long as the pace, at most, where they gain by it, ...
+PER_COLUMN = 4  # rows of which those held out are not missed, of many columns
+MOST_ROUNDS = 8  # as long as the first, at most, where held-out rows gain by it, ...
 MOST_CELLS = 7e7  # ... while that goes through no more cells: of many columns steps take longer
-# Of recurrent layers, a step of which goes through every step of the sequences. Twice as long is
-# often better, see docs/kinds/lstm.md; this is what a person waits for.
-OF_SEQUENCES = Budget(1000, 200, 128, 8)
+# Of recurrent layers, a step of which goes through every step of the sequences, see
+# docs/kinds/lstm.md. What its weights have to learn does not grow with the number of columns.
+OF_SEQUENCES = Budget(1000, 200, 128, 8, first=0.5, kept_from=1000, surely_kept_from=1000)
 IN_LARGE_STEPS = 2.0
 # Where a term says which code each row belongs to, see docs/maps.md.
 GUIDED = Budget(1000, 100, 128)
@@ -132,9 +136,9 @@ def one_course() -> Iterator[None]:
         _one_course.reset(token)
 
 
-def keeps(n_rows: int, n_columns: int) -> bool:
+def keeps(n_rows: int, n_columns: int, at: Budget = FROM_PCA) -> bool:
     """Return whether there are so many rows that what a trial trained on most of them is kept."""
-    return n_rows >= min(SURELY_KEPT_FROM, max(KEPT_FROM, PER_COLUMN * n_columns))
+    return n_rows >= min(at.surely_kept_from, max(at.kept_from, PER_COLUMN * n_columns))
 
 
 def round_rows(
@@ -147,11 +151,11 @@ def round_rows(
     """
     if _one_course.get():
         return ONE_COURSE
-    first, most = at.steps_of(rows_per_step) * rows_per_step, epochs * n_rows
-    if at is FROM_PCA and keeps(n_rows, n_columns):
-        paces = min(MOST_PACES, MOST_CELLS / (first * n_columns))
-        most = max(most, round(paces * first))
-    return RoundRows(first, most) if 2 * first <= most else ONE_COURSE
+    pace, most = at.steps_of(rows_per_step) * rows_per_step, epochs * n_rows
+    first = round(at.first * pace)
+    if at in (FROM_PCA, OF_SEQUENCES) and keeps(n_rows, n_columns, at):
+        most = max(most, min(MOST_ROUNDS * first, round(MOST_CELLS / n_columns)))
+    return RoundRows(first, most) if 2 * pace <= most else ONE_COURSE
 
 
 def ahead(n_rows: int, n_features: int) -> float:

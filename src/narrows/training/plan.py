@@ -113,9 +113,9 @@ class TrainingPlan:
                 rate *= budget.BOLD
         epochs = budget.max_epochs(parameters["max_epochs"], table.n_rows, size, optimizer, pace)
         schedule = Joint() if schedule is None else schedule
-        chooses = init == "pca" and chooses_by_trials(parameters, optimizer)
+        chooses = init == "pca" and asks_held_out_rows(parameters, optimizer)
         rounds = budget.ONE_COURSE
-        if chooses and schedule.name == "joint" and objective.steady:
+        if goes_in_rounds(parameters, optimizer, schedule, init, pace) and objective.steady:
             rounds = budget.round_rows(table.n_rows, table.n_features, size, epochs, pace)
         return cls(
             objective=objective,
@@ -135,11 +135,19 @@ class TrainingPlan:
         )
 
 
-def chooses_by_trials(parameters: Named, optimizer: Optimizer) -> bool:
-    """Return whether a fit that begins at a PCA asks held-out rows how far to leave it."""
+def asks_held_out_rows(parameters: Named, optimizer: Optimizer) -> bool:
+    """Return whether so much is left open that held-out rows may say how to train."""
     if parameters.get("early_stopping") or optimizer.full_batch:
         return False
     return left_open(parameters, "learning_rate", "max_epochs", "corruption")
+
+
+def goes_in_rounds(
+    parameters: Named, optimizer: Optimizer, schedule: Schedule, init: str, at: budget.Budget
+) -> bool:
+    """Return whether held-out rows may say how long to train, where there are enough of them."""
+    fits = init == "pca" or at is budget.OF_SEQUENCES
+    return fits and schedule.name == "joint" and asks_held_out_rows(parameters, optimizer)
 
 
 def left_open(parameters: Named, *names: str) -> bool:

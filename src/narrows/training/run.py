@@ -54,7 +54,8 @@ class TrainingRun:
         if self.span is not None:
             network, table = self.span.network, self.span.table
         plan = self.trainer.settings
-        if hold_out or plan.chooses or plan.patience is not None or len(table.validation):
+        asks = plan.chooses or plan.rounds.first > 0 or plan.patience is not None
+        if hold_out or asks or len(table.validation):
             outcome = trials.fit(self.trainer, network, table)
         else:
             outcome = self.trainer.fit(network, table)

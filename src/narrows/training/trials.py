@@ -93,7 +93,7 @@ def fit(trainer: Trainer, network: Trainable, table: Table) -> Outcome:
     if text is not None:
         trainer.progress.note(f"chosen: {text}")
     failed = chosen.way > 0 and paths[0].outcome.stop_reason == "diverged"
-    few = not (_keeps(table) or table.streams or len(table.validation))
+    few = not (_keeps(trainer, table) or table.streams or len(table.validation))
     if ending is None and (few or failed):
         outcome = _refitted(trainer, network, table, chosen)
     else:
@@ -110,13 +110,15 @@ def fit(trainer: Trainer, network: Trainable, table: Table) -> Outcome:
     return outcome
 
 
-def n_trainings(n_rows: int, n_columns: int, *, typed: bool = False) -> float:
+def n_trainings(
+    n_rows: int, n_columns: int, at: budget.Budget = budget.FROM_PCA, *, typed: bool = False
+) -> float:
     """Return how many trainings on all rows a fit that chooses is worth, where the first is clear.
 
     Where lower rates are tried, too, it is up to three times as many. ``typed`` says that columns
     are not all plain numbers.
     """
-    keeps = budget.keeps(n_rows, n_columns)
+    keeps = budget.keeps(n_rows, n_columns, at)
     n_folds = _n_folds(n_rows, typed=typed)
     folds = _folds(n_rows, torch.Generator().manual_seed(0), n_folds, keeps=keeps)
     if folds is None:
@@ -336,8 +338,9 @@ def _is_typed(network: Trainable) -> bool:
     return isinstance(network, Network) and network.input_layer is not None
 
 
-def _keeps(table: Table) -> bool:
-    return budget.keeps(table.n_rows, table.n_features)
+def _keeps(trainer: Trainer, table: Table) -> bool:
+    in_rounds = trainer.settings.rounds.first > 0  # for which the trial goes on
+    return in_rounds or budget.keeps(table.n_rows, table.n_features)
 
 
 def _n_folds(n_rows: int, *, typed: bool) -> int:
@@ -352,7 +355,8 @@ def _folds_of(trainer: Trainer, network: Trainable, table: Table) -> Folds | Non
     if table.streams or len(table.validation):
         return [table.split(HELD_OUT, trainer.randomness.split)]
     n_folds = _n_folds(table.n_rows, typed=_is_typed(network)) if trainer.settings.chooses else 1
-    return _folds(table.n_rows, trainer.randomness.split, n_folds, keeps=_keeps(table))
+    keeps = _keeps(trainer, table)
+    return _folds(table.n_rows, trainer.randomness.split, n_folds, keeps=keeps)
 
 
 def _folds(n_rows: int, generator: torch.Generator, n_folds: int, *, keeps: bool) -> Folds | None:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
 
-from narrows import AdamW, Adversarial, Autoencoder, open_source
+from narrows import AdamW, Adversarial, Autoencoder, Recurrent, open_source
 from narrows.data.batches import Others
 from narrows.training import budget, rounds
 from narrows.training.budget import Budget
@@ -181,9 +182,10 @@ def test_from_some_thousand_rows_on_held_out_rows_may_ask_for_more_than_the_pace
         epochs = budget.max_epochs("auto", n_rows, size, AdamW(), at)
         return budget.round_rows(n_rows, n_columns, size, epochs, at)
 
-    assert asked(budget.KEPT_FROM - 1) == budget.ONE_COURSE  # what they say would be trained again
-    for n_rows in (budget.KEPT_FROM, 40_000, 100_000):
-        assert asked(n_rows).most == budget.MOST_PACES * asked(n_rows).first
+    enough = budget.FROM_PCA.kept_from
+    assert asked(enough - 1) == budget.ONE_COURSE  # what they say would be trained again
+    for n_rows in (enough, 40_000, 100_000):
+        assert asked(n_rows).most == budget.MOST_ROUNDS * asked(n_rows).first
     assert asked(3000, n_columns=784) == budget.ONE_COURSE  # few for the columns
     assert budget.keeps(4000, 20_000)
     assert asked(10_000, n_columns=784) == budget.ONE_COURSE  # its steps take long
@@ -193,6 +195,32 @@ def test_from_some_thousand_rows_on_held_out_rows_may_ask_for_more_than_the_pace
     with budget.one_course():
         assert asked(40_000) == budget.ONE_COURSE
     assert asked(40_000) != budget.ONE_COURSE
+    series = budget.OF_SEQUENCES
+    assert asked(series.kept_from - 1, series) == budget.ONE_COURSE
+    of_series = asked(series.kept_from, series)
+    assert of_series.first == pytest.approx(64 * series.steps_of(64) / 2)  # half the pace
+    assert of_series.most == budget.MOST_ROUNDS * of_series.first
+    assert asked(series.kept_from, series, n_columns=2000) == budget.ONE_COURSE
+
+
+def test_series_are_gone_through_in_rounds_and_few_of_them_in_one_course(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    own = replace(budget.OF_SEQUENCES, steps=60, kept_from=200, surely_kept_from=200)
+    monkeypatch.setattr(budget, "OF_SEQUENCES", own)
+    rng = np.random.default_rng(0)
+    waves = np.sin(rng.uniform(0.2, 1, (220, 1, 1)) * np.arange(8)[:, None] + rng.uniform(0, 6))
+    model = Autoencoder(2, architecture=Recurrent(hidden=(8,)), random_state=0).fit(waves)
+    phases = [row["phase"] for row in model.history_]
+    assert list(dict.fromkeys(phases))[:2] == ["joint", "joint 2"]
+    per_epoch = math.ceil(0.9 * 220 / 16)
+    assert phases.count("joint") == pytest.approx(0.5 * own.steps_of(16) / per_epoch, abs=1)
+    for settings in ({"max_epochs": 5}, {"early_stopping": True}, {"penalty": Adversarial(0.1)}):
+        other = Autoencoder(2, architecture=Recurrent(hidden=(8,)), random_state=0, **settings)
+        assert {row["phase"] for row in other.fit(waves).history_} == {"joint"}
+    few = Autoencoder(2, architecture=Recurrent(hidden=(8,)), random_state=0).fit(waves[:190])
+    assert {row["phase"] for row in few.history_} == {"joint"}
+    assert few.n_iter_ == budget.MIN_EPOCHS
 
 
 @pytest.mark.slow
