@@ -51,6 +51,7 @@ KINDS: dict[str, dict[str, Any]] = {
     "`KSparse`": {"latent": KSparse(3)},
     "`BinaryCode`": {"latent": BinaryCode()},
     "`Contraction`": {"penalty": Contraction()},
+    "`Contraction`, tanh": {"architecture": Dense(activation="tanh"), "penalty": Contraction()},
 }
 SETTINGS: dict[str, Any] = {
     "batch_size": BATCH,

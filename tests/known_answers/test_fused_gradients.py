@@ -218,7 +218,7 @@ def test_weight_decay_and_corruptions_need_no_autograd(corruption: Any) -> None:
 @pytest.mark.parametrize(
     "settings",
     [
-        {"penalty": Contraction(0.1)},  # through a bent activation
+        {"penalty": Contraction(0.1), "corruption": Masking(0.3)},  # not at what it sees
         {"penalty": Contraction(0.1, estimator="hutchinson"), "latent": KSparse(2)},
         {"penalty": MMD() + WeightDecay(0.1)},
         {"penalty": Adversarial()},
@@ -258,10 +258,12 @@ def test_latents_and_terms_that_say_their_slopes_need_no_autograd(
 
 
 @pytest.mark.parametrize("hidden", [(), (6,), (6, 5), (6, 5, 4)], ids=repr)
-@pytest.mark.parametrize("code_activation", ["linear", "relu"])
-@pytest.mark.parametrize("activation", ["relu", "linear", ("relu", "linear", "relu")])
+@pytest.mark.parametrize("code_activation", ["linear", "relu", "sigmoid"])
+@pytest.mark.parametrize(
+    "activation", [*ELEMENTWISE, ("relu", "linear", "relu"), ("tanh", "linear", "gelu")]
+)
 @pytest.mark.parametrize("tied", [False, True])
-def test_the_jacobian_of_corners_needs_no_autograd(
+def test_the_jacobian_needs_no_autograd(
     hidden: tuple[int, ...],
     code_activation: str,
     activation: Any,

@@ -26,13 +26,17 @@ class LocalJacobian(NamedTuple):
     """A block near x: its value, and its Jacobian diag(slope) weight for each sample.
 
     ``slope`` has the shape of ``value``, (n_samples, n_out), and is None where it is 1; ``weight``
-    has shape (n_out, n_in), and so has its ``gradient``, where that is known to be a place.
+    has shape (n_out, n_in), and so has its ``gradient``, where that is known to be a place. Slopes
+    that have a derivative by what goes into the activation have a ``curvature``, and ``pull`` is
+    where derivatives by that are added.
     """
 
     value: Tensor
     slope: Tensor | None
     weight: Tensor
     gradient: Tensor | None = None
+    curvature: Tensor | None = None
+    pull: Tensor | None = None
 
 
 class Spread(NamedTuple):

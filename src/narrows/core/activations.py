@@ -26,14 +26,15 @@ class InPlaceFunction:
         Takes the derivative by the values, and what was kept; turns it into that by x.
     keeps_input : bool
         Whether the derivative is known from x only, and not from the values.
-    in_pieces : bool
-        Whether it is a straight line between corners, so that its slope has no derivative.
+    curvature : callable or None
+        Takes what was kept and returns the second derivative; None for a function that is a
+        straight line between corners.
     """
 
     value: Callable[[Tensor, Tensor], Any]
     backward: Callable[[Tensor, Tensor], Any]
     keeps_input: bool = False
-    in_pieces: bool = False
+    curvature: Callable[[Tensor], Tensor] | None = None
 
 
 @dataclass(frozen=True)
@@ -75,15 +76,15 @@ class Activation:
 
     @property
     def in_pieces(self) -> bool:
-        """Whether `slope_in_pieces` knows the slopes, which have no derivative then."""
-        return self.direct is not None and self.direct.in_pieces
+        """Whether the function is a straight line between corners: slopes have no derivative."""
+        return self.direct is not None and self.direct.curvature is None
 
-    def slope_in_pieces(self, value: Tensor) -> Tensor | None:
-        """Return the slopes where the function has these values; None for 1 everywhere."""
+    def slope_at(self, kept: Tensor) -> Tensor | None:
+        """Return the slopes where `direct` kept this; None for 1 everywhere."""
         if self.function is _identity:
             return None
-        slope = torch.ones_like(value)
-        _DIRECT[self.function].backward(slope, value)
+        slope = torch.ones_like(kept)
+        _DIRECT[self.function].backward(slope, kept)
         return slope
 
     def sloped(self, x: Tensor) -> tuple[Tensor, Tensor | None]:
@@ -92,7 +93,7 @@ class Activation:
             return x, None
         if self.in_pieces:
             value = self.function(x)
-            return value, self.slope_in_pieces(value.detach())
+            return value, self.slope_at(value.detach())
         with torch.enable_grad():
             at = x if x.requires_grad else x.detach().requires_grad_()
             value = self.function(at)
@@ -131,44 +132,50 @@ def _keep(x: Tensor, out: Tensor) -> None:
 
 # Derivatives in terms of the value, so that x need not be kept; gelu's needs x.
 _DIRECT: dict[Callable[[Tensor], Tensor], InPlaceFunction] = {
-    _identity: InPlaceFunction(_keep, _keep, in_pieces=True),
+    _identity: InPlaceFunction(_keep, _keep),
     torch.relu: InPlaceFunction(
         lambda x, out: torch.relu_(x),
         lambda grad, y: _aten.threshold_backward.grad_input(grad, y, 0, grad_input=grad),
-        in_pieces=True,
     ),
     torch.selu: InPlaceFunction(
         lambda x, out: torch.selu_(x),
         lambda grad, y: _aten.elu_backward.grad_input(
             grad, _SELU[0], _SELU[1], 1.0, True, y, grad_input=grad
         ),
+        curvature=lambda y: (y + _SELU[0] * _SELU[1]).where(y < 0, 0.0),
     ),
     F.elu: InPlaceFunction(
         lambda x, out: F.elu_(x),
         lambda grad, y: _aten.elu_backward.grad_input(
             grad, 1.0, 1.0, 1.0, True, y, grad_input=grad
         ),
+        curvature=lambda y: (y + 1).where(y < 0, 0.0),
     ),
     F.gelu: InPlaceFunction(
         lambda x, out: _aten.gelu.out(x, out=out),
         lambda grad, x: _aten.gelu_backward.grad_input(grad, x, grad_input=grad),
         keeps_input=True,
+        curvature=lambda x: (2 - x * x) * torch.exp(-0.5 * x * x) / math.sqrt(2 * math.pi),
     ),
     torch.sigmoid: InPlaceFunction(
         lambda x, out: torch.sigmoid_(x),
         lambda grad, y: _aten.sigmoid_backward.grad_input(grad, y, grad_input=grad),
+        curvature=lambda y: y * (1 - y) * (1 - 2 * y),
     ),
     torch.tanh: InPlaceFunction(
         lambda x, out: torch.tanh_(x),
         lambda grad, y: _aten.tanh_backward.grad_input(grad, y, grad_input=grad),
+        curvature=lambda y: -2 * y * (1 - y * y),
     ),
     F.softplus: InPlaceFunction(
         lambda x, out: _aten.softplus.out(x, out=out),
         lambda grad, y: grad.mul_(y.neg().expm1_().neg_()),
+        curvature=lambda y: -torch.expm1(-y) * torch.exp(-y),
     ),
     F.softsign: InPlaceFunction(
         lambda x, out: x.div_(x.abs().add_(1)),
         lambda grad, y: grad.mul_(y.abs().neg_().add_(1).square_()),
+        curvature=lambda y: -2 * y.sign() * (1 - y.abs()) ** 3,
     ),
 }
 

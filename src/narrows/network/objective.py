@@ -151,6 +151,11 @@ class Objective:
         """Whether no term looks at weights."""
         return all(term.weight_free for term in self.terms.values())
 
+    @property
+    def follows_rows(self) -> bool:
+        """Whether a term looks at weights and rows together, as at derivatives."""
+        return not all(t.weight_free or t.weights_only for t in self.terms.values())
+
     def loss_is_apart(self, link: Activation) -> bool:
         """Whether `loss_and_gradient` gives the loss, and no term needs what was decoded."""
         alone = all(term.code_only or term.weights_only for term in self.terms.values())

@@ -76,7 +76,7 @@ class Contraction(Penalty):
         return forward.mean(self._by_probes(forward))
 
     def slopes_fit(self, network: NetworkView, *, local: bool) -> bool:
-        """Return whether the Jacobian is a product of matrices and of slopes that stay."""
+        """Return whether the Jacobian is a product of matrices and slopes."""
         return self.has_slopes and local and self._exact(network.n_components)
 
     def value_and_slopes(self, forward: ForwardPass, weight: float) -> tuple[Tensor, CodeSlopes]:
@@ -141,40 +141,77 @@ def _is_quadratic(near: list[Any]) -> bool:
 
 
 def _add_chain_gradients(near: list[Any], shares: Tensor | float, weight: float) -> Tensor:
-    """Return `_of_chain`, summed with shares, having added weight x its derivatives by matrices.
+    """Return `_of_chain`, summed with shares, having added weight x its derivatives.
 
-    Slopes count as constants. ``shares`` is a number or has shape (n_samples, 1).
+    By matrices to their gradients, and by what goes into bent activations to their pulls.
+    ``shares`` is a number or has shape (n_samples, 1).
     """
-    first, last = near[0], near[-1]
     if len(near) == 1:
-        counts = _squared_slopes(last, shares).sum(0)
-        first.gradient.addcmul_(first.weight, counts[:, None], value=2 * weight)
-        return torch.dot(counts, first.weight.square().sum(1))
-    gram = products.product(first.weight, first.weight.T)
-    if _is_quadratic(near):
-        slope = first.slope * shares
-        of_first = products.product(slope.T, first.slope)
-        of_last = of_first * gram
-        of_first.mul_(products.product(last.weight.T, last.weight))
-        first.gradient.addmm_(of_first, first.weight, alpha=2 * weight)
-        last.gradient.addmm_(last.weight, of_last, alpha=2 * weight)
-        return torch.dot(of_first.flatten(), gram.flatten())
+        return _add_layer_gradients(near[0], shares, weight)
+    gram = products.product(near[0].weight, near[0].weight.T)
+    add = _add_quadratic_gradients if _is_quadratic(near) else _add_deep_gradients
+    return add(near, gram, shares, weight)
+
+
+def _add_layer_gradients(layer: Any, shares: Tensor | float, weight: float) -> Tensor:
+    counts, norms = _squared_slopes(layer, shares).sum(0), layer.weight.square().sum(1)
+    layer.gradient.addcmul_(layer.weight, counts[:, None], value=2 * weight)
+    if layer.pull is not None:
+        _pull(layer, layer.slope * shares * norms, 2 * weight)
+    return torch.dot(counts, norms)
+
+
+def _add_quadratic_gradients(
+    near: list[Any], gram: Tensor, shares: Tensor | float, weight: float
+) -> Tensor:
+    first, last = near
+    slope = first.slope * shares
+    of_first = products.product(slope.T, first.slope)
+    of_last = of_first * gram
+    together = products.product(last.weight.T, last.weight)
+    if first.pull is not None:
+        _pull(first, products.product(slope, together * gram), 2 * weight)
+    of_first.mul_(together)
+    first.gradient.addmm_(of_first, first.weight, alpha=2 * weight)
+    last.gradient.addmm_(last.weight, of_last, alpha=2 * weight)
+    return torch.dot(of_first.flatten(), gram.flatten())
+
+
+def _add_deep_gradients(
+    near: list[Any], gram: Tensor, shares: Tensor | float, weight: float
+) -> Tensor:
+    first, last = near[0], near[-1]
     *between, rows = _rows_of_chain(near)
     slope = torch.ones_like(first.value) if first.slope is None else first.slope
     squares, made = _quadratic(slope, rows, gram)
-    counts = _squared_slopes(last, shares).expand_as(squares)
-    _, grad, of_gram = _quadratic_slopes(slope, rows, made, counts)
+    counts = _squared_slopes(last, shares)
+    of_slope, grad, of_gram = _quadratic_slopes(slope, rows, made, counts)
+    if first.pull is not None:
+        _pull(first, of_slope, weight)
+    if last.pull is not None:
+        _pull(last, last.slope * shares * squares, 2 * weight)
     first.gradient.addmm_(of_gram, first.weight, alpha=2 * weight)
     for block, above in zip(near[1:-1], reversed(between), strict=True):
-        scaled = above if block.slope is None else above * block.slope[:, None, :]
-        block.gradient.addmm_(scaled.flatten(0, -2).T, grad.flatten(0, -2), alpha=weight)
-        grad = grad @ block.weight.T
-        if block.slope is not None:
-            grad = grad * block.slope[:, None, :]
-        if grad.ndim > above.ndim:
-            grad = grad.sum(0)
+        grad = _add_block_gradient(block, above, grad, weight)
     last.gradient.add_(grad, alpha=weight)
     return (squares * counts).sum()
+
+
+def _add_block_gradient(block: Any, above: Tensor, grad: Tensor, weight: float) -> Tensor:
+    """Take the derivative by the rows below a block to its weight, and return that by ``above``."""
+    scaled = above if block.slope is None else above * block.slope[:, None, :]
+    block.gradient.addmm_(scaled.flatten(0, -2).T, grad.flatten(0, -2), alpha=weight)
+    grad = grad @ block.weight.T
+    if block.pull is not None:
+        _pull(block, (grad * above).sum(1), weight)
+    if block.slope is not None:
+        grad = grad * block.slope[:, None, :]
+    return grad.sum(0) if grad.ndim > above.ndim else grad
+
+
+def _pull(block: Any, slopes: Tensor, weight: float) -> None:
+    """Add weight x derivatives by the slopes of a block, as they are by what it is bent at."""
+    block.pull.addcmul_(slopes, block.curvature, value=weight)
 
 
 def _rows_of_chain(near: list[Any]) -> list[Tensor]:

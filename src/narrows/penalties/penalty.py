@@ -134,8 +134,8 @@ class Penalty(Spec, axis="penalty"):
         network : NetworkView
             Whose passes they are.
         local : bool
-            Whether `ForwardPass.local_jacobian` gives slopes that stay as they are near the rows,
-            and where the gradients of its weights are.
+            Whether `ForwardPass.local_jacobian` gives the encoder as matrices and slopes, and where
+            the gradients of these are.
         """
         return self.has_slopes or self.weights_only
 

@@ -81,11 +81,16 @@ class DenseGradients:
         self.by_stacks = self.loss_is_apart and self.apart and self._is_of_stacks()
         # Of the heads the first, which is the mean, is looked at.
         alone = all(len(block.parts) == 1 for block in self.encoder[:-1])
-        self.straight = network.has_local_jacobian and alone and all(map(_straight, self.encoder))
-        local = self.straight and table is not None
+        chain = network.has_local_jacobian and alone and all(map(_of_matrix, self.encoder))
+        bent = [not block.parts[0].activation.in_pieces for block in self.encoder]
+        self.straight = chain and not any(bent)
+        local = chain and table is not None
         self.has_slopes = (
             self.loss_is_apart and network.has_head_slopes and objective.slopes_fit(network, local)
         )
+        # Whose slopes a term may look at.
+        looks = self.has_slopes and local and objective.follows_rows
+        self.bent = [number for number, own in enumerate(bent) if own and looks]
         self.coarse = dtype != flat.vector.dtype
         self.is_plain = plain and not self.coarse and not objective.terms
         self._vector, self._gradient = flat.vector.data, flat.gradient
@@ -172,7 +177,7 @@ class DenseGradients:
             return self._direct(tape, batch, x_corrupted, share, progress, first=first), None
         if self.coarse and not self.by_stacks:
             self._gradient.zero_()
-        clean = x_corrupted is batch.x and self.straight
+        clean = x_corrupted is batch.x and (self.straight or self.has_slopes)
         near = partial(self._jacobian, tape) if clean and self.loss_is_apart else None
         make = partial(
             self._pass, batch, x_corrupted, visible, progress, generator, pool, rows, near
@@ -364,12 +369,21 @@ class DenseGradients:
 
     def _jacobian(self, tape: _Buffers) -> list[LocalJacobian]:
         """Return what the encoder has in its buffers, as `Network.local_jacobian` does."""
+        dtype = self.flat.vector.dtype
         jacobian = []
-        for block, layer in zip(self.encoder, tape.encoder.layers, strict=True):
+        for number, (block, layer) in enumerate(
+            zip(self.encoder, tape.encoder.layers, strict=True)
+        ):
             part = block.parts[0]  # of the heads, that of the mean
-            value = layer.y[:, part.gives].to(self.flat.vector.dtype)
-            slope = part.activation.slope_in_pieces(value)
-            jacobian.append(LocalJacobian(value, slope, part.matrix, part.matrix_gradient))
+            value = layer.y[:, part.gives].to(dtype)
+            direct, pull = part.activation.direct, tape.pulls.get(number)
+            assert direct is not None
+            kept = layer.input[:, part.gives].to(dtype) if direct.keeps_input else value
+            slope = part.activation.slope_at(kept)
+            near = LocalJacobian(value, slope, part.matrix, part.matrix_gradient)
+            if pull is not None and direct.curvature is not None:
+                near = near._replace(curvature=direct.curvature(kept), pull=pull.zero_())
+            jacobian.append(near)
         return jacobian
 
     def _loss(
@@ -425,12 +439,16 @@ class _Buffers:
         encoder, decoder, places = fused.encoder, fused.decoder, fused._places
         self.clean: Tensor | None = None
         self.raw: Tensor | None = None
+        self.pulls: dict[int, Tensor] = {}  # by the number of a layer
         if fused.has_closed_form:
             self.whole = BlockChain([*encoder, *decoder], x, places)
         else:
             code = x.new_empty(len(x), decoder[0].n_in)
             self.encoder = BlockChain(encoder, x, places)
             self.decoder = BlockChain(decoder, code, places)
+            for number in fused.bent:
+                columns = encoder[number].parts[0].gives
+                self.pulls[number] = self.encoder.pull(number, columns, fused.flat.vector.dtype)
         if fused.coarse and fused.loss_is_apart:  # computed in the dtype of the weights
             last = self.whole if fused.has_closed_form else self.decoder
             self.raw = torch.empty_like(last.y, dtype=fused.flat.vector.dtype)
@@ -488,12 +506,12 @@ def _parameters(blocks: Sequence[AffineBlock]) -> set[int]:
     return {id(parameter) for parameter in own}
 
 
-def _straight(block: AffineBlock) -> bool:
-    """Return whether the first map of a block is of all its input, and bent at corners alone."""
+def _of_matrix(block: AffineBlock) -> bool:
+    """Return whether the first map of a block is a matrix, and of all its input."""
     first = block.parts[0]
     of_all = first.takes == slice(0, block.n_in) and not isinstance(block.order, list)
     is_matrix = first.weight is not None and first.spread is None
-    return of_all and is_matrix and first.activation.in_pieces
+    return of_all and is_matrix and first.activation.direct is not None
 
 
 def _stacks(network: Network) -> tuple[Sequence[AffineBlock], Sequence[AffineBlock]]:

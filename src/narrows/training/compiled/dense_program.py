@@ -61,8 +61,18 @@ class BlockChain:
             x = self.layers[-1].y
         self.y, self.grad_y = x, self.layers[-1].grad_y
         self.grad_x = torch.empty_like(self.x)
+        self.pulls: list[tuple[int, slice, Tensor]] = []
         self._forward = [call for layer in self.layers for call in layer.forward()]
         self._backward: dict[tuple[bool, bool], Calls] = {}
+
+    def pull(self, number: int, columns: slice, dtype: torch.dtype) -> Tensor:
+        """Return where derivatives by what goes into the activations of a layer are to be put.
+
+        Before the first `backward`, which takes those by ``y`` and these together.
+        """
+        into = torch.zeros_like(_view(self.layers[number].made, columns), dtype=dtype)
+        self.pulls.append((number, columns, into))
+        return into
 
     def forward(self) -> None:
         """Fill ``y`` from ``x``."""
@@ -87,7 +97,8 @@ class BlockChain:
         calls: Calls = []
         for number, layer in reversed(list(enumerate(self.layers))):
             below = self.layers[number - 1].grad_y if number else (self.grad_x if to_x else None)
-            calls += layer.backward(below, written)
+            pulls = [(columns, pull) for of, columns, pull in self.pulls if of == number]
+            calls += layer.backward(below, written, pulls)
         return calls
 
 
@@ -124,7 +135,12 @@ class _Layer:
             calls.append(partial(torch.gather, self.made, 1, self.to, out=self.y))
         return calls
 
-    def backward(self, below: Tensor | None, written: set[int] | None) -> Calls:
+    def backward(
+        self,
+        below: Tensor | None,
+        written: set[int] | None,
+        pulls: Sequence[tuple[slice, Tensor]] = (),
+    ) -> Calls:
         """Return the calls that take ``grad_y`` to the gradients, and to ``below``."""
         calls: Calls = []
         if self.order is not None:
@@ -133,6 +149,7 @@ class _Layer:
             kept = self.input if direct.keeps_input else self.made
             grad = _view(self.grad_made, span)
             calls.append(partial(direct.backward, grad, _view(kept, span)))
+        calls += [partial(_view(self.grad_made, own).add_, pull) for own, pull in pulls]
         whole = self.parts[0].affine.takes == slice(0, self.x.shape[1])  # and so written first
         if below is not None and self.shared and not whole:
             calls.append(below.zero_)
