@@ -273,7 +273,8 @@ def test_the_jacobian_needs_no_autograd(
     if not isinstance(activation, str):
         activation = activation[: len(hidden)]
     architecture = Dense(hidden, activation, code_activation, tied=tied)
-    model = Autoencoder(3, architecture=architecture, penalty=Contraction(0.3) + WeightDecay(0.1))
+    penalty = Contraction(0.3) + WeightDecay(0.1) + Contraction(0.2)
+    model = Autoencoder(3, architecture=architecture, penalty=penalty)
     for weight in (None, np.linspace(0.2, 2.0, len(table()))):
         assert_alike(model, table(), closed=False, sample_weight=weight)
     step = step_of(model, table())

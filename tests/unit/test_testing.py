@@ -205,6 +205,10 @@ def parts() -> dict[str, Any]:  # noqa: C901 - classes, and no branches
         def fuse(self, latent: Latent, heads: list[Tensor], present: Tensor) -> Any:
             return super().fuse(latent, [2 * head for head in heads], present)
 
+    class Unsaid(ProductOfExperts):
+        def fuse_distributions(self, latent: Latent, heads: list[Tensor], present: Tensor) -> Any:
+            return super().fuse_distributions(latent, [head.tanh() for head in heads], present)
+
     class Deaf(Sine):
         def posterior(self, heads: list[Tensor]) -> PointPosterior:
             return PointPosterior(torch.sign(heads[0].detach()) + 0 * heads[0].detach())
@@ -313,6 +317,13 @@ def test_what_is_wrong_is_named(check: Callable[..., None], part: str, message: 
     with pytest.raises(AssertionError, match=message) as caught:
         check(parts()[part]())
     assert part in str(caught.value)
+
+
+@pytest.mark.filterwarnings("ignore::narrows.errors.CollapseWarning")
+def test_a_fusion_of_ones_own_says_no_slopes_of_its_parent() -> None:
+    own = parts()["Unsaid"]()
+    assert not own.has_slopes
+    check_fusion(own, latent="gaussian", penalty="kl")
 
 
 def test_settings_that_do_not_stay_are_named() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import torch
 from torch import Tensor
@@ -32,7 +32,10 @@ class _Experts(Fusion):
     """
 
     has_experts = True
-    has_slopes = True
+    shortcuts: ClassVar[dict[str, tuple[str, ...]]] = {
+        "fuse": ("has_slopes",),
+        "fuse_distributions": ("has_slopes",),
+    }
 
     def build_layers(
         self, parts: Sequence[Part], base: Architecture, n_features: int, n_components: int
@@ -91,6 +94,8 @@ class ProductOfExperts(_Experts):
     (150, 2)
     """
 
+    has_slopes = True
+
     def check(self, latent: Latent) -> None:
         """Accept every latent."""
 
@@ -106,6 +111,8 @@ class ProductOfExperts(_Experts):
 
 class _Mixture(_Experts):
     """What fusions share whose posterior is a mixture of products of some of the views."""
+
+    has_slopes = True
 
     def subsets(self, n_views: int) -> Tensor:
         """Return which views each product has, shape (n_products, n_views), of zeros and ones."""

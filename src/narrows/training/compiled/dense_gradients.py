@@ -260,6 +260,8 @@ class DenseGradients:
         tape.encoder.forward()
         forward = make(tape.encoder.y.to(dtype))
         loss, slope, fresh = self._to_code(tape, batch, forward, share, first=first)
+        for pull in tape.pulls.values():
+            pull.zero_()
         values, slopes = self.objective.values_and_slopes(forward, share)
         of_heads = self.network.head_slopes(
             forward.posterior, forward.code, slopes + CodeSlopes(code=slope), visible
@@ -382,7 +384,7 @@ class DenseGradients:
             slope = part.activation.slope_at(kept)
             near = LocalJacobian(value, slope, part.matrix, part.matrix_gradient)
             if pull is not None and direct.curvature is not None:
-                near = near._replace(curvature=direct.curvature(kept), pull=pull.zero_())
+                near = near._replace(curvature=direct.curvature(kept), pull=pull)
             jacobian.append(near)
         return jacobian
 
