@@ -43,6 +43,7 @@ from narrows import (
 )
 from narrows.core.activations import ACTIVATIONS
 from narrows.data.table import DenseTable
+from narrows.errors import CompositionError
 from narrows.losses import columnwise
 from narrows.losses.loss import Loss
 from narrows.network.network import Network
@@ -511,6 +512,18 @@ class _Rounded(Latent):
     def posterior(self, heads: list[Tensor]) -> Any:
         code = heads[0].detach().round()
         return SimpleNamespace(mean=code, rsample=lambda generator=None: code)
+
+
+class _Promising(_Rounded):
+    """A latent that says more than its posterior keeps."""
+
+    has_slopes = True
+
+
+def test_slopes_that_are_said_and_not_there_are_asked_for() -> None:
+    model = Autoencoder(2, architecture=(6,), latent=_Promising())
+    with pytest.raises(CompositionError, match=r"has no head_slopes.*set has_slopes = False"):
+        learned(step_of(model, table()), fused=True)
 
 
 @pytest.mark.parametrize("penalty", [None, WeightDecay(0.1), Sparsity(kind="l1")], ids=repr)

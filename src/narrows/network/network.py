@@ -233,7 +233,13 @@ class Network(nn.Module):
         if self.experts is not None:
             own = self.experts.head_slopes(posterior, code, slopes, observed)
         else:
-            own = posterior.head_slopes(code, slopes)  # type: ignore[attr-defined]
+            closed = getattr(posterior, "head_slopes", None)
+            if closed is None:
+                raise CompositionError(
+                    f"latent={self.latent!r} says has_slopes = True, but its posterior has no "
+                    "head_slopes(code, slopes); define it, or set has_slopes = False"
+                )
+            own = closed(code, slopes)
         if self.n_covariates:
             own = [F.pad(slope, (0, self.n_covariates)) for slope in own]
         return own[0] if len(own) == 1 else torch.cat(own, 1)
