@@ -1,9 +1,10 @@
 """How long recurrent and convolutional networks are trained by default, and what more is worth.
 
 What is lost of held-out series and images by fits of a quarter, half and twice as many epochs as
-by default, and of PCA; waves of drawn frequency, random walks, autoregressive
-series, digits read row by row, and pieces of photographs. The tables of docs/kinds/lstm.md and
-docs/kinds/convolutional.md are what ``python benchmarks/lengths.py --write`` prints.
+by default, of recurrent ones in one course of their pace as well, and by PCA; waves of drawn
+frequency, random walks, autoregressive series, digits read row by row, and pieces of photographs.
+The tables of docs/kinds/lstm.md and docs/kinds/convolutional.md are what
+``python benchmarks/lengths.py --write`` prints.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from sklearn.decomposition import PCA
 
 from narrows import Autoencoder, recipes
 from narrows.metrics import unexplained
+from narrows.training.budget import one_course
 from pages import print_part
 
 KINDS = Path(__file__).parents[1] / "docs" / "kinds"
@@ -103,30 +105,37 @@ def fit(make: Callable[..., Autoencoder], train: Data, epochs: Any) -> tuple[Aut
     return model, time.perf_counter() - started
 
 
-def rows(make: Callable[..., Autoencoder], tables: dict[str, Any]) -> Iterator[str]:
-    """Yield the table of a page."""
-    yield (
-        "| rows | PCA | "
-        + " | ".join(
-            f"{share:g} x the epochs" if share != 1 else "**by default**" for share in SHARES
-        )
-        + " |"
-    )
-    yield "|---|--:|" + "--:|" * len(SHARES)
+def in_words(test: Data, model: Autoencoder, seconds: float) -> str:
+    """Return what a model loses of held-out rows, and how long its fit took."""
+    return f"{lost(test, model.reconstruct(test)):.3f} ({seconds:.1f} s)"
+
+
+def rows(
+    make: Callable[..., Autoencoder], tables: dict[str, Any], *, in_rounds: bool
+) -> Iterator[str]:
+    """Yield the table of a page; of what goes ``in_rounds``, one course of the pace as well."""
+    heads = ["PCA", *(["one course of the pace"] if in_rounds else [])]
+    heads += [f"{share:g} x the epochs" if share != 1 else "**by default**" for share in SHARES]
+    yield f"| rows | {' | '.join(heads)} |"
+    yield "|---|" + "--:|" * len(heads)
     for name, (of, n_rows) in tables.items():
         rng = np.random.default_rng(0)
         both = of(rng, n_rows + N_HELD_OUT)
         train, test = both[:n_rows], both[n_rows:]
         pca = PCA(N_COMPONENTS, random_state=0).fit(flat(train))
         cells = [f"{lost(test, pca.inverse_transform(pca.transform(flat(test)))):.3f}"]
+        if in_rounds:
+            with one_course():
+                cells.append(in_words(test, *fit(make, train, "auto")))
         usual = fit(make, train, "auto")
         for share in SHARES:
             epochs = max(1, round(share * usual[0].n_iter_))
             model, seconds = usual if share == 1 else fit(make, train, epochs)
-            cells.append(f"{lost(test, model.reconstruct(test)):.3f} ({seconds:.1f} s)")
+            cells.append(in_words(test, model, seconds))
         yield f"| {name} | {' | '.join(cells)} |"
 
 
 if __name__ == "__main__":
-    print_part(__doc__, KINDS / "lstm.md", "lengths", rows(recipes.lstm, SERIES))
-    print_part(__doc__, KINDS / "convolutional.md", "lengths", rows(recipes.convolutional, IMAGES))
+    print_part(__doc__, KINDS / "lstm.md", "lengths", rows(recipes.lstm, SERIES, in_rounds=True))
+    images = rows(recipes.convolutional, IMAGES, in_rounds=False)
+    print_part(__doc__, KINDS / "convolutional.md", "lengths", images)

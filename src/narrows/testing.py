@@ -717,7 +717,7 @@ def _check_fused_slopes(fusion: Fusion, latent: Latent, width: int) -> None:
     posterior = fusion.fuse(latent, heads, present)
 
     def closed(code: Tensor, slopes: CodeSlopes) -> list[Tensor]:
-        return fusion.head_slopes(posterior, code, slopes, present)
+        return fusion.head_slopes(latent, posterior, code, slopes, present)
 
     _check_head_slopes(fusion, heads, posterior, closed)
 

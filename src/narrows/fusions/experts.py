@@ -61,11 +61,11 @@ class _Experts(Fusion):
         raise NotImplementedError
 
     def head_slopes(
-        self, posterior: Any, code: Tensor, slopes: CodeSlopes, present: Tensor
+        self, latent: Latent, posterior: Any, code: Tensor, slopes: CodeSlopes, present: Tensor
     ) -> list[Tensor]:
         """Return what slopes by what a fused posterior gave are by the heads of the views."""
         own: list[Tensor] = posterior.head_slopes(code, slopes)
-        if isinstance(posterior, (ProductPosterior, MixturePosterior)):
+        if latent.is_distribution:
             return own
         share = _shares(present, code.dtype)
         return [slope[:, None] * share[:, :, None] for slope in own]
@@ -134,8 +134,8 @@ class _Mixture(_Experts):
         members = self.subsets(present.shape[1]).to(factors.mean)
         total = 1 + torch.einsum("mv,nvk->nmk", members, factors.precision)
         weighted = torch.einsum("mv,nvk->nmk", members, factors.precision * factors.mean)
-        whole = members @ present.to(members).T == members.sum(1, keepdim=True)
-        allowed = whole.T.clone()
+        has_all = members @ present.to(members).T == members.sum(1, keepdim=True)
+        allowed = has_all.T.clone()
         # A sample without any view has the prior: precisions are 0, so any product is it.
         allowed[~present.any(1)] = True
         return MixturePosterior(weighted / total, -total.log(), allowed, factors, members)
@@ -309,32 +309,32 @@ def _undivided(
 
 
 class _Factors(NamedTuple):
-    """What the views said, and the precisions of that; an absent view has precision 0.
+    """The views' posteriors, and their precisions; an absent view has precision 0.
 
     Precisions have shape (n_samples, n_views, n_components).
     """
 
-    said: Any
+    posteriors: Any
     precision: Tensor
 
     @classmethod
     def of(cls, latent: Latent, heads: list[Tensor], present: Tensor) -> _Factors:
         """Return the factors for what the heads of the views gave."""
-        said: Any = latent.posterior(heads)
-        precision = torch.exp(-said.log_variance)
-        return cls(said, torch.where(present[:, :, None], precision, 0.0))
+        posteriors: Any = latent.posterior(heads)
+        precision = torch.exp(-posteriors.log_variance)
+        return cls(posteriors, torch.where(present[:, :, None], precision, 0.0))
 
     @property
     def mean(self) -> Tensor:
         """The views' means, shape (n_samples, n_views, n_components)."""
-        mean: Tensor = self.said.mean
+        mean: Tensor = self.posteriors.mean
         return mean
 
     def head_slopes(self, weighted: Tensor, total: Tensor) -> list[Tensor]:
         """Return what slopes by sums of precision x mean and of precisions are by the heads."""
         of_mean = weighted * self.precision
         of_spread = -(weighted * self.mean + total) * self.precision
-        slopes: list[Tensor] = self.said.head_slopes(
+        slopes: list[Tensor] = self.posteriors.head_slopes(
             self.mean, CodeSlopes(mean=of_mean, log_variance=of_spread)
         )
         return slopes
@@ -354,15 +354,20 @@ class Experts(NamedTuple):
 
     def posterior(self, latent: Latent, heads: list[Tensor], observed: Tensor | None) -> Posterior:
         """Return the fused posterior of heads of shape (n_samples, n_views * n_components)."""
-        said = [head.unflatten(1, (len(self.views), -1)) for head in heads]
-        return self.fusion.fuse(latent, said, self._present(heads[0], observed))
+        of_views = [head.unflatten(1, (len(self.views), -1)) for head in heads]
+        return self.fusion.fuse(latent, of_views, self._present(heads[0], observed))
 
     def head_slopes(
-        self, posterior: Posterior, code: Tensor, slopes: CodeSlopes, observed: Tensor | None
+        self,
+        latent: Latent,
+        posterior: Posterior,
+        code: Tensor,
+        slopes: CodeSlopes,
+        observed: Tensor | None,
     ) -> list[Tensor]:
         """Return what slopes by what a fused posterior gave are by the heads, in their shape."""
         present = self._present(code, observed)
-        own = self.fusion.head_slopes(posterior, code, slopes, present)
+        own = self.fusion.head_slopes(latent, posterior, code, slopes, present)
         return [slope.flatten(1) for slope in own]
 
     def _present(self, rows: Tensor, observed: Tensor | None) -> Tensor:

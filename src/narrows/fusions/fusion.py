@@ -83,7 +83,12 @@ class Fusion(Spec, axis="fusion"):
         raise unwritten(self, "fuse")
 
     def head_slopes(
-        self, posterior: Posterior, code: Tensor, slopes: CodeSlopes, present: Tensor
+        self,
+        latent: Latent,
+        posterior: Posterior,
+        code: Tensor,
+        slopes: CodeSlopes,
+        present: Tensor,
     ) -> list[Tensor]:
         """Return what slopes by what a fused posterior gave are by the heads of the views.
 
@@ -91,6 +96,8 @@ class Fusion(Spec, axis="fusion"):
 
         Parameters
         ----------
+        latent : Latent
+            Whose posteriors the views have.
         posterior : Posterior
             What `fuse` returned.
         code : Tensor of shape (n_samples, n_components)

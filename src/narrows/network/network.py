@@ -231,7 +231,7 @@ class Network(nn.Module):
         ``code`` was drawn from it; ``observed`` is what `posterior_from` was given.
         """
         if self.experts is not None:
-            own = self.experts.head_slopes(posterior, code, slopes, observed)
+            own = self.experts.head_slopes(self.latent, posterior, code, slopes, observed)
         else:
             closed = getattr(posterior, "head_slopes", None)
             if closed is None:

@@ -79,18 +79,7 @@ class DenseGradients:
         self.encoder, self.decoder = _stacks(network)
         self.apart = not _parameters(self.encoder) & _parameters(self.decoder)
         self.by_stacks = self.loss_is_apart and self.apart and self._is_of_stacks()
-        # Of the heads the first, which is the mean, is looked at.
-        alone = all(len(block.parts) == 1 for block in self.encoder[:-1])
-        chain = network.has_local_jacobian and alone and all(map(_of_matrix, self.encoder))
-        bent = [not block.parts[0].activation.in_pieces for block in self.encoder]
-        self.straight = chain and not any(bent)
-        local = chain and table is not None
-        self.has_slopes = (
-            self.loss_is_apart and network.has_head_slopes and objective.slopes_fit(network, local)
-        )
-        # Whose slopes a term may look at.
-        looks = self.has_slopes and local and objective.follows_rows
-        self.bent = [number for number, own in enumerate(bent) if own and looks]
+        self._look_at_slopes(clean=table is not None)
         self.coarse = dtype != flat.vector.dtype
         self.is_plain = plain and not self.coarse and not objective.terms
         self._vector, self._gradient = flat.vector.data, flat.gradient
@@ -107,6 +96,23 @@ class DenseGradients:
             )
         }
         self._tapes: dict[int, _Buffers] = {}
+
+    def _look_at_slopes(self, *, clean: bool) -> None:
+        """Find out which slopes are known: of the layers, if rows are ``clean``, and of terms."""
+        # Of the heads the first, which is the mean, is looked at.
+        alone = all(len(block.parts) == 1 for block in self.encoder[:-1])
+        chain = self.network.has_local_jacobian and alone and all(map(_of_matrix, self.encoder))
+        bent = [not block.parts[0].activation.in_pieces for block in self.encoder]
+        self.straight = chain and not any(bent)
+        local = chain and clean
+        self.has_slopes = (
+            self.loss_is_apart
+            and self.network.has_head_slopes
+            and self.objective.slopes_fit(self.network, local)
+        )
+        # Whose slopes a term may look at.
+        looks = self.has_slopes and local and self.objective.follows_rows
+        self.bent = [number for number, own in enumerate(bent) if own and looks]
 
     def _is_of_stacks(self) -> bool:
         """Return whether each gradient comes from the stacks alone, to be written and not added."""
@@ -279,7 +285,7 @@ class DenseGradients:
         tape.decoder.x.copy_(decoded)
         tape.decoder.forward()
         loss, slopes = self._loss(tape, tape.decoder, batch, forward.x_corrupted, share)
-        fresh = self.apart and (first or self.coarse)
+        fresh = self.apart and (first or self.coarse)  # nothing has gone there yet
         tape.decoder.backward(slopes, fresh=fresh, to_x=True)
         slope = tape.decoder.grad_x[:, : forward.code.shape[1]].to(self.flat.vector.dtype)
         return loss, slope, fresh

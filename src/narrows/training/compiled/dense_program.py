@@ -150,13 +150,13 @@ class _Layer:
             grad = _view(self.grad_made, span)
             calls.append(partial(direct.backward, grad, _view(kept, span)))
         calls += [partial(_view(self.grad_made, own).add_, pull) for own, pull in pulls]
-        whole = self.parts[0].affine.takes == slice(0, self.x.shape[1])  # and so written first
-        if below is not None and self.shared and not whole:
+        fills = self.parts[0].affine.takes == slice(0, self.x.shape[1])  # all, and so writes it
+        if below is not None and self.shared and not fills:
             calls.append(below.zero_)
         for number, part in enumerate(self.parts):
             calls += part.gradients(self.grad_made, written)
             if below is not None:
-                added = self.shared and not (whole and number == 0)
+                added = self.shared and not (fills and number == 0)
                 calls += part.to_input(self.grad_made, below, added=added)
         return calls
 
