@@ -40,7 +40,8 @@ def linear(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
 def put(a: Tensor, b: Tensor, into: Tensor, bias: Tensor | None = None) -> Callable[[], object]:
     """Return the call that puts a @ b, and a bias for each column, into a matrix."""
     if _goes_there(into, a.shape[0] * b.numel()):
-        return partial(_put_by_onednn, a, b, into, bias)
+        room = None if _lies_close(b) else b.new_empty(b.shape)
+        return partial(_put_by_onednn, a, b, into, bias, room)
     if bias is None:
         return partial(torch.mm, a, b, out=into)
     return partial(torch.addmm, bias, a, b, out=into)
@@ -53,12 +54,24 @@ def _goes_there(like: Tensor, work: int) -> bool:
 
 
 def _by_onednn(a: Tensor, b: Tensor, bias: Tensor | None) -> Tensor:
-    result: Tensor = _linear()(a, b.T, bias, "none", [], "")
+    near = b if _lies_close(b) else b.contiguous()
+    result: Tensor = _linear()(a, near.T, bias, "none", [], "")
     return result
 
 
-def _put_by_onednn(a: Tensor, b: Tensor, into: Tensor, bias: Tensor | None) -> None:
-    into.copy_(_by_onednn(a, b, bias))
+def _put_by_onednn(
+    a: Tensor, b: Tensor, into: Tensor, bias: Tensor | None, room: Tensor | None = None
+) -> None:
+    into.copy_(_by_onednn(a, b if room is None else room.copy_(b), bias))
+
+
+def _lies_close(b: Tensor) -> bool:
+    """Return whether nothing lies between the cells of a matrix, by rows or by columns.
+
+    A second factor that is some columns of a wider matrix oneDNN multiplies in its slowest way; the
+    first may be such columns.
+    """
+    return b.is_contiguous() or b.T.is_contiguous()
 
 
 @functools.cache

@@ -25,6 +25,8 @@ class Calls:
 
     def __call__(self, x: Tensor, weight: Tensor, *more: object) -> Tensor:
         self.shapes.append((*x.shape, weight.shape[0]))
+        # Of others oneDNN takes its slowest way.
+        assert weight.is_contiguous() or weight.T.is_contiguous()
         made: Tensor = self.function(x, weight, *more)
         return made
 
