@@ -28,6 +28,7 @@ FAR_MORE = 2  # times as many cells present as absent, from which on the inverse
 EXACT, ROUGH = 1e-3, 2e-2  # size of the residual that ends them, in float64 and in float32
 BLOCK_CELLS = 1 << 20  # numbers handled at a time, several arrays of them
 MOST_LOOKED_AT = 256  # rows that say whether many have the same holes
+FEW_FACTORS = 16  # up to which a row's own equations are solved outright
 FEW = 4  # rows up to which each is filled by the equations of its own holes, ...
 MOST_KEPT = 1 << 22  # ... of which so many numbers are kept
 FLOOR = 1e-6  # added to each variance, as a share of it
@@ -211,22 +212,83 @@ class FactorCovariance:
 
     def expect(self, rows: Tensor, observed: Tensor, *, variances: bool) -> Expectation:
         """Return expectations of cells that were not observed; rows are relative to the mean."""
-        n_factors = len(self.factors)
-        outer = (self.factors[:, None] * self.factors[None] / self.noise).flatten(0, 1)
-        one = torch.eye(n_factors, dtype=rows.dtype, device=rows.device)
         filled = rows.where(observed, 0.0)
+        if not variances and len(self.factors) > FEW_FACTORS:
+            for block in blocks(*rows.shape):
+                scores = self._stepwise(filled[block], observed[block])
+                filled[block] = filled[block].where(observed[block], product(scores, self.factors))
+            return Expectation(filled, None)
+        outer = self._outer()
         spread = torch.zeros_like(filled) if variances else None
-        for block in blocks(len(rows), max(rows.shape[1], n_factors**2)):
-            mask = observed[block].to(rows.dtype)
-            root = _cholesky((mask @ outer.T).unflatten(1, (n_factors, n_factors)) + one)
-            evidence = (filled[block] / self.noise) @ self.factors.T
-            scores = torch.cholesky_solve(evidence[:, :, None], root)[:, :, 0]
+        for block in blocks(len(rows), max(rows.shape[1], len(outer))):
+            scores, root = self._outright(filled[block], observed[block], outer)
             filled[block] = filled[block].where(observed[block], scores @ self.factors)
             if spread is not None:
                 posterior = torch.cholesky_inverse(root).flatten(1)
                 shared = posterior @ (outer * self.noise)
                 spread[block] = (shared + self.noise).masked_fill(observed[block], 0.0)
         return Expectation(filled, spread)
+
+    def _outright(self, x: Tensor, observed: Tensor, outer: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the scores of rows, 0 where a cell was not observed, and roots of their equations.
+
+        The inverse of what these equations have on the left is what the scores leave open.
+        """
+        n_factors = len(self.factors)
+        left = (observed.to(x.dtype) @ outer.T).unflatten(1, (n_factors, n_factors))
+        root = _cholesky(left + torch.eye(n_factors, dtype=x.dtype, device=x.device))
+        evidence = (x / self.noise) @ self.factors.T
+        return torch.cholesky_solve(evidence[:, :, None], root)[:, :, 0], root
+
+    def _stepwise(self, x: Tensor, observed: Tensor) -> Tensor:
+        """Return the scores of rows, 0 where a cell was not observed, by conjugate gradients.
+
+        A product with all columns takes the less beside the equations of each row, the more factors
+        there are. The preconditioner is what is left of them in a row that lacks as many cells,
+        evenly. Rows that take more steps than that are solved outright.
+        """
+        mask = observed.to(x.dtype)
+        factors, divided, values, turn = self._turned
+        inverse = 1 / (1 + mask.mean(1, keepdim=True) * values)
+        evidence = product(x, divided)
+
+        def times(scores: Tensor) -> Tensor:
+            return product(product(scores, factors).mul_(mask), divided).add_(scores)
+
+        scores = evidence * inverse
+        enough = torch.linalg.vecdot(evidence, scores)[:, None] * EXACT**2
+        residual = evidence - times(scores)
+        scaled = residual * inverse
+        direction, size = scaled.clone(), torch.linalg.vecdot(residual, scaled)[:, None]
+        for _ in range(STEPS):
+            if bool((size <= enough).all()):
+                break
+            image = times(direction)
+            step = size / torch.linalg.vecdot(direction, image)[:, None].clamp_(min=TINY)
+            scores.addcmul_(step, direction)
+            residual.addcmul_(step, image, value=-1)
+            torch.mul(residual, inverse, out=scaled)
+            before, size = size, torch.linalg.vecdot(residual, scaled)[:, None]
+            direction.mul_(size / before.clamp_(min=TINY)).add_(scaled)
+        scores = scores @ turn.T
+        left = ~(size <= enough)[:, 0]
+        if bool(left.any()):
+            scores[left] = self._outright(x[left], observed[left], self._outer())[0]
+        return scores
+
+    @functools.cached_property
+    def _turned(self) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Factors that say nothing of each other, also in units of the noise, and the way there."""
+        values, turn = torch.linalg.eigh((self.factors / self.noise) @ self.factors.T)
+        factors = turn.T @ self.factors
+        return factors, (factors / self.noise).T, values, turn
+
+    def _outer(self) -> Tensor:
+        """Return the products of pairs of factors in units of the noise, one row for each pair."""
+        return (self.factors[:, None] * self.factors[None] / self.noise).flatten(0, 1)
+
+    def __getstate__(self) -> Json:
+        return {"factors": self.factors, "noise": self.noise}
 
 
 def _are_small(observed: Tensor, dtype: torch.dtype) -> bool:

@@ -8,6 +8,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from narrows.core.principal import SPARE, principal_directions
 from narrows.core.products import product
 from narrows.inference.covariance import (
     MOST_DIRECT,
@@ -22,6 +23,8 @@ MOST_COLUMNS = 1024  # up to which all pairs of columns have a covariance of the
 N_FACTORS = 64, 32  # beyond it, so many directions are shared by the columns, ...
 VERY_WIDE = 8192  # ... fewer from so many columns on
 ROUNDS, CLOSE = 10, 3e-3  # of expectation-maximisation, and what ends it: change of the moments
+SETTLED = 2e-2  # change of what the factors say of holes that ends theirs
+FIRST_POWERS, POWERS = 8, 2  # passes for the first factors, and for those near others
 STEPS = 6  # of each round; what they leave is taken up by those of the next
 MOST_WORK = 2e10  # multiplications that a round may take; of more rows, some stand for all
 FARTHEST = 8.0  # standard deviations; a cell beyond them says no more of others than one there
@@ -161,8 +164,9 @@ def _moments(
     unit = variance.sqrt().where(variance > 0, 1.0)  # columns may have units of their own
     if len(mean) > MOST_COLUMNS:
         x = table.scaled(mean, variance, unit)
-        own = variance / unit.square()
-        return mean, _factors(x, table.observed, table.weight, own).scaled(unit)
+        work = table.rows.dtype
+        own, weight = (variance / unit.square()).to(work), table.weight.to(work)
+        return mean, _factors(x.to(work), table.observed, weight, own).scaled(unit)
     some = table.standing_for_all()
     x = some.scaled(mean, variance, unit)
     if start is not None and isinstance(start[1], FullCovariance):
@@ -230,25 +234,34 @@ def most_maximised(n_columns: int) -> int:
 
 def _factors(x: Tensor, observed: Tensor, weight: Tensor, variance: Tensor) -> FactorCovariance:
     """Return the factors of many columns, holes filled by what the factors say."""
-    covariance = _factorised(x * weight[:, None].sqrt(), variance)
+    root = weight.sqrt()[:, None]
+    covariance, directions = _factorised(x * root, variance)
+    before: Tensor | None = None
     for _ in range(0 if bool(observed.all()) else ROUNDS):
         filled = covariance.expect(x, observed, variances=False).rows
-        covariance = _factorised(filled * weight[:, None].sqrt(), variance)
-    return covariance
+        if before is not None:
+            change = (filled - before).norm() / filled.masked_fill(observed, 0.0).norm()
+            if change < SETTLED:
+                break
+        covariance, directions = _factorised(filled * root, variance, directions)
+        before = filled
+    return covariance.cast(torch.float64)
 
 
-def _factorised(x: Tensor, variance: Tensor) -> FactorCovariance:
+def _factorised(
+    x: Tensor, variance: Tensor, start: Tensor | None = None
+) -> tuple[FactorCovariance, Tensor]:
+    """Return the factors of rows without holes, and directions from which others may start."""
     count = min(N_FACTORS[x.shape[1] > VERY_WIDE], min(x.shape) - 1)
-    gram = x @ x.T if x.shape[0] <= x.shape[1] else x.T @ x
-    values, vectors = torch.linalg.eigh(gram)
-    values, vectors = values.flip(0).clamp(min=0), vectors.flip(1)
-    rest = (values[count:].sum() / max(1, min(x.shape) - count)).clamp(min=0)
-    kept, left = values[:count], vectors[:, :count]
-    if x.shape[0] <= x.shape[1]:
-        directions = (left.T @ x) / kept.sqrt().clamp(min=1e-150)[:, None]
-    else:
-        directions = left.T
-    factors = directions * (kept - rest).clamp(min=0).sqrt()[:, None]
+    powers = FIRST_POWERS if start is None else POWERS
+    generator = torch.Generator().manual_seed(0)
+    directions, sizes = principal_directions(
+        x, count + SPARE, generator, start=start, powers=powers
+    )
+    values = sizes[:count].square()
+    total = torch.linalg.vector_norm(x, dtype=torch.float64).square().to(values)
+    rest = ((total - values.sum()) / max(1, min(x.shape) - count)).clamp(min=0)
+    factors = directions[:count] * (values - rest).clamp(min=0).sqrt()[:, None]
     factors = factors.where(variance > 0, 0.0)
     own = torch.maximum(variance - factors.square().sum(0), 0.01 * variance)
-    return FactorCovariance(factors, own + TINY)
+    return FactorCovariance(factors, own + TINY), directions

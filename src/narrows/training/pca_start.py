@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from narrows.architectures.block import AffineMap
+from narrows.core.principal import principal_directions
 from narrows.data import batches
 from narrows.data.table import Table
 from narrows.errors import CompositionError
@@ -18,9 +19,6 @@ from narrows.network.network import Network
 STARTS = ("auto", "pca", "random")
 
 OTHERS = 0.1  # what other hidden units say at first, as a share of what they were drawn to say
-POWERS = 4  # passes that turn random directions into the first components
-SPARE = 10  # directions beyond the components, for the same end
-EXACT = 128  # rows or columns up to which there is a direction for each: nothing is left out
 DOUBLED = 1e-6  # share of the largest variance below which covariates say what others say
 FLATTEST = 0.1  # least deviation that scores are divided by; how near 0 and 1 a sigmoid begins
 
@@ -210,7 +208,7 @@ def _components(
     spread = (x.square().sum() / x.shape[1]).sqrt()
     if not bool(torch.isfinite(spread)):
         return None
-    components, deviation = _principal(x, n_components, generator)
+    components, deviation = principal_directions(x, n_components, generator)
     size = (deviation / spread.clamp(min=torch.finfo(x.dtype).tiny)).clamp(min=FLATTEST)[:, None]
     unit_or_one = unit.where(unit > 0, 1.0)
     down, up = components * unit / size, (components * size).T / unit_or_one[:, None]
@@ -230,23 +228,6 @@ def _slopes(covariates: Tensor, x: Tensor) -> Tensor:
     inverse = torch.linalg.pinv(alike.T @ alike, rtol=DOUBLED, hermitian=True)
     slopes: Tensor = inverse @ (alike.T @ x.double()) / size[:, None]
     return slopes.to(x.dtype)
-
-
-def _principal(x: Tensor, n_components: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-    """Return the first components of rows, shape (n_components, n_inputs), and their deviations.
-
-    By a randomised range finder with power iterations (Halko, Martinsson & Tropp, 2011).
-    """
-    exact = min(x.shape) <= EXACT
-    n_drawn = min(x.shape) if exact else min(n_components + SPARE, *x.shape)
-    powers = 1 if exact else POWERS
-    basis = torch.randn(x.shape[1], n_drawn, generator=generator, dtype=x.dtype).to(x.device)
-    for _ in range(powers):
-        basis = torch.linalg.qr(x.T @ (x @ basis)).Q
-    _, deviation, turn = torch.linalg.svd(x @ basis, full_matrices=False)
-    components = (turn @ basis.T)[:n_components]
-    largest = components.gather(1, components.abs().argmax(1, keepdim=True))
-    return components * largest.sign(), deviation[:n_components]
 
 
 def _write(network: Network, pca: _Linear) -> None:

@@ -71,6 +71,48 @@ def test_conjugate_gradients_give_what_equations_do(monkeypatch: pytest.MonkeyPa
     torch.testing.assert_close(ended.rows, outright, rtol=1e-6, atol=1e-6)
 
 
+def many_factors(n_columns: int = 80) -> FactorCovariance:
+    """Return more factors than are solved outright, of very different sizes."""
+    generator = torch.Generator().manual_seed(0)
+    mix = torch.randn(20, n_columns, generator=generator).double()
+    noise = 0.2 + torch.rand(n_columns, generator=generator).double()
+    return FactorCovariance(mix * torch.logspace(1, -1, 20).double()[:, None], noise)
+
+
+@pytest.mark.parametrize("pattern", PATTERNS)
+def test_many_factors_say_step_by_step_what_they_say_outright(
+    monkeypatch: pytest.MonkeyPatch, pattern: str
+) -> None:
+    own = many_factors()
+    x = torch.randn(50, 80, generator=torch.Generator().manual_seed(1)).double() @ (
+        own.factors.T @ own.factors
+    )
+    observed = torch.from_numpy(PATTERNS[pattern](np.random.default_rng(1), tuple(x.shape)))
+    observed[7] = False
+    outright = own.expect(x, observed, variances=True).rows
+    usual = own.expect(x, observed, variances=False).rows
+    deviation = own.variances().sqrt()
+    assert ((usual - outright) / deviation).norm() < 1e-3 * (outright / deviation).norm()
+    assert (usual != outright).any()  # they went another way
+    monkeypatch.setattr(covariance, "EXACT", 1e-10)
+    closer = own.expect(x, observed, variances=False).rows
+    torch.testing.assert_close(closer, outright, rtol=1e-6, atol=1e-6)
+
+
+def test_rows_that_take_too_many_steps_are_solved_outright(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    own = many_factors()
+    x = torch.randn(50, 80, generator=torch.Generator().manual_seed(1)).double()
+    observed = torch.rand(50, 80, generator=torch.Generator().manual_seed(2)) > 0.6
+    observed[::2] = True  # which need no step
+    monkeypatch.setattr(covariance, "STEPS", 1)
+    monkeypatch.setattr(covariance, "EXACT", 1e-6)
+    found = own.expect(x, observed, variances=False).rows
+    outright = own.expect(x, observed, variances=True).rows
+    torch.testing.assert_close(found, outright, rtol=1e-9, atol=1e-9)
+
+
 def test_small_equations_are_solved_outright_however_many_columns_there_are() -> None:
     rows, matrix = factor_rows(60, 200)
     chance = torch.from_numpy(np.random.default_rng(1).random((60, 200)))

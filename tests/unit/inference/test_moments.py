@@ -9,7 +9,7 @@ import torch
 from factor_rows import factor_rows
 from narrows.inference import covariance
 from narrows.inference import moments as module
-from narrows.inference.covariance import FullCovariance
+from narrows.inference.covariance import Covariance, FactorCovariance, FullCovariance
 from narrows.inference.moments import moments, pooled
 
 
@@ -110,6 +110,33 @@ def test_moments_of_many_columns_are_those_of_numpy_but_for_rounding() -> None:
     np.testing.assert_allclose(found[0], rows.double().mean(0), rtol=1e-10)
     correlation = found[1].matrix.numpy() / np.outer(unit, unit)
     np.testing.assert_allclose(correlation, expected / np.outer(unit, unit), atol=2e-6)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("missing", [0.0, 0.3])
+def test_factors_of_wide_rows_say_as_much_as_those_of_a_whole_decomposition(
+    monkeypatch: pytest.MonkeyPatch, missing: float, dtype: torch.dtype
+) -> None:
+    monkeypatch.setattr(module, "MOST_COLUMNS", 200)
+    monkeypatch.setattr(module, "N_FACTORS", (20, 20))
+    rows, matrix = factor_rows(400, 300, n_hidden=12)
+    rows = rows.to(dtype)
+    observed = torch.rand(400, 300, generator=torch.Generator().manual_seed(0)) >= missing
+    others, _ = factor_rows(200, 300, seed=1, n_hidden=12)
+    hidden = torch.rand(200, 300, generator=torch.Generator().manual_seed(1)) < 0.2
+
+    def error(own: Covariance) -> float:
+        said = own.expect(others - 2, ~hidden, variances=False).rows
+        return float((said - others + 2).square()[hidden].mean())
+
+    mean, found = moments(rows, observed)
+    assert found.variances().dtype == mean.dtype == torch.float64
+    complete = rows.double() - rows.double().mean(0)
+    values, vectors = torch.linalg.eigh(complete.T @ complete / 400)
+    mix = vectors[:, -20:] * (values[-20:] - values[:-20].mean()).sqrt()
+    of_all = FactorCovariance(mix.T, complete.square().mean(0) - mix.square().sum(1))
+    assert error(of_all) < 1.1 * error(FullCovariance(matrix))
+    assert error(found) < (1.02 if not missing else 1.1) * error(of_all)
 
 
 def test_rounds_of_few_steps_learn_what_rounds_of_exact_expectations_do(
