@@ -1,7 +1,8 @@
 """Products in float32 by torch's own library and by oneDNN: GFLOP/s, and which narrows takes.
 
 The table of docs/benchmarks.md is what ``python benchmarks/products.py --write`` prints; what it
-says of small products is why `narrows.core.products.WORTH_A_CALL` is what it is.
+says of small products is why `narrows.core.products.WORTH_A_CALL` is what it is, and what it says
+of gradients of layers of few columns why `FEWEST_COLUMNS` is.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from pages import print_part
 PAGE = Path(__file__).parents[1] / "docs" / "benchmarks.md"
 N_ROWS = 256
 LAYERS = [(50, 32), (64, 64), (256, 32), (128, 128), (256, 256), (784, 256), (784, 1000)]
+LAYERS += [(64, 20_000), (20_000, 64), (128, 20_000), (20_000, 128)]
 RUNS, LEAST = 15, 0.01  # of which the fastest counts; seconds of each
 
 
@@ -50,21 +52,25 @@ def both(a: torch.Tensor, b: torch.Tensor) -> list[float]:
 def lines() -> Iterator[str]:
     """Yield the lines of the table."""
     yield (
-        "| layer | million multiplications | forward, torch | oneDNN | gradient, torch | oneDNN "
-        "| narrows takes |"
+        "| layer | million multiplications | forward, torch | oneDNN | narrows takes "
+        "| gradient, torch | oneDNN | narrows takes |"
     )
-    yield "|---|--:|--:|--:|--:|--:|---|"
+    yield "|---|--:|--:|--:|---|--:|--:|---|"
     for n_in, n_out in LAYERS:
         x, grad, weight = (
             torch.randn(N_ROWS, n_in),
             torch.randn(N_ROWS, n_out),
             torch.randn(n_out, n_in),
         )
-        forward, gradient = both(x, weight.T), both(grad.T, x)
+        cells = [cell(x, weight.T), cell(grad.T, x)]
         work = N_ROWS * n_in * n_out
-        taken = "oneDNN" if products._goes_there(x, work) else "torch"
-        rates = " | ".join(f"{value:.0f}" for value in (*forward, *gradient))
-        yield f"| {n_in} to {n_out} | {work / 1e6:.1f} | {rates} | {taken} |"
+        yield f"| {n_in:,} to {n_out:,} | {work / 1e6:.1f} | {' | '.join(cells)} |"
+
+
+def cell(a: torch.Tensor, b: torch.Tensor) -> str:
+    """Return the rates of a product by either library, and which narrows takes."""
+    taken = "oneDNN" if products._goes_there(a, b) else "torch"
+    return " | ".join([*(f"{value:.0f}" for value in both(a, b)), taken])
 
 
 if __name__ == "__main__":

@@ -215,6 +215,7 @@ def test_weights_move_as_far_by_the_products_of_onednn(monkeypatch: pytest.Monke
         for is_faster in (False, True):
             n_made.append(0)
             monkeypatch.setattr(products, "WORTH_A_CALL", 1)
+            monkeypatch.setattr(products, "FEWEST_COLUMNS", 1)
             monkeypatch.setattr(products, "onednn_is_faster", lambda answer=is_faster: answer)
             models.append(trained(settings, X, None, "float32")[0])
         if models[0] is None:

@@ -19,27 +19,29 @@ from torch.nn import functional as F
 from narrows.core import threads
 
 WORTH_A_CALL = 1 << 23  # multiplications in a product: oneDNN takes longer to begin one
+FEWEST_COLUMNS = 160  # of a product whose first factor is turned: oneDNN turns it back first
+MOST_CELLS = 1 << 22  # of a product made by oneDNN that is copied out of the cache
 TIMES = 1.5  # as fast oneDNN must be: where both have the same instructions, they are level
 SIDE, TRIES = 384, 20  # of the products that are timed, half of a millisecond or one each
 
 
 def product(a: Tensor, b: Tensor) -> Tensor:
     """Return a @ b, of matrices; nobody may differentiate it."""
-    return _by_onednn(a, b, None) if _goes_there(a, a.shape[0] * b.numel()) else a @ b
+    return _by_onednn(a, b, None) if _goes_there(a, b) else a @ b
 
 
 def linear(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
     """Return x @ weight.T + bias, as `torch.nn.functional.linear` does."""
     # Elsewhere somebody may want a derivative, or a program of what is called.
     alone = torch.is_inference_mode_enabled() and not torch.compiler.is_compiling()
-    if alone and x.ndim == 2 and _goes_there(x, x.shape[0] * weight.numel()):
+    if alone and x.ndim == 2 and _goes_there(x, weight.T):
         return _by_onednn(x, weight.T, bias)
     return F.linear(x, weight, bias)
 
 
 def put(a: Tensor, b: Tensor, into: Tensor, bias: Tensor | None = None) -> Callable[[], object]:
     """Return the call that puts a @ b, and a bias for each column, into a matrix."""
-    if _goes_there(into, a.shape[0] * b.numel()):
+    if _goes_there(a, b):
         room = None if _lies_close(b) else b.new_empty(b.shape)
         return partial(_put_by_onednn, a, b, into, bias, room)
     if bias is None:
@@ -47,10 +49,12 @@ def put(a: Tensor, b: Tensor, into: Tensor, bias: Tensor | None = None) -> Calla
     return partial(torch.addmm, bias, a, b, out=into)
 
 
-def _goes_there(like: Tensor, work: int) -> bool:
-    """Return whether oneDNN makes a product of so many multiplications in less time."""
-    may = work >= WORTH_A_CALL and like.dtype == torch.float32 and like.device.type == "cpu"
-    return may and onednn_is_faster()
+def _goes_there(a: Tensor, b: Tensor) -> bool:
+    """Return whether oneDNN makes a product in less time."""
+    large = a.shape[0] * b.numel() >= WORTH_A_CALL
+    if not large or a.dtype != torch.float32 or a.device.type != "cpu":
+        return False
+    return (a.stride(1) == 1 or b.shape[1] >= FEWEST_COLUMNS) and onednn_is_faster()
 
 
 def _by_onednn(a: Tensor, b: Tensor, bias: Tensor | None) -> Tensor:
@@ -62,7 +66,11 @@ def _by_onednn(a: Tensor, b: Tensor, bias: Tensor | None) -> Tensor:
 def _put_by_onednn(
     a: Tensor, b: Tensor, into: Tensor, bias: Tensor | None, room: Tensor | None = None
 ) -> None:
-    into.copy_(_by_onednn(a, b if room is None else room.copy_(b), bias))
+    near = b if room is None else room.copy_(b)
+    size = max(1, MOST_CELLS // into.shape[1])
+    for start in range(0, len(into), size):
+        rows = slice(start, start + size)
+        into[rows].copy_(_by_onednn(a[rows], near, bias))
 
 
 def _lies_close(b: Tensor) -> bool:

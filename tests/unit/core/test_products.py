@@ -38,6 +38,7 @@ def onednn(monkeypatch: pytest.MonkeyPatch) -> Calls:
     monkeypatch.setattr(products, "_linear", lambda: calls)
     monkeypatch.setattr(products, "onednn_is_faster", lambda: True)
     monkeypatch.setattr(products, "WORTH_A_CALL", 1)
+    monkeypatch.setattr(products, "FEWEST_COLUMNS", 1)
     return calls
 
 
@@ -70,6 +71,31 @@ def test_products_are_those_of_float64(onednn: Calls, a: Tensor, b: Tensor) -> N
     torch.testing.assert_close(into.double(), exact, rtol=1e-5, atol=1e-5)
     assert wide[:, [0, -2, -1]].isnan().all()
     assert len(onednn.shapes) == 3
+
+
+@needs_onednn
+def test_large_products_are_put_there_some_rows_at_a_time(
+    onednn: Calls, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(products, "MOST_CELLS", 45)
+    a, b, bias, into = drawn(30, 23).T, drawn(30, 20, seed=1), drawn(20), torch.empty(23, 20)
+    products.put(a, b, into, bias)()
+    assert [shape[0] for shape in onednn.shapes] == [2] * 11 + [1]
+    torch.testing.assert_close(into, a @ b + bias, rtol=1e-5, atol=1e-5)
+    monkeypatch.setattr(products, "MOST_CELLS", 1)  # a row is the least
+    products.put(a, b, into)()
+    torch.testing.assert_close(into, a @ b, rtol=1e-5, atol=1e-5)
+
+
+@needs_onednn
+def test_a_turned_factor_beside_few_columns_stays(
+    onednn: Calls, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(products, "FEWEST_COLUMNS", 4)
+    for n_columns in (3, 4):
+        products.put(drawn(5, 8).T, drawn(5, n_columns), torch.empty(8, n_columns))()
+        products.product(drawn(8, 5), drawn(5, n_columns))
+    assert onednn.shapes == [(8, 5, 3), (8, 5, 4), (8, 5, 4)]
 
 
 @needs_onednn
