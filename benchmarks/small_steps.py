@@ -16,12 +16,16 @@ import numpy as np
 
 from narrows import (
     KL,
+    MMD,
     Autoencoder,
     BinaryCode,
     Contraction,
     Dense,
+    Distances,
     Gaussian,
+    Independence,
     KSparse,
+    Neighbors,
     Sparsity,
 )
 from narrows.network.network import Network
@@ -52,6 +56,10 @@ KINDS: dict[str, dict[str, Any]] = {
     "`BinaryCode`": {"latent": BinaryCode()},
     "`Contraction`": {"penalty": Contraction()},
     "`Contraction`, tanh": {"architecture": Dense(activation="tanh"), "penalty": Contraction()},
+    "`MMD`": {"penalty": MMD()},
+    "`Distances`": {"penalty": Distances()},
+    "`Neighbors`": {"penalty": Neighbors(max_rows=1000)},
+    "`Independence`": {"penalty": Independence(), "covariates": [0]},
 }
 SETTINGS: dict[str, Any] = {
     "batch_size": BATCH,

@@ -764,16 +764,21 @@ def _check_value_and_slopes(
     weights = torch.linspace(0.5, 1.5, len(x), dtype=torch.float64)
     for sample_weight in (None, weights):
         posterior = network.posterior_from(heads, None)
-        forward = replace(
-            plain,
-            posterior=posterior,
-            code=posterior.rsample(torch.Generator().manual_seed(0)),
-            sample_weight=sample_weight,
+        code = posterior.rsample(torch.Generator().manual_seed(0))
+        forward, again = (
+            replace(
+                plain,
+                posterior=posterior,
+                code=code,
+                sample_weight=sample_weight,
+                generator=torch.Generator().manual_seed(1),  # a term may draw
+            )
+            for _ in range(2)
         )
         value = term.scalar(forward)
         expected = torch.autograd.grad(value, heads, allow_unused=True)
         with torch.no_grad():
-            closed, slopes = term.value_and_slopes(forward, 1.0)
+            closed, slopes = term.value_and_slopes(again, 1.0)
             ours = network.head_slopes(posterior, forward.code, slopes, None)
         _same(term, "closed form of the value", closed, value.detach())
         wanted = [torch.zeros_like(heads[0]) if own is None else own for own in expected]

@@ -107,16 +107,22 @@ class Group:
         """Return the rows that each process has, shape (n_rows, n) with n_rows of its own."""
         if self.is_alone:
             return [own]
-        sizes = torch.zeros(self.size, dtype=torch.int64)
-        sizes[self.rank] = len(own)
-        self.add(sizes)
-        most = int(sizes.max())
+        sizes = self.sizes(len(own))
+        most = max(sizes)
         padded = own.new_zeros(most, *own.shape[1:])
         padded[: len(own)] = own
         parts = [torch.empty_like(padded) for _ in range(self.size)]
         with self._together():
             torch.distributed.all_gather(parts, padded)
-        return [part[:n_rows] for part, n_rows in zip(parts, sizes.tolist(), strict=True)]
+        return [part[:n_rows] for part, n_rows in zip(parts, sizes, strict=True)]
+
+    def sizes(self, own: int) -> list[int]:
+        """Return how many rows each process has."""
+        sizes = torch.zeros(self.size, dtype=torch.int64)
+        sizes[self.rank] = own
+        self.add(sizes)
+        numbers: list[int] = sizes.tolist()
+        return numbers
 
     def of_first(self, make: Callable[[], bytes]) -> bytes:
         """Return what the first process makes, and raise in all of them what it raises.
@@ -318,3 +324,15 @@ class Pool:
             n_all / max(1, len(real))
         )
         return torch.cat(parts)
+
+    def own_slopes(self, of_all: Tensor, n_rows: int) -> Tensor:
+        """Return derivatives by the rows of all parts as `gather` brings them to the own rows.
+
+        Of which there are so many, with one that stands in for an empty part.
+        """
+        sizes = self.group.sizes(self.n_rows)
+        start = sum(sizes[: self.group.rank])
+        own = of_all.new_zeros(n_rows, *of_all.shape[1:])
+        part = of_all[start : start + self.n_rows]
+        own[: self.n_rows] = part * (len(of_all) / max(1, self.n_rows))
+        return own

@@ -5,8 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from narrows.core.forward_pass import ForwardPass
-from narrows.core.pairs import squared_distances
+from narrows.core.forward_pass import CodeSlopes, ForwardPass
+from narrows.core.pairs import distance_slopes, squared_distances
 from narrows.penalties.penalty import Penalty
 
 __all__ = ["Distances"]
@@ -46,24 +46,39 @@ class Distances(Penalty):
     in_parts = True
     code_only = True
     weight_free = True
+    has_slopes = True
 
     def __init__(self, weight: float = 1.0) -> None:
         self.weight = weight
 
     def __call__(self, forward: ForwardPass) -> Tensor:
         """Return half the mean squared difference of the distances, a scalar."""
+        code, wanted, share = self._pairs(forward)
+        reached = squared_distances(code, code).clamp(min=TINY).sqrt()
+        return 0.5 * ((reached - wanted).square() * share).sum()
+
+    def value_and_slopes(self, forward: ForwardPass, weight: float) -> tuple[Tensor, CodeSlopes]:
+        """Return the value, and weight x its derivative by the mean of the posterior."""
+        code, wanted, share = self._pairs(forward)
+        squared = squared_distances(code, code)
+        reached = squared.clamp(min=TINY).sqrt()
+        miss = (reached - wanted) * share
+        value = 0.5 * (miss * (reached - wanted)).sum()
+        # Either row of a pair moves: once as its first, once as its second.
+        slopes = (miss / reached).mul_(squared >= TINY).mul_(weight)
+        return value, CodeSlopes(mean=forward.own_slopes(distance_slopes(slopes, code, code)))
+
+    @staticmethod
+    def _pairs(forward: ForwardPass) -> tuple[Tensor, Tensor, Tensor]:
+        """Return the codes, the distances of their rows, and what each pair counts, 1 in all."""
         x, measured = forward.network.to_inputs(forward.x, forward.observed)
         x = forward.network.without_covariates(x)
         code = forward.gathered(forward.posterior.mean)
         x = forward.gathered(x.detach())
-        if len(x) < 2:
-            return code.sum() * 0.0
         mask = None if measured is None else forward.gathered(measured.to(x.dtype))
         wanted = squared_distances(x, x) if mask is None else _over_shared_cells(x, mask)
-        reached = squared_distances(code, code)
-        miss = (reached.clamp(min=TINY).sqrt() - wanted.sqrt()).square()
         weight = _pair_weights(forward, len(x), x)
-        return 0.5 * (miss * weight).sum() / weight.sum().clamp(min=TINY)
+        return code, wanted.sqrt(), weight / weight.sum().clamp(min=TINY)
 
 
 def _over_shared_cells(x: Tensor, mask: Tensor) -> Tensor:

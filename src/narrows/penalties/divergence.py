@@ -7,7 +7,7 @@ from torch import Tensor
 
 from narrows.core import checks
 from narrows.core.forward_pass import CodeSlopes, ForwardPass, NetworkView
-from narrows.core.pairs import squared_distances
+from narrows.core.pairs import distance_slopes, squared_distances
 from narrows.core.types import Part
 from narrows.errors import CompositionError, ParameterError
 from narrows.penalties.penalty import Penalty
@@ -15,6 +15,7 @@ from narrows.priors import Normal, Prior
 
 __all__ = ["KL", "MMD"]
 
+PAIRS_AT_ONCE = 1 << 17  # of codes and draws: what is computed of them stays in the cache
 ACTIVE = 0.01  # variance over samples of a component's mean from which it counts as at work
 
 
@@ -184,6 +185,7 @@ class MMD(Penalty):
     in_parts = True
     code_only = True
     weight_free = True
+    has_slopes = True
 
     def __init__(
         self,
@@ -212,6 +214,28 @@ class MMD(Penalty):
 
     def __call__(self, forward: ForwardPass) -> Tensor:
         """Return the squared discrepancy of a batch, a scalar."""
+        return self.discrepancy(*self._samples(forward))
+
+    def value_and_slopes(self, forward: ForwardPass, weight: float) -> tuple[Tensor, CodeSlopes]:
+        """Return the squared discrepancy, and weight x its derivative by the codes."""
+        code, drawn, share = self._samples(forward)
+        both = torch.cat([code, drawn])
+        counts = torch.cat([share, torch.full_like(share, -2 / len(drawn))])
+        # A pair of codes is met from either side, a code and a draw from one.
+        times = torch.cat([2 * weight * share, weight * counts[len(code) :]])
+        size = max(1, PAIRS_AT_ONCE // len(both))
+        among_drawn = [self._kernel(some, drawn)[0].sum() for some in drawn.split(size)]
+        value = torch.stack(among_drawn).sum() / len(drawn) ** 2
+        slopes = []
+        for some, own in zip(code.split(size), share.split(size), strict=True):
+            kernel, slope = self._kernel(some, both, slopes=True)
+            assert slope is not None
+            value += own @ kernel @ counts
+            slopes.append(distance_slopes(slope.mul_(times).mul_(own[:, None]), some, both))
+        return value, CodeSlopes(code=forward.own_slopes(torch.cat(slopes)))
+
+    def _samples(self, forward: ForwardPass) -> tuple[Tensor, Tensor, Tensor]:
+        """Return the codes of a batch, as many draws of the prior, and what each code counts."""
         code = forward.code
         n_samples, n_components = code.shape
         drawn = Prior.of(self.prior).sample(
@@ -222,7 +246,7 @@ class MMD(Penalty):
         )
         code, drawn, weight = (forward.gathered(rows) for rows in (code, drawn, weight[:, None]))
         share = weight[:, 0].to(code.dtype)
-        return self.discrepancy(code, drawn, share / share.sum())
+        return code, drawn, share / share.sum()
 
     def discrepancy(self, one: Tensor, other: Tensor, share: Tensor | None = None) -> Tensor:
         """Return the squared discrepancy of two samples, of shapes (n, n_components), a scalar.
@@ -236,16 +260,26 @@ class MMD(Penalty):
         """
         if share is None:
             share = torch.full_like(one[:, 0], 1 / len(one))
-        within = share @ self._kernel(one, one) @ share
-        between = (share @ self._kernel(one, other)).mean()
-        return within + self._kernel(other, other).mean() - 2 * between
+        within = share @ self._kernel(one, one)[0] @ share
+        between = (share @ self._kernel(one, other)[0]).mean()
+        return within + self._kernel(other, other)[0].mean() - 2 * between
 
-    def _kernel(self, one: Tensor, other: Tensor) -> Tensor:
+    def _kernel(
+        self, one: Tensor, other: Tensor, *, slopes: bool = False
+    ) -> tuple[Tensor, Tensor | None]:
+        """Return the kernel of all pairs, and its derivative by their squared distances."""
         squared = squared_distances(one, other)
-        base = 2.0 * one.shape[1]
-        widths = [base * scale for scale in self.scales]
-        if self.kernel == "rbf":
-            values = [torch.exp(-squared / width) for width in widths]
-        else:
-            values = [width / (width + squared) for width in widths]
-        return torch.stack(values).mean(0)
+        total = torch.zeros_like(squared)
+        slope = torch.zeros_like(squared) if slopes else None
+        for scale in self.scales:
+            width = 2.0 * one.shape[1] * scale
+            if self.kernel == "rbf":
+                value = steep = torch.exp(squared / -width)
+            else:
+                value = width / (width + squared)
+                steep = value.square() if slopes else value
+            total = total + value
+            if slope is not None:
+                slope.add_(steep, alpha=-1 / width)
+        count = len(self.scales)
+        return total / count, None if slope is None else slope.div_(count)

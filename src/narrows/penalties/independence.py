@@ -8,8 +8,8 @@ from typing import Self
 import torch
 from torch import Tensor
 
-from narrows.core.forward_pass import ForwardPass, NetworkView
-from narrows.core.pairs import squared_distances
+from narrows.core.forward_pass import CodeSlopes, ForwardPass, NetworkView
+from narrows.core.pairs import distance_slopes, squared_distances
 from narrows.core.training_rows import TrainingRows
 from narrows.errors import CompositionError
 from narrows.penalties.penalty import Penalty
@@ -62,6 +62,7 @@ class Independence(Penalty):
     in_parts = True
     code_only = True
     weight_free = True
+    has_slopes = True
 
     _unit = 1.0  # the rows' variance
 
@@ -88,25 +89,62 @@ class Independence(Penalty):
 
     def __call__(self, forward: ForwardPass) -> Tensor:
         """Return the normalised HSIC of code and covariates times the rows' variance, a scalar."""
-        code = forward.gathered(forward.posterior.mean)
-        assert forward.covariates is not None
-        beside = forward.gathered(forward.covariates.to(code.dtype))
-        if len(code) > MOST:
-            some = torch.arange(MOST, device=code.device) * len(code) // MOST
-            code, beside = code[some], beside[some]
+        code, beside, _ = self._rows(forward)
         if len(code) < FEWEST:
             return code.sum() * 0.0
-        of_code, of_covariates = _kernel(code), _kernel(beside)
+        of_code, of_covariates = _kernel(_squares(code)), _kernel(_squares(beside))
         both = _hsic(of_code, of_covariates)
         scale = _hsic(of_code, of_code) * _hsic(of_covariates, of_covariates)
         return self._unit * both / scale.clamp(min=TINY).sqrt()
 
+    def value_and_slopes(self, forward: ForwardPass, weight: float) -> tuple[Tensor, CodeSlopes]:
+        """Return the value, and weight x its derivative by the mean of the posterior."""
+        code, beside, taken = self._rows(forward)
+        if len(code) < FEWEST:
+            return code.sum() * 0.0, CodeSlopes()
+        squares = _squares(code)
+        of_code, of_covariates = _kernel(squares), _kernel(_squares(beside))
+        both, own = _hsic(of_code, of_covariates), _hsic(of_code, of_code)
+        scale = own * _hsic(of_covariates, of_covariates)
+        root = scale.clamp(min=TINY).sqrt()
+        value = self._unit * both / root
+        slopes = _hsic_slopes(of_covariates) / root
+        if scale >= TINY:
+            slopes -= _hsic_slopes(of_code) * (both / root / own)
+        by_squares = _kernel_slopes(slopes, of_code, squares).mul_(weight * self._unit)
+        by_code = distance_slopes(by_squares + by_squares.T, code, code)
+        if taken is not None:
+            by_code = code.new_zeros(taken[1], code.shape[1]).index_copy_(0, taken[0], by_code)
+        return value, CodeSlopes(mean=forward.own_slopes(by_code))
 
-def _kernel(rows: Tensor) -> Tensor:
+    @staticmethod
+    def _rows(forward: ForwardPass) -> tuple[Tensor, Tensor, tuple[Tensor, int] | None]:
+        """Return codes and covariates, and which of how many they are where there are more."""
+        code = forward.gathered(forward.posterior.mean)
+        assert forward.covariates is not None
+        beside = forward.gathered(forward.covariates.to(code.dtype))
+        if len(code) <= MOST:
+            return code, beside, None
+        some = torch.arange(MOST, device=code.device) * len(code) // MOST
+        return code[some], beside[some], (some, len(code))
+
+
+def _squares(rows: Tensor) -> Tensor:
+    return squared_distances(rows, rows)
+
+
+def _kernel(squares: Tensor) -> Tensor:
     """Return exp(-d^2 / m) for all pairs of rows, m the mean of d^2, and 0 on the diagonal."""
-    square = squared_distances(rows, rows)
-    kernel = torch.exp(-square / square.mean().clamp(min=TINY))
+    kernel = torch.exp(-squares / squares.mean().clamp(min=TINY))
     return kernel - torch.diag(kernel.diagonal())
+
+
+def _kernel_slopes(slopes: Tensor, kernel: Tensor, squares: Tensor) -> Tensor:
+    """Return a derivative by squared distances, given that by their kernel."""
+    mean = squares.mean()
+    own = slopes * kernel
+    by_mean = (own * squares).sum() / (mean.square() * squares.numel()) if mean >= TINY else 0.0
+    return by_mean - own / mean.clamp(min=TINY)
 
 
 def _hsic(one: Tensor, other: Tensor) -> Tensor:
@@ -116,3 +154,10 @@ def _hsic(one: Tensor, other: Tensor) -> Tensor:
     sums = one.sum() * other.sum() / ((n - 1) * (n - 2))
     rows = (one.sum(0) * other.sum(0)).sum() * 2 / (n - 2)
     return (products + sums - rows) / (n * (n - 3))
+
+
+def _hsic_slopes(other: Tensor) -> Tensor:
+    """Return the derivative of `_hsic` by the first kernel: half of it where both are the same."""
+    n = len(other)
+    sums = other.sum() / ((n - 1) * (n - 2))
+    return (other + sums - other.sum(0) * (2 / (n - 2))) / (n * (n - 3))

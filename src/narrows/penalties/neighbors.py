@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from narrows.core import checks
-from narrows.core.forward_pass import ForwardPass, NetworkView
+from narrows.core.forward_pass import CodeSlopes, ForwardPass, NetworkView
 from narrows.core.training_rows import TrainingRows
 from narrows.data import neighbor_map
 from narrows.errors import CompositionError, DataError
@@ -83,6 +83,7 @@ class Neighbors(Penalty):
     in_parts = True
     code_only = True
     weight_free = True
+    has_slopes = True
 
     def __init__(
         self,
@@ -160,17 +161,33 @@ class Neighbors(Penalty):
 
         Rows that have no place in the layout do not count; without any it is 0.
         """
+        miss, placed = self._missed(forward)
+        return self._value(miss, placed, forward)[0]
+
+    def value_and_slopes(self, forward: ForwardPass, weight: float) -> tuple[Tensor, CodeSlopes]:
+        """Return the value, and weight x its derivative by the mean of the posterior."""
+        miss, placed = self._missed(forward)
+        value, count = self._value(miss, placed, forward)
+        slope = miss * (2 * weight * self._unit / miss.shape[1] / count) * forward.shares
+        return value, CodeSlopes(mean=slope)
+
+    def _missed(self, forward: ForwardPass) -> tuple[Tensor, Tensor]:
+        """Return how far codes are from their places, 0 where they have none, and which have."""
         code = forward.posterior.mean
         if self._places is None or forward.rows is None:
-            return code.sum() * 0.0
+            return code * 0.0, torch.zeros_like(code[:, :1])
         if self._places.device != code.device or self._places.dtype != code.dtype:
             self._places = self._places.to(code)
         places = self._places[forward.rows.to(code.device)]
         placed = ~places[:, :1].isnan()
-        miss = (code - places.where(placed, 0.0)).square().mean(1, keepdim=True) * placed
-        total, count = forward.mean_rows(torch.cat([miss, placed.to(miss.dtype)], 1))
-        share: Tensor = total / count.clamp(min=TINY)
-        return self._unit * share
+        return (code - places.where(placed, 0.0)) * placed, placed.to(code.dtype)
+
+    def _value(self, miss: Tensor, placed: Tensor, forward: ForwardPass) -> tuple[Tensor, Tensor]:
+        """Return the value, and the share of the rows that have a place."""
+        squares = miss.square().mean(1, keepdim=True)
+        total, count = forward.mean_rows(torch.cat([squares, placed], 1))
+        count = count.clamp(min=TINY)
+        return self._unit * (total / count), count
 
 
 def _narrowed(rows: TrainingRows, generator: torch.Generator) -> Callable[[Tensor], Tensor]:

@@ -79,18 +79,24 @@ def _derivatives(term: str, parts: list[Tensor], together: Together) -> list[Ten
     def of(group: Group) -> Tensor:
         own = parts[group.rank].clone().requires_grad_()
         pool = Pool(group, SIZES[group.rank])
+        share = SIZES[group.rank] / n_all
+        if term == "own_slopes":
+            everyone = pool.gather(own.detach()).requires_grad_()
+            MMD().discrepancy(everyone, drawn).backward()
+            assert everyone.grad is not None
+            return pool.own_slopes(everyone.grad * share, len(own))
         if term == "mean":
             value = pool.mean(own.mean(0)).pow(3).sum()
         else:
             value = MMD().discrepancy(pool.gather(own), drawn)
-        (value * (SIZES[group.rank] / n_all)).backward()
+        (value * share).backward()
         assert own.grad is not None
         return own.grad
 
     return together(len(SIZES), of)
 
 
-@pytest.mark.parametrize("term", ["mean", "gather"])
+@pytest.mark.parametrize("term", ["mean", "gather", "own_slopes"])
 def test_derivatives_of_terms_of_a_whole_batch_are_those_of_one_process(
     term: str, together: Together
 ) -> None:
