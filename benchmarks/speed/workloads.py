@@ -34,12 +34,20 @@ class Workload:
     shape: tuple[int, ...] = ()  # of what a row holds: (height, width) or (steps, channels)
 
 
+SHIFTS = ((0, 0), (0, 1), (0, -1), (1, 0), (-1, 0), (1, 1))  # down and right, of the images
+
+
 def images() -> Table:
-    """Return 60,000 x 784 in [0, 1]: the shared digits tiled six times, or curved without them."""
+    """Return 60,000 x 784 in [0, 1], all different, or curved without the shared digits.
+
+    The 10,000 digits as they are, then moved by a pixel in five ways.
+    """
     path = SHARED / "mnist20k.npz"
     if not path.exists():
         return shades(curved(60_000, 784))
-    return np.tile(np.load(path)["train_images"], (6, 1)).astype(np.float32) / 255
+    stored = np.load(path)["train_images"].reshape(-1, 28, 28).astype(np.float32) / 255
+    moved = [np.roll(stored, shift, (1, 2)).reshape(-1, 784) for shift in SHIFTS]
+    return np.concatenate(moved)
 
 
 def held_out() -> Table:

@@ -28,6 +28,7 @@ pytestmark = pytest.mark.promise(id="R5")
 
 SCRIPT = str(Path(__file__).with_name("fit_together.py"))
 SIZE = 3
+PAUSE = "0.04"  # seconds of each step, so that a fast machine has not ended before all kills
 N_STOPS = 20
 PATIENCE = 400  # seconds, on a machine that has other work
 ON_SOURCE = ("basic", "sparse", "contractive", "layer by layer")
@@ -208,7 +209,7 @@ def _until_it_ends(place: Path, sizes: Iterator[int], n_kills: int, seed: int) -
     killed = 0
     while killed < n_kills:
         before = _written(place)
-        processes = _started(next(sizes), SCRIPT, str(place), "kept")
+        processes = _started(next(sizes), SCRIPT, str(place), "kept", PAUSE=PAUSE)
         _wait_for_state(place)
         _wait_until(lambda before=before: _written(place) > before)  # they go on together
         killed += _killed(processes, chance)
